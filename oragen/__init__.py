@@ -1,0 +1,1 @@
+"""Gender, age and mask type of a speaking person, from voice and face."""

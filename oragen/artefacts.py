@@ -1,0 +1,63 @@
+"""Where each artefact of the pipeline lies."""
+
+from pathlib import Path
+
+DATA = Path("data")
+TRAIN_DATASET = DATA / "datasets" / "train.parquet"
+EVALUATION_DATASET = DATA / "datasets" / "evaluation.parquet"
+REPORTS = DATA / "reports"
+
+
+def clips_table(corpus: str) -> Path:
+    """Return where the clips table lies."""
+    return DATA / "clips" / f"{corpus}.parquet"
+
+
+def hash_memory(corpus: str) -> Path:
+    """Return the remembered hashes of media files: no artefact, may be removed."""
+    return DATA / "cache" / "media_hashes" / f"{corpus}.parquet"
+
+
+def audio_store(corpus: str) -> Path:
+    """Return the folder of decoded sound."""
+    return DATA / "audio" / corpus
+
+
+def speech_table(corpus: str) -> Path:
+    """Return where the speech table lies."""
+    return DATA / "speech" / f"{corpus}.parquet"
+
+
+def faces_store(corpus: str) -> Path:
+    """Return the folder of face crops."""
+    return DATA / "faces" / corpus
+
+
+def crops_table(corpus: str) -> Path:
+    """Return where the crops table lies."""
+    return DATA / "faces" / f"{corpus}.parquet"
+
+
+def windows_table(corpus: str) -> Path:
+    """Return where the windows table lies."""
+    return DATA / "windows" / f"{corpus}.parquet"
+
+
+def feature_store(corpus: str, encoder: str) -> Path:
+    """Return the folder of one encoder's features."""
+    return DATA / "features" / corpus / encoder
+
+
+def feature_rows_table(corpus: str, modality: str) -> Path:
+    """Return the table that says which features belong to the present windows or crops."""
+    return DATA / "feature_rows" / corpus / f"{modality}.parquet"
+
+
+def skipped_table(corpus: str, stage: str) -> Path:
+    """Return what a stage left out of a corpus."""
+    return DATA / "skipped" / corpus / f"{stage}.parquet"
+
+
+def head_folder(head: str) -> Path:
+    """Return the folder of a trained head, a folder a seed inside."""
+    return DATA / "heads" / head

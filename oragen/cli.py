@@ -1,0 +1,72 @@
+"""The `oragen` command."""
+
+import logging
+import shutil
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markdown import Markdown
+
+from oragen import artefacts
+from oragen.config import GeneratedCorpus, ParamsError, load_params
+from oragen.schema import UserError
+
+EXIT_USER_ERROR = 2
+app = typer.Typer(
+    help="Gender, age and mask type of a speaking person, from voice and face.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def main() -> None:
+    """Set up what all commands share."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+
+
+@app.command()
+def generate(
+    corpora: Annotated[
+        list[str] | None, typer.Argument(help="Names in params.yaml; all generated ones if none.")
+    ] = None,
+) -> None:
+    """Make the demo corpora of params.yaml: talking heads as real MP4 files.
+
+    Clips that are there already are left alone, so an interrupted run is taken up again.
+    """
+    from oragen.generator import CorpusSpec, generate_corpus
+
+    params = load_params()
+    made = {name: entry for name, entry in params.corpora.items() if entry.reader == "generated"}
+    for name in corpora or list(made):
+        if name not in made:
+            raise ParamsError(f"{name!r} is no generated corpus. There are: {', '.join(made)}.")
+        entry = made[name]
+        assert isinstance(entry, GeneratedCorpus)
+        spec = CorpusSpec(entry.condition, entry.num_speakers, entry.seed)
+        generate_corpus(entry.root, spec, num_workers=params.execution.num_workers)
+
+
+@app.command()
+def results() -> None:
+    """Show the table of the last evaluation."""
+    report = artefacts.REPORTS / "report.md"
+    if not report.is_file():
+        raise ParamsError(f"There is no report at {report} yet. Run `make demo` or `dvc repro`.")
+    width = max(shutil.get_terminal_size().columns, 140)
+    Console(width=width).print(Markdown(report.read_text()))
+    Console().print(f"Report: {report}\nPictures: {report.parent / 'figures'}")
+
+
+def run() -> None:
+    """Run the command line: a mistake of the user is one sentence and exit code 2."""
+    try:
+        app()
+    except UserError as error:
+        typer.echo(str(error), err=True)
+        sys.exit(EXIT_USER_ERROR)

@@ -1,0 +1,22 @@
+"""The embedded demo corpora: drawn and synthesised talking heads, made by `oragen generate`."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from oragen.corpora.csv import read_csv
+from oragen.corpora.listing import ClipRecord, CorpusError
+
+TABLE = Path("labels.csv")
+
+
+def read_generated(corpus: str, root: Path) -> Iterator[ClipRecord]:
+    """Yield a record for each generated clip.
+
+    Raises:
+        CorpusError: when the corpus has not been generated yet.
+    """
+    if not (root / TABLE).is_file():
+        raise CorpusError(
+            f"Corpus {corpus!r} has not been generated at {root}. Run `oragen generate {corpus}`."
+        )
+    yield from read_csv(corpus, root, TABLE)

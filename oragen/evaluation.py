@@ -1,0 +1,63 @@
+"""Trained heads and held-out windows -> predictions of every clip, and their scores."""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+from torch import nn
+
+from oragen.answers import (
+    EVIDENCES,
+    Scores,
+    join_labels,
+    predict_clips,
+    score_clips,
+)
+from oragen.dataset import WindowDataset
+
+OVERALL = "all corpora"
+
+
+def predict_all(
+    heads: Mapping[int, nn.Module],
+    dataset: WindowDataset,
+    table: pd.DataFrame,
+    *,
+    genders: Sequence[str],
+) -> pd.DataFrame:
+    """Predict every clip with the head of every seed and with each kind of evidence.
+
+    Args:
+        heads: the head of each training seed.
+        dataset: the windows.
+        table: the dataset table with all clips, also those without a window.
+        genders: the heads' labels in order.
+
+    Returns:
+        one row for each clip, seed and evidence. A clip without a usable window has no
+        prediction, and `num_windows` 0.
+    """
+    blocks = []
+    for seed, head in heads.items():
+        for evidence in EVIDENCES:
+            predictions = predict_clips(head, dataset, genders=genders, evidence=evidence)
+            labelled = join_labels(predictions, table).reset_index()
+            labelled.insert(0, "evidence", evidence)
+            labelled.insert(0, "seed", seed)
+            blocks.append(labelled)
+    predicted = pd.concat(blocks, ignore_index=True)
+    expected = len(heads) * len(EVIDENCES) * table["clip_id"].nunique()
+    assert len(predicted) == expected, "every clip is scored, or said to have no window"
+    return predicted
+
+
+def score_all(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Score predictions by corpus and overall -> a row for each corpus, evidence and seed."""
+    rows: list[dict[str, object]] = []
+    for (evidence, seed), members in predictions.groupby(["evidence", "seed"], sort=False):
+        scopes = dict(iter(members.groupby("corpus", sort=True)))
+        if len(scopes) > 1:
+            scopes[OVERALL] = members
+        for corpus, clips in scopes.items():
+            scores: Scores = score_clips(clips)
+            rows.append({"corpus": corpus, "evidence": evidence, "seed": seed, **scores})
+    return pd.DataFrame(rows)

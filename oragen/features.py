@@ -1,0 +1,174 @@
+"""Windows and crops -> embeddings of frozen encoders, each computed once and kept.
+
+A row's key is made of everything its value depends on: the media's bytes and all preprocessing
+(the input's own key), the encoder's weights, the level, the precision and the type it is stored in.
+What the store holds under that key is never computed again.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+from jaxtyping import Float, Float16, Int64
+from tqdm import tqdm
+
+from oragen.parts import Json, PartStore, PartWriter, make_key, read_head
+from oragen.schema import UserError
+
+logger = logging.getLogger(__name__)
+
+Precision = Literal["fp32", "bf16", "fp16"]
+Encode = Callable[[list[np.ndarray]], list[np.ndarray]]  # inputs -> positions x width of each
+STORED_TYPE: Final = np.float16
+NUM_POSITIONS: Final = "num_positions"
+
+
+@dataclass(frozen=True)
+class FeatureSpec:
+    """What the features of one store are; part of every row's key."""
+
+    modality: Literal["audio", "face"]
+    encoder: str  # its name in params.yaml
+    source: str
+    fingerprint: str
+    level: Literal["intermediate"]
+    precision: Precision
+    shape: tuple[int, int]  # of one row: audio steps x width, or face layers x width
+
+    def key_of(self, input_key: str) -> str:
+        """Return the key of the features that this encoder makes from an input."""
+        return make_key(
+            input=input_key,
+            encoder=self.fingerprint,
+            level=self.level,
+            precision=self.precision,
+            shape=list(self.shape),
+            stored=np.dtype(STORED_TYPE).str,
+        )
+
+    def as_json(self) -> dict[str, Json]:
+        """Return the spec as it stands in the parts."""
+        names = ("window", "step") if self.modality == "audio" else ("crop", "layer")
+        stored = np.dtype(STORED_TYPE).str
+        return {**asdict(self), "stored": stored, "dimension_names": [*names, "width"]}
+
+
+@dataclass(frozen=True)
+class FeatureInput:
+    """What one row of features is made from: where to read it, and its key."""
+
+    key: str
+    clip_id: str
+    size: int  # samples of sound; crops have one size
+    read: Callable[[], np.ndarray]
+
+
+def extract(
+    store: PartStore,
+    inputs: Iterable[FeatureInput],
+    encode: Encode,
+    spec: FeatureSpec,
+    *,
+    batch_size: int,
+    part_bytes: int,
+) -> int:
+    """Encode what the store lacks, each input once; return how many that were.
+
+    The longest come first, so that a batch wastes little padding. A row that fills less than all
+    positions is followed by zeros, and its `num_positions` stands in the entry's details.
+
+    Raises:
+        FloatingPointError: when an embedding does not fit into float16.
+    """
+    present = store.index()
+    missing = {item.key: item for item in inputs if spec.key_of(item.key) not in present}
+    in_order = sorted(missing.values(), key=lambda item: (-item.size, item.key))
+    progress = tqdm(total=len(in_order), desc=f"{spec.modality} features", unit="row")
+    with PartWriter(store, spec.as_json(), part_bytes) as writer, progress:
+        for batch in _batches(in_order, batch_size):
+            embeddings = encode([item.read() for item in batch])
+            for item, embedding in zip(batch, embeddings, strict=True):
+                details = {NUM_POSITIONS: len(embedding)}
+                row = _to_row(embedding, spec.shape)
+                writer.add(spec.key_of(item.key), item.clip_id, row, details=details)
+            progress.update(len(batch))
+    return len(in_order)
+
+
+def _batches(items: Sequence[FeatureInput], size: int) -> Iterator[list[FeatureInput]]:
+    remaining = iter(items)
+    while batch := list(islice(remaining, size)):
+        yield batch
+
+
+def _to_row(
+    embedding: Float[np.ndarray, "positions width"], shape: tuple[int, int]
+) -> Float16[np.ndarray, "1 all_positions width"]:
+    row = np.zeros((1, *shape), STORED_TYPE)
+    row[0, : len(embedding)] = embedding
+    if not np.isfinite(row).all():
+        raise FloatingPointError(
+            f"The encoder gave values that float16 cannot hold (up to "
+            f"{np.abs(embedding).max():.3g}). Try precision fp32, or another encoder."
+        )
+    return row
+
+
+@dataclass(frozen=True)
+class LoadedFeatures:
+    """Feature rows in memory, in the order asked for."""
+
+    values: Float16[np.ndarray, "rows positions width"]
+    num_positions: Int64[np.ndarray, " rows"]  # how many of a row's positions are real
+    spec: dict[str, Json]  # what they were made with
+
+
+class MixedFeaturesError(UserError):
+    """Corpora whose features do not go together."""
+
+
+def load_features(stores: Mapping[str, Sequence[str]]) -> LoadedFeatures:
+    """Read feature rows into memory, whole parts at a time.
+
+    Args:
+        stores: for each store's folder the keys wanted; the result follows this order.
+
+    Raises:
+        KeyError: when a key is in no part of its store.
+        MixedFeaturesError: when the rows were not all made with one encoder in one way.
+    """
+    blocks = [_load_store(Path(folder), keys) for folder, keys in stores.items()]
+    specs = {make_key(**block.spec): block.spec for block in blocks}
+    if len(specs) > 1:
+        raise MixedFeaturesError(
+            f"The features in {', '.join(stores)} were made in {len(specs)} ways: "
+            f"{list(specs.values())}. Run `dvc repro` for all of them with one encoder."
+        )
+    return LoadedFeatures(
+        values=np.concatenate([block.values for block in blocks]),
+        num_positions=np.concatenate([block.num_positions for block in blocks]),
+        spec=blocks[0].spec,
+    )
+
+
+def _load_store(folder: Path, keys: Sequence[str]) -> LoadedFeatures:
+    store = PartStore(folder, "zarr")
+    index = store.index()
+    if absent := [key for key in keys if key not in index]:
+        raise KeyError(
+            f"{folder} lacks {len(absent)} of {len(keys)} feature rows, e.g. {absent[0]}. "
+            "Run `dvc repro`."
+        )
+    spec = read_head(index[keys[0]].part, "zarr")["spec"]
+    position_of = {key: position for position, key in enumerate(keys)}
+    values = np.zeros((len(keys), *spec["shape"]), STORED_TYPE)
+    num_positions = np.zeros(len(keys), np.int64)
+    for located, row in store.read_many([index[key] for key in keys]):
+        position = position_of[located.entry.key]
+        values[position] = row[0]
+        num_positions[position] = located.entry.details[NUM_POSITIONS]
+    return LoadedFeatures(values, num_positions, spec)

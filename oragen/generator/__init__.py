@@ -1,0 +1,31 @@
+"""A seed -> a corpus of talking heads: the embedded demo, which stands in for licensed corpora."""
+
+from oragen.generator.clip import Clip, ClipPlan, render_clip, write_clip
+from oragen.generator.corpus import (
+    GENERATOR_VERSION,
+    LABEL_COLUMNS,
+    CorpusSpec,
+    generate_corpus,
+    plan_clips,
+)
+from oragen.generator.people import Person, draw_person
+from oragen.generator.recording import muffle, record
+from oragen.generator.voice import Utterance, speak
+
+__all__ = [
+    "GENERATOR_VERSION",
+    "LABEL_COLUMNS",
+    "Clip",
+    "ClipPlan",
+    "CorpusSpec",
+    "Person",
+    "Utterance",
+    "draw_person",
+    "generate_corpus",
+    "muffle",
+    "plan_clips",
+    "record",
+    "render_clip",
+    "speak",
+    "write_clip",
+]

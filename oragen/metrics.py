@@ -1,0 +1,184 @@
+"""Predictions of windows -> predictions of clips -> scores.
+
+Scores are fractions, ages are in years. A label may be a number or a word; None, NaN and negative
+numbers are unknown, and do not take part.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple, TypeAlias, assert_never
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from numpy.typing import NDArray
+from sklearn.metrics import f1_score, mean_absolute_error, precision_score, recall_score
+
+Label = int | float | str | np.integer[Any] | np.floating[Any] | None
+Labels: TypeAlias = Sequence[Label] | NDArray[Any] | pd.Series
+ClassRule = Literal["seen_in_targets", "seen_in_either"]
+GroupingRule = Literal["mean", "majority"]
+
+
+class ClassScores(NamedTuple):
+    """Averages over the classes, each counting the same."""
+
+    uar: float  # unweighted average recall
+    macro_f1: float
+    macro_precision: float
+
+
+class AgeScores(NamedTuple):
+    """Error in years, and two correlations; None where a correlation is not defined."""
+
+    mae_years: float
+    pcc: float | None
+    ccc: float | None
+
+
+def score_classes(
+    targets: Labels,
+    predictions: Labels,
+    *,
+    classes: ClassRule | Sequence[Label] = "seen_in_targets",
+) -> ClassScores | None:
+    """Score one task.
+
+    Args:
+        targets: true labels.
+        predictions: as many labels.
+        classes: which ones to average over. `seen_in_targets`: those there are; where that is
+            only one there is nothing to tell apart, and the task has no score. The published
+            versions differ: `seen_in_either`, as scikit-learn does (markitantov/ORAGEN, and
+            chimera_ml by window), or a list of all classes (chimera_ml by file). Both then give
+            a score for a single class.
+
+    Returns:
+        None where there is nothing to score.
+
+    Raises:
+        ValueError: a known label has no prediction.
+    """
+    true, predicted = _split_known(targets, predictions)
+    averaged = _class_set(true, predicted, classes)
+    if not len(true) or (classes == "seen_in_targets" and len(averaged) < 2):
+        return None
+    options = {"labels": averaged, "average": "macro", "zero_division": 0.0}
+    return ClassScores(
+        uar=float(recall_score(true, predicted, **options)),
+        macro_f1=float(f1_score(true, predicted, **options)),
+        macro_precision=float(precision_score(true, predicted, **options)),
+    )
+
+
+def score_ages(targets_years: Labels, predictions_years: Labels) -> AgeScores | None:
+    """Score the ages; None where no age is known.
+
+    Raises:
+        ValueError: a known age has no prediction.
+    """
+    known = _split_known(targets_years, predictions_years)
+    true, predicted = (ages.astype(np.float64) for ages in known)
+    if not len(true):
+        return None
+    return AgeScores(
+        mae_years=float(mean_absolute_error(true, predicted)),
+        pcc=_pearson(true, predicted),
+        ccc=_concordance(true, predicted),
+    )
+
+
+def group_probabilities(
+    clip_ids: Sequence[str] | pd.Series,
+    probabilities: Float[np.ndarray, "windows classes"],
+    *,
+    rule: GroupingRule = "mean",
+) -> pd.DataFrame:
+    """Probabilities of windows -> one row a clip, in order of first appearance.
+
+    The class of a clip is the `argmax` of its row: of two equal ones the smaller label.
+
+    Args:
+        clip_ids: of each window.
+        probabilities: of each window and class.
+        rule: `mean` probability (chimera_ml), or the share of the windows that vote for the class
+            (`majority`: markitantov/ORAGEN).
+    """
+    match rule:
+        case "mean":
+            shares = probabilities
+        case "majority":
+            shares = np.eye(probabilities.shape[1])[probabilities.argmax(axis=1)]
+        case _:
+            assert_never(rule)
+    return _mean_by_clip(clip_ids, pd.DataFrame(shares.astype(np.float64)))
+
+
+def group_ages(
+    clip_ids: Sequence[str] | pd.Series,
+    age_years: Float[np.ndarray, " windows"],
+    *,
+    round_to_years: bool = False,
+) -> "pd.Series[float]":
+    """Ages of windows -> the mean of each clip, in order of first appearance.
+
+    Args:
+        clip_ids: of each window.
+        age_years: of each window.
+        round_to_years: as markitantov/ORAGEN does before it scores.
+    """
+    ages = _mean_by_clip(clip_ids, pd.DataFrame({"age_years": age_years.astype(np.float64)}))
+    return ages["age_years"].round() if round_to_years else ages["age_years"]
+
+
+def _mean_by_clip(clip_ids: Sequence[str] | pd.Series, windows: pd.DataFrame) -> pd.DataFrame:
+    clips = pd.Index(clip_ids, name="clip_id")
+    return windows.set_axis(clips, axis=0).groupby("clip_id", sort=False).mean()
+
+
+def _split_known(targets: Labels, predictions: Labels) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Keep the pairs whose target is known.
+
+    Raises:
+        ValueError: one of them has no prediction.
+    """
+    if len(targets) != len(predictions):
+        raise ValueError(f"{len(targets)} targets, but {len(predictions)} predictions.")
+    true, predicted = np.asarray(targets, dtype=object), np.asarray(predictions, dtype=object)
+    known = np.array([_is_known(label) for label in true], dtype=bool)
+    if missing := int(pd.isna(predicted[known]).sum()):
+        raise ValueError(
+            f"{missing} of {known.sum()} known labels have no prediction. Score every clip, or "
+            f"leave the label out with the prediction."
+        )
+    return np.array(true[known].tolist()), np.array(predicted[known].tolist())
+
+
+def _is_known(label: Label) -> bool:
+    if isinstance(label, str):
+        return True
+    return label is not None and not pd.isna(label) and bool(label >= 0)
+
+
+def _class_set(
+    true: NDArray[Any], predicted: NDArray[Any], classes: ClassRule | Sequence[Label]
+) -> list[Any]:
+    if classes == "seen_in_targets":
+        return sorted(set(true.tolist()))
+    if classes == "seen_in_either":
+        return sorted({*true.tolist(), *predicted.tolist()})
+    return list(classes)
+
+
+def _pearson(true: NDArray[np.float64], predicted: NDArray[np.float64]) -> float | None:
+    if np.ptp(true) == 0 or np.ptp(predicted) == 0:
+        return None
+    return float(np.corrcoef(true, predicted)[0, 1])
+
+
+def _concordance(true: NDArray[np.float64], predicted: NDArray[np.float64]) -> float | None:
+    """Concordance correlation coefficient (Lin 1989), of the population."""
+    gap = (true.mean() - predicted.mean()) ** 2
+    if (spread := true.var() + predicted.var() + gap) == 0:
+        return None
+    covariance = ((true - true.mean()) * (predicted - predicted.mean())).mean()
+    return float(2 * covariance / spread)

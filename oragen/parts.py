@@ -1,0 +1,316 @@
+"""Arrays with a key each -> immutable files, every one complete in itself.
+
+A store is a folder of parts. A part holds one array `values`, the table of its entries (key, clip
+and the rows of `values` that are theirs) and the spec that says what the values are. It is written
+under a temporary name and renamed when whole; it is never changed afterwards. Its name is the hash
+of its content, so equal parts have equal names, two stores merge by union, and a crash loses at
+most the part under way.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal, assert_never
+
+import h5py
+import numpy as np
+import zarr
+from zarr.codecs import BloscCodec
+
+from oragen.schema import UserError
+
+logger = logging.getLogger(__name__)
+
+SCHEMA_VERSION: Final = 1
+UNFINISHED: Final = ".unfinished"
+ZARR_CHUNK_BYTES: Final = 2**20
+
+PartFormat = Literal["h5", "zarr"]
+Json = Any  # what json.dumps takes
+
+
+def make_key(**ingredients: Json) -> str:
+    """Everything a value depends on -> its name: 32 hexadecimal digits of SHA-256."""
+    text = json.dumps(ingredients, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One keyed item: rows `start:stop` of its part's values, or the reason why it has none."""
+
+    key: str
+    clip_id: str
+    start: int
+    stop: int
+    reason: str | None = None
+    details: dict[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Located:
+    """An entry and the part that holds it."""
+
+    part: Path
+    entry: Entry
+
+
+class DamagedPartError(UserError):
+    """A part cannot be read, or does not hold what its name says."""
+
+
+class PartStore:
+    """A folder of parts of one format."""
+
+    def __init__(self, folder: Path, part_format: PartFormat) -> None:
+        self.folder = folder
+        self.part_format: PartFormat = part_format
+
+    def parts(self) -> list[Path]:
+        """Return the finished parts, by name."""
+        return sorted(self.folder.glob(f"part-*.{self.part_format}"))
+
+    def index(self) -> dict[str, Located]:
+        """Return where each key is: the union of the parts' own tables."""
+        return {
+            entry.key: Located(part, entry)
+            for part in self.parts()
+            for entry in read_entries(part, self.part_format)
+        }
+
+    def read_many(self, wanted: Sequence[Located]) -> Iterator[tuple[Located, np.ndarray]]:
+        """Yield the values of the wanted entries, part after part, each part opened once.
+
+        A Zarr part is read whole: single rows out of a shard are a hundred times slower.
+        """
+        by_part: dict[Path, list[Located]] = {}
+        for located in wanted:
+            by_part.setdefault(located.part, []).append(located)
+        for path, members in sorted(by_part.items()):
+            with open_part(path, self.part_format) as part:
+                values = part["values"]
+                whole = values[:] if self.part_format == "zarr" else values
+                for located in members:
+                    yield located, np.asarray(whole[located.entry.start : located.entry.stop])
+
+    def remove_unfinished(self) -> None:
+        """Drop what a killed writer left behind."""
+        for leftover in self.folder.glob(f"*{UNFINISHED}*"):
+            logger.info("removing unfinished %s", leftover.name)
+            if leftover.is_dir():
+                shutil.rmtree(leftover)
+            else:
+                leftover.unlink()
+
+
+class OpenParts:
+    """Parts kept open while stretches of single entries are read; a context manager."""
+
+    def __init__(self, store: PartStore) -> None:
+        self._format: PartFormat = store.part_format
+        self._index = store.index()
+        self._files = ExitStack()
+        self._opened: dict[Path, Any] = {}
+
+    def __enter__(self) -> "OpenParts":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._files.close()
+
+    def read(self, key: str, start: int, stop: int) -> np.ndarray:
+        """Return rows `start:stop` of an entry, counted from its first."""
+        located = self._index[key]
+        if located.part not in self._opened:
+            part = self._files.enter_context(open_part(located.part, self._format))
+            self._opened[located.part] = part
+        first = located.entry.start
+        return np.asarray(self._opened[located.part]["values"][first + start : first + stop])
+
+
+class PartWriter:
+    """Collects entries and writes a part whenever `part_bytes` are together.
+
+    Use it as a context manager: what is left over is written when the block ends well, and nothing
+    when it ends in an error. All values have the same dtype and row shape.
+    """
+
+    def __init__(self, store: PartStore, spec: Mapping[str, Json], part_bytes: int) -> None:
+        self.store = store
+        self.spec = dict(spec)
+        self.part_bytes = part_bytes
+        self._values: list[np.ndarray] = []
+        self._entries: list[Entry] = []
+        self._num_rows = 0
+        self._num_bytes = 0
+
+    def __enter__(self) -> "PartWriter":
+        self.store.folder.mkdir(parents=True, exist_ok=True)
+        self.store.remove_unfinished()
+        return self
+
+    def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
+        if failure is None:
+            self._write_part()
+
+    def add(
+        self,
+        key: str,
+        clip_id: str,
+        values: np.ndarray,
+        *,
+        reason: str | None = None,
+        details: Mapping[str, Json] | None = None,
+    ) -> None:
+        """Add one entry; `values` has its rows along the first axis and may have none."""
+        start = self._num_rows
+        entry = Entry(key, clip_id, start, start + len(values), reason, dict(details or {}))
+        self._entries.append(entry)
+        self._values.append(values)
+        self._num_rows = entry.stop
+        self._num_bytes += values.nbytes
+        if self._num_bytes >= self.part_bytes:
+            self._write_part()
+
+    def _write_part(self) -> None:
+        if self._entries:
+            values = np.concatenate(self._values)
+            write_part(self.store.folder, self.store.part_format, values, self._entries, self.spec)
+        self._values, self._entries, self._num_rows, self._num_bytes = [], [], 0, 0
+
+
+def write_part(
+    folder: Path,
+    part_format: PartFormat,
+    values: np.ndarray,
+    entries: Sequence[Entry],
+    spec: Mapping[str, Json],
+) -> Path:
+    """Write one part under a temporary name, flush it to the disk, and rename it."""
+    head = {"schema_version": SCHEMA_VERSION, "spec": dict(spec), "entries": _to_columns(entries)}
+    path = folder / f"part-{_content_hash(values, head)}.{part_format}"
+    unfinished = folder / f"{path.name}{UNFINISHED}-{os.getpid()}"
+    match part_format:
+        case "h5":
+            _write_hdf5(unfinished, values, head)
+        case "zarr":
+            _write_zarr(unfinished, values, head)
+        case _:
+            assert_never(part_format)
+    _flush(unfinished)
+    if path.exists():  # equal content is already there
+        shutil.rmtree(unfinished) if unfinished.is_dir() else unfinished.unlink()
+    else:
+        unfinished.rename(path)
+        _flush_folder(folder)
+    return path
+
+
+@contextmanager
+def open_part(path: Path, part_format: PartFormat) -> Iterator[Any]:
+    """Open a part for reading; `part["values"]` is its array."""
+    try:
+        match part_format:
+            case "h5":
+                with h5py.File(path, "r") as part:
+                    yield part
+            case "zarr":
+                yield zarr.open_group(path, mode="r")
+            case _:
+                assert_never(part_format)
+    except (OSError, KeyError) as error:
+        raise DamagedPartError(
+            f"{path} cannot be read ({error}). Remove it and run `dvc repro`: "
+            "only what it held is made again."
+        ) from error
+
+
+def read_head(path: Path, part_format: PartFormat) -> dict[str, Json]:
+    """Return a part's `schema_version`, `spec` and `entries` (columns)."""
+    with open_part(path, part_format) as part:
+        if part_format == "h5":
+            head: dict[str, Json] = json.loads(part["head"][()])
+        else:
+            head = dict(part.attrs["head"])
+    if head["schema_version"] != SCHEMA_VERSION:
+        raise DamagedPartError(
+            f"{path} has schema version {head['schema_version']}, this is version "
+            f"{SCHEMA_VERSION}. Remove the folder {path.parent} and run `dvc repro`."
+        )
+    return head
+
+
+def read_entries(path: Path, part_format: PartFormat) -> list[Entry]:
+    """Return the entries of one part."""
+    columns = read_head(path, part_format)["entries"]
+    rows = zip(*columns.values(), strict=True)
+    return [Entry(**dict(zip(columns, row, strict=True))) for row in rows]
+
+
+def verify_part(path: Path, part_format: PartFormat) -> None:
+    """Read a part whole and compare it with its name.
+
+    Raises:
+        DamagedPartError: when the content is not the one that was written.
+    """
+    head = read_head(path, part_format)
+    with open_part(path, part_format) as part:
+        values = np.asarray(part["values"][...])
+    if path.stem != (expected := f"part-{_content_hash(values, head)}"):
+        raise DamagedPartError(f"{path} is damaged: its content belongs to {expected}.")
+
+
+def _to_columns(entries: Iterable[Entry]) -> dict[str, list[Json]]:
+    rows = [asdict(entry) for entry in entries]
+    return {name: [row[name] for row in rows] for name in rows[0]}
+
+
+def _content_hash(values: np.ndarray, head: Mapping[str, Json]) -> str:
+    digest = hashlib.sha256(json.dumps(head, sort_keys=True).encode())
+    digest.update(f"{values.dtype.str}{values.shape}".encode())
+    digest.update(np.ascontiguousarray(values).view(np.uint8).reshape(-1).data)
+    return digest.hexdigest()[:32]
+
+
+def _write_hdf5(path: Path, values: np.ndarray, head: Mapping[str, Json]) -> None:
+    with h5py.File(path, "w") as part:
+        part.create_dataset("values", data=values)
+        part.create_dataset("head", data=json.dumps(head, sort_keys=True))
+
+
+def _write_zarr(path: Path, values: np.ndarray, head: Mapping[str, Json]) -> None:
+    part = zarr.create_group(path, attributes={"head": dict(head)})
+    row_bytes = max(1, values.nbytes // max(1, len(values)))
+    rows_per_chunk = max(1, min(len(values), ZARR_CHUNK_BYTES // row_bytes))
+    rows_per_shard = -(-len(values) // rows_per_chunk) * rows_per_chunk
+    array = part.create_array(
+        "values",
+        shape=values.shape,
+        dtype=values.dtype,
+        chunks=(rows_per_chunk, *values.shape[1:]),
+        shards=(rows_per_shard, *values.shape[1:]),
+        compressors=BloscCodec(cname="zstd", clevel=1, shuffle="shuffle"),
+        dimension_names=head["spec"].get("dimension_names"),
+    )
+    array[...] = values
+
+
+def _flush(path: Path) -> None:
+    for file in path.rglob("*") if path.is_dir() else [path]:
+        if file.is_file():
+            with file.open("rb") as handle:
+                os.fsync(handle.fileno())
+
+
+def _flush_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,101 @@
+"""Scores and predictions -> tables and pictures that people read."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import matplotlib as mpl
+import pandas as pd
+
+mpl.use("Agg")
+from matplotlib import pyplot as plt
+from sklearn.metrics import ConfusionMatrixDisplay
+
+COUNTS: Final = ("clips", "speakers", "without_window")
+COLUMNS: Final = {
+    "gender_uar": ("Gender UAR %", 100.0, 1),
+    "gender_macro_f1": ("Gender F1 %", 100.0, 1),
+    "age_mae_years": ("Age MAE, years", 1.0, 2),
+    "mask_type_uar": ("Mask UAR %", 100.0, 1),
+    "mask_type_macro_f1": ("Mask F1 %", 100.0, 1),
+}
+EVIDENCE_NAMES: Final = {"audio_visual": "audio-visual", "audio": "audio only", "face": "face only"}
+
+
+def summarise(scores: pd.DataFrame) -> pd.DataFrame:
+    """Scores of several seeds -> mean and spread: a row for each corpus and evidence.
+
+    Columns come in pairs `(score, "mean")` and `(score, "std")`; the standard deviation of one
+    seed is 0.
+    """
+    groups = scores.groupby(["corpus", "evidence"], sort=False)
+    measured = groups[[*COLUMNS, "age_ccc"]].agg(["mean", "std"])
+    measured = measured.astype(float)
+    for name in {name for name, _ in measured.columns}:
+        known = measured[(name, "mean")].notna()
+        measured.loc[known, (name, "std")] = measured.loc[known, (name, "std")].fillna(0.0)
+    counts = groups[list(COUNTS)].max()
+    counts.columns = pd.MultiIndex.from_product([COUNTS, ["count"]])
+    return measured.join(counts)
+
+
+def to_markdown(summary: pd.DataFrame, num_seeds: int) -> str:
+    """Write the summary as a Markdown table: mean ± standard deviation over the seeds."""
+    names = [title for title, _, _ in COLUMNS.values()]
+    header = ["Corpus", "Evidence", *names, "Clips", "Speakers", "Without window"]
+    lines = [_line(header), _line(["---"] * 2 + ["---:"] * (len(header) - 2))]
+    for (corpus, evidence), row in summary.iterrows():
+        cells = [str(corpus), EVIDENCE_NAMES[str(evidence)]]
+        cells += [
+            _cell(row[name, "mean"], row[name, "std"], scale, digits, num_seeds)
+            for name, (_, scale, digits) in COLUMNS.items()
+        ]
+        cells += [str(int(row[name, "count"])) for name in COUNTS]
+        lines.append(_line(cells))
+    return "\n".join(lines) + "\n"
+
+
+def to_metrics(summary: pd.DataFrame) -> dict[str, dict[str, dict[str, float | int]]]:
+    """Turn the summary into what `dvc metrics show` reads: corpus -> evidence -> score."""
+    metrics: dict[str, dict[str, dict[str, float | int]]] = {}
+    for (corpus, evidence), row in summary.iterrows():
+        scores: dict[str, float | int] = {name: int(row[name, "count"]) for name in COUNTS}
+        for name, (_, scale, _) in COLUMNS.items():
+            if pd.notna(row[name, "mean"]):
+                scores[name] = round(float(row[name, "mean"]), 4 if scale > 1 else 3)
+                scores[f"{name}_std"] = round(float(row[name, "std"]), 4 if scale > 1 else 3)
+        metrics.setdefault(str(corpus).replace(" ", "_"), {})[str(evidence)] = scores
+    return metrics
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write JSON that a person can read."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def draw_confusion(
+    path: Path, true: pd.Series, predicted: pd.Series, labels: Sequence[str], title: str
+) -> None:
+    """Draw a confusion matrix: shares of each true class, with counts summed over the seeds."""
+    figure, axes = plt.subplots(figsize=(1.6 + 0.8 * len(labels),) * 2, layout="constrained")
+    ConfusionMatrixDisplay.from_predictions(
+        true, predicted, labels=list(labels), normalize="true", values_format=".0%",
+        cmap="Blues", ax=axes, colorbar=False, xticks_rotation=45,
+    )  # fmt: skip
+    axes.set(title=title, xlabel="predicted", ylabel="true")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _cell(mean: float, std: float, scale: float, digits: int, num_seeds: int) -> str:
+    if pd.isna(mean):
+        return "–"
+    spread = f" ± {std * scale:.{digits}f}" if num_seeds > 1 else ""
+    return f"{mean * scale:.{digits}f}{spread}"

@@ -1,0 +1,74 @@
+"""Clips -> crops of the main face, one a second, in immutable HDF5 parts, and their table."""
+
+from functools import partial
+
+from oragen import artefacts
+from oragen.clips import CropOptions, crop_clip
+from oragen.config import load_params
+from oragen.execution import Wanted, fill_store
+from oragen.faces import detector_fingerprint
+from oragen.keys import crop_key, faces_key
+from oragen.parts import Entry, PartStore
+from oragen.schema import CLIPS, CROPS, Skipped
+from stages.running import account, run_stage
+
+STAGE = "crop_faces"
+
+
+def main(corpus: str) -> None:
+    """Cut the main face out of the clips of CORPUS that the store lacks."""
+    params = load_params()
+    root = params.corpora[corpus].root
+    clips = CLIPS.read(artefacts.clips_table(corpus)).set_index("clip_id")
+    seen = clips[clips["picture_hash"].notna()]
+    paths = seen["video_path"].fillna(seen["image_path"])
+    options = CropOptions(**params.faces.model_dump())
+    ingredients = params.faces.model_dump(mode="json", exclude={"weights"})
+    detector = detector_fingerprint(options.detector, weights=options.weights)
+    keys = seen["picture_hash"].map(lambda digest: faces_key(digest, ingredients, detector))
+    store = PartStore(artefacts.faces_store(corpus), "h5")
+    num_new = fill_store(
+        store,
+        {keys[clip]: Wanted(clip, root / path) for clip, path in paths.items()},
+        partial(crop_clip, options=options),
+        spec={"values": "RGB uint8: crop x height x width x 3", "faces": ingredients},
+        part_bytes=params.execution.part_bytes,
+        num_workers=params.execution.num_workers,
+        title=STAGE,
+    )
+    index = store.index()
+    entries = {clip: index[key].entry for clip, key in keys.items()}
+    rows = [row for clip, entry in entries.items() for row in list_crops(clip, entry)]
+    CROPS.write(artefacts.crops_table(corpus), CROPS.frame(rows))
+    reasons = {clip: entry.reason for clip, entry in entries.items()}
+    reasons |= dict.fromkeys(clips.index.difference(seen.index), "sound without pictures")
+    account(
+        STAGE,
+        corpus,
+        clips_in=clips.index,
+        clips_out=[clip for clip, reason in reasons.items() if reason is None],
+        skipped=[Skipped(clip, STAGE, reason) for clip, reason in reasons.items() if reason],
+        made=f"{len(rows)} crops, {num_new} clips looked at",
+    )
+
+
+def list_crops(clip: str, entry: Entry) -> list[dict[str, object]]:
+    """One clip's entry in the store -> its rows of the crops table."""
+    if entry.reason:
+        return []
+    crops = zip(entry.details["samples"], entry.details["boxes"], strict=True)
+    return [
+        {
+            "clip_id": clip,
+            "crop": number,
+            "key": crop_key(entry.key, sample),
+            "faces_key": entry.key,
+            "sample": sample,
+            **dict(zip(("x1", "y1", "x2", "y2", "score"), box, strict=True)),
+        }
+        for number, (sample, box) in enumerate(crops)
+    ]
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,268 @@
+"""Pictures of a clip -> its main face, tracked and cropped."""
+
+import hashlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from oragen.faces import (
+    YUNET_FILE,
+    Box,
+    CascadeDetector,
+    FaceWeightsError,
+    WholePictureDetector,
+    YunetDetector,
+    build_detector,
+    crop_face,
+    detector_fingerprint,
+    fetch_yunet_weights,
+    find_yunet_weights,
+    track_main_face,
+)
+from oragen.video import sample_pictures
+
+SHARED = Path(__file__).parents[2] / "shared"
+WEIGHTS = SHARED / "models" / "face_detection_yunet_n_640.onnx"
+CLIPS = sorted((SHARED / "media").glob("*.mp4"))
+
+needs_weights = pytest.mark.skipif(
+    not WEIGHTS.is_file(), reason="no ../shared beside the repository"
+)
+needs_clips = pytest.mark.skipif(not CLIPS, reason="no ../shared beside the repository")
+
+
+def face(x: float, y: float = 0.0, *, side: float = 10.0, score: float = 0.9) -> Box:
+    return Box(x, y, x + side, y + side, score)
+
+
+def numbered(height: int, width: int) -> np.ndarray:
+    """A picture whose red is the row, green the column and blue nothing."""
+    rows, columns = np.mgrid[:height, :width]
+    return np.stack([rows, columns, np.zeros_like(rows)], axis=-1).astype(np.uint8)
+
+
+def first_picture() -> np.ndarray:
+    return next(sample_pictures(CLIPS[0], max_duration_s=60.0)).rgb
+
+
+# -- the main face ---------------------------------------------------------------------------------
+
+
+def test_a_clip_without_faces_has_no_main_face() -> None:
+    assert track_main_face([]) == []
+    assert track_main_face([[], []]) == [None, None]
+
+
+def test_one_face_is_the_main_face() -> None:
+    assert track_main_face([[face(0)], [face(2)]]) == [face(0), face(2)]
+
+
+def test_a_large_false_detection_in_one_picture_does_not_win() -> None:
+    ghost = face(200, side=25)
+    pictures = [[face(0)], [ghost, face(1)], [face(2)]]  # 3 * 0.9 * 10 = 27 against 0.9 * 25
+    assert track_main_face(pictures) == [face(0), face(1), face(2)]
+
+
+def test_the_larger_of_two_steady_faces_wins_whatever_their_order() -> None:
+    near, far = face(0, side=30), face(100, side=10)
+    assert track_main_face([[near, far], [far, near]]) == [near, near]
+
+
+def test_the_surer_of_two_equal_faces_wins() -> None:
+    doubtful, sure = face(0, score=0.6), face(100, score=0.9)
+    assert track_main_face([[doubtful, sure], [doubtful, sure]]) == [sure, sure]
+
+
+def test_faces_side_by_side_are_not_exchanged() -> None:
+    pictures = [[face(0, side=12), face(14)], [face(16), face(2, side=12)]]
+    assert track_main_face(pictures) == [face(0, side=12), face(2, side=12)]
+
+
+def test_a_missed_detection_is_interpolated_and_scored_zero() -> None:
+    pictures = [[face(0)], [], [], [face(6)]]
+    main = track_main_face(pictures)
+    assert main[1] == pytest.approx(Box(2, 0, 12, 10, 0))
+    assert main[2] == pytest.approx(Box(4, 0, 14, 10, 0))
+    assert (main[0], main[3]) == (face(0), face(6))
+
+
+def test_a_longer_gap_stays_empty() -> None:
+    pictures = [[face(0)], [], [], [], [face(6)]]
+    assert track_main_face(pictures) == [face(0), None, None, None, face(6)]
+    assert None not in track_main_face(pictures, max_gap=3)
+
+
+def test_nothing_is_made_up_before_the_first_detection_or_after_the_last() -> None:
+    assert track_main_face([[], [face(0)], []]) == [None, face(0), None]
+
+
+def test_a_face_that_jumps_or_doubles_in_size_is_another_face() -> None:
+    assert track_main_face([[face(0)], [face(0)], [face(11)]]) == [face(0), face(0), None]
+    swollen = face(-10, -10, side=30)  # the same centre; log(3) = 1.1
+    assert track_main_face([[face(0, score=1.0)] * 1, [swollen]], max_move=1.0) == [None, swollen]
+
+
+def test_a_box_of_no_area_is_no_face() -> None:
+    assert track_main_face([[Box(5, 5, 5, 9, 1.0)]]) == [None]
+
+
+# -- crops -----------------------------------------------------------------------------------------
+
+
+def test_a_square_box_without_margin_is_cut_out_as_it_is() -> None:
+    crop = crop_face(numbered(60, 80), Box(20, 10, 60, 50, 1.0), margin=0.0, crop_px=40)
+    np.testing.assert_array_equal(crop, numbered(60, 80)[10:50, 20:60])
+
+
+def test_the_margin_is_added_on_every_side() -> None:
+    crop = crop_face(numbered(80, 80), Box(30, 30, 50, 50, 1.0), margin=0.5, crop_px=40)
+    np.testing.assert_array_equal(crop, numbered(80, 80)[20:60, 20:60])
+
+
+def test_an_oblong_box_becomes_a_square_of_its_longer_side() -> None:
+    crop = crop_face(numbered(80, 80), Box(30, 20, 50, 60, 1.0), margin=0.0, crop_px=40)
+    np.testing.assert_array_equal(crop, numbered(80, 80)[20:60, 20:60])
+
+
+def test_beyond_the_edge_the_edge_is_repeated() -> None:
+    crop = crop_face(numbered(80, 80), Box(0, 30, 20, 50, 1.0), margin=0.5, crop_px=40)
+    np.testing.assert_array_equal(crop[:, 10:], numbered(80, 80)[20:60, :30])
+    np.testing.assert_array_equal(crop[:, :10], np.repeat(crop[:, 10:11], 10, axis=1))
+
+
+def test_a_box_is_clipped_to_the_picture_first() -> None:
+    inside = crop_face(numbered(80, 80), Box(0, 0, 40, 40, 1.0), margin=0.0, crop_px=40)
+    beyond = crop_face(numbered(80, 80), Box(-9, -7, 40, 40, 1.0), margin=0.0, crop_px=40)
+    np.testing.assert_array_equal(beyond, inside)
+
+
+def test_a_box_outside_the_picture_is_refused() -> None:
+    with pytest.raises(ValueError, match="outside the picture of 80 x 60 pixels"):
+        crop_face(numbered(60, 80), Box(90, 0, 99, 9, 1.0), margin=0.0, crop_px=8)
+
+
+def test_shrinking_averages_areas() -> None:
+    stripes = np.zeros((64, 64, 3), np.uint8)
+    stripes[:, ::2] = 200
+    crop = crop_face(stripes, Box(0, 0, 64, 64, 1.0), margin=0.0, crop_px=8)
+    np.testing.assert_array_equal(crop, np.full((8, 8, 3), 100))
+
+
+@pytest.mark.parametrize("side", [0.4, 1.0, 3.3])
+def test_the_smallest_box_still_gives_a_crop(side: float) -> None:
+    box = Box(5.0, 5.0, 5.0 + side, 5.0 + side, 1.0)
+    assert crop_face(numbered(20, 20), box, margin=0.0, crop_px=16).shape == (16, 16, 3)
+
+
+# -- detectors -------------------------------------------------------------------------------------
+
+
+def test_a_whole_picture_is_one_face() -> None:
+    assert build_detector("none").detect(numbered(60, 80)) == [Box(0, 0, 80, 60, 1.0)]
+    assert isinstance(build_detector("none"), WholePictureDetector)
+
+
+def test_a_plain_wall_has_no_face() -> None:
+    assert CascadeDetector().detect(np.full((120, 160, 3), 128, np.uint8)) == []
+
+
+@needs_weights
+@needs_clips
+@pytest.mark.parametrize("path", CLIPS, ids=lambda path: path.stem)
+def test_yunet_finds_the_one_face_in_every_picture_of_real_clips(path: Path) -> None:
+    detector = YunetDetector(WEIGHTS, min_score=0.6)
+    for picture in sample_pictures(path, max_duration_s=60.0):
+        assert len(detector.detect(picture.rgb)) == 1
+
+
+@needs_clips
+def test_the_cascade_finds_nine_of_ten_real_faces() -> None:
+    detector = CascadeDetector()
+    found = [
+        len(detector.detect(picture.rgb)) > 0
+        for path in CLIPS
+        for picture in sample_pictures(path, max_duration_s=60.0)
+    ]
+    assert np.mean(found) > 0.9
+
+
+@needs_weights
+@needs_clips
+@pytest.mark.parametrize("name", ["yunet", "cascade"])
+def test_boxes_are_those_of_the_picture_not_of_its_shrunken_copy(name: str) -> None:
+    detector = build_detector("yunet", weights=WEIGHTS) if name == "yunet" else CascadeDetector()
+    small = first_picture()
+    large = cv2.resize(small, (896, 896))
+    [expected], [found] = detector.detect(small), detector.detect(large)
+    assert np.array(found[:4]) / 4 == pytest.approx(np.array(expected[:4]), abs=8)
+
+
+@needs_weights
+@needs_clips
+def test_yunet_finds_a_small_face_in_a_large_picture() -> None:
+    large = np.full((1080, 1920, 3), 90, np.uint8)
+    large[300:400, 800:900] = cv2.resize(first_picture(), (100, 100), interpolation=cv2.INTER_AREA)
+    [found] = YunetDetector(WEIGHTS).detect(large)
+    assert 800 < found.x1 < found.x2 < 900
+    assert 300 < found.y1 < found.y2 < 400
+
+
+def test_the_fingerprint_changes_with_the_weights(tmp_path: Path) -> None:
+    path = tmp_path / YUNET_FILE
+    path.write_bytes(b"one")
+    one = detector_fingerprint("yunet", weights=path)
+    path.write_bytes(b"two")
+    two = detector_fingerprint("yunet", weights=path)
+    assert len({one, two, detector_fingerprint("cascade"), detector_fingerprint("none")}) == 4
+
+
+# -- weights ---------------------------------------------------------------------------------------
+
+
+def test_without_weights_yunet_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(FaceWeightsError, match="fetch_yunet_weights"):
+        build_detector("yunet")
+    with pytest.raises(FaceWeightsError, match="`cascade`, which needs none"):
+        build_detector("yunet", weights=tmp_path / "absent.onnx")
+
+
+def test_weights_are_a_file_or_lie_in_a_folder(tmp_path: Path) -> None:
+    file = tmp_path / YUNET_FILE
+    file.touch()
+    assert find_yunet_weights(file) == file
+    assert find_yunet_weights(tmp_path) == file
+
+
+def test_weights_that_are_none_are_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "text.onnx"
+    path.write_text("no network")
+    with pytest.raises(FaceWeightsError, match=r"text\.onnx"):
+        build_detector("yunet", weights=path).detect(numbered(60, 80))
+
+
+def test_fetched_weights_have_the_right_hash_and_are_fetched_once(tmp_path: Path) -> None:
+    source = tmp_path / "public" / YUNET_FILE
+    source.parent.mkdir()
+    source.write_bytes(b"a network")
+    digest = hashlib.sha256(b"a network").hexdigest()
+    cache = tmp_path / "cache"
+    fetched = fetch_yunet_weights(cache, url=source.as_uri(), sha256=digest)
+    assert fetched.read_bytes() == b"a network"
+    source.unlink()
+    assert fetch_yunet_weights(cache, url=source.as_uri(), sha256=digest) == fetched
+
+
+def test_a_file_with_another_hash_is_not_kept(tmp_path: Path) -> None:
+    source = tmp_path / YUNET_FILE
+    source.write_bytes(b"something else")
+    cache = tmp_path / "cache"
+    with pytest.raises(FaceWeightsError, match="invalid hash"):
+        fetch_yunet_weights(cache, url=source.as_uri(), sha256="0" * 64)
+    assert list(cache.iterdir()) == []
+
+
+def test_an_address_without_an_answer_is_an_error_with_advice(tmp_path: Path) -> None:
+    with pytest.raises(FaceWeightsError, match=r"download .* by hand"):
+        fetch_yunet_weights(tmp_path, url=(tmp_path / "absent").as_uri())
