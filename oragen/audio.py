@@ -10,6 +10,7 @@ from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from jaxtyping import Int16
 
+from oragen.execution import Made
 from oragen.media import (
     UnusableMediaError,
     decode_frames,
@@ -26,6 +27,16 @@ _MAX_JITTER_S: Final = Fraction(1, 10)
 _FULL_SCALE: Final = 2**15
 
 Samples = Int16[np.ndarray, " samples"]
+
+
+def decode_clip(path: Path, *, max_duration_s: float) -> Made:
+    """Decode a clip's sound for a store, or say why that cannot be done."""
+    notes: list[str] = []
+    try:
+        samples = decode_audio(path, max_duration_s=max_duration_s, notes=notes)
+    except UnusableMediaError as error:
+        return Made(np.zeros(0, np.int16), error.reason, {"notes": [error.detail]})
+    return Made(samples, None, {"notes": notes})
 
 
 def decode_audio(path: Path, *, max_duration_s: float, notes: list[str] | None = None) -> Samples:

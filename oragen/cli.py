@@ -3,7 +3,6 @@
 import logging
 import shutil
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer

@@ -125,7 +125,7 @@ class Train(_Section):
 
 class Evaluate(_Section):
     corpora: Annotated[list[str], Field(min_length=1)]
-    split: Literal["train", "dev", "test"]
+    splits: Annotated[list[Literal["train", "dev", "test"]], Field(min_length=1)]
 
 
 class Execution(_Section):

@@ -132,8 +132,12 @@ def load_dataset(table: pd.DataFrame, *, genders: Sequence[str]) -> WindowDatase
         EmptyDatasetError: when no window has sound, or none has a face.
     """
     windows = table[table["has_window"]].reset_index(drop=True)
-    audio_keys = _keys_by_store(zip(windows["audio_store"], windows["audio_feature"].map(_listed)))
-    face_keys = _keys_by_store(zip(windows["face_store"], windows["face_features"].map(list)))
+    audio_keys = _keys_by_store(
+        zip(windows["audio_store"], windows["audio_feature"].map(_listed), strict=True)
+    )
+    face_keys = _keys_by_store(
+        zip(windows["face_store"], windows["face_features"].map(list), strict=True)
+    )
     audio, audio_row_of = _load(audio_keys, "speech")
     face, face_row_of = _load(face_keys, "a face")
     slots = [

@@ -12,16 +12,16 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, Literal, assert_never
 
 import h5py
 import numpy as np
 import zarr
-from zarr.codecs import BloscCodec
+from zarr.codecs import BloscCodec, Crc32cCodec
 
 from oragen.schema import UserError
 
@@ -51,6 +51,9 @@ class Entry:
     stop: int
     reason: str | None = None
     details: dict[str, Json] = field(default_factory=dict)
+
+
+ENTRY_COLUMNS: Final = tuple(column.name for column in fields(Entry))
 
 
 @dataclass(frozen=True)
@@ -103,10 +106,7 @@ class PartStore:
         """Drop what a killed writer left behind."""
         for leftover in self.folder.glob(f"*{UNFINISHED}*"):
             logger.info("removing unfinished %s", leftover.name)
-            if leftover.is_dir():
-                shutil.rmtree(leftover)
-            else:
-                leftover.unlink()
+            _remove(leftover)
 
 
 class OpenParts:
@@ -131,14 +131,16 @@ class OpenParts:
             part = self._files.enter_context(open_part(located.part, self._format))
             self._opened[located.part] = part
         first = located.entry.start
-        return np.asarray(self._opened[located.part]["values"][first + start : first + stop])
+        with _named(located.part):
+            return np.asarray(self._opened[located.part]["values"][first + start : first + stop])
 
 
 class PartWriter:
     """Collects entries and writes a part whenever `part_bytes` are together.
 
     Use it as a context manager: what is left over is written when the block ends well, and nothing
-    when it ends in an error. All values have the same dtype and row shape.
+    when it ends in an error. All values have the same dtype and row shape. A store has one writer
+    at a time: what another left unfinished is removed.
     """
 
     def __init__(self, store: PartStore, spec: Mapping[str, Json], part_bytes: int) -> None:
@@ -180,7 +182,7 @@ class PartWriter:
 
     def _write_part(self) -> None:
         if self._entries:
-            values = np.concatenate(self._values)
+            values = np.concatenate(self._values, casting="no")  # one dtype, or a TypeError
             write_part(self.store.folder, self.store.part_format, values, self._entries, self.spec)
         self._values, self._entries, self._num_rows, self._num_bytes = [], [], 0, 0
 
@@ -193,54 +195,64 @@ def write_part(
     spec: Mapping[str, Json],
 ) -> Path:
     """Write one part under a temporary name, flush it to the disk, and rename it."""
-    head = {"schema_version": SCHEMA_VERSION, "spec": dict(spec), "entries": _to_columns(entries)}
+    columns = {name: [getattr(entry, name) for entry in entries] for name in ENTRY_COLUMNS}
+    head = {"schema_version": SCHEMA_VERSION, "spec": dict(spec), "entries": columns}
     path = folder / f"part-{_content_hash(values, head)}.{part_format}"
+    if path.exists():
+        return path  # equal content, so the same part
     unfinished = folder / f"{path.name}{UNFINISHED}-{os.getpid()}"
-    match part_format:
-        case "h5":
-            _write_hdf5(unfinished, values, head)
-        case "zarr":
-            _write_zarr(unfinished, values, head)
-        case _:
-            assert_never(part_format)
-    _flush(unfinished)
-    if path.exists():  # equal content is already there
-        shutil.rmtree(unfinished) if unfinished.is_dir() else unfinished.unlink()
-    else:
+    try:
+        match part_format:
+            case "h5":
+                _write_hdf5(unfinished, values, head)
+            case "zarr":
+                _write_zarr(unfinished, values, head)
+            case _:
+                assert_never(part_format)
+        for written in [*unfinished.rglob("*"), unfinished]:
+            _flush(written)
         unfinished.rename(path)
-        _flush_folder(folder)
+        _flush(folder)
+    finally:
+        _remove(unfinished)  # still there when the disk is full
     return path
 
 
 @contextmanager
 def open_part(path: Path, part_format: PartFormat) -> Iterator[Any]:
-    """Open a part for reading; `part["values"]` is its array."""
-    try:
+    """Open a part for reading; `part["values"]` is its array.
+
+    Raises:
+        DamagedPartError: when it cannot be opened, or not be read inside the block.
+    """
+    with _named(path):
         match part_format:
             case "h5":
                 with h5py.File(path, "r") as part:
                     yield part
             case "zarr":
-                yield zarr.open_group(path, mode="r")
+                part = zarr.open_group(path, mode="r")
+                _refuse_missing_values(part["values"], path)
+                yield part
             case _:
                 assert_never(part_format)
-    except (OSError, KeyError) as error:
-        raise DamagedPartError(
-            f"{path} cannot be read ({error}). Remove it and run `dvc repro`: "
-            "only what it held is made again."
-        ) from error
 
 
 def read_head(path: Path, part_format: PartFormat) -> dict[str, Json]:
-    """Return a part's `schema_version`, `spec` and `entries` (columns)."""
+    """Return a part's `schema_version`, `spec` and `entries` (columns).
+
+    Raises:
+        DamagedPartError: when there is none, or it is of another schema version.
+    """
     with open_part(path, part_format) as part:
         if part_format == "h5":
             head: dict[str, Json] = json.loads(part["head"][()])
         else:
             head = dict(part.attrs["head"])
-    if head["schema_version"] != SCHEMA_VERSION:
+        found = head["schema_version"]
+    if found != SCHEMA_VERSION:
         raise DamagedPartError(
-            f"{path} has schema version {head['schema_version']}, this is version "
+            f"{path} has schema version {found}, this is version "
             f"{SCHEMA_VERSION}. Remove the folder {path.parent} and run `dvc repro`."
         )
     return head
@@ -248,9 +260,10 @@ def read_head(path: Path, part_format: PartFormat) -> dict[str, Json]:
 
 def read_entries(path: Path, part_format: PartFormat) -> list[Entry]:
     """Return the entries of one part."""
-    columns = read_head(path, part_format)["entries"]
-    rows = zip(*columns.values(), strict=True)
-    return [Entry(**dict(zip(columns, row, strict=True))) for row in rows]
+    head = read_head(path, part_format)
+    with _named(path):
+        columns = [head["entries"][name] for name in ENTRY_COLUMNS]
+        return [Entry(*row) for row in zip(*columns, strict=True)]
 
 
 def verify_part(path: Path, part_format: PartFormat) -> None:
@@ -266,13 +279,35 @@ def verify_part(path: Path, part_format: PartFormat) -> None:
         raise DamagedPartError(f"{path} is damaged: its content belongs to {expected}.")
 
 
-def _to_columns(entries: Iterable[Entry]) -> dict[str, list[Json]]:
-    rows = [asdict(entry) for entry in entries]
-    return {name: [row[name] for row in rows] for name in rows[0]}
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Say which part it is that cannot be read.
+
+    HDF5, Zarr, Blosc and JSON each have errors of their own for bytes that make no sense.
+    """
+    try:
+        yield
+    except DamagedPartError:
+        raise
+    except (OSError, LookupError, TypeError, ValueError, RuntimeError) as error:
+        raise DamagedPartError(
+            f"{path} cannot be read ({error}). Remove it and run `dvc repro`: "
+            "only what it held is made again."
+        ) from error
+
+
+def _refuse_missing_values(values: zarr.Array[Any], path: Path) -> None:
+    """Zarr reads zeros where a file is missing or empty; a whole part has all of its files."""
+    chunks = (path / "values" / "c").rglob("*")
+    if values.size and not any(file.is_file() and file.stat().st_size for file in chunks):
+        raise DamagedPartError(
+            f"{path} has lost its values. Remove it and run `dvc repro`: "
+            "only what it held is made again."
+        )
 
 
 def _content_hash(values: np.ndarray, head: Mapping[str, Json]) -> str:
-    digest = hashlib.sha256(json.dumps(head, sort_keys=True).encode())
+    digest = hashlib.sha256(_to_json(head).encode())
     digest.update(f"{values.dtype.str}{values.shape}".encode())
     digest.update(np.ascontiguousarray(values).view(np.uint8).reshape(-1).data)
     return digest.hexdigest()[:32]
@@ -281,35 +316,41 @@ def _content_hash(values: np.ndarray, head: Mapping[str, Json]) -> str:
 def _write_hdf5(path: Path, values: np.ndarray, head: Mapping[str, Json]) -> None:
     with h5py.File(path, "w") as part:
         part.create_dataset("values", data=values)
-        part.create_dataset("head", data=json.dumps(head, sort_keys=True))
+        part.create_dataset("head", data=_to_json(head))
 
 
 def _write_zarr(path: Path, values: np.ndarray, head: Mapping[str, Json]) -> None:
-    part = zarr.create_group(path, attributes={"head": dict(head)})
+    part = zarr.create_group(path, attributes={"head": json.loads(_to_json(head))})
     row_bytes = max(1, values.nbytes // max(1, len(values)))
     rows_per_chunk = max(1, min(len(values), ZARR_CHUNK_BYTES // row_bytes))
-    rows_per_shard = -(-len(values) // rows_per_chunk) * rows_per_chunk
+    rows_per_shard = max(1, -(-len(values) // rows_per_chunk)) * rows_per_chunk
     array = part.create_array(
         "values",
         shape=values.shape,
         dtype=values.dtype,
         chunks=(rows_per_chunk, *values.shape[1:]),
         shards=(rows_per_shard, *values.shape[1:]),
-        compressors=BloscCodec(cname="zstd", clevel=1, shuffle="shuffle"),
+        compressors=[BloscCodec(cname="zstd", clevel=1, shuffle="shuffle"), Crc32cCodec()],
         dimension_names=head["spec"].get("dimension_names"),
+        config={"write_empty_chunks": True},  # zeros are values too: see _refuse_missing_values
     )
     array[...] = values
 
 
+def _to_json(head: Mapping[str, Json]) -> str:
+    return json.dumps(head, sort_keys=True, allow_nan=False)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def _flush(path: Path) -> None:
-    for file in path.rglob("*") if path.is_dir() else [path]:
-        if file.is_file():
-            with file.open("rb") as handle:
-                os.fsync(handle.fileno())
-
-
-def _flush_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
+    """Wait until a file, or the names in a folder, are on the disk."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

@@ -173,7 +173,7 @@ CROPS: Final = Table(
             "y1": pa.float64(),
             "x2": pa.float64(),
             "y2": pa.float64(),
-            "score": pa.float64(),  # NaN where the box was filled in between two detections
+            "score": pa.float64(),  # 0 where the box was filled in between two detections
         },
         {},
     ),

@@ -3,10 +3,10 @@
 from functools import partial
 
 from oragen import artefacts
-from oragen.clips import CropOptions, crop_clip
 from oragen.config import load_params
+from oragen.detectors import detector_fingerprint
 from oragen.execution import Wanted, fill_store
-from oragen.faces import detector_fingerprint
+from oragen.faces import CropOptions, crop_clip
 from oragen.keys import crop_key, faces_key
 from oragen.parts import Entry, PartStore
 from oragen.schema import CLIPS, CROPS, Skipped
@@ -48,7 +48,7 @@ def main(corpus: str) -> None:
         clips_in=clips.index,
         clips_out=[clip for clip, reason in reasons.items() if reason is None],
         skipped=[Skipped(clip, STAGE, reason) for clip, reason in reasons.items() if reason],
-        made=f"{len(rows)} crops, {num_new} clips looked at",
+        made=f"{len(rows)} crops, {num_new} clips looked at now",
     )
 
 

@@ -53,7 +53,7 @@ def to_row(
     clip: str, window: Window, heard: Mapping[str, Any], ingredients: dict[str, object]
 ) -> dict[str, object]:
     """One window -> its row; only a window with speech has a key for its sound."""
-    sound = {"key": None, "audio_key": None}
+    sound: dict[str, str | None] = {"key": None, "audio_key": None}
     if window.has_speech:
         key = window_key(heard["key"], ingredients, window.span)
         sound = {"key": key, "audio_key": heard["audio_key"]}

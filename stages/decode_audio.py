@@ -3,7 +3,7 @@
 from functools import partial
 
 from oragen import artefacts
-from oragen.clips import decode_clip
+from oragen.audio import decode_clip
 from oragen.config import load_params
 from oragen.execution import Wanted, fill_store
 from oragen.keys import audio_key
@@ -41,7 +41,7 @@ def main(corpus: str) -> None:
         clips_in=clips.index,
         clips_out=[clip for clip, reason in reasons.items() if reason is None],
         skipped=[Skipped(clip, STAGE, reason) for clip, reason in reasons.items() if reason],
-        made=f"{num_new} decoded",
+        made=f"{num_new} decoded now",
     )
 
 

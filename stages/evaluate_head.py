@@ -23,7 +23,7 @@ def main() -> None:
     heads = {
         seed: load_head(folder / f"seed-{seed}").head.to(device) for seed in params.train.seeds
     }
-    table = read_dataset(artefacts.EVALUATION_DATASET, [params.evaluate.split])
+    table = read_dataset(artefacts.EVALUATION_DATASET, params.evaluate.splits)
     dataset = load_dataset(table, genders=GENDERS)
     predictions = predict_all(heads, dataset, table, genders=GENDERS)
     summary = summarise(score_all(predictions))
@@ -33,9 +33,11 @@ def main() -> None:
     write_json(reports / "metrics.json", to_metrics(summary))
     markdown = to_markdown(summary, len(heads))
     (reports / "report.md").write_text(
-        f"# {params.head.name} on {params.evaluate.split}\n\n{markdown}"
+        f"# {params.head.name} on {', '.join(params.evaluate.splits)}\n\n{markdown}"
     )
-    seen = predictions[(predictions["evidence"] == "audio_visual") & predictions["num_windows"] > 0]
+    seen = predictions[
+        (predictions["evidence"] == "audio_visual") & (predictions["num_windows"] > 0)
+    ]
     for task, labels in {"gender": GENDERS, "mask_type": MASK_TYPES}.items():
         known = seen.dropna(subset=[task])
         draw_confusion(

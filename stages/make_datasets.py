@@ -26,7 +26,7 @@ def main() -> None:
     train = pd.concat([joined[corpus] for corpus in params.train.corpora])
     train = train[train["split"].isin(["train", "dev"])]
     evaluation = pd.concat([joined[corpus] for corpus in params.evaluate.corpora])
-    evaluation = evaluation[evaluation["split"] == params.evaluate.split]
+    evaluation = evaluation[evaluation["split"].isin(params.evaluate.splits)]
     DATASET.write(artefacts.TRAIN_DATASET, train)
     DATASET.write(artefacts.EVALUATION_DATASET, evaluation)
     logger.info("make_datasets: %s; %s", describe("train", train), describe("evaluate", evaluation))

@@ -30,7 +30,7 @@ def run_stage(main: Callable[..., None]) -> None:
     try:
         app()
     except UserError as error:
-        logger.error("%s", error)  # noqa: TRY400 - a traceback would not help the user
+        logger.error("%s", error)
         sys.exit(EXIT_USER_ERROR)
 
 
@@ -48,7 +48,8 @@ def account(
     out = set(clips_out)
     assert set(clips_in) == out | {item.clip_id for item in left_out}, "a clip is lost"
     assert not out & {item.clip_id for item in left_out}, "a clip is both kept and skipped"
-    SKIPPED.write(artefacts.skipped_table(corpus, stage), SKIPPED.frame([i._asdict() for i in left_out]))  # fmt: skip
+    rows = SKIPPED.frame([item._asdict() for item in left_out])
+    SKIPPED.write(artefacts.skipped_table(corpus, stage), rows)
     reasons = Counter(item.reason for item in left_out)
     why = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())
     logger.info(

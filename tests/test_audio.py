@@ -8,7 +8,10 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from media_files import (
+
+from oragen.audio import decode_audio
+from oragen.media import UnusableMediaError
+from tests.media_files import (
     mux_sound,
     plain,
     tone,
@@ -17,9 +20,6 @@ from media_files import (
     write_sphere,
     write_video,
 )
-
-from oragen.audio import decode_audio
-from oragen.media import UnusableMediaError
 
 LIMIT_S = 60.0
 

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from oragen.faces import (
+from oragen.detectors import (
     YUNET_FILE,
     Box,
     CascadeDetector,
@@ -15,12 +15,11 @@ from oragen.faces import (
     WholePictureDetector,
     YunetDetector,
     build_detector,
-    crop_face,
     detector_fingerprint,
     fetch_yunet_weights,
     find_yunet_weights,
-    track_main_face,
 )
+from oragen.faces import crop_face, track_main_face
 from oragen.video import sample_pictures
 
 SHARED = Path(__file__).parents[2] / "shared"

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple, get_args
 import numpy as np
 import pytest
 import torch
-from golden import case_names, make_input, make_state_dict, read_arrays, read_json
 from torch import Tensor
 
 from oragen.heads import (
@@ -25,6 +24,7 @@ from oragen.heads import (
     train_only_decisions,
 )
 from oragen.losses import Targets, multi_task_loss
+from tests.golden import case_names, make_input, make_state_dict, read_arrays, read_json
 
 NAMES = get_args(HeadName)
 FLEXIBLE = ("cross_attention", "audio_only", "face_only", "concatenation", "late_fusion")

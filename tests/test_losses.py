@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from golden import read_json
 from torch import Tensor
 
 from oragen.heads import HeadOutput
@@ -20,6 +19,7 @@ from oragen.losses import (
     known_cross_entropy,
     multi_task_loss,
 )
+from tests.golden import read_json
 
 DENOMINATOR_EPSILON = {"chimera": 1e-8, "orig": 0.0}
 # Near-constant vectors differ by the rounding of their mean; elsewhere gradients agree to 1e-6.

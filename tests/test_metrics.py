@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from golden import read_json
 from torch import Tensor
 
 from oragen.metrics import (
@@ -16,6 +15,7 @@ from oragen.metrics import (
     score_ages,
     score_classes,
 )
+from tests.golden import read_json
 
 
 def _class_cases(peer: str) -> list[dict[str, Any]]:

@@ -8,7 +8,10 @@ import cv2
 import numpy as np
 import pytest
 from av.stream import Disposition
-from media_files import (
+
+from oragen.media import UnusableMediaError
+from oragen.video import Picture, read_image, sample_pictures
+from tests.media_files import (
     Rgb,
     add_exif_orientation,
     add_sound,
@@ -20,9 +23,6 @@ from media_files import (
     write_sound,
     write_video,
 )
-
-from oragen.media import UnusableMediaError
-from oragen.video import Picture, read_image, sample_pictures
 
 LIMIT_S = 60.0
 

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oragen.generator import hair
-from oragen.generator.coverings import Covering, cover
+from oragen.generator.covering_shapes import cover
+from oragen.generator.coverings import Covering
 from oragen.generator.painting import (
     HEIGHT_PX,
     WIDTH_PX,

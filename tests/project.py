@@ -1,0 +1,97 @@
+"""A clone of this project in a temporary folder, to run real commands in."""
+
+import csv
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+REPOSITORY = Path(__file__).parents[1]
+LABELS = ("media", "speaker_id", "gender", "age_years", "mask_type", "split")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a command printed."""
+
+    output: str
+    exit_code: int
+
+    @property
+    def stages(self) -> list[str]:
+        """The stages that DVC ran, in order."""
+        return re.findall(r"Running stage '([^']+)'", self.output)
+
+    def line_of(self, stage: str) -> str:
+        """Return the line of account of a stage, e.g. `decode_audio mini`."""
+        return next(line for line in self.output.splitlines() if line.startswith(f"{stage}:"))
+
+
+@dataclass(frozen=True)
+class Project:
+    """A clone with its own parameters."""
+
+    folder: Path
+
+    def run(self, *command: str) -> Run:
+        """Run a command of this environment inside the clone."""
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            env=os.environ | {"PATH": path, "PYTHONPATH": str(self.folder), "NO_COLOR": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        return Run(done.stdout.replace("\r", "\n"), done.returncode)
+
+    def repro(self, *targets: str) -> Run:
+        """Run `dvc repro`, which must end well."""
+        run = self.run("dvc", "repro", *targets)
+        assert run.exit_code == 0, run.output
+        return run
+
+    def read_params(self) -> dict[str, Any]:
+        """Return params.yaml."""
+        params: dict[str, Any] = yaml.safe_load((self.folder / "params.yaml").read_text())
+        return params
+
+    def change(self, **sections: dict[str, Any] | list[str]) -> None:
+        """Change parameters: a section is updated, a list replaced."""
+        params = self.read_params()
+        for name, value in sections.items():
+            params[name] = {**params[name], **value} if isinstance(value, dict) else value
+        (self.folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+
+    def write_labels(self, corpus: str, rows: list[dict[str, Any]]) -> None:
+        """Write the table of a corpus that the `csv` reader reads."""
+        path = self.folder / "data" / "corpora" / corpus / "labels.csv"
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, LABELS, restval="")
+            writer.writeheader()
+            writer.writerows(rows)
+
+
+def clone(folder: Path) -> Project:
+    """Copy what Git knows of, or would take, into a new repository of its own."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, check=True,
+    )  # fmt: skip
+    for name in listed.stdout.splitlines():
+        source = REPOSITORY / name
+        if source.is_file() and name != "dvc.lock":
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, folder / name)
+    author = ("-c", "user.name=test", "-c", "user.email=test@example.com")
+    for command in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "--message=clone"]):
+        subprocess.run(["git", *author, *command], cwd=folder, check=True)
+    return Project(folder)

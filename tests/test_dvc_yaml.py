@@ -1,0 +1,93 @@
+"""dvc.yaml, params.yaml, the code and the folders agree."""
+
+from pathlib import Path
+from typing import Any
+
+import grimp
+import pytest
+import yaml
+
+from oragen.config import Params
+from tests.project import REPOSITORY
+
+# A change in these changes no result, or reaches the stages by their parameters.
+DECIDES_NO_RESULT = {
+    "oragen.artefacts",
+    "oragen.config",
+    "oragen.devices",
+    "oragen.execution",
+    "stages.running",
+}
+STAGES: dict[str, dict[str, Any]] = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]
+
+
+def commands() -> dict[str, dict[str, Any]]:
+    """Stage -> its definition, whether or not it stands in a foreach."""
+    return {name: stage.get("do", stage) for name, stage in STAGES.items()}
+
+
+@pytest.fixture(scope="module")
+def imports() -> grimp.ImportGraph:
+    """What imports what."""
+    return grimp.build_graph("oragen", "stages")
+
+
+def modules_behind(path: str, graph: grimp.ImportGraph) -> set[str]:
+    """A dependency of dvc.yaml -> the modules it holds."""
+    module = path.removesuffix(".py").replace("/", ".")
+    return {module, *graph.find_descendants(module)} if module in graph.modules else set()
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_depends_on_the_modules_it_imports(stage: str, imports: grimp.ImportGraph) -> None:
+    script = f"stages.{stage}"
+    packages = {"oragen", "stages"}
+    needed = {script, *imports.find_upstream_modules(script)} - DECIDES_NO_RESULT - packages
+    deps = commands()[stage]["deps"]
+    declared = set[str]().union(*(modules_behind(path, imports) for path in deps))
+    assert sorted(needed - declared) == [], "add them to the stage's deps"
+    assert sorted(declared - needed) == [], "the stage does not import them"
+
+
+def test_stages_and_scripts_have_the_same_names() -> None:
+    scripts = {path.stem for path in (REPOSITORY / "stages").glob("*.py")}
+    assert scripts - {"__init__", "running"} == set(STAGES)
+    for name, stage in commands().items():
+        assert stage["cmd"].split()[:3] == ["python", "-m", f"stages.{name}"]
+
+
+def test_params_sections_are_the_fields_of_the_configuration() -> None:
+    params = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
+    assert list(params) == list(Params.model_fields)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_params_of_a_stage_exist(stage: str) -> None:
+    for param in commands()[stage].get("params", []):
+        section = param.partition(".")[0]
+        assert section in Params.model_fields
+
+
+def test_what_decides_no_result_triggers_no_stage() -> None:
+    used = {param for stage in commands().values() for param in stage.get("params", [])}
+    assert not {param for param in used if param.startswith("execution")}
+
+
+def test_every_stage_of_a_corpus_says_what_it_skipped() -> None:
+    for name, stage in STAGES.items():
+        if "foreach" in stage:
+            outs = [
+                next(iter(out)) if isinstance(out, dict) else out for out in stage["do"]["outs"]
+            ]
+            assert f"data/skipped/${{item}}/{name}.parquet" in outs
+
+
+def test_every_folder_of_data_is_explained() -> None:
+    explained = (REPOSITORY / "data" / "README.md").read_text()
+    outs = [
+        next(iter(out)) if isinstance(out, dict) else out
+        for stage in commands().values()
+        for out in [*stage["outs"], *stage.get("metrics", [])]
+    ]
+    for folder in {Path(out).parts[1] for out in outs}:
+        assert f"`{folder}/" in explained, folder

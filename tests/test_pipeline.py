@@ -1,0 +1,231 @@
+"""The whole pipeline, by the real `dvc repro`, on generated clips and on broken ones."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from oragen.schema import CLIPS, SKIPPED, WINDOWS
+from tests.broken_clips import write_broken_clips
+from tests.project import Project, Run, clone
+
+PER_CORPUS = (
+    "index_clips", "decode_audio", "detect_speech", "crop_faces", "cut_windows",
+    "extract_audio_features", "extract_face_features",
+)  # fmt: skip
+EXPECTED_REASONS = {
+    "empty": {"decode_audio": "empty file", "crop_faces": "empty file"},
+    "text": {"decode_audio": "not a media file", "crop_faces": "not a media file"},
+    "truncated": {"decode_audio": "truncated or damaged", "crop_faces": "truncated or damaged"},
+    "no_audio": {"decode_audio": "no audio track"},
+    "no_video": {"crop_faces": "no video track"},
+    "short": {"detect_speech": "no speech", "crop_faces": "no face"},
+    "silent": {"detect_speech": "no speech"},
+    "no_face": {"crop_faces": "no face"},
+}
+UNUSABLE = ("empty", "text", "truncated", "short")  # neither speech nor a face
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A clone with a generated corpus, and one of a user's own with broken files in it."""
+    project = clone(tmp_path_factory.mktemp("project"))
+    params = project.read_params()
+    studio = params["corpora"]["studio"] | {"root": "data/corpora/mini", "num_speakers": 8}
+    own = {"reader": "csv", "root": "data/corpora/own", "table": "labels.csv"}
+    project.change(
+        use_corpora=["mini", "own"],
+        train={"corpora": ["mini"], "seeds": [0], "max_epochs": 2, "patience": 2},
+        evaluate={"corpora": ["mini", "own"]},
+        corpora={"mini": studio, "own": own},
+    )
+    generated = project.run("oragen", "generate", "mini")
+    assert generated.exit_code == 0, generated.output
+    add_own_corpus(project)
+    return project
+
+
+def add_own_corpus(project: Project) -> None:
+    """Take four good clips of the generated corpus, and write the broken ones beside them."""
+    mini, own = (project.folder / "data" / "corpora" / name for name in ("mini", "own"))
+    own.mkdir()
+    good = pick_good_clips(mini, 4)
+    for row in good:
+        shutil.copy2(mini / row["media"], own / Path(row["media"]).name)
+    broken = write_broken_clips(own, mini / good[0]["media"])
+    rows = [row | {"media": Path(row["media"]).name, "split": "test"} for row in good]
+    rows += [
+        {"media": path.name, "speaker_id": name, "gender": "female", "split": "test"}
+        for name, path in broken.items()
+    ]
+    project.write_labels("own", [*rows, {"media": "missing.mp4"}])
+
+
+def pick_good_clips(mini: Path, count: int) -> list[dict[str, str]]:
+    """Return labels of bare-faced clips, one a speaker; the longest is the last to be faulty."""
+    table = pd.read_csv(mini / "labels.csv", dtype=str, keep_default_na=False)
+    table["size"] = [(mini / media).stat().st_size for media in table["media"]]
+    bare = table[table["mask_type"].isin(["none", "shield", "medical"])]
+    best = bare.sort_values(["mask_type", "size"], ascending=[False, False])
+    chosen = best.drop_duplicates("speaker_id").head(count).drop(columns="size")
+    rows: list[dict[str, str]] = chosen.to_dict("records")
+    return rows
+
+
+@pytest.fixture(scope="module")
+def first(project: Project) -> Run:
+    """The first `dvc repro`."""
+    return project.repro()
+
+
+def skipped_reasons(project: Project, corpus: str) -> dict[str, dict[str, str]]:
+    """Clip -> stage -> reason."""
+    reasons: dict[str, dict[str, str]] = {}
+    for path in (project.folder / "data" / "skipped" / corpus).glob("*.parquet"):
+        for row in SKIPPED.read(path).itertuples():
+            reasons.setdefault(row.clip_id.removeprefix(f"{corpus}/"), {})[row.stage] = row.reason
+    return reasons
+
+
+def test_every_stage_runs_and_the_report_is_there(project: Project, first: Run) -> None:
+    ran = {stage.partition("@")[0] for stage in first.stages}
+    assert ran == {*PER_CORPUS, "make_datasets", "train_head", "evaluate_head"}
+    report = (project.folder / "data/reports/report.md").read_text()
+    for row in ("| mini | audio-visual |", "| own | face only |", "| all corpora | audio only |"):
+        assert row in report
+    assert {path.name for path in (project.folder / "data/reports/figures").iterdir()} == {
+        "confusion_gender.png",
+        "confusion_mask_type.png",
+    }
+
+
+def test_broken_files_are_skipped_with_their_reason(project: Project, first: Run) -> None:
+    reasons = skipped_reasons(project, "own")
+    for name, expected in EXPECTED_REASONS.items():
+        for stage, reason in expected.items():
+            assert reasons[name].get(stage) == reason, (name, reasons[name])
+    assert reasons["missing"] == {"index_clips": "no such file"}
+    for name in UNUSABLE:
+        assert reasons[name]["cut_windows"] == "neither 1 s of speech nor a face"
+
+
+def test_a_clip_with_one_modality_still_has_windows(project: Project, first: Run) -> None:
+    windows = WINDOWS.read(project.folder / "data/windows/own.parquet").set_index("clip_id")
+    for name, has_speech in {
+        "no_audio": False,
+        "silent": False,
+        "no_video": True,
+        "no_face": True,
+    }.items():
+        of_clip = windows.loc[[f"own/{name}"]]
+        assert set(of_clip["has_speech"]) == {has_speech}
+        seen = {crop for crops in of_clip["crops"] for crop in crops} - {-1}
+        assert bool(seen) is not has_speech
+
+
+def test_every_clip_is_in_the_predictions(project: Project, first: Run) -> None:
+    predictions = pd.read_parquet(project.folder / "data/reports/predictions.parquet")
+    clips = CLIPS.read(project.folder / "data/clips/own.parquet")
+    own = predictions[
+        (predictions["corpus"] == "own") & (predictions["evidence"] == "audio_visual")
+    ]
+    assert sorted(own["clip_id"]) == sorted(clips["clip_id"])
+    without = own[own["num_windows"] == 0]
+    assert set(without["clip_id"]) == {f"own/{name}" for name in UNUSABLE}
+    assert without["predicted_gender"].isna().all()
+    answered = own[own["num_windows"] > 0]
+    for task in ("gender", "age_years", "mask_type"):
+        assert answered[f"predicted_{task}"].notna().all()
+
+
+def test_each_stage_prints_one_line_that_adds_up(first: Run) -> None:
+    for stage in PER_CORPUS:
+        line = first.line_of(f"{stage} own")
+        counts = {word: int(number) for number, word in _numbers_before_words(line)}
+        assert counts["clips in"] == counts["out"] + counts["skipped"], line
+
+
+def _numbers_before_words(line: str) -> list[tuple[str, str]]:
+    return re.findall(r"(\d+) (clips in|out|skipped)\b", line.partition("(")[0])
+
+
+def test_metrics_and_plots_are_readable_by_dvc(project: Project, first: Run) -> None:
+    shown = project.run("dvc", "metrics", "show", "--json")
+    metrics = json.loads(shown.output)[""]["data"]["data/reports/metrics.json"]["data"]
+    assert metrics["own"]["audio_visual"]["without_window"] == len(UNUSABLE)
+    plots = project.run("dvc", "plots", "show", "--json")
+    assert plots.exit_code == 0
+    assert '"dev_score"' in plots.output
+
+
+def test_a_second_run_runs_nothing(project: Project, first: Run) -> None:
+    assert project.repro().stages == []
+
+
+def test_a_head_parameter_reruns_training_and_evaluation_only(project: Project, first: Run) -> None:
+    project.change(head={"dropout": 0.3})
+    assert project.repro().stages == ["train_head", "evaluate_head"]
+
+
+def test_window_parameters_leave_media_stages_alone(project: Project, first: Run) -> None:
+    project.change(windows={"hop_s": 1})
+    ran = {stage.partition("@")[0] for stage in project.repro().stages}
+    assert "cut_windows" in ran
+    assert not ran & {"index_clips", "decode_audio", "detect_speech", "crop_faces"}
+    project.change(windows={"hop_s": 2})
+    back = project.repro()
+    for modality in ("audio", "face"):
+        assert " 0 encoded now" in back.line_of(f"extract_{modality}_features own")
+
+
+def test_a_new_clip_costs_that_clip_alone(project: Project, first: Run) -> None:
+    project.repro()
+    own = project.folder / "data" / "corpora" / "own"
+    mini = project.folder / "data" / "corpora" / "mini"
+    rows = pd.read_csv(own / "labels.csv", dtype=str, keep_default_na=False).to_dict("records")
+    new = pick_good_clips(mini, 5)[4]
+    shutil.copy2(mini / new["media"], own / "new.mp4")
+    project.write_labels("own", [*rows, new | {"media": "new.mp4", "split": "test"}])
+    run = project.repro()
+    assert not any(stage.endswith("@mini") for stage in run.stages)
+    assert "train_head" not in run.stages  # nothing it is trained on has changed
+    assert " 1 decoded" in run.line_of("decode_audio own")
+    assert " 1 clips heard now" in run.line_of("detect_speech own")
+    assert " 1 clips looked at now" in run.line_of("crop_faces own")
+    windows = WINDOWS.read(project.folder / "data/windows/own.parquet")
+    of_new = windows[windows["clip_id"] == "own/new"]
+    crops = {crop for crops in of_new["crops"] for crop in crops} - {-1}
+    assert f" {len(of_new)} encoded now" in run.line_of("extract_audio_features own")
+    assert f" {len(crops)} encoded now" in run.line_of("extract_face_features own")
+
+
+def test_corpora_are_swapped_by_a_parameter(project: Project, first: Run) -> None:
+    project.repro()
+    run = project.run(
+        "dvc", "exp", "run", "-S", "use_corpora=[mini]", "-S", "evaluate.corpora=[mini]"
+    )  # fmt: skip
+    assert run.exit_code == 0, run.output
+    metrics = json.loads((project.folder / "data/reports/metrics.json").read_text())
+    assert set(metrics) == {"mini"}
+    project.change(use_corpora=["mini", "own"], evaluate={"corpora": ["mini", "own"]})
+    back = project.repro()
+    assert not any("@own" in stage for stage in back.stages)
+
+
+def test_a_mistyped_parameter_is_one_sentence_and_exit_code_2(project: Project, first: Run) -> None:
+    kept = (project.folder / "params.yaml").read_text()
+    project.change(windows={"lenght_s": 3})
+    run = project.run("python", "-m", "stages.cut_windows", "own")
+    (project.folder / "params.yaml").write_text(kept)
+    assert run.exit_code == 2
+    assert "windows.lenght_s" in run.output
+    assert "Traceback" not in run.output
+
+
+def test_the_graph_of_stages_is_the_flow(project: Project, first: Run) -> None:
+    mermaid = project.run("dvc", "dag", "--mermaid").output
+    assert "cut_windows@own" in mermaid
+    assert "train_head" in mermaid
