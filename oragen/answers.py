@@ -85,7 +85,7 @@ def score_clips(clips: pd.DataFrame) -> Scores:
     answered = clips[clips["num_windows"] > 0]
     scores: Scores = {
         "clips": len(clips),
-        "speakers": clips["speaker_id"].nunique(),
+        "speakers": len(clips[["corpus", "speaker_id"]].drop_duplicates()),
         "without_window": len(clips) - len(answered),
     }
     for task in ("gender", "mask_type"):

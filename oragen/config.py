@@ -3,11 +3,22 @@
 Only stages and the command line read them; library functions take plain values.
 """
 
+from collections.abc import Collection
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
 
 from oragen.schema import UserError
 
@@ -17,14 +28,34 @@ Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 Precision = Literal["fp32", "bf16", "fp16"]
+# The name of a corpus or an encoder is also the name of a folder and of a DVC stage.
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 
 
 class ParamsError(UserError):
     """params.yaml asks for something that does not exist or does not fit."""
 
 
+def _refuse_repeats(names: list[str]) -> list[str]:
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"{', '.join(map(str, repeated))} stands there twice")
+    return names
+
+
+Names = Annotated[list[str], Field(min_length=1), AfterValidator(_refuse_repeats)]
+
+
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Infinity and NaN cannot be part of a key.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown_keys(cls, section: object) -> object:
+        for key in section if isinstance(section, dict) else ():
+            if key not in cls.model_fields:
+                raise ValueError(f"there is no {key!r}{_suggest(str(key), cls.model_fields)}")
+        return section
 
     def as_ingredients(self) -> dict[str, Any]:
         """Return plain values, as they go into keys and head.json."""
@@ -73,7 +104,8 @@ class Windows(_Section):
     rule: Literal["every_overlap", "paper"]
     length_s: Positive
     hop_s: Positive
-    min_length_s: Positive
+    # The first audio frame of a speech encoder needs 400 samples at 16 kHz.
+    min_length_s: Annotated[float, Field(ge=0.025)]
 
     @model_validator(mode="after")
     def _check_order(self) -> "Windows":
@@ -103,13 +135,13 @@ class Head(_Section):
     name: Literal[
         "joint", "cross_attention", "audio_only", "face_only", "concatenation", "late_fusion"
     ]
-    width: Count
+    width: Annotated[int, Field(ge=4, multiple_of=4)]  # four attention heads share it
     dropout: Share
 
 
 class Train(_Section):
-    corpora: Annotated[list[str], Field(min_length=1)]
-    seeds: Annotated[list[int], Field(min_length=1)]
+    corpora: Names
+    seeds: Annotated[list[int], Field(min_length=1), AfterValidator(_refuse_repeats)]
     batch_size: Annotated[int, Field(ge=2)]
     max_epochs: Count
     patience: Count
@@ -124,12 +156,12 @@ class Train(_Section):
 
 
 class Evaluate(_Section):
-    corpora: Annotated[list[str], Field(min_length=1)]
+    corpora: Names
     splits: Annotated[list[Literal["train", "dev", "test"]], Field(min_length=1)]
 
 
 class Execution(_Section):
-    device: str
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]
     num_workers: Count
     part_mb: Positive
 
@@ -142,13 +174,13 @@ class Execution(_Section):
 class Params(_Section):
     """The whole of params.yaml."""
 
-    use_corpora: Annotated[list[str], Field(min_length=1)]
-    corpora: dict[str, Corpus]
+    use_corpora: Names
+    corpora: dict[Name, Corpus]
     audio: Audio
     speech: Speech
     faces: Faces
     windows: Windows
-    encoders: dict[str, Encoder]
+    encoders: dict[Name, Encoder]
     features: Features
     head: Head
     train: Train
@@ -157,28 +189,29 @@ class Params(_Section):
 
     @model_validator(mode="after")
     def _check_references(self) -> "Params":
-        for section, names in {
-            "use_corpora": self.use_corpora,
-            "train.corpora": self.train.corpora,
-            "evaluate.corpora": self.evaluate.corpora,
+        _check_names("use_corpora", self.use_corpora, "corpora", self.corpora)
+        _check_names("train.corpora", self.train.corpora, "use_corpora", self.use_corpora)
+        _check_names("evaluate.corpora", self.evaluate.corpora, "use_corpora", self.use_corpora)
+        for modality, features in {
+            "audio": self.features.audio,
+            "face": self.features.face,
         }.items():
-            known = self.corpora if section == "use_corpora" else self.use_corpora
-            where = "corpora" if section == "use_corpora" else "use_corpora"
-            for name in names:
-                if name not in known:
-                    raise ValueError(f"{section}: {name!r} is not in {where} ({', '.join(known)})")
-        for modality in ("audio", "face"):
-            self._check_encoder(modality)
+            fitting = [name for name, found in self.encoders.items() if found.modality == modality]
+            catalogue = f"the {modality} encoders of `encoders`"
+            _check_names(f"features.{modality}.encoder", [features.encoder], catalogue, fitting)
         return self
 
-    def _check_encoder(self, modality: Literal["audio", "face"]) -> None:
-        name = getattr(self.features, modality).encoder
-        fitting = [key for key, entry in self.encoders.items() if entry.modality == modality]
-        if name not in fitting:
-            raise ValueError(
-                f"features.{modality}.encoder: {name!r} is no {modality} encoder of `encoders` "
-                f"({', '.join(fitting)})"
-            )
+
+def _check_names(place: str, names: list[str], catalogue: str, known: Collection[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise ValueError(f"{place}: {name!r} is not in {catalogue}{_suggest(name, known)}")
+
+
+def _suggest(name: str, known: Collection[str]) -> str:
+    close = get_close_matches(name, known, n=1)
+    guess = f"; did you mean {close[0]!r}?" if close else ";"
+    return f"{guess} There are: {', '.join(known) or 'none'}"
 
 
 def load_params(path: Path = PARAMS_PATH) -> Params:
@@ -188,15 +221,23 @@ def load_params(path: Path = PARAMS_PATH) -> Params:
         ParamsError: with the place, what was found and what is expected.
     """
     try:
-        return Params.model_validate(yaml.safe_load(path.read_text()))
-    except FileNotFoundError as error:
-        raise ParamsError(f"{path} is missing. Run this in the project's folder.") from error
-    except yaml.YAMLError as error:
+        return Params.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise ParamsError(
+            f"{path} cannot be read ({error.strerror}). Run this in the project's folder."
+        ) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ParamsError(f"{path} is not valid YAML: {error}") from error
     except ValidationError as error:
-        lines = [
-            f"  {'.'.join(str(step) for step in issue['loc']) or 'params'}: {issue['msg']}"
-            + (f" (found {issue['input']!r})" if issue["type"] != "value_error" else "")
-            for issue in error.errors()
-        ]
+        lines = [f"  {_describe(issue)}" for issue in error.errors()]
         raise ParamsError(f"{path} cannot be used:\n" + "\n".join(lines)) from error
+
+
+def _describe(issue: ErrorDetails) -> str:
+    """One mistake -> its place, what is expected there, and what was found."""
+    steps = [str(step) for step in issue["loc"] if step != "[key]"]
+    if steps[:1] == ["corpora"]:
+        del steps[2:3]  # pydantic's name of the kind of corpus, which stands nowhere in the file
+    message = issue["msg"].removeprefix("Value error, ")
+    found = "" if issue["type"] in {"value_error", "missing"} else f" (found {issue['input']!r})"
+    return f"{'.'.join(steps) or 'params'}: {message}{found}"

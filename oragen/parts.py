@@ -316,7 +316,8 @@ def _content_hash(values: np.ndarray, head: Mapping[str, Json]) -> str:
 def _write_hdf5(path: Path, values: np.ndarray, head: Mapping[str, Json]) -> None:
     with h5py.File(path, "w") as part:
         part.create_dataset("values", data=values)
-        part.create_dataset("head", data=_to_json(head))
+        # A string of fixed length: libhdf5 can hang on a damaged heap of variable ones.
+        part.create_dataset("head", data=np.bytes_(_to_json(head).encode()))
 
 
 def _write_zarr(path: Path, values: np.ndarray, head: Mapping[str, Json]) -> None:

@@ -53,9 +53,12 @@ class Table:
     vocabulary: dict[str, tuple[str, ...]]
 
     def write(self, path: Path, rows: pd.DataFrame) -> None:
-        """Sort by the key, check, and replace `path` in one step."""
-        ordered = rows.sort_values(list(self.key), kind="stable", ignore_index=True)
-        table = self._to_arrow(ordered, path)
+        """Sort by the key, check, and replace `path` in one step.
+
+        Raises:
+            TableError: when the rows break the contract; `path` stays as it was.
+        """
+        table = self._to_arrow(rows, path).sort_by([(name, "ascending") for name in self.key])
         self._check(table, path)
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_name(f".{path.name}.unfinished")
@@ -70,12 +73,14 @@ class Table:
         """
         if not path.is_file():
             raise TableError(f"{path} is missing: no {self.name} table. Run `dvc repro`.")
-        table = pq.read_table(path)
-        if missing := [column for column in self.columns.names if column not in table.column_names]:
+        try:
+            table = pq.ParquetFile(path).read()
+            table = table.select(self.columns.names).cast(self.columns)
+        except (pa.ArrowException, KeyError, OSError, ValueError) as error:
             raise TableError(
-                f"{path} is no {self.name} table: expected columns {self.columns.names}, "
-                f"{missing} missing. Remove the file and run `dvc repro`."
-            )
+                f"{path} is no {self.name} table with the columns {self.columns.names}: {error}. "
+                "Remove the file and run `dvc repro`."
+            ) from error
         self._check(table, path)
         return table.to_pandas()
 
@@ -89,9 +94,11 @@ class Table:
 
     def _to_arrow(self, rows: pd.DataFrame, path: Path) -> pa.Table:
         try:
-            return pa.Table.from_pandas(rows, schema=self.columns, preserve_index=False)
-        except (pa.ArrowInvalid, pa.ArrowTypeError, KeyError) as error:
+            table = pa.Table.from_pandas(rows, schema=self.columns, preserve_index=False)
+        except (pa.ArrowException, KeyError, ValueError) as error:
             raise TableError(f"{path}: rows do not fit the {self.name} table: {error}") from error
+        # Without the notes of pandas, so that equal rows give equal bytes.
+        return table.replace_schema_metadata(None)
 
     def _check(self, table: pa.Table, path: Path) -> None:
         for field in self.columns:
