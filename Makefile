@@ -11,7 +11,7 @@ demo: setup            ## make the demo corpora, run the pipeline on them, show 
 	oragen results
 
 test: check            ## lint, types, import contracts, tests
-	pytest
+	pytest --numprocesses auto --dist loadfile
 
 check: setup
 	ruff check .

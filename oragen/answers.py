@@ -13,7 +13,7 @@ from torch import nn
 
 from oragen.dataset import WindowDataset
 from oragen.metrics import group_ages, group_probabilities, score_ages, score_classes
-from oragen.schema import MASK_TYPES
+from oragen.schema import MASK_TYPES, UserError
 
 Evidence = Literal["audio_visual", "audio", "face"]
 EVIDENCES: Final[tuple[Evidence, ...]] = ("audio_visual", "audio", "face")
@@ -79,8 +79,8 @@ def join_labels(predictions: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
 def score_clips(clips: pd.DataFrame) -> Scores:
     """Score labelled predictions; None for a task that cannot be scored on these clips.
 
-    UAR, F1 and precision are fractions, the error of the age is in years. Clips without a usable
-    window are counted, and not scored.
+    UAR and F1 are fractions, the error of the age is in years. Clips without a usable window are
+    counted, and not scored. A label that the head does not know is unknown, as in training.
     """
     answered = clips[clips["num_windows"] > 0]
     scores: Scores = {
@@ -89,9 +89,8 @@ def score_clips(clips: pd.DataFrame) -> Scores:
         "without_window": len(clips) - len(answered),
     }
     for task in ("gender", "mask_type"):
-        predicted = answered.get(f"predicted_{task}", pd.Series([None] * len(answered)))
-        known = answered[task].notna().to_numpy() & predicted.notna().to_numpy()
-        found = score_classes(answered[task][known].tolist(), predicted[known].tolist())
+        known = answered[answered[task].isin(_labels_of(task, clips))]
+        found = score_classes(known[task].tolist(), known.get(f"predicted_{task}", []))
         scores[f"{task}_uar"] = found.uar if found else None
         scores[f"{task}_macro_f1"] = found.macro_f1 if found else None
     ages = score_ages(answered["age_years"], answered["predicted_age_years"])
@@ -106,13 +105,21 @@ def selection_score(scores: Mapping[str, float | int | None]) -> float:
     A task that cannot be scored does not take part.
 
     Raises:
-        ValueError: when there is no task to select by.
+        UserError: when there is no task to select by.
     """
     tasks = [scores[name] for name in ("gender_uar", "age_ccc", "mask_type_uar")]
     known = [score for score in tasks if score is not None]
     if not known:
-        raise ValueError("No dev clip has a label to select by.")
+        raise UserError(
+            "No dev clip with a window has a label to select by: label some clips of the split "
+            "`dev`, with two classes or two ages at least."
+        )
     return float(np.mean(known))
+
+
+def _labels_of(task: str, clips: pd.DataFrame) -> list[str]:
+    """Return the classes that the predictions have probabilities of."""
+    return [column.removeprefix(f"{task}_") for column in clips if column.startswith(f"{task}_")]
 
 
 def _choose(

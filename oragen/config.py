@@ -6,7 +6,7 @@ Only stages and the command line read them; library functions take plain values.
 from collections.abc import Collection
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import (
@@ -23,6 +23,7 @@ from pydantic_core import ErrorDetails
 from oragen.schema import UserError
 
 PARAMS_PATH = Path("params.yaml")
+Item = TypeVar("Item", str, int)
 
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -36,10 +37,11 @@ class ParamsError(UserError):
     """params.yaml asks for something that does not exist or does not fit."""
 
 
-def _refuse_repeats(names: list[str]) -> list[str]:
-    if repeated := sorted({name for name in names if names.count(name) > 1}):
-        raise ValueError(f"{', '.join(map(str, repeated))} stands there twice")
-    return names
+def _refuse_repeats(items: list[Item]) -> list[Item]:
+    for item in items:
+        if items.count(item) > 1:
+            raise ValueError(f"{item!r} stands there twice")
+    return items
 
 
 Names = Annotated[list[str], Field(min_length=1), AfterValidator(_refuse_repeats)]
@@ -110,7 +112,10 @@ class Windows(_Section):
     @model_validator(mode="after")
     def _check_order(self) -> "Windows":
         if self.min_length_s > self.length_s or self.hop_s > self.length_s:
-            raise ValueError("min_length_s and hop_s must not exceed length_s")
+            raise ValueError(
+                f"min_length_s ({self.min_length_s:g}) and hop_s ({self.hop_s:g}) must not exceed "
+                f"length_s ({self.length_s:g})"
+            )
         return self
 
 
@@ -140,7 +145,7 @@ class Head(_Section):
 
 
 class Train(_Section):
-    corpora: Names
+    corpora: Literal["all"] | Names
     seeds: Annotated[list[int], Field(min_length=1), AfterValidator(_refuse_repeats)]
     batch_size: Annotated[int, Field(ge=2)]
     max_epochs: Count
@@ -156,7 +161,7 @@ class Train(_Section):
 
 
 class Evaluate(_Section):
-    corpora: Names
+    corpora: Literal["all"] | Names
     splits: Annotated[list[Literal["train", "dev", "test"]], Field(min_length=1)]
 
 
@@ -187,18 +192,26 @@ class Params(_Section):
     evaluate: Evaluate
     execution: Execution
 
+    @property
+    def train_corpora(self) -> list[str]:
+        """The corpora to train on."""
+        return self.use_corpora if self.train.corpora == "all" else self.train.corpora
+
+    @property
+    def evaluate_corpora(self) -> list[str]:
+        """The corpora to score on."""
+        return self.use_corpora if self.evaluate.corpora == "all" else self.evaluate.corpora
+
     @model_validator(mode="after")
     def _check_references(self) -> "Params":
         _check_names("use_corpora", self.use_corpora, "corpora", self.corpora)
-        _check_names("train.corpora", self.train.corpora, "use_corpora", self.use_corpora)
-        _check_names("evaluate.corpora", self.evaluate.corpora, "use_corpora", self.use_corpora)
-        for modality, features in {
-            "audio": self.features.audio,
-            "face": self.features.face,
-        }.items():
+        _check_names("train.corpora", self.train_corpora, "use_corpora", self.use_corpora)
+        _check_names("evaluate.corpora", self.evaluate_corpora, "use_corpora", self.use_corpora)
+        for modality in ("audio", "face"):
             fitting = [name for name, found in self.encoders.items() if found.modality == modality]
+            name = (self.features.audio if modality == "audio" else self.features.face).encoder
             catalogue = f"the {modality} encoders of `encoders`"
-            _check_names(f"features.{modality}.encoder", [features.encoder], catalogue, fitting)
+            _check_names(f"features.{modality}.encoder", [name], catalogue, fitting)
         return self
 
 
@@ -210,8 +223,8 @@ def _check_names(place: str, names: list[str], catalogue: str, known: Collection
 
 def _suggest(name: str, known: Collection[str]) -> str:
     close = get_close_matches(name, known, n=1)
-    guess = f"; did you mean {close[0]!r}?" if close else ";"
-    return f"{guess} There are: {', '.join(known) or 'none'}"
+    guess = f" Did you mean {close[0]!r}?" if close else ""
+    return f".{guess} There are: {', '.join(known) or 'none'}."
 
 
 def load_params(path: Path = PARAMS_PATH) -> Params:
@@ -235,9 +248,11 @@ def load_params(path: Path = PARAMS_PATH) -> Params:
 
 def _describe(issue: ErrorDetails) -> str:
     """One mistake -> its place, what is expected there, and what was found."""
-    steps = [str(step) for step in issue["loc"] if step != "[key]"]
+    steps = [str(step) for step in issue["loc"]]
     if steps[:1] == ["corpora"]:
-        del steps[2:3]  # pydantic's name of the kind of corpus, which stands nowhere in the file
+        del steps[2:3]  # the kind of corpus, which stands nowhere in the file
+    steps = [step for step in steps if "[" not in step]  # pydantic's names of keys and choices
     message = issue["msg"].removeprefix("Value error, ")
     found = "" if issue["type"] in {"value_error", "missing"} else f" (found {issue['input']!r})"
-    return f"{'.'.join(steps) or 'params'}: {message}{found}"
+    place = f"{'.'.join(steps)}: " if steps else ""
+    return f"{place}{message}{found}"

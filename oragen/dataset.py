@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from oragen.windows import NO_CROP
 
 UNKNOWN = -1
 NO_WINDOW = {"start": -1, "stop": -1, "has_window": False}
+_Name: TypeAlias = tuple[str, str]  # a store and the key of a feature in it
 LABELLED = ("clip_id", "corpus", "split", "speaker_id", "gender", "age_years", "mask_type")
 
 
@@ -36,31 +38,41 @@ def join_dataset(
     A row names the features of its sound and of its slots by their keys, so the table changes
     whenever anything that the features depend on does, and only then.
     """
-    audio_of = audio_rows.set_index("key")
-    face_of = face_rows.set_index("key")
+    audio_of, face_of = _feature_of(audio_rows), _feature_of(face_rows)
     key_of_crop = crops.set_index(["clip_id", "crop"])["key"].to_dict()
     labels = clips[list(LABELLED)].astype(object).where(clips[list(LABELLED)].notna(), None)
     rows = {row["clip_id"]: row for row in labels.to_dict("records")}
     joined = []
     for window in windows.itertuples():
-        slots = [key_of_crop.get((window.clip_id, crop)) for crop in window.crops]
-        heard = audio_of.loc[window.key] if window.has_speech else None
-        seen = [face_of.loc[key] if key else None for key in slots]
+        clip_id = window.clip_id
+        heard = audio_of[window.key] if window.has_speech else _Feature(None, None)
+        slots = [None if crop == NO_CROP else key_of_crop[clip_id, crop] for crop in window.crops]
+        seen = [_Feature(None, None) if key is None else face_of[key] for key in slots]
         joined.append(
-            rows[window.clip_id]
+            rows[clip_id]
             | {
                 "start": window.start,
                 "stop": window.stop,
                 "has_window": True,
-                "audio_store": None if heard is None else heard["store"],
-                "audio_feature": None if heard is None else heard["feature_key"],
-                "face_store": next((row["store"] for row in seen if row is not None), None),
-                "face_features": [None if row is None else row["feature_key"] for row in seen],
+                "audio_store": heard.store,
+                "audio_feature": heard.key,
+                "face_store": next(filter(None, (feature.store for feature in seen)), None),
+                "face_features": [feature.key for feature in seen],
             }
         )
-    windowless = set(rows) - set(windows["clip_id"])
+    windowless = clips.loc[~clips["clip_id"].isin(windows["clip_id"]), "clip_id"]
     joined += [rows[clip] | NO_WINDOW for clip in windowless]
     return DATASET.frame(joined)
+
+
+class _Feature(NamedTuple):
+    store: str | None
+    key: str | None
+
+
+def _feature_of(feature_rows: pd.DataFrame) -> dict[str, _Feature]:
+    features = map(_Feature, feature_rows["store"], feature_rows["feature_key"])
+    return dict(zip(feature_rows["key"], features, strict=True))
 
 
 @dataclass(frozen=True)
@@ -132,26 +144,16 @@ def load_dataset(table: pd.DataFrame, *, genders: Sequence[str]) -> WindowDatase
         EmptyDatasetError: when no window has sound, or none has a face.
     """
     windows = table[table["has_window"]].reset_index(drop=True)
-    audio_keys = _keys_by_store(
-        zip(windows["audio_store"], windows["audio_feature"].map(_listed), strict=True)
-    )
-    face_keys = _keys_by_store(
-        zip(windows["face_store"], windows["face_features"].map(list), strict=True)
-    )
-    audio, audio_row_of = _load(audio_keys, "speech")
-    face, face_row_of = _load(face_keys, "a face")
-    slots = [
-        [face_row_of.get((store, key), NO_CROP) for key in keys]
-        for store, keys in zip(windows["face_store"], windows["face_features"], strict=True)
-    ]
-    spoken = zip(windows["audio_store"], windows["audio_feature"], strict=True)
+    sounds, slots = _name_sounds(windows), _name_slots(windows)
+    audio, audio_row_of = _load(sounds, "speech")
+    face, face_row_of = _load([name for names in slots for name in names], "a face")
     return WindowDataset(
         table=windows,
         audio=torch.from_numpy(audio.values),
         audio_steps=torch.from_numpy(audio.num_positions),
-        audio_row=torch.tensor([audio_row_of.get(pair, NO_CROP) for pair in spoken]),
+        audio_row=torch.tensor([audio_row_of[name] for name in sounds]),
         face=torch.from_numpy(face.values),
-        face_row=torch.tensor(slots),
+        face_row=torch.tensor([[face_row_of[name] for name in names] for names in slots]),
         gender=_to_codes(windows["gender"], genders),
         age_years=torch.tensor(windows["age_years"].to_numpy(np.float32, na_value=np.nan)),
         mask_type=_to_codes(windows["mask_type"], MASK_TYPES),
@@ -175,25 +177,30 @@ def read_dataset(path: Path, splits: Sequence[str]) -> pd.DataFrame:
     return chosen
 
 
-def _listed(key: str | None) -> list[str | None]:
-    return [key]
+def _name_sounds(windows: pd.DataFrame) -> list[_Name | None]:
+    known = windows["audio_feature"].notna()
+    names = zip(windows["audio_store"], windows["audio_feature"], known, strict=True)
+    return [(store, key) if is_known else None for store, key, is_known in names]
 
 
-def _keys_by_store(pairs: Iterator[tuple[str, list[str | None]]]) -> dict[str, list[str]]:
-    keys: dict[str, dict[str, None]] = {}
-    for store, found in pairs:
-        if isinstance(store, str):
-            keys.setdefault(store, {}).update(dict.fromkeys(key for key in found if key))
-    return {store: list(unique) for store, unique in keys.items()}
+def _name_slots(windows: pd.DataFrame) -> list[list[_Name | None]]:
+    names = zip(windows["face_store"], windows["face_features"], strict=True)
+    return [[None if key is None else (store, key) for key in keys] for store, keys in names]
 
 
 def _load(
-    keys: dict[str, list[str]], what: str
-) -> tuple[LoadedFeatures, dict[tuple[str, str], int]]:
+    names: Sequence[_Name | None], what: str
+) -> tuple[LoadedFeatures, dict[_Name | None, int]]:
+    """Load each feature once; return also the row of each, NO_CROP for none."""
+    keys: dict[str, dict[str, None]] = {}
+    for store, key in filter(None, names):
+        keys.setdefault(store, {})[key] = None
     if not keys:
         raise EmptyDatasetError(f"No window has {what}: see data/skipped for the reasons.")
-    pairs = [(store, key) for store, members in keys.items() for key in members]
-    return load_features(keys), {pair: row for row, pair in enumerate(pairs)}
+    in_order = [(store, key) for store, members in keys.items() for key in members]
+    rows: dict[_Name | None, int] = {name: row for row, name in enumerate(in_order)}
+    features = load_features({store: list(members) for store, members in keys.items()})
+    return features, rows | {None: NO_CROP}
 
 
 def _to_codes(labels: pd.Series, words: Sequence[str]) -> Int64[Tensor, " windows"]:

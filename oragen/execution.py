@@ -7,7 +7,8 @@ import numpy as np
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
-from oragen.parts import Json, PartStore, PartWriter
+from oragen.parts import Entry, Json, PartStore, PartWriter
+from oragen.schema import Skipped
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -64,3 +65,14 @@ def fill_store(
         for (key, item), made in zip(missing.items(), results, strict=True):
             writer.add(key, item.clip_id, made.values, reason=made.reason, details=made.details)
     return len(missing)
+
+
+def skipped_entries(stage: str, entries: Mapping[str, Entry]) -> list[Skipped]:
+    """Entries of a store by clip -> the clips that gave nothing, and those that gave a part."""
+    found: list[Skipped] = []
+    for clip, entry in entries.items():
+        if entry.reason:
+            found.append(Skipped(clip, stage, entry.reason))
+        elif notes := entry.details["notes"]:
+            found.append(Skipped(clip, stage, notes[0].partition(":")[0], "part"))
+    return found

@@ -69,7 +69,7 @@ def _detector(name: DetectorName, weights: Path | None, min_score: float) -> Fac
     return build_detector(name, weights=weights, min_score=min_score)
 
 
-def _crop(rgb: Rgb, box: Box, options: CropOptions) -> UInt8[np.ndarray, "height width 3"]:
+def _crop(rgb: Rgb, box: Box, options: CropOptions) -> UInt8[np.ndarray, "crop_px crop_px 3"]:
     return crop_face(rgb, box, margin=options.margin, crop_px=options.crop_px)
 
 

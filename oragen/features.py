@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float, Float16, Int64
 from tqdm import tqdm
 
-from oragen.parts import Json, PartStore, PartWriter, make_key, read_head
+from oragen.parts import Json, Located, PartStore, PartWriter, make_key, read_head
 from oragen.schema import UserError
 
 logger = logging.getLogger(__name__)
@@ -82,18 +82,19 @@ def extract(
     positions is followed by zeros, and its `num_positions` stands in the entry's details.
 
     Raises:
-        FloatingPointError: when an embedding does not fit into float16.
+        EmbeddingError: when an embedding does not fit into float16.
     """
     present = store.index()
     missing = {item.key: item for item in inputs if spec.key_of(item.key) not in present}
     in_order = sorted(missing.values(), key=lambda item: (-item.size, item.key))
-    progress = tqdm(total=len(in_order), desc=f"{spec.modality} features", unit="row")
+    title = f"{spec.modality} features"
+    progress = tqdm(total=len(in_order), desc=title, unit="row", disable=not in_order)
     with PartWriter(store, spec.as_json(), part_bytes) as writer, progress:
         for batch in _batches(in_order, batch_size):
             embeddings = encode([item.read() for item in batch])
             for item, embedding in zip(batch, embeddings, strict=True):
                 details = {NUM_POSITIONS: len(embedding)}
-                row = _to_row(embedding, spec.shape)
+                row = _to_row(embedding, spec.shape, item.clip_id)
                 writer.add(spec.key_of(item.key), item.clip_id, row, details=details)
             progress.update(len(batch))
     return len(in_order)
@@ -106,13 +107,14 @@ def _batches(items: Sequence[FeatureInput], size: int) -> Iterator[list[FeatureI
 
 
 def _to_row(
-    embedding: Float[np.ndarray, "positions width"], shape: tuple[int, int]
+    embedding: Float[np.ndarray, "positions width"], shape: tuple[int, int], clip_id: str
 ) -> Float16[np.ndarray, "1 all_positions width"]:
     row = np.zeros((1, *shape), STORED_TYPE)
-    row[0, : len(embedding)] = embedding
+    with np.errstate(over="ignore"):
+        row[0, : len(embedding)] = embedding
     if not np.isfinite(row).all():
-        raise FloatingPointError(
-            f"The encoder gave values that float16 cannot hold (up to "
+        raise EmbeddingError(
+            f"The encoder gave values for {clip_id} that float16 cannot hold (up to "
             f"{np.abs(embedding).max():.3g}). Try precision fp32, or another encoder."
         )
     return row
@@ -127,8 +129,20 @@ class LoadedFeatures:
     spec: dict[str, Json]  # what they were made with
 
 
+class EmbeddingError(UserError):
+    """An encoder gives numbers that cannot be stored."""
+
+
+class MissingFeaturesError(UserError):
+    """A store lacks rows that a table names."""
+
+
 class MixedFeaturesError(UserError):
     """Corpora whose features do not go together."""
+
+
+# What tells two kinds of features apart; a name or a source may change and the encoder be the same.
+DECISIVE: Final = ("modality", "fingerprint", "level", "precision", "shape", "stored")
 
 
 def load_features(stores: Mapping[str, Sequence[str]]) -> LoadedFeatures:
@@ -138,37 +152,56 @@ def load_features(stores: Mapping[str, Sequence[str]]) -> LoadedFeatures:
         stores: for each store's folder the keys wanted; the result follows this order.
 
     Raises:
-        KeyError: when a key is in no part of its store.
+        MissingFeaturesError: when a key is in no part of its store.
         MixedFeaturesError: when the rows were not all made with one encoder in one way.
     """
-    blocks = [_load_store(Path(folder), keys) for folder, keys in stores.items()]
-    specs = {make_key(**block.spec): block.spec for block in blocks}
-    if len(specs) > 1:
-        raise MixedFeaturesError(
-            f"The features in {', '.join(stores)} were made in {len(specs)} ways: "
-            f"{list(specs.values())}. Run `dvc repro` for all of them with one encoder."
-        )
-    return LoadedFeatures(
-        values=np.concatenate([block.values for block in blocks]),
-        num_positions=np.concatenate([block.num_positions for block in blocks]),
-        spec=blocks[0].spec,
-    )
+    found = [_locate(PartStore(Path(folder), "zarr"), keys) for folder, keys in stores.items()]
+    spec = _find_spec([located.part for rows in found for located in rows])
+    num_rows = sum(map(len, found))
+    values = np.zeros((num_rows, *spec["shape"]), STORED_TYPE)
+    num_positions = np.zeros(num_rows, np.int64)
+    first = 0
+    for folder, rows in zip(stores, found, strict=True):
+        own = slice(first, first + len(rows))
+        _fill(PartStore(Path(folder), "zarr"), rows, values[own], num_positions[own])
+        first = own.stop
+    return LoadedFeatures(values, num_positions, spec)
 
 
-def _load_store(folder: Path, keys: Sequence[str]) -> LoadedFeatures:
-    store = PartStore(folder, "zarr")
+def _locate(store: PartStore, keys: Sequence[str]) -> list[Located]:
     index = store.index()
     if absent := [key for key in keys if key not in index]:
-        raise KeyError(
-            f"{folder} lacks {len(absent)} of {len(keys)} feature rows, e.g. {absent[0]}. "
+        raise MissingFeaturesError(
+            f"{store.folder} lacks {len(absent)} of {len(keys)} feature rows, e.g. {absent[0]}. "
             "Run `dvc repro`."
         )
-    spec = read_head(index[keys[0]].part, "zarr")["spec"]
-    position_of = {key: position for position, key in enumerate(keys)}
-    values = np.zeros((len(keys), *spec["shape"]), STORED_TYPE)
-    num_positions = np.zeros(len(keys), np.int64)
-    for located, row in store.read_many([index[key] for key in keys]):
-        position = position_of[located.entry.key]
-        values[position] = row[0]
-        num_positions[position] = located.entry.details[NUM_POSITIONS]
-    return LoadedFeatures(values, num_positions, spec)
+    return [index[key] for key in keys]
+
+
+def _fill(
+    store: PartStore,
+    rows: Sequence[Located],
+    values: Float16[np.ndarray, "rows positions width"],
+    num_positions: Int64[np.ndarray, " rows"],
+) -> None:
+    """Read the rows of one store into their places, also those asked for twice."""
+    places: dict[str, list[int]] = {}
+    for place, located in enumerate(rows):
+        places.setdefault(located.entry.key, []).append(place)
+    for located, row in store.read_many([rows[found[0]] for found in places.values()]):
+        values[places[located.entry.key]] = row
+        num_positions[places[located.entry.key]] = located.entry.details[NUM_POSITIONS]
+
+
+def _find_spec(parts: Iterable[Path]) -> dict[str, Json]:
+    """Return what all parts were made with; they may differ in what decides nothing."""
+    specs: dict[str, dict[str, Json]] = {}
+    for part in dict.fromkeys(parts):
+        spec = read_head(part, "zarr")["spec"]
+        specs.setdefault(make_key(**{name: spec[name] for name in DECISIVE}), spec)
+    if len(specs) != 1:
+        raise MixedFeaturesError(
+            f"The features were made in {len(specs)} ways: {list(specs.values())}. "
+            "Run `dvc repro` for all corpora with one encoder."
+        )
+    return next(iter(specs.values()))

@@ -8,6 +8,7 @@ most the part under way.
 """
 
 import hashlib
+import io
 import json
 import logging
 import os
@@ -232,7 +233,7 @@ def open_part(path: Path, part_format: PartFormat) -> Iterator[Any]:
                     yield part
             case "zarr":
                 part = zarr.open_group(path, mode="r")
-                _refuse_missing_values(part["values"], path)
+                _refuse_missing_values(part, path)
                 yield part
             case _:
                 assert_never(part_format)
@@ -296,10 +297,13 @@ def _named(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _refuse_missing_values(values: zarr.Array[Any], path: Path) -> None:
+def _refuse_missing_values(part: zarr.Group, path: Path) -> None:
     """Zarr reads zeros where a file is missing or empty; a whole part has all of its files."""
-    chunks = (path / "values" / "c").rglob("*")
-    if values.size and not any(file.is_file() and file.stat().st_size for file in chunks):
+    values, chunks = part["values"], (path / "values" / "c").rglob("*")
+    is_whole = isinstance(values, zarr.Array) and (
+        values.size == 0 or any(file.is_file() and file.stat().st_size for file in chunks)
+    )
+    if not is_whole:
         raise DamagedPartError(
             f"{path} has lost its values. Remove it and run `dvc repro`: "
             "only what it held is made again."
@@ -314,10 +318,12 @@ def _content_hash(values: np.ndarray, head: Mapping[str, Json]) -> str:
 
 
 def _write_hdf5(path: Path, values: np.ndarray, head: Mapping[str, Json]) -> None:
-    with h5py.File(path, "w") as part:
+    image = io.BytesIO()  # libhdf5 would crash the process when the disk is full
+    with h5py.File(image, "w") as part:
         part.create_dataset("values", data=values)
         # A string of fixed length: libhdf5 can hang on a damaged heap of variable ones.
         part.create_dataset("head", data=np.bytes_(_to_json(head).encode()))
+    path.write_bytes(image.getbuffer())
 
 
 def _write_zarr(path: Path, values: np.ndarray, head: Mapping[str, Json]) -> None:

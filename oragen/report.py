@@ -5,11 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-import matplotlib as mpl
 import pandas as pd
-
-mpl.use("Agg")
-from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 from sklearn.metrics import ConfusionMatrixDisplay
 
 COUNTS: Final = ("clips", "speakers", "without_window")
@@ -78,16 +75,23 @@ def write_json(path: Path, content: object) -> None:
 def draw_confusion(
     path: Path, true: pd.Series, predicted: pd.Series, labels: Sequence[str], title: str
 ) -> None:
-    """Draw a confusion matrix: shares of each true class, with counts summed over the seeds."""
-    figure, axes = plt.subplots(figsize=(1.6 + 0.8 * len(labels),) * 2, layout="constrained")
-    ConfusionMatrixDisplay.from_predictions(
-        true, predicted, labels=list(labels), normalize="true", values_format=".0%",
-        cmap="Blues", ax=axes, colorbar=False, xticks_rotation=45,
-    )  # fmt: skip
+    """Draw a confusion matrix as a PNG: the share of each true class that got each answer.
+
+    Without anything to show, the picture says so.
+    """
+    figure = Figure(figsize=(1.6 + 0.8 * len(labels),) * 2, layout="constrained")
+    axes = figure.subplots()
+    known = true.isin(labels).to_numpy()
+    if known.any():
+        ConfusionMatrixDisplay.from_predictions(
+            true[known], predicted[known], labels=list(labels), normalize="true",
+            values_format=".0%", cmap="Blues", ax=axes, colorbar=False, xticks_rotation=45,
+        )  # fmt: skip
+    else:
+        axes.text(0.5, 0.5, "no labelled clip", ha="center", va="center")
     axes.set(title=title, xlabel="predicted", ylabel="true")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)
-    plt.close(figure)
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ written or read, so that a stage can trust what an earlier one left.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import pandas as pd
 import pyarrow as pa
@@ -28,11 +28,12 @@ class Span(NamedTuple):
 
 
 class Skipped(NamedTuple):
-    """A clip that a stage left out, and why."""
+    """What a stage left out: a whole clip, or the part of it that could not be read; and why."""
 
     clip_id: str
     stage: str
     reason: str
+    left_out: Literal["clip", "part"] = "clip"
 
 
 class UserError(ValueError):
@@ -250,7 +251,15 @@ DATASET: Final = Table(
 
 SKIPPED: Final = Table(
     name="skipped",
-    columns=_columns({"clip_id": pa.string(), "stage": pa.string(), "reason": pa.string()}, {}),
+    columns=_columns(
+        {
+            "clip_id": pa.string(),
+            "stage": pa.string(),
+            "reason": pa.string(),
+            "left_out": pa.string(),
+        },
+        {},
+    ),
     key=("clip_id", "stage"),
-    vocabulary={},
+    vocabulary={"left_out": ("clip", "part")},
 )

@@ -2,6 +2,7 @@
 
 import copy
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -16,7 +17,7 @@ from oragen.answers import join_labels, predict_clips, score_clips, selection_sc
 from oragen.dataset import Batch, WindowDataset
 from oragen.layers import drop_modality
 from oragen.losses import Targets, TaskWeights, class_weights, multi_task_loss
-from oragen.schema import MASK_TYPES
+from oragen.schema import MASK_TYPES, UserError
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +48,10 @@ class Epoch(NamedTuple):
     mask_type_uar: float | None
 
 
+class DivergedError(UserError):
+    """A training that does not lead anywhere."""
+
+
 class ClassWeights(NamedTuple):
     """A weight for each class; None = all alike."""
 
@@ -74,6 +79,10 @@ def train_head(
         options: how.
         genders: the head's labels in order.
         seed: of the order of windows and of what is hidden.
+
+    Raises:
+        DivergedError: when the loss or its gradient is no number any more.
+        UserError: when no dev clip has a label to select by.
     """
     optimizer = torch.optim.AdamW(
         head.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay
@@ -92,10 +101,19 @@ def train_head(
             loss = _loss(model, batch, weights, options, generator)
             wrapped_optimizer.zero_grad()
             fabric.backward(loss)
-            fabric.clip_gradients(model, wrapped_optimizer, max_norm=options.gradient_clip)
+            norm = fabric.clip_gradients(
+                model, wrapped_optimizer, max_norm=options.gradient_clip, error_if_nonfinite=False
+            )
             wrapped_optimizer.step()
-            losses.append(loss.detach())
-        history.append(_score_epoch(epoch, torch.stack(losses).mean().item(), model, dev, genders))
+            assert norm is not None  # it is where `max_norm` is given
+            losses.append(loss.detach() + 0 * norm)  # NaN also where only the gradient is none
+        train_loss = torch.stack(losses).mean().item()
+        if not math.isfinite(train_loss):
+            raise DivergedError(
+                f"The training of seed {seed} diverged in epoch {epoch}: its loss or gradient is "
+                f"no number any more. Lower train.learning_rate ({options.learning_rate:g})."
+            )
+        history.append(_score_epoch(epoch, train_loss, model, dev, genders))
         progress.set_postfix(dev=f"{history[-1].dev_score:.3f}", best=f"{best_score:.3f}")
         if history[-1].dev_score > best_score:
             best_epoch, best_score = epoch, history[-1].dev_score

@@ -108,19 +108,19 @@ def cut_windows(
     """
     crop_at_second = {sample // SAMPLE_RATE_HZ: crop for crop, sample in enumerate(crop_samples)}
     num_slots = -(-length // SAMPLE_RATE_HZ)
+    sound = slide(Span(0, num_samples), length=length, hop=hop, min_length=min_length)
+    if pieces := _overlaps(rule, list(sound), speech, min_length):
+        return [
+            Window(piece, True, fill_slots(piece, crop_at_second, num_slots=num_slots))
+            for piece in sorted(set(pieces))
+        ]
     pictured = max(crop_samples, default=-SAMPLE_RATE_HZ) + SAMPLE_RATE_HZ
     whole = Span(0, max(num_samples, pictured))
-    sliding = list(slide(whole, length=length, hop=hop, min_length=min_length))
-    pieces = _overlaps(rule, sliding, speech, min_length)
-    spoken = [
-        Window(piece, True, fill_slots(piece, crop_at_second, num_slots=num_slots))
-        for piece in sorted(set(pieces))
-    ]
     silent = [
         Window(span, False, fill_slots(span, crop_at_second, num_slots=num_slots))
-        for span in sliding
+        for span in slide(whole, length=length, hop=hop, min_length=min_length)
     ]
-    return spoken or [window for window in silent if set(window.crops) != {NO_CROP}]
+    return [window for window in silent if set(window.crops) != {NO_CROP}]
 
 
 def _overlaps(

@@ -5,7 +5,7 @@ from functools import partial
 from oragen import artefacts
 from oragen.config import load_params
 from oragen.detectors import detector_fingerprint
-from oragen.execution import Wanted, fill_store
+from oragen.execution import Wanted, fill_store, skipped_entries
 from oragen.faces import CropOptions, crop_clip
 from oragen.keys import crop_key, faces_key
 from oragen.parts import Entry, PartStore
@@ -40,14 +40,16 @@ def main(corpus: str) -> None:
     entries = {clip: index[key].entry for clip, key in keys.items()}
     rows = [row for clip, entry in entries.items() for row in list_crops(clip, entry)]
     CROPS.write(artefacts.crops_table(corpus), CROPS.frame(rows))
-    reasons = {clip: entry.reason for clip, entry in entries.items()}
-    reasons |= dict.fromkeys(clips.index.difference(seen.index), "sound without pictures")
+    unseen = clips.index.difference(seen.index)
     account(
         STAGE,
         corpus,
         clips_in=clips.index,
-        clips_out=[clip for clip, reason in reasons.items() if reason is None],
-        skipped=[Skipped(clip, STAGE, reason) for clip, reason in reasons.items() if reason],
+        clips_out=[clip for clip, entry in entries.items() if not entry.reason],
+        skipped=[
+            *skipped_entries(STAGE, entries),
+            *(Skipped(clip, STAGE, "sound without pictures") for clip in unseen),
+        ],
         made=f"{len(rows)} crops, {num_new} clips looked at now",
     )
 

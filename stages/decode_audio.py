@@ -5,7 +5,7 @@ from functools import partial
 from oragen import artefacts
 from oragen.audio import decode_clip
 from oragen.config import load_params
-from oragen.execution import Wanted, fill_store
+from oragen.execution import Wanted, fill_store, skipped_entries
 from oragen.keys import audio_key
 from oragen.parts import PartStore
 from oragen.schema import CLIPS, Skipped
@@ -33,14 +33,17 @@ def main(corpus: str) -> None:
         title=STAGE,
     )
     index = store.index()
-    reasons = {clip: index[key].entry.reason for clip, key in keys.items()}
-    reasons |= dict.fromkeys(clips.index.difference(heard.index), "a picture without sound")
+    entries = {clip: index[key].entry for clip, key in keys.items()}
+    mute = clips.index.difference(heard.index)
     account(
         STAGE,
         corpus,
         clips_in=clips.index,
-        clips_out=[clip for clip, reason in reasons.items() if reason is None],
-        skipped=[Skipped(clip, STAGE, reason) for clip, reason in reasons.items() if reason],
+        clips_out=[clip for clip, entry in entries.items() if not entry.reason],
+        skipped=[
+            *skipped_entries(STAGE, entries),
+            *(Skipped(clip, STAGE, "a picture without sound") for clip in mute),
+        ],
         made=f"{num_new} decoded now",
     )
 

@@ -8,6 +8,7 @@ from oragen.config import Corpus, CsvCorpus, GeneratedCorpus, load_params
 from oragen.corpora.csv import read_csv
 from oragen.corpora.generated import read_generated
 from oragen.corpora.listing import ClipRecord, list_clips
+from oragen.generator import CorpusSpec
 from oragen.schema import CLIPS
 from stages.running import account, run_stage
 
@@ -34,7 +35,8 @@ def read_corpus(corpus: str, entry: Corpus) -> Iterator[ClipRecord]:
     """Choose the reader."""
     match entry:
         case GeneratedCorpus():
-            return read_generated(corpus, entry.root)
+            spec = CorpusSpec(entry.condition, entry.num_speakers, entry.seed)
+            return read_generated(corpus, entry.root, spec)
         case CsvCorpus():
             return read_csv(corpus, entry.root, entry.table)
         case _:

@@ -21,11 +21,11 @@ logger = logging.getLogger(__name__)
 def main() -> None:
     """Join the tables of the corpora to train on, and of those to evaluate on."""
     params = load_params()
-    corpora = dict.fromkeys(params.train.corpora + params.evaluate.corpora)
+    corpora = dict.fromkeys(params.train_corpora + params.evaluate_corpora)
     joined = {corpus: join_corpus(corpus) for corpus in corpora}
-    train = pd.concat([joined[corpus] for corpus in params.train.corpora])
+    train = pd.concat([joined[corpus] for corpus in params.train_corpora])
     train = train[train["split"].isin(["train", "dev"])]
-    evaluation = pd.concat([joined[corpus] for corpus in params.evaluate.corpora])
+    evaluation = pd.concat([joined[corpus] for corpus in params.evaluate_corpora])
     evaluation = evaluation[evaluation["split"].isin(params.evaluate.splits)]
     DATASET.write(artefacts.TRAIN_DATASET, train)
     DATASET.write(artefacts.EVALUATION_DATASET, evaluation)

@@ -43,17 +43,24 @@ def account(
     skipped: Iterable[Skipped],
     made: str,
 ) -> None:
-    """Write what was skipped, and log one line; every clip that came in must be in either."""
+    """Write what was skipped, and log one line; every clip that came in is kept or skipped."""
     left_out = list(skipped)
+    gone = {item.clip_id for item in left_out if item.left_out == "clip"}
     out = set(clips_out)
-    assert set(clips_in) == out | {item.clip_id for item in left_out}, "a clip is lost"
-    assert not out & {item.clip_id for item in left_out}, "a clip is both kept and skipped"
+    assert set(clips_in) == out | gone, "a clip is lost"
+    assert not out & gone, "a clip is both kept and skipped"
     rows = SKIPPED.frame([item._asdict() for item in left_out])
     SKIPPED.write(artefacts.skipped_table(corpus, stage), rows)
-    reasons = Counter(item.reason for item in left_out)
-    why = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())
+    whole = Counter(item.reason for item in left_out if item.left_out == "clip")
+    part = Counter(item.reason for item in left_out if item.left_out == "part")
+    partly = f"; {part.total()} used in part{_why(part)}" if part else ""
     logger.info(
-        "%s %s: %d clips in, %d out, %d skipped%s; %s; %.1f s",
-        stage, corpus, len(set(clips_in)), len(out), len(left_out), f" ({why})" if why else "",
+        "%s %s: %d clips in, %d out, %d skipped%s%s; %s; %.1f s",
+        stage, corpus, len(set(clips_in)), len(out), len(gone), _why(whole), partly,
         made, time.monotonic() - _started,
     )  # fmt: skip
+
+
+def _why(reasons: Counter[str]) -> str:
+    counts = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())
+    return f" ({counts})" if counts else ""

@@ -8,7 +8,7 @@ import numpy as np
 from oragen.audio import decode_audio
 from tests.media_files import mux_sound, plain, write_fade, write_video
 
-KINDS = ("empty", "text", "truncated", "no_audio", "no_video", "short", "silent", "no_face")
+KINDS = ("empty", "text", "truncated", "cut", "no_audio", "no_video", "short", "silent", "no_face")
 
 
 def write_broken_clips(folder: Path, good: Path) -> dict[str, Path]:
@@ -18,6 +18,7 @@ def write_broken_clips(folder: Path, good: Path) -> dict[str, Path]:
     paths["empty"].write_bytes(b"")
     paths["text"].write_text("This is no clip.\n" * 100)
     paths["truncated"].write_bytes(content[: len(content) // 2])
+    paths["cut"].write_bytes(cut_short(good))
     copy_tracks(good, paths["no_audio"], "video")
     copy_tracks(good, paths["no_video"], "audio")
     write_fade(paths["short"], 0.3, sound=np.zeros((1, 4_800)))
@@ -29,6 +30,23 @@ def write_broken_clips(folder: Path, good: Path) -> dict[str, Path]:
         sound=speech,
     )  # fmt: skip
     return paths
+
+
+def cut_short(good: Path) -> bytes:
+    """Return the first 80 % of a clip whose index stands in front, as files for the web have it."""
+    web = good.with_name("web.mp4")
+    with (
+        av.open(str(good)) as old,
+        av.open(str(web), "w", options={"movflags": "faststart"}) as new,
+    ):
+        copied = {stream.index: new.add_stream_from_template(stream) for stream in old.streams}
+        for packet in old.demux():
+            if packet.dts is not None:
+                packet.stream = copied[packet.stream.index]
+                new.mux(packet)
+    content = web.read_bytes()
+    web.unlink()
+    return content[: len(content) * 8 // 10]
 
 
 def copy_tracks(source: Path, target: Path, kind: str, *, sound: np.ndarray | None = None) -> None:

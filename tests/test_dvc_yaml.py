@@ -52,7 +52,7 @@ def test_a_stage_depends_on_the_modules_it_imports(stage: str, imports: grimp.Im
 
 def test_stages_and_scripts_have_the_same_names() -> None:
     scripts = {path.stem for path in (REPOSITORY / "stages").glob("*.py")}
-    assert scripts - {"__init__", "running"} == set(STAGES)
+    assert scripts - {"__init__", "extracting", "running"} == set(STAGES)
     for name, stage in commands().items():
         assert stage["cmd"].split()[:3] == ["python", "-m", f"stages.{name}"]
 

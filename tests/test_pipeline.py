@@ -20,6 +20,7 @@ EXPECTED_REASONS = {
     "empty": {"decode_audio": "empty file", "crop_faces": "empty file"},
     "text": {"decode_audio": "not a media file", "crop_faces": "not a media file"},
     "truncated": {"decode_audio": "truncated or damaged", "crop_faces": "truncated or damaged"},
+    "cut": {"decode_audio": "truncated or damaged", "crop_faces": "truncated or damaged"},
     "no_audio": {"decode_audio": "no audio track"},
     "no_video": {"crop_faces": "no video track"},
     "short": {"detect_speech": "no speech", "crop_faces": "no face"},
@@ -39,7 +40,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project.change(
         use_corpora=["mini", "own"],
         train={"corpora": ["mini"], "seeds": [0], "max_epochs": 2, "patience": 2},
-        evaluate={"corpora": ["mini", "own"]},
         corpora={"mini": studio, "own": own},
     )
     generated = project.run("oragen", "generate", "mini")
@@ -204,15 +204,26 @@ def test_a_new_clip_costs_that_clip_alone(project: Project, first: Run) -> None:
 
 def test_corpora_are_swapped_by_a_parameter(project: Project, first: Run) -> None:
     project.repro()
-    run = project.run(
-        "dvc", "exp", "run", "-S", "use_corpora=[mini]", "-S", "evaluate.corpora=[mini]"
-    )  # fmt: skip
-    assert run.exit_code == 0, run.output
+    project.change(use_corpora=["mini"])
+    project.repro()
     metrics = json.loads((project.folder / "data/reports/metrics.json").read_text())
     assert set(metrics) == {"mini"}
-    project.change(use_corpora=["mini", "own"], evaluate={"corpora": ["mini", "own"]})
-    back = project.repro()
-    assert not any("@own" in stage for stage in back.stages)
+    project.change(use_corpora=["mini", "own"])
+    assert not any("@own" in stage for stage in project.repro().stages)
+
+
+def test_an_experiment_swaps_corpora_and_back_without_computing(
+    project: Project, first: Run
+) -> None:
+    project.repro()
+    swap = project.run("dvc", "exp", "run", "-S", "use_corpora=[mini]")
+    assert swap.exit_code == 0, swap.output
+    metrics = json.loads((project.folder / "data/reports/metrics.json").read_text())
+    assert set(metrics) == {"mini"}
+    back = project.run("dvc", "exp", "run", "-S", "use_corpora=[mini,own]")
+    assert back.exit_code == 0, back.output
+    assert not any("@" in stage for stage in back.stages)
+    assert (project.folder / "data/audio/own").is_dir()
 
 
 def test_a_mistyped_parameter_is_one_sentence_and_exit_code_2(project: Project, first: Run) -> None:

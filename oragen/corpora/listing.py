@@ -9,8 +9,11 @@ import logging
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from oragen.corpora.splits import assign_split
 from oragen.schema import CLIPS, Skipped, UserError
@@ -19,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 STAGE = "index_clips"
 MAX_AGE_YEARS = 120
+MAX_NAMED = 10
 
 
 class CorpusError(UserError):
@@ -70,26 +74,33 @@ def list_clips(
             f"Corpus {corpus!r}: its root {root} is no folder. Put the corpus (or a link to it) "
             f"there, or mend corpora.{corpus}.root in params.yaml."
         )
-    hashes = HashMemory(hash_memory, root)
-    rows: dict[str, dict[str, object]] = {}
+    rows: list[dict[str, object]] = []
     skipped: list[Skipped] = []
-    for record in records:
-        clip_id = f"{corpus}/{record.stem}"
-        if clip_id in rows:
-            reason: str | None = "listed twice"
-        else:
+    with HashMemory(hash_memory, root) as hashes:
+        for clip_id, (record, *others) in _group_by_clip(corpus, records).items():
             reason = record.unusable or _find_fault(root, record)
-        if reason:
-            skipped.append(Skipped(clip_id, STAGE, reason))
-        else:
-            rows[clip_id] = _to_row(corpus, clip_id, record, hashes)
-    hashes.save()
+            if others and not reason:
+                reason = "listed twice, with different files or labels"
+            if reason:
+                skipped.append(Skipped(clip_id, STAGE, reason))
+            else:
+                rows.append(_to_row(corpus, clip_id, record, hashes))
     if not rows:
-        raise CorpusError(f"Corpus {corpus!r}: none of {len(skipped)} listed clips in {root} is "
-                          f"usable{_example(skipped)}.")  # fmt: skip
-    clips = CLIPS.frame(list(rows.values()))
+        raise CorpusError(
+            f"Corpus {corpus!r}: none of {len(skipped)} listed clips in {root} is "
+            f"usable{_example(skipped)}."
+        )
+    clips = CLIPS.frame(rows)
     refuse_shared_speakers(corpus, clips)
     return Listing(clips, skipped)
+
+
+def _group_by_clip(corpus: str, records: Iterable[ClipRecord]) -> dict[str, list[ClipRecord]]:
+    """Records by `clip_id`; what is listed twice in the same words counts once."""
+    groups: dict[str, list[ClipRecord]] = {}
+    for record in dict.fromkeys(records):
+        groups.setdefault(f"{corpus}/{record.stem}", []).append(record)
+    return groups
 
 
 def refuse_shared_speakers(corpus: str, clips: pd.DataFrame) -> None:
@@ -97,45 +108,56 @@ def refuse_shared_speakers(corpus: str, clips: pd.DataFrame) -> None:
     splits = clips.groupby("speaker_id")["split"].agg(lambda found: sorted(set(found)))
     shared = splits[splits.map(len) > 1]
     if len(shared):
-        named = ", ".join(f"{speaker} ({'+'.join(found)})" for speaker, found in shared.items())
+        shown = shared.iloc[:MAX_NAMED]
+        named = ", ".join(f"{speaker} ({'+'.join(found)})" for speaker, found in shown.items())
+        named += f" and {len(shared) - MAX_NAMED} more" if len(shared) > MAX_NAMED else ""
         raise CorpusError(
             f"Corpus {corpus!r}: {len(shared)} speakers are in two splits: {named}. Scores would "
             "be too good. Give each speaker one split, or leave the split empty."
         )
 
 
-class HashMemory:
-    """SHA-256 of media files, remembered by size and modification time.
+class _Known(NamedTuple):
+    size: int
+    mtime_ns: int
+    sha256: str
 
-    The memory is only a convenience: without it every file is read again.
+
+class HashMemory:
+    """SHA-256 of media files, remembered by size and modification time; a context manager.
+
+    The memory is only a convenience: without it, or when it is damaged, every file is read again.
+    It is kept when the block ends, also in an error, so that a long listing can be taken up again.
     """
 
     def __init__(self, path: Path, root: Path) -> None:
         self._path = path
         self._root = root
-        self._known: dict[tuple[str, int, int], str] = {}
-        self._used: dict[tuple[str, int, int], str] = {}
-        if path.is_file():
-            table = pd.read_parquet(path)
-            keys = zip(table["path"], table["size"], table["mtime_ns"], strict=True)
-            self._known = dict(zip(keys, table["sha256"], strict=True))
+        self._known: dict[str, _Known] = {}
+
+    def __enter__(self) -> "HashMemory":
+        try:
+            rows = pq.ParquetFile(self._path).read().to_pylist()
+            self._known = {row.pop("path"): _Known(**row) for row in rows}
+        except (OSError, KeyError, TypeError, pa.ArrowException):
+            logger.debug("no usable hash memory at %s", self._path)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        rows = [{"path": path, **known._asdict()} for path, known in self._known.items()]
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = self._path.with_suffix(".unfinished")
+        pq.write_table(pa.Table.from_pylist(rows), unfinished)
+        unfinished.replace(self._path)
 
     def hash_of(self, relative: str) -> str:
         """Return the SHA-256 of the file's bytes, in hexadecimal."""
         status = (self._root / relative).stat()
-        key = (relative, status.st_size, status.st_mtime_ns)
-        if key not in self._used:
-            self._used[key] = self._known.get(key) or self._read(relative)
-        return self._used[key]
-
-    def save(self) -> None:
-        """Keep what was asked for."""
-        rows = [(*key, digest) for key, digest in self._used.items()]
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = self._path.with_suffix(".unfinished")
-        columns = ["path", "size", "mtime_ns", "sha256"]
-        pd.DataFrame(rows, columns=columns).to_parquet(unfinished)
-        unfinished.replace(self._path)
+        known = self._known.get(relative)
+        if known is None or known[:2] != (status.st_size, status.st_mtime_ns):
+            known = _Known(status.st_size, status.st_mtime_ns, self._read(relative))
+            self._known[relative] = known
+        return known.sha256
 
     def _read(self, relative: str) -> str:
         with (self._root / relative).open("rb") as file:
@@ -156,16 +178,18 @@ def _find_fault(root: Path, record: ClipRecord) -> str | None:
 
 def _find_path_fault(root: Path, path: str) -> str | None:
     full = root / path
-    if not full.resolve().is_relative_to(root.resolve()):
-        return f"path leaves the corpus root: {path}"
-    if not full.exists():
-        return "no such file"
-    if not full.is_file():
-        return "not a file"
     try:
+        if not full.resolve().is_relative_to(root.resolve()):
+            return f"path leaves the corpus root: {path}"
+        if not full.exists():
+            return "no such file"
+        if not full.is_file():
+            return "not a file"
         full.open("rb").close()
     except PermissionError:
         return "no permission to read the file"
+    except (OSError, RuntimeError, ValueError):  # too long, links in a circle, a null character
+        return "not a usable path"
     return None
 
 

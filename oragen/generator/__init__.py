@@ -5,6 +5,7 @@ from oragen.generator.corpus import (
     GENERATOR_VERSION,
     LABEL_COLUMNS,
     CorpusSpec,
+    check_spec,
     generate_corpus,
     plan_clips,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "CorpusSpec",
     "Person",
     "Utterance",
+    "check_spec",
     "draw_person",
     "generate_corpus",
     "muffle",

@@ -17,12 +17,13 @@ from tqdm import tqdm
 from oragen.generator.clip import PICTURES_PER_S, ClipPlan, Fault, write_clip
 from oragen.generator.people import OLDEST_YEARS, YOUNGEST_YEARS, Gender, Person, draw_person
 from oragen.generator.recording import Condition
-from oragen.schema import MASK_TYPES, SPLITS
+from oragen.schema import MASK_TYPES, SPLITS, UserError
 
 logger = logging.getLogger(__name__)
 
 # Raise it with every change that alters a spec's clips: folders of another version are refused.
 GENERATOR_VERSION: Final = 1
+SPEC_FILE: Final = "corpus.json"
 LABEL_COLUMNS: Final = ("media", "speaker_id", "gender", "age_years", "mask_type", "split")
 FEWEST_SPEAKERS: Final = 6  # both genders in each of the three splits
 SPLIT_SHARES: Final = {"train": 0.6, "dev": 0.2, "test": 0.2}
@@ -43,18 +44,18 @@ class CorpusSpec:
 
     def __post_init__(self) -> None:
         if self.num_speakers < FEWEST_SPEAKERS:
-            raise ValueError(
+            raise UserError(
                 f"num_speakers is {self.num_speakers}, expected {FEWEST_SPEAKERS} or more: "
                 "each of the three splits needs both genders"
             )
         if not 1 <= self.clips_per_speaker[0] <= self.clips_per_speaker[1]:
-            raise ValueError(
+            raise UserError(
                 f"clips_per_speaker is {self.clips_per_speaker}, expected 1 <= low <= high"
             )
         if not 1.0 <= self.duration_s[0] <= self.duration_s[1]:
-            raise ValueError(f"duration_s is {self.duration_s}, expected 1.0 <= low <= high")
+            raise UserError(f"duration_s is {self.duration_s}, expected 1.0 <= low <= high")
         if not 0.0 <= self.fault_share <= 0.5:
-            raise ValueError(f"fault_share is {self.fault_share}, expected 0.0 to 0.5")
+            raise UserError(f"fault_share is {self.fault_share}, expected 0.0 to 0.5")
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def generate_corpus(folder: Path, spec: CorpusSpec, *, num_workers: int) -> int:
         ValueError: `folder` holds something other than this corpus, or `num_workers` is below 1.
     """
     if num_workers < 1:
-        raise ValueError(f"num_workers is {num_workers}, expected 1 or more")
+        raise UserError(f"num_workers is {num_workers}, expected 1 or more")
     _claim(folder, spec)
     plans = plan_clips(spec)
     missing = [plan for plan in plans if not (folder / plan.media).exists()]
@@ -168,29 +169,42 @@ def _deal_faults(num_clips: int, fault_share: float, rng: np.random.Generator) -
     return faults
 
 
+def check_spec(folder: Path, spec: CorpusSpec) -> None:
+    """Refuse a generated corpus that was made to another spec, or by another generator.
+
+    Raises:
+        UserError: says what was expected, what was found, and what to do.
+    """
+    path = folder / SPEC_FILE
+    found = path.read_text(encoding="utf-8")
+    if found != (expected := _spec_text(spec)):
+        raise UserError(
+            f"{path} describes another corpus. Expected {' '.join(expected.split())}, found "
+            f"{' '.join(found.split())}. Delete {folder} and run `oragen generate`, or choose "
+            "another folder."
+        )
+
+
+def _spec_text(spec: CorpusSpec) -> str:
+    content = {"generator_version": GENERATOR_VERSION, "spec": asdict(spec)}
+    return json.dumps(content, indent=2, sort_keys=True) + "\n"
+
+
 def _claim(folder: Path, spec: CorpusSpec) -> None:
     """Mark an empty folder as this corpus, or see that it already is."""
-    path = folder / "corpus.json"
-    expected = {"generator_version": GENERATOR_VERSION, "spec": asdict(spec)}
-    text = json.dumps(expected, indent=2, sort_keys=True) + "\n"
+    path = folder / SPEC_FILE
     if path.exists():
-        found = path.read_text(encoding="utf-8")
-        if found != text:
-            raise ValueError(
-                f"{path} describes another corpus. Expected {json.dumps(expected)}, found "
-                f"{' '.join(found.split())}. Delete {folder} or choose another folder."
-            )
+        check_spec(folder, spec)
         return
-    (folder / "clips").mkdir(parents=True, exist_ok=True)
     _refuse_strangers(folder)
-    _write_whole(path, text)
+    (folder / "clips").mkdir(parents=True, exist_ok=True)
+    _write_whole(path, _spec_text(spec))
 
 
 def _refuse_strangers(folder: Path) -> None:
-    strangers = sorted(p.name for p in folder.iterdir() if p.name != "clips" and p.name[0] != ".")
-    strangers += sorted(f"clips/{p.name}" for p in (folder / "clips").iterdir())
-    if strangers:
-        raise ValueError(
+    found = [path for path in folder.rglob("*") if path.is_file() and path.name[0] != "."]
+    if strangers := sorted(str(path.relative_to(folder)) for path in found):
+        raise UserError(
             f"{folder} is not a generated corpus: expected an empty folder or a corpus.json, found "
             f"{len(strangers)} other things, e.g. {strangers[0]}. Choose another folder."
         )

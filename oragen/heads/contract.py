@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from oragen.schema import UserError
+
 AGE_SCALE_YEARS: Final = 100.0
 
 HeadName = Literal[
@@ -105,7 +107,7 @@ def check_features(sizes: HeadSizes, audio: Tensor, face: Tensor, *, fixed_lengt
     """Refuse features of another encoder or window.
 
     Raises:
-        ValueError: names the sizes the head was built for and those it got.
+        UserError: names the sizes the head was built for and those it got.
     """
     expected = [sizes.audio_width, sizes.face_layers, sizes.face_width]
     found = [audio.shape[2], *face.shape[2:]]
@@ -115,7 +117,7 @@ def check_features(sizes: HeadSizes, audio: Tensor, face: Tensor, *, fixed_lengt
     if expected != found:
         names = "audio width, face layers, face width"
         names = f"audio steps, face slots, {names}" if fixed_length else names
-        raise ValueError(
+        raise UserError(
             f"The head was built for features of [{names}] = {expected}, but got {found}. Pad a "
             f"short window, or train a head on these features: `dvc repro train_head`."
         )

@@ -12,6 +12,7 @@ from safetensors.torch import load, save
 
 from oragen.heads.build import build_head
 from oragen.heads.contract import Head, HeadSizes
+from oragen.schema import UserError
 
 WEIGHTS_FILE: Final = "model.safetensors"
 DESCRIPTION_FILE: Final = "head.json"
@@ -57,7 +58,7 @@ def load_head(folder: Path) -> SavedHead:
     """Build the head a folder describes and load its weights (on the CPU, in evaluation mode).
 
     Raises:
-        ValueError: the folder is missing, damaged, or its files do not belong together.
+        UserError: the folder is missing, damaged, or its files do not belong together.
     """
     description = _read_description(folder)
     head = _build(folder, description)
@@ -101,15 +102,15 @@ def _read(folder: Path, name: str) -> bytes:
     try:
         return (folder / name).read_bytes()
     except OSError as error:
-        raise ValueError(
+        raise UserError(
             f"{folder} holds no head: {name} cannot be read ({error.strerror}). Name the folder "
             f"of a head, with {DESCRIPTION_FILE} and {WEIGHTS_FILE}, or run "
             f"`dvc repro train_head`."
         ) from error
 
 
-def _damaged(folder: Path, what: str) -> ValueError:
-    return ValueError(
+def _damaged(folder: Path, what: str) -> UserError:
+    return UserError(
         f"The head in {folder} is damaged: {what}. Fetch it again (`dvc pull`) or remove the "
         f"folder and run `dvc repro train_head`."
     )

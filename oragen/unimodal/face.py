@@ -1,0 +1,69 @@
+"""Face crops -> gender, age and mask type of who is seen."""
+
+from typing import assert_never
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from oragen.unimodal.contract import Level, UnimodalOutput
+from oragen.unimodal.decisions import Decisions
+from oragen.unimodal.face_summaries import GatedSummary, SelfAttentionSummary
+
+
+class UnimodalFaceModel(nn.Module):
+    """A vision transformer, a summary of the CLS rows of its hidden states, and decisions.
+
+    The encoder may be any that returns all its hidden states, the CLS row first in each.
+    """
+
+    def __init__(
+        self,
+        encoder: PreTrainedModel,
+        summary: SelfAttentionSummary | GatedSummary,
+        decisions: Decisions,
+    ) -> None:
+        super().__init__()
+        self.encoder: PreTrainedModel = encoder
+        self.summary = summary
+        self.decisions = decisions
+
+    def forward(self, images: Float[Tensor, "batch 3 image_height image_width"]) -> UnimodalOutput:
+        answers: UnimodalOutput = self.decisions(self.late(images))
+        return answers
+
+    def early(
+        self, images: Float[Tensor, "batch 3 image_height image_width"]
+    ) -> Float[Tensor, "batch tokens width"]:
+        """Return the embeddings that enter the first layer: CLS, then the patches."""
+        return self._hidden_states(images)[0]
+
+    def intermediate(
+        self, images: Float[Tensor, "batch 3 image_height image_width"]
+    ) -> Float[Tensor, "batch layers width"]:
+        """Return the CLS rows of the embeddings and of every layer, before the last norm."""
+        return torch.stack([states[:, 0] for states in self._hidden_states(images)], dim=1)
+
+    def late(
+        self, images: Float[Tensor, "batch 3 image_height image_width"]
+    ) -> Float[Tensor, "batch summary_width"]:
+        """Return the vector from which the answers are decided."""
+        return self.summary(self.intermediate(images))  # type: ignore[no-any-return]
+
+    def features(
+        self, images: Float[Tensor, "batch 3 image_height image_width"], *, level: Level
+    ) -> Float[Tensor, "batch rows width"]:
+        """Return the features of a level as the heads take them; at `late` there is one row."""
+        match level:
+            case "early":
+                return self.early(images)
+            case "intermediate":
+                return self.intermediate(images)
+            case "late":
+                return self.late(images)[:, None]
+            case _:
+                assert_never(level)
+
+    def _hidden_states(self, images: Tensor) -> tuple[Tensor, ...]:
+        return self.encoder(images, output_hidden_states=True).hidden_states  # type: ignore[no-any-return]

@@ -1,0 +1,73 @@
+"""The `oragen` command, as a user types it."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.project import REPOSITORY, Run
+
+
+def oragen(folder: Path, *arguments: str) -> Run:
+    """Run the command in a folder."""
+    command = [str(Path(sys.executable).parent / "oragen"), *arguments]
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    return Run(done.stdout, done.returncode)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with nothing but the shipped parameters."""
+    shutil.copy2(REPOSITORY / "params.yaml", tmp_path)
+    return tmp_path
+
+
+def test_help_names_the_commands(folder: Path) -> None:
+    run = oragen(folder, "--help")
+    assert run.exit_code == 0
+    assert "generate" in run.output
+    assert "results" in run.output
+
+
+def test_results_without_a_report_say_what_to_do(folder: Path) -> None:
+    run = oragen(folder, "results")
+    assert run.exit_code == 2
+    assert "dvc repro" in run.output
+    assert "Traceback" not in run.output
+
+
+def test_generating_an_unknown_corpus_names_the_known_ones(folder: Path) -> None:
+    run = oragen(folder, "generate", "studoi")
+    assert run.exit_code == 2
+    assert "'studoi'" in run.output
+    assert "studio, phone" in run.output
+    assert "Traceback" not in run.output
+
+
+def test_a_folder_of_something_else_is_not_overwritten(folder: Path) -> None:
+    notes = folder / "data" / "corpora" / "studio" / "notes.txt"
+    notes.parent.mkdir(parents=True)
+    notes.write_text("mine")
+    run = oragen(folder, "generate", "studio")
+    assert run.exit_code == 2
+    assert "Traceback" not in run.output
+    assert [path.name for path in notes.parent.iterdir()] == ["notes.txt"]
+
+
+def test_results_show_the_last_report(folder: Path) -> None:
+    report = folder / "data" / "reports" / "report.md"
+    report.parent.mkdir(parents=True)
+    report.write_text("# joint on test\n\n| Corpus | Age |\n| --- | --- |\n| mini | 7.5 |\n")
+    run = oragen(folder, "results")
+    assert run.exit_code == 0
+    assert "7.5" in run.output
+    assert "report.md" in run.output

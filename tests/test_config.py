@@ -1,0 +1,190 @@
+"""params.yaml: what is valid, and what is said about each mistake."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from oragen.config import Params, ParamsError, load_params
+
+SHIPPED = Path(__file__).parents[1] / "params.yaml"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "params.yaml"
+
+
+def load(path: Path, *place: str | int, value: object) -> Params:
+    """Load the shipped parameters with one value changed."""
+    sections = yaml.safe_load(SHIPPED.read_text())
+    here = sections
+    for step in place[:-1]:
+        here = here[step]
+    here[place[-1]] = value
+    path.write_text(yaml.safe_dump(sections, sort_keys=False))
+    return load_params(path)
+
+
+def test_the_shipped_file_is_valid() -> None:
+    params = load_params(SHIPPED)
+    assert params.windows.as_ingredients() == {
+        "rule": "every_overlap", "length_s": 4.0, "hop_s": 2.0, "min_length_s": 1.0,
+    }  # fmt: skip
+    assert params.train_corpora == params.use_corpora
+
+
+def test_the_shipped_file_says_everything() -> None:
+    """It is the documentation, so that no parameter has a hidden value."""
+    shipped = yaml.safe_load(SHIPPED.read_text())
+    full = Params.model_validate(shipped).model_dump(mode="json")
+    for encoder in full["encoders"].values():
+        encoder.pop("revision")  # the one thing that may be left out
+    assert full == shipped
+
+
+def test_sizes_in_megabytes_become_bytes(path: Path) -> None:
+    assert load(path, "execution", "part_mb", value=0.5).execution.part_bytes == 524_288
+
+
+def test_a_list_of_corpora_is_taken_as_it_stands(path: Path) -> None:
+    params = load(path, "train", "corpora", value=["phone"])
+    assert params.train_corpora == ["phone"]
+    assert params.evaluate_corpora == ["studio", "phone"]
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "complaint"),
+    [
+        (
+            ["audio", "max_duraton_s"],
+            1,
+            "audio: there is no 'max_duraton_s'. Did you mean 'max_duration_s'?",
+        ),
+        (["windowz"], {}, "there is no 'windowz'. Did you mean 'windows'? There are: use_corpora,"),
+        (
+            ["corpora", "studio", "conditionn"],
+            "studio",
+            "corpora.studio: there is no 'conditionn'. Did you mean 'condition'?",
+        ),
+        (
+            ["use_corpora"],
+            ["studio", "fone"],
+            "use_corpora: 'fone' is not in corpora. Did you mean 'phone'? There are: studio, phone",
+        ),
+        (
+            ["use_corpora"],
+            ["zzz"],
+            "use_corpora: 'zzz' is not in corpora. There are: studio, phone",
+        ),
+        (["use_corpora"], [], "use_corpora: List should have at least 1 item"),
+        (["use_corpora"], ["studio", "studio"], "use_corpora: 'studio' stands there twice"),
+        (
+            ["train", "corpora"],
+            ["studioo"],
+            "train.corpora: 'studioo' is not in use_corpora. Did you mean 'studio'?",
+        ),
+        (
+            ["evaluate", "corpora"],
+            ["phon"],
+            "evaluate.corpora: 'phon' is not in use_corpora. Did you mean 'phone'?",
+        ),
+        (["train", "corpora"], "phone", "  train.corpora: Input should be 'all' (found 'phone')"),
+        (["train", "corpora"], "phone", "  train.corpora: Input should be a valid list"),
+        (["train", "seeds"], [1, 1], "train.seeds: 1 stands there twice"),
+        (
+            ["features", "audio", "encoder"],
+            "tiny-wav2vec",
+            "features.audio.encoder: 'tiny-wav2vec' is not in the audio encoders of `encoders`. "
+            "Did you mean 'tiny-wav2vec2'?",
+        ),
+        (
+            ["features", "face", "encoder"],
+            "tiny-wav2vec2",
+            "'tiny-wav2vec2' is not in the face encoders of `encoders`. There are: tiny-vit",
+        ),
+        (["windows", "hop_s"], "two", "windows.hop_s: Input should be a valid number"),
+        (["windows", "hop_s"], "two", "(found 'two')"),
+        (["windows", "hop_s"], float("nan"), "windows.hop_s: Input should be a finite number"),
+        (["windows", "hop_s"], 0, "windows.hop_s: Input should be greater than 0 (found 0)"),
+        (
+            ["windows", "min_length_s"],
+            6,
+            "windows: min_length_s (6) and hop_s (2) must not exceed length_s (4)",
+        ),
+        (
+            ["windows", "hop_s"],
+            5,
+            "windows: min_length_s (1) and hop_s (5) must not exceed length_s (4)",
+        ),
+        (
+            ["windows", "min_length_s"],
+            0.02,
+            "windows.min_length_s: Input should be greater than or equal to 0.025",
+        ),
+        (
+            ["faces", "detector"],
+            "haar",
+            "faces.detector: Input should be 'yunet', 'cascade' or 'none' (found 'haar')",
+        ),
+        (["head", "width"], 130, "head.width: Input should be a multiple of 4 (found 130)"),
+        (["head"], None, "head: "),
+        (
+            ["corpora", "phone", "num_speakers"],
+            2.5,
+            "corpora.phone.num_speakers: Input should be a valid integer",
+        ),
+        (["corpora", "phone", "reader"], "csvv", "does not match any of the expected tags"),
+        (["corpora", "../out"], {}, "corpora.../out: String should match pattern"),
+        (["execution", "device"], "gpu", "execution.device: String should match pattern"),
+    ],
+)
+def test_a_mistake_is_named_with_its_place_and_what_fits(
+    path: Path, place: list[str], value: object, complaint: str
+) -> None:
+    with pytest.raises(ParamsError) as caught:
+        load(path, *place, value=value)
+    assert complaint in str(caught.value)
+    assert str(caught.value).startswith(f"{path} cannot be used:")
+
+
+def test_a_section_that_is_missing_is_named(path: Path) -> None:
+    sections = yaml.safe_load(SHIPPED.read_text())
+    del sections["head"], sections["speech"]["pad_ms"]
+    path.write_text(yaml.safe_dump(sections, sort_keys=False))
+    with pytest.raises(ParamsError) as caught:
+        load_params(path)
+    lines = str(caught.value).splitlines()
+    assert lines[1:] == ["  speech.pad_ms: Field required", "  head: Field required"]
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b"windows: [1, 2", "is not valid YAML"),
+        (b"windows: \xff", "is not valid YAML"),
+        (b"", "Input should be a valid dictionary"),
+        (b"- studio", "Input should be a valid dictionary"),
+    ],
+    ids=["broken", "not text", "empty", "a list"],
+)
+def test_what_is_no_yaml_of_sections_is_refused(path: Path, content: bytes, complaint: str) -> None:
+    path.write_bytes(content)
+    with pytest.raises(ParamsError, match=complaint):
+        load_params(path)
+
+
+def test_a_missing_file_says_where_to_run(path: Path) -> None:
+    with pytest.raises(ParamsError, match=r"No such file.*Run this in the project's folder"):
+        load_params(path)
+
+
+def test_parameters_cannot_be_changed_by_accident() -> None:
+    params = load_params(SHIPPED)
+    with pytest.raises(ValueError, match="frozen"):
+        params.windows.hop_s = 1.0
+
+
+def test_a_number_may_be_written_in_the_way_of_science(path: Path) -> None:
+    """YAML 1.1 takes `1e-3` for text; DVC, which reads YAML 1.2, for a number."""
+    assert load(path, "train", "learning_rate", value="1e-3").train.learning_rate == 0.001

@@ -1,0 +1,267 @@
+"""Tables and features -> windows and batches, worked out by hand on a tiny corpus."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from oragen.dataset import (
+    Batch,
+    EmptyDatasetError,
+    WindowDataset,
+    join_dataset,
+    load_dataset,
+    read_dataset,
+)
+from oragen.features import MissingFeaturesError, MixedFeaturesError
+from oragen.schema import CLIPS, CROPS, DATASET, FEATURE_ROWS, GENDERS, GENDERS_WITH_CHILD, WINDOWS
+from tests.feature_stores import make_spec, write_features
+
+CPU = torch.device("cpu")
+AUDIO, FACE = make_spec("audio", shape=(3, 2)), make_spec("face", shape=(1, 2))
+# Three clips: `c/a` with two windows, of which the second is silent; `c/b` heard but never seen;
+# `c/c` without a window. Crop 1 of `c/a` is in both windows, crop 2 in none.
+SOUNDS = {"a-sound": [[1.0, 1.0], [2.0, 2.0], [3.0, 3.0]], "b-sound": [[5.0, 5.0], [6.0, 6.0]]}
+CROP_VALUES = {"a-crop-0": [[10.0, 10.0]], "a-crop-1": [[11.0, 11.0]], "a-crop-2": [[12.0, 12.0]]}
+
+
+def window(clip_id: str, start: int, crops: list[int], key: str | None) -> dict[str, object]:
+    return {
+        "window_id": f"{clip_id}#{start}", "clip_id": clip_id, "start": start, "stop": start + 100,
+        "has_speech": key is not None, "crops": crops, "key": key, "audio_key": key,
+    }  # fmt: skip
+
+
+def crop(number: int) -> dict[str, object]:
+    box = {"x1": 0.0, "y1": 0.0, "x2": 1.0, "y2": 1.0, "score": 0.5}
+    key = f"a-crop-{number}"
+    return {"clip_id": "c/a", "crop": number, "key": key, "faces_key": "f", "sample": 0, **box}
+
+
+def clip(clip_id: str, **labels: Any) -> dict[str, object]:
+    return {"clip_id": clip_id, "corpus": "c", "split": "train", "speaker_id": clip_id, **labels}
+
+
+CLIP_ROWS = [
+    clip("c/a", gender="male", age_years=40.0, mask_type="ffp"),
+    clip("c/b", gender="child"),
+    clip("c/c", age_years=7.5, split="dev"),
+]
+WINDOW_ROWS = [
+    window("c/a", 0, [0, 1], "a-sound"),
+    window("c/a", 50, [1, -1], None),
+    window("c/b", 0, [-1, -1], "b-sound"),
+]
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> pd.DataFrame:
+    """The tiny corpus, joined; its features are in two stores."""
+    stores = {"audio": tmp_path / "audio", "face": tmp_path / "face"}
+    audio = write_features(stores["audio"], to_arrays(SOUNDS), AUDIO)
+    face = write_features(stores["face"], to_arrays(CROP_VALUES), FACE)
+    return join_dataset(
+        CLIPS.frame(CLIP_ROWS),
+        WINDOWS.frame(WINDOW_ROWS),
+        CROPS.frame([crop(number) for number in range(3)]),
+        feature_rows(audio, stores["audio"]),
+        feature_rows(face, stores["face"]),
+    )
+
+
+def to_arrays(values: dict[str, list[list[float]]]) -> dict[str, np.ndarray]:
+    return {key: np.array(rows) for key, rows in values.items()}
+
+
+def feature_rows(keys: dict[str, str], store: Path) -> pd.DataFrame:
+    rows: list[dict[str, object]] = [
+        {"key": key, "feature_key": feature, "store": str(store)} for key, feature in keys.items()
+    ]
+    return FEATURE_ROWS.frame(rows)
+
+
+@pytest.fixture
+def dataset(table: pd.DataFrame, tmp_path: Path) -> WindowDataset:
+    DATASET.write(tmp_path / "dataset.parquet", table)
+    return load_dataset(read_dataset(tmp_path / "dataset.parquet", ["train"]), genders=GENDERS)
+
+
+def whole(dataset: WindowDataset) -> Batch:
+    return dataset.batch(torch.arange(len(dataset)), CPU)
+
+
+def test_a_row_for_each_window_and_one_for_a_clip_without(table: pd.DataFrame) -> None:
+    found = table[["clip_id", "start", "stop", "has_window"]].to_records(index=False).tolist()
+    assert found == [
+        ("c/a", 0, 100, True), ("c/a", 50, 150, True), ("c/b", 0, 100, True),
+        ("c/c", -1, -1, False),
+    ]  # fmt: skip
+
+
+def test_a_row_names_the_features_of_its_sound_and_slots(
+    table: pd.DataFrame, tmp_path: Path
+) -> None:
+    heard_and_seen, seen, heard, neither = table.to_dict("records")
+    sound, crops = AUDIO.key_of("a-sound"), [FACE.key_of("a-crop-0"), FACE.key_of("a-crop-1")]
+    assert heard_and_seen["audio_feature"] == sound
+    assert heard_and_seen["audio_store"] == str(tmp_path / "audio")
+    assert list(heard_and_seen["face_features"]) == crops
+    assert list(seen["face_features"]) == [crops[1], None]
+    assert seen["face_store"] == str(tmp_path / "face")
+    assert pd.isna([seen["audio_feature"], seen["audio_store"]]).all()
+    assert list(heard["face_features"]) == [None, None]
+    assert pd.isna(heard["face_store"])
+    assert pd.isna([neither[name] for name in ("audio_feature", "face_features")]).all()
+
+
+def test_a_row_carries_its_clip_s_labels(table: pd.DataFrame) -> None:
+    assert table["split"].tolist() == ["train", "train", "train", "dev"]
+    assert table["age_years"].tolist()[:2] == [40.0, 40.0]
+    assert table["mask_type"].isna().tolist() == [False, False, True, True]
+
+
+def test_the_joined_table_keeps_its_contract(table: pd.DataFrame, tmp_path: Path) -> None:
+    DATASET.write(tmp_path / "dataset.parquet", table)
+    assert len(DATASET.read(tmp_path / "dataset.parquet")) == 4
+
+
+@pytest.mark.parametrize("broken", [window("c/a", 0, [9], "a-sound"), window("c/a", 0, [0], "x")])
+def test_a_window_of_other_tables_is_no_row(broken: dict[str, object], tmp_path: Path) -> None:
+    rows = feature_rows({"a-sound": "A", "a-crop-0": "B"}, tmp_path)
+    tables = CLIPS.frame(CLIP_ROWS), WINDOWS.frame([broken]), CROPS.frame([crop(0)])
+    with pytest.raises(KeyError):
+        join_dataset(*tables, rows, rows)
+
+
+def test_only_windows_are_loaded(dataset: WindowDataset) -> None:
+    assert len(dataset) == 3
+    assert dataset.table["clip_id"].tolist() == ["c/a", "c/a", "c/b"]
+
+
+def test_a_batch_holds_what_is_there_and_says_what_is_not(dataset: WindowDataset) -> None:
+    batch = whole(dataset)
+    assert batch.audio[0].tolist() == SOUNDS["a-sound"]
+    assert batch.audio[2].tolist() == [*SOUNDS["b-sound"], [0.0, 0.0]]
+    assert batch.audio_valid.tolist() == [[True] * 3, [False] * 3, [True, True, False]]
+    assert batch.face[0].tolist() == [CROP_VALUES["a-crop-0"], CROP_VALUES["a-crop-1"]]
+    assert batch.face[1, 0].tolist() == CROP_VALUES["a-crop-1"]
+    assert batch.face_valid.tolist() == [[True, True], [True, False], [False, False]]
+
+
+def test_a_feature_in_two_windows_is_in_memory_once(dataset: WindowDataset) -> None:
+    assert dataset.face.shape == (2, 1, 2)  # crops 0 and 1; crop 2 is in no window
+    assert dataset.audio.shape == (2, 3, 2)
+
+
+def test_an_unknown_label_is_no_class(dataset: WindowDataset) -> None:
+    batch = whole(dataset)
+    assert batch.gender.tolist() == [1, 1, -1]  # no child among female and male
+    assert batch.mask_type.tolist() == [3, 3, -1]
+    assert batch.age_years.isnan().tolist() == [False, False, True]
+    assert batch.age_years[0] == 40.0
+
+
+def test_labels_count_by_the_list_they_are_given(table: pd.DataFrame) -> None:
+    batch = whole(load_dataset(table, genders=GENDERS_WITH_CHILD))
+    assert batch.gender.tolist() == [2, 2, 0]
+
+
+def test_half_precision_in_memory_becomes_single_in_a_batch(dataset: WindowDataset) -> None:
+    batch = whole(dataset)
+    assert (dataset.audio.dtype, dataset.face.dtype) == (torch.float16, torch.float16)
+    assert (batch.audio.dtype, batch.face.dtype) == (torch.float32, torch.float32)
+    assert batch.age_years.dtype == torch.float32
+
+
+@pytest.mark.parametrize("generator", [None, torch.Generator().manual_seed(0)])
+@pytest.mark.parametrize(("batch_size", "sizes"), [(1, [1, 1, 1]), (2, [2, 1]), (8, [3])])
+def test_batches_hold_every_window_once(
+    dataset: WindowDataset,
+    batch_size: int,
+    sizes: list[int],
+    generator: torch.Generator | None,
+) -> None:
+    batches = list(dataset.batches(batch_size, CPU, generator=generator))
+    assert [len(batch.gender) for batch in batches] == sizes
+    starts = [value for batch in batches for value in sum_of_evidence(batch)]
+    assert sorted(starts) == sorted(sum_of_evidence(whole(dataset)))
+
+
+def sum_of_evidence(batch: Batch) -> list[float]:
+    """A number that tells the three windows apart."""
+    heard = (batch.audio * batch.audio_valid[..., None]).sum((1, 2))
+    return (heard + (batch.face * batch.face_valid[..., None, None]).sum((1, 2, 3))).tolist()
+
+
+def test_windows_are_in_order_without_a_generator(dataset: WindowDataset) -> None:
+    batches = dataset.batches(1, CPU)
+    assert [value for batch in batches for value in sum_of_evidence(batch)] == [54.0, 22.0, 22.0]
+
+
+def test_the_generator_decides_the_order(dataset: WindowDataset) -> None:
+    def ages(seed: int) -> list[list[int]]:
+        generator = torch.Generator().manual_seed(seed)
+        epochs = [dataset.batches(1, CPU, generator=generator) for _ in range(6)]
+        return [[int(batch.audio_valid.sum()) for batch in epoch] for epoch in epochs]
+
+    assert ages(0) == ages(0)
+    assert ages(0) != ages(1)
+    assert len({tuple(epoch) for epoch in ages(0)}) > 1  # every epoch another one
+
+
+def test_two_corpora_are_one_dataset(table: pd.DataFrame, tmp_path: Path) -> None:
+    """Both have a store of the same name for the same key, with other values in it."""
+    other = tmp_path / "other"
+    write_features(other / "audio", {"a-sound": np.full((3, 2), 9.0)}, AUDIO)
+    write_features(other / "face", {"a-crop-0": np.full((1, 2), 8.0)}, FACE)
+    row = table.iloc[[0]].assign(
+        clip_id="d/a", audio_store=str(other / "audio"), face_store=str(other / "face"),
+        face_features=[[FACE.key_of("a-crop-0"), None]],
+    )  # fmt: skip
+    batch = whole(load_dataset(pd.concat([table, row]), genders=GENDERS))
+    assert batch.audio[:, 0, 0].tolist()[0::3] == [1.0, 9.0]
+    assert batch.face[:, 0, 0, 0].tolist()[0::3] == [10.0, 8.0]
+
+
+def test_features_of_another_encoder_are_refused(table: pd.DataFrame, tmp_path: Path) -> None:
+    other = make_spec("audio", shape=(3, 2), fingerprint="e" * 64)
+    write_features(tmp_path / "other", {"b-sound": np.ones((3, 2))}, other)
+    table.loc[2, ["audio_store", "audio_feature"]] = [
+        str(tmp_path / "other"),
+        other.key_of("b-sound"),
+    ]
+    with pytest.raises(MixedFeaturesError):
+        load_dataset(table, genders=GENDERS)
+
+
+def test_features_that_are_gone_are_missed(table: pd.DataFrame, tmp_path: Path) -> None:
+    for part in (tmp_path / "audio").glob("part-*"):
+        part.rename(tmp_path / part.name)
+    with pytest.raises(MissingFeaturesError, match="lacks 2 of 2"):
+        load_dataset(table, genders=GENDERS)
+
+
+def test_a_dataset_without_a_modality_is_refused(table: pd.DataFrame) -> None:
+    with pytest.raises(EmptyDatasetError, match="No window has speech"):
+        load_dataset(table.iloc[1:2], genders=GENDERS)
+    with pytest.raises(EmptyDatasetError, match="No window has a face"):
+        load_dataset(table.iloc[2:3], genders=GENDERS)
+
+
+def test_splits_are_chosen_on_reading(table: pd.DataFrame, tmp_path: Path) -> None:
+    path = tmp_path / "dataset.parquet"
+    DATASET.write(path, table)
+    assert read_dataset(path, ["train"])["clip_id"].tolist() == ["c/a", "c/a", "c/b"]
+    assert read_dataset(path, ["dev", "train"])["clip_id"].tolist()[-1] == "c/c"
+
+
+@pytest.mark.parametrize(("split", "num_clips"), [("dev", 1), ("test", 0)])
+def test_a_split_without_a_window_is_refused(
+    table: pd.DataFrame, tmp_path: Path, split: str, num_clips: int
+) -> None:
+    DATASET.write(tmp_path / "dataset.parquet", table)
+    with pytest.raises(EmptyDatasetError, match=rf"no window in {split} \({num_clips} clips\)"):
+        read_dataset(tmp_path / "dataset.parquet", [split])

@@ -1,0 +1,82 @@
+"""What a value depends on -> its key: each ingredient counts, and only for what follows."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from oragen.keys import audio_key, crop_key, faces_key, speech_key, window_key
+from oragen.parts import make_key
+from oragen.schema import Span
+
+INGREDIENTS: dict[str, Any] = {
+    "media": "a" * 64,
+    "audio": {"max_duration_s": 7200.0},
+    "speech": {"threshold": 0.5, "pad_ms": 30},
+    "windows": {"length_s": 4.0, "hop_s": 2.0},
+    "span": Span(0, 64_000),
+    "faces": {"margin": 0.15, "crop_px": 96},
+    "detector": "b" * 64,
+    "sample": 16_000,
+}
+STAGES = ("audio", "speech", "window", "faces", "crop")
+
+
+def make_keys(**changed: Any) -> dict[str, str]:
+    made = INGREDIENTS | changed
+    audio = audio_key(made["media"], made["audio"])
+    speech = speech_key(audio, made["speech"])
+    faces = faces_key(made["media"], made["faces"], made["detector"])
+    return {
+        "audio": audio,
+        "speech": speech,
+        "window": window_key(speech, made["windows"], made["span"]),
+        "faces": faces,
+        "crop": crop_key(faces, made["sample"]),
+    }
+
+
+@pytest.mark.parametrize(
+    ("changed", "other"),
+    [
+        ({"media": "c" * 64}, {"audio", "speech", "window", "faces", "crop"}),
+        ({"audio": {"max_duration_s": 60.0}}, {"audio", "speech", "window"}),
+        ({"speech": {"threshold": 0.5, "pad_ms": 31}}, {"speech", "window"}),
+        ({"windows": {"length_s": 4.0, "hop_s": 1.0}}, {"window"}),
+        ({"span": Span(0, 63_999)}, {"window"}),
+        ({"span": Span(1, 64_000)}, {"window"}),
+        ({"faces": {"margin": 0.2, "crop_px": 96}}, {"faces", "crop"}),
+        ({"detector": "d" * 64}, {"faces", "crop"}),
+        ({"sample": 32_000}, {"crop"}),
+    ],
+)
+def test_an_ingredient_changes_the_keys_of_what_follows_alone(
+    changed: dict[str, Any], other: set[str]
+) -> None:
+    before, after = make_keys(), make_keys(**changed)
+    assert {stage for stage in STAGES if before[stage] != after[stage]} == other
+
+
+def test_equal_ingredients_give_equal_keys_in_any_order() -> None:
+    turned = {"speech": dict(reversed(INGREDIENTS["speech"].items()))}
+    assert make_keys(**turned) == make_keys()
+
+
+def test_keys_of_different_things_differ() -> None:
+    assert len(set(make_keys().values())) == len(STAGES)
+
+
+def test_a_key_is_32_hexadecimal_digits() -> None:
+    assert all(re.fullmatch(r"[0-9a-f]{32}", key) for key in make_keys().values())
+
+
+def test_a_key_stays_what_it_was() -> None:
+    """Worked out by sha256sum of '{"a":1,"b":[2,"x"]}': other keys would orphan every store."""
+    assert make_key(b=[2, "x"], a=1) == "454597f51f0e5988dd7d0864f82e826d"
+
+
+@pytest.mark.parametrize("make", [lambda: make_key(x=float("nan")), lambda: make_key(x=object())])
+def test_what_has_no_certain_text_gives_no_key(make: Callable[[], str]) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        make()

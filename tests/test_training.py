@@ -1,0 +1,217 @@
+"""Windows -> a trained head: it learns, keeps its best epoch, and does the same again."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import NamedTuple
+
+import pandas as pd
+import pytest
+import torch
+from lightning.fabric import Fabric
+from torch import Tensor
+
+from oragen.answers import join_labels, predict_clips, score_clips, selection_score
+from oragen.dataset import WindowDataset
+from oragen.heads import Head, HeadSizes, build_head
+from oragen.losses import TaskWeights
+from oragen.schema import GENDERS, UserError
+from oragen.training import DivergedError, Epoch, TrainingOptions, train_head
+from tests.feature_stores import load_people, write_people
+
+SIZES = HeadSizes(
+    audio_steps=4,
+    audio_width=3,
+    face_slots=2,
+    face_layers=2,
+    face_width=6,
+    num_genders=2,
+    num_mask_types=6,
+)
+OPTIONS = TrainingOptions(
+    batch_size=16,
+    max_epochs=15,
+    patience=15,
+    learning_rate=0.01,
+    weight_decay=0.01,
+    gradient_clip=1.0,
+    drop_modality=0.5,
+    balance_classes=True,
+    task_weights=TaskWeights(),
+)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread() -> Iterator[None]:
+    """Tiny tensors gain nothing from threads, and lose seconds where others use the cores too."""
+    num_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(num_threads)
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pd.DataFrame]:
+    """60 people to learn from and 24 others to select by."""
+    folder = tmp_path_factory.mktemp("people")
+    return {
+        "train": write_people(folder / "train", 60),
+        "dev": write_people(folder / "dev", 24, split="dev", seed=1),
+    }
+
+
+@pytest.fixture(scope="module")
+def people(tables: dict[str, pd.DataFrame]) -> dict[str, WindowDataset]:
+    return {split: load_people(table) for split, table in tables.items()}
+
+
+class Trained(NamedTuple):
+    head: Head
+    history: list[Epoch]
+
+
+def train(
+    train: WindowDataset,
+    dev: WindowDataset,
+    options: TrainingOptions = OPTIONS,
+    *,
+    seed: int = 0,
+    initial_seed: int | None = None,
+) -> Trained:
+    torch.manual_seed(seed if initial_seed is None else initial_seed)
+    head = build_head("concatenation", SIZES, width=16, dropout=0.1)
+    fabric = Fabric(accelerator="cpu", devices=1)
+    history = train_head(fabric, head, train, dev, options, genders=GENDERS, seed=seed)
+    return Trained(head, history)
+
+
+def weights_of(head: Head) -> Tensor:
+    return torch.cat([tensor.flatten() for tensor in head.state_dict().values()])
+
+
+def score(head: Head, dev: WindowDataset) -> float:
+    predictions = predict_clips(head, dev, genders=GENDERS)
+    return selection_score(score_clips(join_labels(predictions, dev.table)))
+
+
+@pytest.fixture(scope="module")
+def trained(people: dict[str, WindowDataset]) -> Trained:
+    return train(people["train"], people["dev"])
+
+
+def test_a_problem_that_can_be_learned_is_learned(trained: Trained) -> None:
+    """Gender and age are in the sound, the mask type in the face; by chance it would be 0.5."""
+    first, best = trained.history[0], max(trained.history, key=lambda epoch: epoch.dev_score)
+    assert best.dev_score > 0.8
+    assert first.dev_score < best.dev_score - 0.2
+    assert trained.history[-1].train_loss < first.train_loss / 2
+    assert best.gender_uar is not None
+    assert best.gender_uar > 0.95
+
+
+def test_the_weights_of_the_best_epoch_are_kept(
+    trained: Trained, people: dict[str, WindowDataset]
+) -> None:
+    scores = [epoch.dev_score for epoch in trained.history]
+    assert score(trained.head, people["dev"]) == max(scores)
+    assert scores[-1] < max(scores)  # or the last epoch's would do as well
+    assert not trained.head.training
+
+
+def test_the_history_has_a_line_for_every_epoch(trained: Trained) -> None:
+    assert [epoch.epoch for epoch in trained.history] == list(range(1, 16))
+
+
+def test_patience_ends_what_does_not_get_better(people: dict[str, WindowDataset]) -> None:
+    """With next to no step nothing changes: the first epoch is the best one."""
+    options = replace(OPTIONS, learning_rate=1e-12, weight_decay=0.0, patience=3)
+    history = train(people["train"], people["dev"], options).history
+    assert [epoch.epoch for epoch in history] == [1, 2, 3, 4]
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_one_others(
+    people: dict[str, WindowDataset],
+) -> None:
+    options = replace(OPTIONS, max_epochs=2)
+    one, again, order, other = (
+        weights_of(
+            train(people["train"], people["dev"], options, seed=seed, initial_seed=initial).head
+        )
+        for seed, initial in ((0, 0), (0, 0), (1, 0), (1, 1))
+    )
+    assert torch.equal(one, again)
+    assert not torch.equal(one, order)  # the same start, another order of windows
+    assert not torch.equal(order, other)
+
+
+@pytest.mark.parametrize("column", ["gender", "age_years", "mask_type"])
+def test_a_task_without_labels_is_left_out(tables: dict[str, pd.DataFrame], column: str) -> None:
+    people = {split: load_people(table.assign(**{column: None})) for split, table in tables.items()}
+    trained = train(people["train"], people["dev"], replace(OPTIONS, max_epochs=6))
+    last = trained.history[-1]
+    known = {
+        "gender": last.gender_uar,
+        "age_years": last.age_mae_years,
+        "mask_type": last.mask_type_uar,
+    }
+    assert known.pop(column) is None
+    assert None not in known.values()
+    assert weights_of(trained.head).isfinite().all()
+    assert last.dev_score > trained.history[0].dev_score
+
+
+def test_some_unknown_labels_do_not_hurt(tables: dict[str, pd.DataFrame]) -> None:
+    train_table = tables["train"].copy()
+    train_table.loc[train_table.index % 3 == 0, ["gender", "age_years"]] = None
+    train_table.loc[train_table.index % 3 == 1, "mask_type"] = None
+    trained = train(load_people(train_table), load_people(tables["dev"]))
+    assert max(epoch.dev_score for epoch in trained.history) > 0.75
+
+
+def test_a_task_of_no_weight_is_not_learned(people: dict[str, WindowDataset]) -> None:
+    weights = TaskWeights(gender=1.0, mask_type=0.0, age=0.0)
+    trained = train(
+        people["train"], people["dev"], replace(OPTIONS, task_weights=weights, weight_decay=0.0)
+    )
+    torch.manual_seed(0)
+    fresh = build_head("concatenation", SIZES, width=16, dropout=0.1)
+    for task, is_learned in {"gender": True, "mask_type": False, "age": False}.items():
+        name = f"decisions.{task}.weight"
+        is_same = torch.equal(trained.head.state_dict()[name], fresh.state_dict()[name])
+        assert is_same is not is_learned, task
+
+
+def test_no_label_to_select_by_is_refused(tables: dict[str, pd.DataFrame]) -> None:
+    unlabelled = tables["dev"].assign(gender=None, age_years=None, mask_type=None)
+    with pytest.raises(UserError, match="No dev clip"):
+        train(load_people(tables["train"]), load_people(unlabelled))
+
+
+def test_a_training_that_diverges_says_so(people: dict[str, WindowDataset]) -> None:
+    options = replace(OPTIONS, learning_rate=1e30)
+    with pytest.raises(
+        DivergedError, match=r"seed 0 diverged.*Lower train\.learning_rate \(1e\+30\)"
+    ):
+        train(people["train"], people["dev"], options)
+
+
+def test_rare_classes_weigh_more_when_classes_are_balanced(
+    tables: dict[str, pd.DataFrame],
+) -> None:
+    """Two women among thirty men, and noise for features: balanced, women are not written off."""
+    table = tables["train"]
+    clips = table["clip_id"].unique()
+    women, men = clips[0:4:2], clips[1::2]
+    few = table[table["clip_id"].isin([*women, *men])].reset_index(drop=True)
+    dataset = load_people(few)
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(dataset.audio.shape, generator=generator).half()
+    noisy = replace(dataset, audio=noise, face=torch.zeros_like(dataset.face))
+    shares = {}
+    for balance in (True, False):
+        options = replace(
+            OPTIONS, balance_classes=balance, max_epochs=8, drop_modality=0.0, learning_rate=0.003
+        )
+        head = train(noisy, noisy, options).head
+        answers = predict_clips(head, noisy, genders=GENDERS)
+        shares[balance] = float(answers["gender_female"].mean())
+    assert shares[True] > shares[False] + 0.1

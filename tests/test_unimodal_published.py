@@ -1,0 +1,392 @@
+"""The published unimodal models: their numbers, their state dicts, their files."""
+
+import pickle
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from oragen.layers import sinusoidal_positions
+from oragen.schema import UserError
+from oragen.unimodal import (
+    PUBLISHED,
+    UnimodalAudioModel,
+    UnimodalFaceModel,
+    UnimodalOutput,
+    build_published_model,
+    prepare_images,
+    prepare_waveforms,
+    read_checkpoint,
+)
+from tests.golden import case_names, make_input, make_state_dict, read_arrays, read_json
+from tests.unimodal_models import SPEECH_CONFIG, make_published, tiny_config
+
+AUDIO_MODULES = {
+    "transformer_block1": "summary.blocks.0",
+    "block1": "summary.blocks.0",
+    "transformer_block2": "summary.blocks.1",
+    "block2": "summary.blocks.1",
+    "stp": "summary.pool",
+}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread() -> Iterator[None]:
+    """Tiny tensors gain nothing from threads, and lose seconds where others use the cores too."""
+    num_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(num_threads)
+
+
+class Golden(NamedTuple):
+    case: dict[str, Any]
+    output: UnimodalOutput
+    inside: dict[str, Tensor]
+
+
+@pytest.fixture(scope="module", params=case_names("unimodal_models"))
+def golden(request: pytest.FixtureRequest) -> Golden:
+    """Run a case once, and keep what it gave and not the model."""
+    content = read_json("unimodal_models")
+    case = next(case for case in content["cases"] if case["case"] == request.param)
+    entries = next(
+        model["state_dict"]
+        for model in content["models"]
+        if (model["peer"], model["model"]) == (case["peer"], case["model"])
+    )
+    model = build_published_model(
+        case["model"],
+        make_state_dict(entries),
+        source=case["peer"],
+        encoder_config=case["config"],
+    )
+    inside = record(model)
+    inputs = case["input"].get("audio", case["input"].get("image"))
+    batch = make_input(inputs["seed"], inputs["shape"])[: inputs.get("take_first")]
+    with torch.inference_mode():
+        return Golden(case, model(batch), inside | {"early": model.early(batch)})
+
+
+def record(model: UnimodalAudioModel | UnimodalFaceModel) -> dict[str, Tensor]:
+    """Fill a dictionary with what goes in and out of the summary when the model runs."""
+    found: dict[str, Tensor] = {}
+
+    def keep(name: str) -> Any:
+        return lambda _module, _inputs, output: found.update({name: output})
+
+    for name, ours in AUDIO_MODULES.items():
+        if ours in dict(model.named_modules()):
+            model.get_submodule(ours).register_forward_hook(keep(name))
+    model.summary.register_forward_pre_hook(
+        lambda _module, inputs: found.update({"intermediate": inputs[0]})
+    )
+    for name in ("late", "features", "mean_pool"):
+        model.summary.register_forward_hook(keep(name))
+    return found
+
+
+def test_published_models_give_the_published_numbers(golden: Golden) -> None:
+    expected, atol = golden.case["outputs"], tolerance_of(golden.case)
+    age = golden.output.age_logit
+    if golden.case.get("age_is") == "sigmoid":  # the face models of `orig`
+        age = age.sigmoid()
+    gender = golden.output.gender_logits.numpy()
+    np.testing.assert_allclose(gender, expected["gen"], atol=atol, rtol=1e-5)
+    np.testing.assert_allclose(age.numpy(), expected["age"], atol=atol, rtol=1e-5)
+    assert golden.output.mask_type_logits is None
+
+
+def test_published_models_agree_inside_too(golden: Golden) -> None:
+    # Of the two transformer blocks, whose attention is sharp, rounding alone makes 4e-5.
+    atol = 2 * tolerance_of(golden.case)
+    for name, statistics in golden.case["intermediates"].items():
+        compare_statistics(golden.inside[name].numpy(), statistics, atol=atol)
+    checked = 0
+    for key, expected in read_arrays("unimodal_models").items():
+        case_name, _, rest = key.partition("/")
+        if case_name == golden.case["case"]:
+            name, _, steps = rest.partition("[")
+            ours = golden.inside[name].numpy()[parse_slices(steps)]
+            np.testing.assert_allclose(ours, expected, atol=atol, rtol=1e-5)
+            checked += 1
+    assert checked
+
+
+def test_every_published_state_dict_loads_strictly() -> None:
+    for listed in read_json("unimodal_models")["models"]:
+        entries = {entry[0]: torch.zeros(()).expand(entry[1]) for entry in listed["state_dict"]}
+        for name, tensor in entries.items():
+            if name.endswith(".pe"):
+                entries[name] = sinusoidal_positions(*tensor.shape[1:], like=tensor)[None]
+        model = build_published_model(
+            listed["model"], entries, source=listed["peer"], encoder_config=listed["config"]
+        )
+        # Of what is counted there we do not keep: the age classifier, the norms that `orig` does
+        # not use, and the child of audEERING's genders.
+        left_out = {"vit": 9 * 769}.get(PUBLISHED[listed["model"]].encoder, 0)
+        left_out += 4 * 1024 if len(entries) == 104 else 0
+        left_out += 1025 if listed["model"] == "AgeGenderSOTAModel" else 0
+        assert count(model, trainable=False) == listed["n_params"] - left_out
+        if isinstance(model, UnimodalAudioModel) and "AGender" in listed["model"]:
+            model.freeze_front_end()
+            assert count(model, trainable=True) == listed["n_trainable"] - left_out
+
+
+@pytest.mark.parametrize("model", PUBLISHED)
+def test_names_of_older_versions_load(model: str) -> None:
+    entries, config = make_published(model), tiny_config(model)
+    old = {old_name(name): tensor for name, tensor in entries.items()}
+    assert old.keys() != entries.keys()
+    loaded = [
+        build_published_model(model, names, source="chimera", encoder_config=config)
+        for names in (entries, old)
+    ]
+    for (name, one), other in zip(
+        loaded[0].state_dict().items(), loaded[1].state_dict().values(), strict=True
+    ):
+        torch.testing.assert_close(one, other, msg=name, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("model", PUBLISHED)
+def test_an_entry_that_is_missing_unknown_or_misshapen_is_named(model: str) -> None:
+    entries = make_published(model)
+    options: dict[str, Any] = {"source": "chimera", "encoder_config": tiny_config(model)}
+    for name in list(entries)[::7] + list(entries)[-3:]:
+        without = {key: tensor for key, tensor in entries.items() if key != name}
+        with pytest.raises(UserError, match=f"missing: {re.escape(name)}"):
+            build_published_model(model, without, **options)
+        wider = {**entries, name: torch.zeros(*entries[name].shape, 2)}
+        shape = "x".join(map(str, wider[name].shape))
+        with pytest.raises(UserError, match=rf"shape: {re.escape(name)} \(.* found {shape}\)"):
+            build_published_model(model, wider, **options)
+    with pytest.raises(UserError, match=r"unknown: optimizer\.state"):
+        build_published_model(model, {**entries, "optimizer.state": torch.zeros(1)}, **options)
+
+
+def test_a_checkpoint_of_another_encoder_is_refused() -> None:
+    with pytest.raises(UserError, match=r"missing: wav2vec2.* and \d+ more; unknown: hubert"):
+        build_published_model(
+            "AGenderAudioW2V2Model",
+            make_published("AGenderAudioHuBERTModel"),
+            source="chimera",
+            encoder_config=SPEECH_CONFIG,
+        )
+
+
+def test_the_unused_norms_of_orig_load_as_orig_only() -> None:
+    model, entries = "AGenderAudioW2V2Model", make_published("AGenderAudioW2V2Model", "orig")
+    options: dict[str, Any] = {"encoder_config": SPEECH_CONFIG}
+    loaded = build_published_model(model, entries, source="orig", **options)
+    assert loaded.get_submodule("summary.pool").correction == 1
+    with pytest.raises(UserError, match=r"unknown: transformer_block1\.feed_forward\.layer_norm"):
+        build_published_model(model, entries, source="chimera", **options)
+
+
+def test_stored_positions_are_checked_and_not_kept() -> None:
+    model, entries = "AGenderAudioW2V2Model", make_published("AGenderAudioW2V2Model")
+    options: dict[str, Any] = {"source": "chimera", "encoder_config": SPEECH_CONFIG}
+    name = "transformer_block2.positional_encoding.pe"
+    table = sinusoidal_positions(50, 32, like=torch.zeros(1))[None]
+    loaded = build_published_model(model, {**entries, name: table.bfloat16()}, **options)
+    assert not [key for key, _ in loaded.named_buffers() if key.endswith("pe")]
+    with pytest.raises(UserError, match=f"{name} is not the sinusoidal table"):
+        build_published_model(model, {**entries, name: table.flip(1)}, **options)
+    with pytest.raises(UserError, match=rf"{name} \(expected 1xanyx32, found 50x32\)"):
+        build_published_model(model, {**entries, name: table[0]}, **options)
+
+
+def test_one_weight_under_two_names_is_refused() -> None:
+    entries = make_published("AGenderAudioHuBERTModel")
+    name = next(name for name in entries if name.endswith("original0"))
+    twice = {**entries, old_name(name): entries[name]}
+    with pytest.raises(UserError, match="are one under two names"):
+        build_published_model(
+            "AGenderAudioHuBERTModel", twice, source="chimera", encoder_config=SPEECH_CONFIG
+        )
+
+
+@pytest.mark.parametrize(
+    ("model", "source", "num_entries"),
+    [
+        # 38 of a speech encoder without layers, 16 a layer, 24 of the blocks, 4 of the head
+        ("AGenderAudioW2V2Model", "chimera", 66 + 24 * 16),
+        ("AGenderAudioW2V2Model", "orig", 66 + 12 * 16),
+        ("AGenderAudioHuBERTModel", "orig", 66 + 24 * 16),
+        # 6 of a ViT without layers, 16 a layer, 10 of the summary, 4 of two classifiers
+        ("VIT_DPAL", "orig", 20 + 12 * 16),
+    ],
+)
+def test_without_a_config_the_released_encoder_is_expected(
+    model: str, source: Any, num_entries: int
+) -> None:
+    with pytest.raises(UserError, match=f"and {num_entries - 8} more"):
+        build_published_model(model, {}, source=source)
+
+
+def test_an_unknown_model_is_refused() -> None:
+    with pytest.raises(UserError, match=r"'ResNet' is no published unimodal model.*VIT_GSA"):
+        build_published_model("ResNet", {}, source="chimera")
+
+
+@pytest.mark.parametrize(("num_genders", "rows"), [(2, [0, 1]), (3, [2, 0, 1])])
+def test_three_genders_of_audeering_become_ours(num_genders: int, rows: list[int]) -> None:
+    entries = make_published("AgeGenderSOTAModel")
+    options: dict[str, Any] = {"source": "chimera", "encoder_config": SPEECH_CONFIG}
+    model = build_published_model("AgeGenderSOTAModel", entries, num_genders=num_genders, **options)
+    weight = model.get_parameter("decisions.gender.4.weight")
+    torch.testing.assert_close(weight.detach(), entries["gender.out_proj.weight"][rows])
+    with pytest.raises(UserError, match="tells 2 or 3 genders, found num_genders=4"):
+        build_published_model("AgeGenderSOTAModel", entries, num_genders=4, **options)
+
+
+def test_training_a_loaded_model_leaves_its_state_dict_alone() -> None:
+    entries = make_published("VIT_GSA")
+    before = {name: tensor.clone() for name, tensor in entries.items()}
+    model = build_published_model(
+        "VIT_GSA", entries, source="orig", encoder_config=tiny_config("VIT_GSA")
+    )
+    assert not model.training
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(1.0)
+    for name, tensor in entries.items():
+        torch.testing.assert_close(tensor, before[name], rtol=0, atol=0)
+
+
+# ---- Files
+
+
+def test_a_state_dict_comes_back_from_each_kind_of_file(tmp_path: Path) -> None:
+    weights = {"fc1.weight": torch.arange(6.0).reshape(2, 3)}
+    torch.save(weights, tmp_path / "plain.pt")
+    torch.save({"state_dict": weights, "epoch": 3}, tmp_path / "nested.ckpt")
+    save_file(weights, tmp_path / "new.safetensors")
+    for name in ("plain.pt", "nested.ckpt", "new.safetensors"):
+        found = read_checkpoint(tmp_path / name)
+        assert found.keys() == weights.keys()
+        torch.testing.assert_close(found["fc1.weight"], weights["fc1.weight"])
+
+
+def test_a_checkpoint_that_needs_code_is_refused(tmp_path: Path) -> None:
+    torch.save(torch.nn.Linear(2, 2), tmp_path / "module.pt")
+    (tmp_path / "plain.pt").write_bytes(pickle.dumps(Path("x"), protocol=2))
+    for name in ("module.pt", "plain.pt"):
+        with pytest.raises(UserError, match=r"unpickling it\s+could run any code"):
+            read_checkpoint(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["broken.pt", "broken.safetensors", "missing.pt"])
+def test_a_file_that_cannot_be_read_is_refused(name: str, tmp_path: Path) -> None:
+    torch.save({"weight": torch.zeros(1000)}, tmp_path / "whole.pt")
+    for broken in ("broken.pt", "broken.safetensors"):
+        (tmp_path / broken).write_bytes((tmp_path / "whole.pt").read_bytes()[:2000])
+    with pytest.raises(UserError, match=f"{name} cannot be read as a checkpoint"):
+        read_checkpoint(tmp_path / name)
+
+
+@pytest.mark.parametrize("content", [[1, 2], {}, {"epoch": 3}])
+def test_a_file_without_a_state_dict_is_refused(content: Any, tmp_path: Path) -> None:
+    torch.save(content, tmp_path / "other.pt")
+    with pytest.raises(UserError, match=r"expected a state dict|is no state dict"):
+        read_checkpoint(tmp_path / "other.pt")
+
+
+# ---- What goes in
+
+
+@pytest.mark.parametrize(("source", "order"), [("orig", None), ("chimera", "pad_then_normalise")])
+def test_waveforms_are_prepared_as_published(source: str, order: Any) -> None:
+    options = {} if order is None else {"order": order}
+    for case in read_json("preprocess")[source]["wav"]:
+        scale, offset = re.findall(r"\*(.+)\+(.+)", case["recipe"])[0]
+        noise = np.random.default_rng(801).standard_normal(case["n"]).astype(np.float32)
+        waveform = noise * np.float32(scale) + np.float32(offset)
+        samples = prepare_waveforms([waveform], min_samples=64_000, **options).samples[0].numpy()
+        assert list(samples.shape) == case["output"]["shape"]
+        end = case["n"]
+        found = {
+            "head": samples[:8],
+            "at_end_of_signal": samples[end - 4 : end],
+            "after_signal": samples[end : end + 4],
+            "tail": samples[-4:],
+        }
+        for place, values in found.items():
+            np.testing.assert_allclose(values, case[place], atol=1e-5, rtol=1e-5)
+        compare_statistics(samples, case["output"], atol=1e-5)
+
+
+@pytest.mark.parametrize("source", ["orig", "chimera"])
+def test_images_are_prepared_as_published(source: str) -> None:
+    arrays = read_arrays("preprocess")
+    for case in read_json("preprocess")[source]["image"]:
+        width, height = case["width"], case["height"]
+        prepared = prepare_images([make_image(case["kind"], width, height)])[0].numpy()
+        compare_statistics(prepared, case["output"], atol=1e-5)
+        key = f"{case['kind']}_{width}x{height}[:, ::14, ::14]"
+        np.testing.assert_allclose(prepared[:, ::14, ::14], arrays[f"image/{key}"], atol=1e-5)
+        np.testing.assert_allclose(prepared[:, ::14, ::14], arrays[f"image_pil/{key}"], atol=0.008)
+
+
+def tolerance_of(case: dict[str, Any]) -> float:
+    """As the golden README has it."""
+    if "DPAL" in case["model"]:
+        return 2e-3
+    return 1e-4 if "GSA" in case["model"] else 5e-5
+
+
+def compare_statistics(array: Any, expected: dict[str, Any], *, atol: float) -> None:
+    assert list(array.shape) == expected["shape"]
+    summary = [array.mean(), array.std(), array.min(), array.max(), np.linalg.norm(array)]
+    wanted = [expected[key] for key in ("mean", "std", "min", "max", "l2")]
+    np.testing.assert_allclose(summary, wanted, atol=atol, rtol=1e-5)
+
+
+def parse_slices(text: str) -> tuple[slice, ...]:
+    """`:, ::16, ::10]` -> slices; nothing -> all."""
+    steps = [part.strip().rpartition(":")[2] for part in text.rstrip("]").split(",")]
+    return tuple(slice(None, None, int(step) if step else None) for step in steps)
+
+
+def make_image(kind: str, width: int, height: int) -> Any:
+    if kind == "noise":
+        generator = np.random.default_rng(901)
+        return generator.integers(0, 256, (height, width, 3), dtype=np.uint8)
+    y, x = np.mgrid[:height, :width]
+    channels = [
+        255 * x / (width - 1),
+        255 * y / (height - 1),
+        127.5 * (1 + np.sin(x / 11) * np.cos(y / 7)),
+    ]
+    return np.round(np.stack(channels, axis=-1)).astype(np.uint8)
+
+
+def old_name(name: str) -> str:
+    """What transformers 4.x and older weight norms call an entry."""
+    replacements = {
+        r"parametrizations\.weight\.original0": "weight_g",
+        r"parametrizations\.weight\.original1": "weight_v",
+        r"(vit_model\.vit)\.layers\.(\d+)\.": r"\1.encoder.layer.\2.",
+        r"attention\.q_proj": "attention.attention.query",
+        r"attention\.k_proj": "attention.attention.key",
+        r"attention\.v_proj": "attention.attention.value",
+        r"attention\.o_proj": "attention.output.dense",
+        r"mlp\.fc1": "intermediate.dense",
+        r"mlp\.fc2": "output.dense",
+    }
+    for current, old in replacements.items():
+        if name.startswith("vit_model.vit.") or "original" in current:
+            name = re.sub(current, old, name)
+    return name
+
+
+def count(model: torch.nn.Module, *, trainable: bool) -> int:
+    return sum(
+        weight.numel() for weight in model.parameters() if weight.requires_grad or not trainable
+    )
