@@ -1,6 +1,7 @@
 """Trained heads and held-out windows -> predictions of every clip, and their scores."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pandas as pd
 from torch import nn
@@ -13,8 +14,35 @@ from oragen.answers import (
     score_clips,
 )
 from oragen.dataset import WindowDataset
+from oragen.parts import Json
+from oragen.schema import UserError
 
 OVERALL = "all corpora"
+
+
+class OtherFeaturesError(UserError):
+    """A head is asked about features of another encoder than it was trained on."""
+
+
+def refuse_other_features(
+    folder: Path,
+    trained_on: Mapping[str, Mapping[str, Json]],
+    found: Mapping[str, Mapping[str, Json]],
+) -> None:
+    """Compare what a head was trained on with what it is asked about.
+
+    Raises:
+        OtherFeaturesError: names the modality and both encoders.
+    """
+    for modality, spec in trained_on.items():
+        other = found[modality]
+        for name in ("fingerprint", "level", "precision", "shape"):
+            if spec[name] != other[name]:
+                raise OtherFeaturesError(
+                    f"The head in {folder} was trained on {modality} features of "
+                    f"{spec['encoder']} ({name} {spec[name]}); these are of {other['encoder']} "
+                    f"({name} {other[name]}). Run `dvc repro train_head`."
+                )
 
 
 def predict_all(

@@ -6,7 +6,7 @@ from oragen import artefacts
 from oragen.config import load_params
 from oragen.dataset import load_dataset, read_dataset
 from oragen.devices import choose_device
-from oragen.evaluation import predict_all, score_all
+from oragen.evaluation import predict_all, refuse_other_features, score_all
 from oragen.heads import load_head
 from oragen.report import draw_confusion, summarise, to_markdown, to_metrics, write_json
 from oragen.schema import GENDERS, MASK_TYPES
@@ -20,11 +20,12 @@ def main() -> None:
     params = load_params()
     folder = artefacts.head_folder(params.head.name)
     device = choose_device(params.execution.device)
-    heads = {
-        seed: load_head(folder / f"seed-{seed}").head.to(device) for seed in params.train.seeds
-    }
+    saved = {seed: load_head(folder / f"seed-{seed}") for seed in params.train.seeds}
+    heads = {seed: found.head.to(device) for seed, found in saved.items()}
     table = read_dataset(artefacts.EVALUATION_DATASET, params.evaluate.splits)
     dataset = load_dataset(table, genders=GENDERS)
+    for found in saved.values():
+        refuse_other_features(folder, found.metadata["features"], dataset.specs)
     predictions = predict_all(heads, dataset, table, genders=GENDERS)
     summary = summarise(score_all(predictions))
     reports = artefacts.REPORTS

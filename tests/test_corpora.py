@@ -1,5 +1,6 @@
 """A corpus' own table and files -> the clips table: what is taken, and what is left out and why."""
 
+import dataclasses
 import hashlib
 import os
 from collections import Counter
@@ -13,7 +14,7 @@ from oragen.corpora.generated import read_generated
 from oragen.corpora.listing import ClipRecord, CorpusError, Listing, list_clips
 from oragen.corpora.splits import assign_split
 from oragen.generator import CorpusSpec, generate_corpus
-from oragen.schema import CLIPS, SKIPPED, Skipped
+from oragen.schema import CLIPS, SKIPPED, Skipped, UserError
 
 
 @pytest.fixture
@@ -400,3 +401,10 @@ def test_the_memory_is_kept_when_the_listing_ends_in_an_error(root: Path) -> Non
     write(root / "a.mp4", "z")
     os.utime(root / "a.mp4", ns=(status.st_atime_ns, status.st_mtime_ns))
     assert hash_of_a(root) == hashlib.sha256(b"a").hexdigest()
+
+
+def test_a_generated_corpus_of_another_spec_is_refused(tmp_path: Path) -> None:
+    spec = CorpusSpec("studio", 6, 1, clips_per_speaker=(1, 1), duration_s=(1.0, 1.0))
+    generate_corpus(tmp_path, spec, num_workers=1)
+    with pytest.raises(UserError, match="describes another corpus"):
+        list(read_generated("studio", tmp_path, dataclasses.replace(spec, seed=2)))

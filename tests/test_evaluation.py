@@ -11,9 +11,9 @@ import torch
 
 from oragen.answers import EVIDENCES, predict_clips
 from oragen.dataset import WindowDataset
-from oragen.evaluation import OVERALL, predict_all, score_all
+from oragen.evaluation import OVERALL, predict_all, refuse_other_features, score_all
 from oragen.heads import Head, HeadName, HeadSizes, build_head
-from oragen.schema import DATASET, GENDERS
+from oragen.schema import DATASET, GENDERS, UserError
 from oragen.windows import NO_CROP
 from tests.feature_stores import load_people, write_people
 
@@ -163,3 +163,14 @@ def test_a_corpus_that_is_never_heard_is_still_scored(
 def test_predictions_can_be_kept_as_a_table(predictions: pd.DataFrame, tmp_path: Path) -> None:
     predictions.to_parquet(tmp_path / "predictions.parquet", index=False)
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "predictions.parquet"), predictions)
+
+
+def test_features_of_another_encoder_are_refused() -> None:
+    spec = {
+        "encoder": "tiny", "fingerprint": "a", "level": "intermediate", "precision": "fp32",
+        "shape": [199, 96],
+    }  # fmt: skip
+    other = spec | {"encoder": "large", "fingerprint": "b"}
+    refuse_other_features(Path("head"), {"audio": spec}, {"audio": dict(spec)})
+    with pytest.raises(UserError, match=r"trained on audio features of tiny .* of large"):
+        refuse_other_features(Path("head"), {"audio": spec}, {"audio": other})

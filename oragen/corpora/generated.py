@@ -5,7 +5,7 @@ from pathlib import Path
 
 from oragen.corpora.csv import read_csv
 from oragen.corpora.listing import ClipRecord, CorpusError
-from oragen.generator import CorpusSpec, check_spec
+from oragen.generator import SPEC_FILE, CorpusSpec, check_spec
 
 TABLE = Path("labels.csv")
 
@@ -17,7 +17,7 @@ def read_generated(corpus: str, root: Path, spec: CorpusSpec) -> Iterator[ClipRe
         CorpusError: when the corpus has not been generated yet.
         UserError: when it was generated to another spec.
     """
-    if not (root / TABLE).is_file():
+    if not ((root / TABLE).is_file() and (root / SPEC_FILE).is_file()):
         raise CorpusError(
             f"Corpus {corpus!r} has not been generated at {root}. Run `oragen generate {corpus}`."
         )

@@ -9,7 +9,6 @@ from jaxtyping import Float, Int16
 from torch import Tensor, nn
 from transformers import (
     AutoFeatureExtractor,
-    AutoModel,
     PreTrainedModel,
     Wav2Vec2Config,
     Wav2Vec2FeatureExtractor,
@@ -63,7 +62,7 @@ class AudioEncoder(nn.Module):
 
     @torch.inference_mode()
     def forward(
-        self, waveforms: Sequence[Int16[np.ndarray, "_"]]
+        self, waveforms: Sequence[Int16[np.ndarray, "..."]]
     ) -> Float[Tensor, "batch steps width"]:
         """Encode waveforms of any lengths; row i has `num_steps(len(waveforms[i]))` real steps."""
         floats = [waveform.astype(np.float32) / 2**15 for waveform in waveforms]
@@ -101,7 +100,7 @@ def load_audio_encoder(
     if source == EMBEDDED:
         return build_embedded(precision=precision)
     with explained(source, revision):
-        model = load_complete(AutoModel, source, revision)
+        model = load_complete(source, revision)
         extractor = AutoFeatureExtractor.from_pretrained(source, revision=revision)
     if not hasattr(model.config, "conv_stride"):
         raise EncoderError(

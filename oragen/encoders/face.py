@@ -8,7 +8,6 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from transformers import (
     AutoImageProcessor,
-    AutoModel,
     BaseImageProcessor,
     PreTrainedModel,
     ViTConfig,
@@ -77,7 +76,7 @@ def load_face_encoder(
     if source == EMBEDDED:
         return build_embedded(precision=precision)
     with explained(source, revision):
-        model = load_complete(AutoModel, source, revision)
+        model = load_complete(source, revision)
         processor = AutoImageProcessor.from_pretrained(source, revision=revision)
     if not hasattr(model.config, "patch_size"):
         raise EncoderError(

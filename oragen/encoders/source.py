@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Final, Literal
 
 import torch
-from transformers import PreTrainedModel
+from transformers import AutoModel, PreTrainedModel
 
 from oragen.schema import UserError
 
@@ -50,13 +50,14 @@ def fixed_seed(seed: int) -> Iterator[None]:
         yield
 
 
-def load_complete(loader: type, source: str, revision: str | None) -> PreTrainedModel:
+def load_complete(source: str, revision: str | None) -> PreTrainedModel:
     """Load a model whose every weight that matters comes from the checkpoint.
 
     A weight that is missing there would be random, other on every run: refused, but for those
     that no embedding depends on.
     """
-    model, report = loader.from_pretrained(source, revision=revision, output_loading_info=True)
+    model: PreTrainedModel
+    model, report = AutoModel.from_pretrained(source, revision=revision, output_loading_info=True)
     if missing := [name for name in report["missing_keys"] if not _is_unused(name)]:
         raise EncoderError(
             f"Encoder {source!r} lacks {len(missing)} weights of a {model.config.model_type}, e.g. "

@@ -4,6 +4,7 @@ from oragen.generator.clip import Clip, ClipPlan, render_clip, write_clip
 from oragen.generator.corpus import (
     GENERATOR_VERSION,
     LABEL_COLUMNS,
+    SPEC_FILE,
     CorpusSpec,
     check_spec,
     generate_corpus,
@@ -16,6 +17,7 @@ from oragen.generator.voice import Utterance, speak
 __all__ = [
     "GENERATOR_VERSION",
     "LABEL_COLUMNS",
+    "SPEC_FILE",
     "Clip",
     "ClipPlan",
     "CorpusSpec",
