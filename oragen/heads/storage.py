@@ -24,7 +24,7 @@ class SavedHead(NamedTuple):
     """A head as it was saved, in evaluation mode, with the metadata saved beside it."""
 
     head: Head
-    metadata: dict[str, object]
+    metadata: dict[str, Any]
 
 
 def save_head(folder: Path, head: Head, metadata: Mapping[str, object]) -> None:
