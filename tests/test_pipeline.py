@@ -232,7 +232,7 @@ def test_a_mistyped_parameter_is_one_sentence_and_exit_code_2(project: Project, 
     run = project.run("python", "-m", "stages.cut_windows", "own")
     (project.folder / "params.yaml").write_text(kept)
     assert run.exit_code == 2
-    assert "windows.lenght_s" in run.output
+    assert "windows: there is no 'lenght_s'. Did you mean 'length_s'?" in run.output
     assert "Traceback" not in run.output
 
 
