@@ -1,6 +1,6 @@
 """Frozen pretrained networks: waveforms or face crops -> embeddings.
 
-An encoder comes from a hub id, from a folder, or - as `embedded` - small, from a config and a seed.
+An encoder comes from a hub id, from a folder, or - as `embedded` - small, with designed weights.
 """
 
 from oragen.encoders.audio import AudioEncoder, load_audio_encoder

@@ -1,29 +1,23 @@
 """Waveforms -> the last hidden states of a frozen speech transformer, one every 20 ms."""
 
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int16
 from torch import Tensor, nn
-from transformers import (
-    AutoFeatureExtractor,
-    PreTrainedModel,
-    Wav2Vec2Config,
-    Wav2Vec2FeatureExtractor,
-    Wav2Vec2Model,
-)
+from transformers import AutoFeatureExtractor, PreTrainedModel, Wav2Vec2FeatureExtractor
 
+from oragen.encoders.embedded_audio import design_wav2vec2
 from oragen.encoders.source import (
     EMBEDDED,
-    EMBEDDED_SEED,
     EncoderError,
     Precision,
     autocast,
     explained,
     fingerprint,
-    fixed_seed,
     load_complete,
 )
 from oragen.schema import SAMPLE_RATE_HZ
@@ -83,7 +77,17 @@ class AudioEncoder(nn.Module):
         return output.float()
 
     def encode(self, waveforms: list[np.ndarray]) -> list[np.ndarray]:
-        """Encode waveforms (int16, any lengths) -> `steps x width` of each, without padding."""
+        """Encode waveforms (int16, any lengths) -> `steps x width` of each, without padding.
+
+        What a waveform gives does not depend on the others: a network that takes no attention
+        mask would hear the padding, so it gets different lengths one after the other.
+        """
+        if self.extractor.return_attention_mask:
+            return self._encode_padded(waveforms)
+        batches = [list(batch) for _, batch in groupby(waveforms, key=len)]
+        return [row for batch in batches for row in self._encode_padded(batch)]
+
+    def _encode_padded(self, waveforms: list[np.ndarray]) -> list[np.ndarray]:
         embeddings = self(waveforms).cpu().numpy()
         steps = [self.num_steps(len(waveform)) for waveform in waveforms]
         return [row[:count] for row, count in zip(embeddings, steps, strict=True)]
@@ -98,7 +102,8 @@ def load_audio_encoder(
         EncoderError: when it cannot be had or is no speech encoder.
     """
     if source == EMBEDDED:
-        return build_embedded(precision=precision)
+        extractor = Wav2Vec2FeatureExtractor(return_attention_mask=True)
+        return AudioEncoder(design_wav2vec2(), extractor, precision)
     with explained(source, revision):
         model = load_complete(source, revision)
         extractor = AutoFeatureExtractor.from_pretrained(source, revision=revision)
@@ -108,26 +113,6 @@ def load_audio_encoder(
             "with a convolutional front end (wav2vec2, hubert, wavlm)."
         )
     return AudioEncoder(model, extractor, precision)
-
-
-def build_embedded(*, seed: int = EMBEDDED_SEED, precision: Precision = "fp32") -> AudioEncoder:
-    """Build the small wav2vec 2.0 that needs no download; its weights are random but fixed."""
-    config = Wav2Vec2Config(
-        hidden_size=96,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        intermediate_size=192,
-        conv_dim=(48,) * 7,
-        num_conv_pos_embeddings=16,
-        num_conv_pos_embedding_groups=4,
-        feat_extract_norm="layer",
-        do_stable_layer_norm=True,
-        conv_bias=True,
-        initializer_range=0.1,
-    )
-    with fixed_seed(seed):
-        model = Wav2Vec2Model(config)
-    return AudioEncoder(model, Wav2Vec2FeatureExtractor(return_attention_mask=True), precision)
 
 
 def save_encoder(encoder: AudioEncoder, folder: Path) -> None:

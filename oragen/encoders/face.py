@@ -6,24 +6,16 @@ import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
-from transformers import (
-    AutoImageProcessor,
-    BaseImageProcessor,
-    PreTrainedModel,
-    ViTConfig,
-    ViTImageProcessor,
-    ViTModel,
-)
+from transformers import AutoImageProcessor, BaseImageProcessor, PreTrainedModel, ViTImageProcessor
 
+from oragen.encoders.embedded_face import IMAGE_PX, design_vit
 from oragen.encoders.source import (
     EMBEDDED,
-    EMBEDDED_SEED,
     EncoderError,
     Precision,
     autocast,
     explained,
     fingerprint,
-    fixed_seed,
     load_complete,
 )
 
@@ -74,7 +66,8 @@ def load_face_encoder(
         EncoderError: when it cannot be had or is no vision transformer.
     """
     if source == EMBEDDED:
-        return build_embedded(precision=precision)
+        processor = ViTImageProcessor(size={"height": IMAGE_PX, "width": IMAGE_PX})
+        return FaceEncoder(design_vit(), processor, precision)
     with explained(source, revision):
         model = load_complete(source, revision)
         processor = AutoImageProcessor.from_pretrained(source, revision=revision)
@@ -82,23 +75,6 @@ def load_face_encoder(
         raise EncoderError(
             f"Encoder {source!r} is a {model.config.model_type}; expected a vision transformer."
         )
-    return FaceEncoder(model, processor, precision)
-
-
-def build_embedded(*, seed: int = EMBEDDED_SEED, precision: Precision = "fp32") -> FaceEncoder:
-    """Build the small ViT that needs no download; its weights are random but fixed."""
-    config = ViTConfig(
-        hidden_size=96,
-        num_hidden_layers=4,
-        num_attention_heads=4,
-        intermediate_size=192,
-        image_size=64,
-        patch_size=8,
-        initializer_range=0.1,
-    )
-    with fixed_seed(seed):
-        model = ViTModel(config, add_pooling_layer=False)
-    processor = ViTImageProcessor(size={"height": 64, "width": 64})
     return FaceEncoder(model, processor, precision)
 
 

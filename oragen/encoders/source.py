@@ -14,7 +14,6 @@ from oragen.schema import UserError
 Precision = Literal["fp32", "bf16", "fp16"]
 AUTOCAST_TYPES: Final = {"bf16": torch.bfloat16, "fp16": torch.float16}
 EMBEDDED: Final = "embedded"
-EMBEDDED_SEED: Final = 20_261_122
 UNUSED_WEIGHTS: Final = ("pooler.", "masked_spec_embed", "embeddings.mask_token")
 
 
@@ -40,14 +39,6 @@ def autocast(device: torch.device, precision: Precision) -> torch.autocast:
     """Return the context in which a network runs at a precision; fp32 is exact."""
     number_type = AUTOCAST_TYPES.get(precision, torch.bfloat16)
     return torch.autocast(device.type, number_type, enabled=precision in AUTOCAST_TYPES)
-
-
-@contextmanager
-def fixed_seed(seed: int) -> Iterator[None]:
-    """Make random weights the same every time, and leave the caller's randomness alone."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        yield
 
 
 def load_complete(source: str, revision: str | None) -> PreTrainedModel:
