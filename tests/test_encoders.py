@@ -37,8 +37,12 @@ from oragen.encoders import (
 )
 from oragen.encoders import audio as audio_module
 from oragen.encoders import face as face_module
+from oragen.encoders.embedded import WEIGHT_STEP
 from oragen.encoders.embedded_audio import design_wav2vec2
 from oragen.encoders.embedded_face import design_vit
+
+# WavLM hands torch a key mask and a position bias of two types.
+pytestmark = pytest.mark.filterwarnings("ignore:Support for mismatched key_padding_mask")
 
 RATE_HZ: Final = 16_000
 SIZES: Final[dict[str, Any]] = {
@@ -48,9 +52,7 @@ SIZES: Final[dict[str, Any]] = {
     "intermediate_size": 24,
 }
 SPEECH: Final[dict[str, Any]] = SIZES | {
-    "conv_dim": (8, 8, 8),
-    "conv_kernel": (10, 8, 4),
-    "conv_stride": (10, 8, 4),  # 320 samples a step: 20 ms
+    "conv_dim": (8,) * 7,
     "num_conv_pos_embeddings": 4,
     "num_conv_pos_embedding_groups": 2,
     "mask_time_prob": 0.0,
@@ -123,7 +125,7 @@ def test_what_a_waveform_gives_does_not_depend_on_its_batch(name: str) -> None:
     together = encoder.encode(waveforms)
     for waveform, steps in zip(waveforms, together, strict=True):
         assert len(steps) == encoder.num_steps(len(waveform))
-        np.testing.assert_allclose(steps, encoder.encode([waveform])[0], atol=1e-5)
+        np.testing.assert_allclose(steps, encoder.encode([waveform])[0], atol=5e-5)
 
 
 def test_a_waveforms_level_and_offset_do_not_matter() -> None:
@@ -275,7 +277,7 @@ def test_a_face_encoder_comes_back_from_its_folder(name: str, tmp_path: Path) ->
 
 def test_a_classifier_is_the_encoder_inside_it(tmp_path: Path) -> None:
     torch.manual_seed(1)
-    classifier = ViTForImageClassification(ViTConfig(**SMALL_VIT, num_labels=9))
+    classifier = ViTForImageClassification(ViTConfig(**SMALL_VIT))
     classifier.save_pretrained(tmp_path)
     processor = ViTImageProcessor(size={"height": 32, "width": 32})
     processor.save_pretrained(tmp_path)
@@ -314,6 +316,15 @@ def test_embedded_weights_are_the_same_in_every_process() -> None:
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     here = [load("embedded").fingerprint for load in (load_audio_encoder, load_face_encoder)]
     assert printed.stdout.split() == here, printed.stderr
+
+
+@pytest.mark.parametrize("design", [design_wav2vec2, design_vit])
+def test_embedded_weights_have_no_digits_that_differ_between_machines(
+    design: Callable[[], PreTrainedModel],
+) -> None:
+    for parameter in design().parameters():
+        steps = parameter / WEIGHT_STEP
+        assert torch.equal(steps, steps.round())
 
 
 @pytest.mark.parametrize("design", [design_wav2vec2, design_vit])
@@ -367,7 +378,7 @@ def test_a_hub_id_without_network_is_an_error_of_one_line(
     load: Callable[..., object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    with pytest.raises(EncoderError, match="nobody/nothing.*revision v1.*without network") as caught:
+    with pytest.raises(EncoderError, match=r"nobody/nothing.*v1.*without network") as caught:
         load("nobody/nothing", "v1")
     assert "\n" not in str(caught.value)
 

@@ -104,14 +104,14 @@ def load_audio_encoder(
     if source == EMBEDDED:
         extractor = Wav2Vec2FeatureExtractor(return_attention_mask=True)
         return AudioEncoder(design_wav2vec2(), extractor, precision)
-    with explained(source, revision):
-        model = load_complete(source, revision)
-        extractor = AutoFeatureExtractor.from_pretrained(source, revision=revision)
+    model = load_complete(source, revision)
     if not hasattr(model.config, "conv_stride"):
         raise EncoderError(
             f"Encoder {source!r} is a {model.config.model_type}; expected a speech transformer "
             "with a convolutional front end (wav2vec2, hubert, wavlm)."
         )
+    with explained(source, revision):
+        extractor = AutoFeatureExtractor.from_pretrained(source, revision=revision)
     return AudioEncoder(model, extractor, precision)
 
 

@@ -29,9 +29,10 @@ def assemble(
         name: torch.from_numpy(np.round(values / WEIGHT_STEP) * WEIGHT_STEP).float()
         for name, values in weights.items()
     }
-    loaded: Any = model_class.from_pretrained(
-        None, config=config, state_dict=rounded, output_loading_info=True, **options
-    )
+    with torch.random.fork_rng(devices=[]):  # the caller's randomness stays as it was
+        loaded: Any = model_class.from_pretrained(
+            None, config=config, state_dict=rounded, output_loading_info=True, **options
+        )
     model: Model
     model, report = loaded
     assert not any(report.values()), report

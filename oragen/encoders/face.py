@@ -43,7 +43,7 @@ class FaceEncoder(nn.Module):
 
     @torch.inference_mode()
     def forward(
-        self, crops: UInt8[np.ndarray, "batch height width 3"]
+        self, crops: UInt8[np.ndarray, "batch rows columns 3"]
     ) -> Float[Tensor, "batch layers width"]:
         """Encode RGB crops of any size; the encoder's own processor scales and normalises them."""
         pixels = self.processor(list(crops), return_tensors="pt").pixel_values
@@ -68,13 +68,13 @@ def load_face_encoder(
     if source == EMBEDDED:
         processor = ViTImageProcessor(size={"height": IMAGE_PX, "width": IMAGE_PX})
         return FaceEncoder(design_vit(), processor, precision)
-    with explained(source, revision):
-        model = load_complete(source, revision)
-        processor = AutoImageProcessor.from_pretrained(source, revision=revision)
+    model = load_complete(source, revision)
     if not hasattr(model.config, "patch_size"):
         raise EncoderError(
             f"Encoder {source!r} is a {model.config.model_type}; expected a vision transformer."
         )
+    with explained(source, revision):
+        processor = AutoImageProcessor.from_pretrained(source, revision=revision)
     return FaceEncoder(model, processor, precision)
 
 

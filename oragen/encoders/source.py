@@ -46,9 +46,15 @@ def load_complete(source: str, revision: str | None) -> PreTrainedModel:
 
     A weight that is missing there would be random, other on every run: refused, but for those
     that no embedding depends on.
+
+    Raises:
+        EncoderError: when it cannot be had or is not complete.
     """
     model: PreTrainedModel
-    model, report = AutoModel.from_pretrained(source, revision=revision, output_loading_info=True)
+    with explained(source, revision):
+        model, report = AutoModel.from_pretrained(
+            source, revision=revision, output_loading_info=True
+        )
     if missing := [name for name in report["missing_keys"] if not _is_unused(name)]:
         raise EncoderError(
             f"Encoder {source!r} lacks {len(missing)} weights of a {model.config.model_type}, e.g. "
