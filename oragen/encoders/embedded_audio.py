@@ -17,7 +17,8 @@ FILTER_SAMPLES: Final = 480
 NUM_PHASES: Final = 4
 STEEPNESS: Final = 10.0  # of the rectification: GELU is straight only beyond 1
 # An amplitude, in units of the root mean square over bands, is told in two ranges: 0 to 1, and
-# 0 to 1/4 for quiet bands. The levels are the means within each range over demo speech.
+# 0 to 1/4 for quiet bands. The levels are the means within each range, from 0 to 1, over generated
+# speech of 300 speakers that no demo corpus has.
 RANGE_GAINS: Final = (1.0, 4.0)
 LEVELS_HZ: Final = (60, 200, 400, 700, 1500, 2500, 3500, 5500)
 LEVELS: Final = (
