@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: demo test setup check clean-demo
+.PHONY: demo test check setup
 
 demo: setup            ## make the demo corpora, run the pipeline on them, show the results
 	oragen generate
