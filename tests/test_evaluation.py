@@ -1,6 +1,5 @@
 """Trained heads and held-out windows -> a row for every clip, and scores by corpus."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -17,6 +16,8 @@ from oragen.schema import DATASET, GENDERS, UserError
 from oragen.windows import NO_CROP
 from tests.feature_stores import load_people, write_people
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SIZES = HeadSizes(
     audio_steps=4,
     audio_width=3,
@@ -27,14 +28,6 @@ SIZES = HeadSizes(
     num_mask_types=6,
 )
 PREDICTED = ["predicted_gender", "predicted_age_years", "predicted_mask_type", "gender_female"]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    num_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(num_threads)
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """All heads: what must hold for each of them, the published numbers, and saving."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
@@ -25,6 +24,8 @@ from oragen.heads import (
 )
 from oragen.losses import Targets, multi_task_loss
 from tests.golden import case_names, make_input, make_state_dict, read_arrays, read_json
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 NAMES = get_args(HeadName)
 FLEXIBLE = ("cross_attention", "audio_only", "face_only", "concatenation", "late_fusion")
@@ -52,15 +53,6 @@ PUBLISHED_MODULES = {
     "fc": "trunk.0",
 }
 LEVELS = {"intermediate": INTERMEDIATE, "late": LATE}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    """Tiny tensors gain nothing from threads, and lose seconds where others use the cores too."""
-    num_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(num_threads)
 
 
 class Features(NamedTuple):

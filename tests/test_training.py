@@ -1,6 +1,5 @@
 """Windows -> a trained head: it learns, keeps its best epoch, and does the same again."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -17,6 +16,8 @@ from oragen.losses import TaskWeights
 from oragen.schema import GENDERS, UserError
 from oragen.training import DivergedError, Epoch, TrainingOptions, train_head
 from tests.feature_stores import load_people, write_people
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 SIZES = HeadSizes(
     audio_steps=4,
@@ -38,15 +39,6 @@ OPTIONS = TrainingOptions(
     balance_classes=True,
     task_weights=TaskWeights(),
 )
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    """Tiny tensors gain nothing from threads, and lose seconds where others use the cores too."""
-    num_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(num_threads)
 
 
 @pytest.fixture(scope="module")

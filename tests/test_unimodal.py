@@ -1,6 +1,5 @@
 """Unimodal models: what must hold for each of them, and the published numbers."""
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +19,8 @@ from tests.unimodal_models import (
     make_face_model,
 )
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SPEECH_ENCODERS = ("wav2vec2", "wav2vec2-base", "hubert", "wavlm")
 WITH_MASK = ("wav2vec2", "hubert", "wavlm")
 AUDIO_SUMMARIES = ("transformer", "mean")
@@ -31,15 +32,6 @@ VARIANTS = [
     *[("audio", encoder, summary) for encoder in SPEECH_ENCODERS for summary in AUDIO_SUMMARIES],
     *[("face", "vit", summary) for summary in FACE_SUMMARIES],
 ]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    """Tiny tensors gain nothing from threads, and lose seconds where others use the cores too."""
-    num_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(num_threads)
 
 
 class Subject(NamedTuple):

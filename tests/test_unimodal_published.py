@@ -2,7 +2,6 @@
 
 import pickle
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +26,8 @@ from oragen.unimodal import (
 from tests.golden import case_names, make_input, make_state_dict, read_arrays, read_json
 from tests.unimodal_models import SPEECH_CONFIG, make_published, tiny_config
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 AUDIO_MODULES = {
     "transformer_block1": "summary.blocks.0",
     "block1": "summary.blocks.0",
@@ -34,15 +35,6 @@ AUDIO_MODULES = {
     "block2": "summary.blocks.1",
     "stp": "summary.pool",
 }
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    """Tiny tensors gain nothing from threads, and lose seconds where others use the cores too."""
-    num_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(num_threads)
 
 
 class Golden(NamedTuple):

@@ -1,10 +1,4 @@
-"""A waveform -> the same waveform with some bands weaker: behind a mask, on a phone line.
-
-The masks' curves are those of `oragen.generator.recording`, which tells where they come from: rough
-lines through figures that Corey, Jones and Singer (2020, JASA 148(4) 2371), Schumaker and Barnard
-(2021, INTER-NOISE), Cox et al. (2022, JASA 151 2931) and Nowacki et al. (2022, IJERPH 19 7012)
-report or quote; the respirator's is a guess.
-"""
+"""A waveform -> the same waveform with some bands weaker: behind a mask, on a phone line."""
 
 from typing import Final
 
@@ -13,18 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from oragen.attenuation import ATTENUATION_DB, BANDS_HZ
 from oragen.schema import SAMPLE_RATE_HZ
 
-BANDS_HZ: Final = (0, 500, 1000, 2000, 4000, 6000, 8000)
-# Decibels of attenuation at BANDS_HZ; negative = louder.
-ATTENUATION_DB: Final[dict[str, tuple[float, ...]]] = {
-    "none": (0, 0, 0, 0, 0, 0, 0),
-    "tissue": (0, 0, 1, 3, 6, 8, 9),
-    "medical": (0, 0, 0.5, 1.5, 3.5, 4.5, 4),
-    "ffp": (0, 0, 1, 3.5, 6, 7, 6),
-    "respirator": (0, 1, 4, 8, 12, 14, 15),
-    "shield": (0, -1, -4, 4, 11, 14, 13),
-}
 _BLOCK: Final = 1024  # 64 ms, room for the curve's echo so that the end does not reach the start
 
 

@@ -9,7 +9,8 @@ import torchaudio.functional as audio_functional
 from jaxtyping import Float
 from torch import Tensor
 
-from oragen.augmentation.bands import ATTENUATION_DB, muffle
+from oragen.attenuation import ATTENUATION_DB
+from oragen.augmentation.bands import muffle
 from oragen.augmentation.draws import choose, happens, uniform
 from oragen.augmentation.lines import Codec, through_codec, to_phone_line
 
