@@ -171,7 +171,7 @@ def test_muffling_moves_nothing_in_time() -> None:
     assert float(muffled[2500:].abs().max()) < 1e-3
 
 
-def test_masks_weaken_voices_as_in_the_generated_corpora() -> None:
+def test_every_mask_type_has_its_attenuation() -> None:
     assert tuple(ATTENUATION_DB) == MASK_TYPES
 
 
