@@ -3,6 +3,7 @@
 import logging
 import shutil
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -60,6 +61,49 @@ def results() -> None:
     width = max(shutil.get_terminal_size().columns, 140)
     Console(width=width).print(Markdown(report.read_text()))
     Console().print(f"Report: {report}\nPictures: {report.parent / 'figures'}")
+
+
+@app.command()
+def convert(
+    checkpoint: Annotated[
+        Path, typer.Argument(help="A file of torch.save or safetensors: the weights of a model.")
+    ],
+    folder: Annotated[Path, typer.Argument(help="Where to write the model; new or empty.")],
+    model: Annotated[
+        str | None, typer.Option(help="Published class, such as AVModelV3, if it does not show.")
+    ] = None,
+    level: Annotated[
+        str | None, typer.Option(help="EARLY, INTERMEDIATE or LATE, if it does not show.")
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            help="orig (markitantov/ORAGEN) or chimera (the released weights).",
+            show_default="chimera, unless the weights show that it is orig",
+        ),
+    ] = None,
+    encoder_config: Annotated[
+        Path | None,
+        typer.Option(help="JSON of the encoder's config; its sizes show, other settings do not."),
+    ] = None,
+    age_as_fraction: Annotated[
+        bool, typer.Option(help="The age is a fraction: the weights that audEERING released.")
+    ] = False,
+    like: Annotated[
+        Path | None, typer.Option(help="A model of ours that the weights are of the same kind as.")
+    ] = None,
+    force: Annotated[bool, typer.Option(help="Replace the model in FOLDER.")] = False,
+) -> None:
+    """Turn a published or trained CHECKPOINT into a FOLDER with a model and its description.
+
+    No code in the checkpoint is run: one that holds more than tensors is refused.
+    """
+    from oragen.published import Origin, convert_checkpoint, read_encoder_config
+
+    config = None if encoder_config is None else read_encoder_config(encoder_config)
+    origin = Origin(model, level, source, config, age_as_fraction)
+    title = convert_checkpoint(checkpoint, folder, origin, like=like, force=force)
+    typer.echo(f"{checkpoint}: {title}, now in {folder}")
 
 
 def run() -> None:

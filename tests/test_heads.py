@@ -1,6 +1,7 @@
 """All heads: what must hold for each of them, the published numbers, and saving."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
@@ -11,19 +12,21 @@ import torch
 from torch import Tensor
 
 from oragen.heads import (
+    PUBLISHED_HEADS,
     Head,
     HeadName,
     HeadOutput,
     HeadSizes,
     build_head,
-    from_published_state_dict,
     load_head,
     load_published_head,
     save_head,
     train_only_decisions,
 )
 from oragen.losses import Targets, multi_task_loss
+from oragen.schema import UserError
 from tests.golden import case_names, make_input, make_state_dict, read_arrays, read_json
+from tests.published_heads import make_published_head
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -393,19 +396,44 @@ def test_late_fusion_freezes_the_decisions_of_both_its_heads() -> None:
     assert count_trainable(head) == 2 * 17
 
 
-def test_an_unknown_name_in_a_published_state_dict_is_refused() -> None:
-    for name in ("encoder.weight", "mtcma_av.norm_x.weight", "mtcma_av.mlp.1.weight", "fcc.bias"):
-        with pytest.raises(ValueError, match=f"'{name}' belongs to no published fusion model"):
-            from_published_state_dict({name: torch.zeros(1)})
+@pytest.mark.parametrize("model", PUBLISHED_HEADS)
+def test_an_entry_that_is_missing_unknown_or_misshapen_is_named(model: str) -> None:
+    published = make_published_head(model, "LATE")
+    for name in list(published)[::5] + list(published)[-2:]:
+        without = {key: tensor for key, tensor in published.items() if key != name}
+        with pytest.raises(UserError, match=f"missing: {re.escape(name)}"):
+            load_published_head(model, "LATE", without, std_correction=0)
+        wider = {**published, name: torch.zeros(*published[name].shape, 2)}
+        shape = "x".join(map(str, wider[name].shape))
+        with pytest.raises(UserError, match=rf"shape: {re.escape(name)} \(.* found {shape}\)"):
+            load_published_head(model, "LATE", wider, std_correction=0)
+    with pytest.raises(UserError, match=r"unknown: mtcma_av\.norm_x\.weight"):
+        load_published_head(
+            model,
+            "LATE",
+            {**published, "mtcma_av.norm_x.weight": torch.zeros(1)},
+            std_correction=0,
+        )
 
 
-def test_a_published_state_dict_with_a_gap_is_refused() -> None:
-    models = read_json("fusion_models")["models"]
-    entries = next(model["state_dict"] for model in models if model["level"] == "LATE")
-    for gap in range(0, len(entries), 7):
-        published = make_state_dict(entries[:gap] + entries[gap + 1 :])
-        with pytest.raises(ValueError, match="not the whole state dict"):
-            load_published_head(published, std_correction=0)
+def test_the_last_row_of_a_joint_decision_is_the_age() -> None:
+    published = make_published_head("AVModelV3", "LATE")
+    published["cl_head.fc_agender.bias"] = torch.tensor([1.0, 2.0, 3.0])
+    head = load_published_head("AVModelV3", "LATE", published, std_correction=0)
+    assert head.get_parameter("decisions.gender.bias").tolist() == [1.0, 2.0]
+    assert head.get_parameter("decisions.age.bias").tolist() == [3.0]
+
+
+def test_training_a_loaded_head_leaves_its_state_dict_alone() -> None:
+    published = make_published_head("MaskAgenderAVModelV1", "LATE")
+    before = {name: tensor.clone() for name, tensor in published.items()}
+    head = load_published_head("MaskAgenderAVModelV1", "LATE", published, std_correction=0)
+    assert not head.training
+    with torch.no_grad():
+        for weight in head.parameters():
+            weight.add_(1.0)
+    for name, tensor in published.items():
+        torch.testing.assert_close(tensor, before[name], rtol=0, atol=0)
 
 
 def load_golden_head(case: dict[str, Any]) -> Head:
@@ -413,7 +441,12 @@ def load_golden_head(case: dict[str, Any]) -> Head:
     keys = ("peer", "model", "level")
     model = next(model for model in models if [model[k] for k in keys] == [case[k] for k in keys])
     weights = make_state_dict(model["state_dict"])
-    return load_published_head(weights, std_correction=1 if case["peer"] == "orig" else 0)
+    return load_published_head(
+        case["model"],
+        case["level"],
+        weights,
+        std_correction=1 if case["peer"] == "orig" else 0,
+    )
 
 
 def outputs_inside(head: Head, features: Features) -> dict[str, Tensor]:

@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from oragen.layers import sinusoidal_positions
+from oragen.published import waveform_order
 from oragen.schema import UserError
 from oragen.unimodal import (
     PUBLISHED,
@@ -19,6 +20,7 @@ from oragen.unimodal import (
     UnimodalFaceModel,
     UnimodalOutput,
     build_published_model,
+    infer_config,
     prepare_images,
     prepare_waveforms,
     read_checkpoint,
@@ -238,6 +240,64 @@ def test_three_genders_of_audeering_become_ours(num_genders: int, rows: list[int
         build_published_model("AgeGenderSOTAModel", entries, num_genders=4, **options)
 
 
+def test_the_age_of_audeering_can_be_a_fraction_already() -> None:
+    entries = make_published("AgeGenderSOTAModel")
+    entries["age.out_proj.weight"].zero_()
+    entries["age.out_proj.bias"].fill_(0.3)
+    options: dict[str, Any] = {"source": "chimera", "encoder_config": SPEECH_CONFIG}
+    waveforms = torch.randn(2, 4000)
+    for as_fraction, years in ((True, 30.0), (False, 100 / (1 + np.exp(-0.3)))):
+        model = build_published_model(
+            "AgeGenderSOTAModel", entries, age_as_fraction=as_fraction, **options
+        )
+        torch.testing.assert_close(model(waveforms).age_years, torch.full((2,), years).float())
+    with pytest.raises(UserError, match=r"VIT_GSA gives the age as a logit"):
+        build_published_model(
+            "VIT_GSA",
+            make_published("VIT_GSA"),
+            source="chimera",
+            encoder_config=tiny_config("VIT_GSA"),
+            age_as_fraction=True,
+        )
+
+
+@pytest.mark.parametrize(
+    ("model", "config"),
+    [
+        ("VIT_GSA", {"hidden_size": "wide"}),
+        ("AGenderAudioHuBERTModel", {"num_attention_heads": 5}),
+        ("AGenderAudioHuBERTModel", {**SPEECH_CONFIG, "hidden_size": -3}),
+    ],
+)
+def test_a_config_that_no_encoder_can_have_is_refused(model: str, config: Any) -> None:
+    with pytest.raises(UserError, match=r"The encoder config .* is none of a (vit|hubert)"):
+        build_published_model(model, {}, source="chimera", encoder_config=config)
+
+
+def test_an_encoders_sizes_show_in_its_weights() -> None:
+    audio = infer_config(
+        PUBLISHED["AGenderAudioW2V2Model"], make_published("AGenderAudioW2V2Model"), "chimera"
+    )
+    assert (audio["num_hidden_layers"], audio["hidden_size"], audio["intermediate_size"]) == (
+        2,
+        32,
+        48,
+    )
+    assert audio["do_stable_layer_norm"]
+    old = {old_name(name): tensor for name, tensor in make_published("VIT_DPAL").items()}
+    face = infer_config(PUBLISHED["VIT_DPAL"], old, "orig")
+    assert face["num_hidden_layers"] == 3
+    assert face["num_labels"] == 5
+    assert infer_config(PUBLISHED["VIT_DPAL"], {}, "orig") == {"num_labels": 9}
+
+
+def test_attention_heads_are_taken_to_be_64_wide() -> None:
+    entries = {"hubert.encoder.layers.0.feed_forward.intermediate_dense.weight": (3072, 768)}
+    weights = {name: torch.zeros(()).expand(shape) for name, shape in entries.items()}
+    config = infer_config(PUBLISHED["AGenderAudioHuBERTModel"], weights, "chimera")
+    assert (config["num_attention_heads"], config["num_hidden_layers"]) == (12, 1)
+
+
 def test_training_a_loaded_model_leaves_its_state_dict_alone() -> None:
     entries = make_published("VIT_GSA")
     before = {name: tensor.clone() for name, tensor in entries.items()}
@@ -274,6 +334,16 @@ def test_a_checkpoint_that_needs_code_is_refused(tmp_path: Path) -> None:
             read_checkpoint(tmp_path / name)
 
 
+@pytest.mark.parametrize("length", [0, 1, 5, 100, 1000])
+def test_a_file_of_anything_is_refused(length: int, tmp_path: Path) -> None:
+    generator = np.random.default_rng(length)
+    for name in ("noise.pt", "noise.safetensors"):
+        for _ in range(20):
+            (tmp_path / name).write_bytes(generator.bytes(length))
+            with pytest.raises(UserError, match=name):
+                read_checkpoint(tmp_path / name)
+
+
 @pytest.mark.parametrize("name", ["broken.pt", "broken.safetensors", "missing.pt"])
 def test_a_file_that_cannot_be_read_is_refused(name: str, tmp_path: Path) -> None:
     torch.save({"weight": torch.zeros(1000)}, tmp_path / "whole.pt")
@@ -293,14 +363,14 @@ def test_a_file_without_a_state_dict_is_refused(content: Any, tmp_path: Path) ->
 # ---- What goes in
 
 
-@pytest.mark.parametrize(("source", "order"), [("orig", None), ("chimera", "pad_then_normalise")])
-def test_waveforms_are_prepared_as_published(source: str, order: Any) -> None:
-    options = {} if order is None else {"order": order}
+@pytest.mark.parametrize("source", ["orig", "chimera"])
+def test_waveforms_are_prepared_as_published(source: str) -> None:
+    order = waveform_order(source)
     for case in read_json("preprocess")[source]["wav"]:
         scale, offset = re.findall(r"\*(.+)\+(.+)", case["recipe"])[0]
         noise = np.random.default_rng(801).standard_normal(case["n"]).astype(np.float32)
         waveform = noise * np.float32(scale) + np.float32(offset)
-        samples = prepare_waveforms([waveform], min_samples=64_000, **options).samples[0].numpy()
+        samples = prepare_waveforms([waveform], min_samples=64_000, order=order).samples[0].numpy()
         assert list(samples.shape) == case["output"]["shape"]
         end = case["n"]
         found = {

@@ -20,12 +20,12 @@ from transformers import (
 from oragen.unimodal import (
     AudioSummaryName,
     FaceSummaryName,
+    PublishedSource,
     UnimodalAudioModel,
     UnimodalFaceModel,
     build_audio_model,
     build_face_model,
 )
-from oragen.unimodal.published import PublishedSource
 from oragen.unimodal.published_names import PUBLISHED, place
 
 SPEECH_CONFIG: Final[Mapping[str, Any]] = {

@@ -10,12 +10,20 @@ from oragen.unimodal.build import (
     build_audio_model,
     build_face_model,
 )
-from oragen.unimodal.checkpoint import read_checkpoint
+from oragen.unimodal.checkpoint import read_checkpoint, strip_prefixes
 from oragen.unimodal.contract import Level, UnimodalOutput
 from oragen.unimodal.face import UnimodalFaceModel
 from oragen.unimodal.images import prepare_images
-from oragen.unimodal.published import PublishedSource, build_published_model
+from oragen.unimodal.published import build_published_model
+from oragen.unimodal.published_configs import PublishedSource, infer_config
 from oragen.unimodal.published_names import PUBLISHED
+from oragen.unimodal.storage import (
+    SavedUnimodal,
+    UnimodalModel,
+    holds_unimodal,
+    load_unimodal,
+    save_unimodal,
+)
 from oragen.unimodal.waveforms import Waveforms, prepare_waveforms
 
 __all__ = [
@@ -24,14 +32,21 @@ __all__ = [
     "FaceSummaryName",
     "Level",
     "PublishedSource",
+    "SavedUnimodal",
     "UnimodalAudioModel",
     "UnimodalFaceModel",
+    "UnimodalModel",
     "UnimodalOutput",
     "Waveforms",
     "build_audio_model",
     "build_face_model",
     "build_published_model",
+    "holds_unimodal",
+    "infer_config",
+    "load_unimodal",
     "prepare_images",
     "prepare_waveforms",
     "read_checkpoint",
+    "save_unimodal",
+    "strip_prefixes",
 ]

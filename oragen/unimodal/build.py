@@ -9,6 +9,7 @@ from oragen.unimodal.audio_summaries import MeanSummary, TransformerSummary
 from oragen.unimodal.decisions import Decisions
 from oragen.unimodal.face import UnimodalFaceModel
 from oragen.unimodal.face_summaries import GatedSummary, SelfAttentionSummary
+from oragen.unimodal.timm_vit import TimmVit
 
 AudioSummaryName = Literal[
     "transformer",  # transformer blocks and statistics pooling: ORAGEN
@@ -62,7 +63,7 @@ def build_audio_model(
 
 
 def build_face_model(
-    encoder: PreTrainedModel,
+    encoder: PreTrainedModel | TimmVit,
     summary: FaceSummaryName = "self_attention",
     *,
     num_genders: int = 2,

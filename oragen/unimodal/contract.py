@@ -1,18 +1,15 @@
 """What every unimodal model gives."""
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from oragen.losses import AGE_SCALE_YEARS
+from oragen.schema import Level
 
-Level = Literal[
-    "early",  # what enters the encoder's transformer
-    "intermediate",  # what it makes of it
-    "late",  # one vector, from which the answers are decided
-]
+__all__ = ["Level", "UnimodalOutput"]
 
 
 class UnimodalOutput(NamedTuple):

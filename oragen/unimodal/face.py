@@ -10,6 +10,7 @@ from transformers import PreTrainedModel
 from oragen.unimodal.contract import Level, UnimodalOutput
 from oragen.unimodal.decisions import Decisions
 from oragen.unimodal.face_summaries import GatedSummary, SelfAttentionSummary
+from oragen.unimodal.timm_vit import TimmVit
 
 
 class UnimodalFaceModel(nn.Module):
@@ -20,12 +21,12 @@ class UnimodalFaceModel(nn.Module):
 
     def __init__(
         self,
-        encoder: PreTrainedModel,
+        encoder: PreTrainedModel | TimmVit,
         summary: SelfAttentionSummary | GatedSummary,
         decisions: Decisions,
     ) -> None:
         super().__init__()
-        self.encoder: PreTrainedModel = encoder
+        self.encoder: PreTrainedModel | TimmVit = encoder
         self.summary = summary
         self.decisions = decisions
 
@@ -66,4 +67,5 @@ class UnimodalFaceModel(nn.Module):
                 assert_never(level)
 
     def _hidden_states(self, images: Tensor) -> tuple[Tensor, ...]:
-        return self.encoder(images, output_hidden_states=True).hidden_states  # type: ignore[no-any-return]
+        states: tuple[Tensor, ...] = self.encoder(images, output_hidden_states=True).hidden_states
+        return states

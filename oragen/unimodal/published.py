@@ -1,9 +1,10 @@
 """State dicts of the published unimodal models -> our models."""
 
 from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from torch import Tensor
 from transformers import (
     HubertConfig,
@@ -15,29 +16,16 @@ from transformers import (
     Wav2Vec2Model,
 )
 
+from oragen.entries import ANY_LENGTH, Shape, check_entries
 from oragen.schema import UserError
 from oragen.unimodal.audio import UnimodalAudioModel
 from oragen.unimodal.build import build_audio_model, build_face_model
-from oragen.unimodal.entries import ANY_LENGTH, POSITIONS, Shape, check_entries, check_positions
 from oragen.unimodal.face import UnimodalFaceModel
+from oragen.unimodal.positions import POSITIONS, check_positions
+from oragen.unimodal.published_configs import PublishedSource, released_config
 from oragen.unimodal.published_names import PUBLISHED, PublishedModel, current_name, place, take
 
-PublishedSource = Literal[
-    "orig",  # markitantov/ORAGEN
-    "chimera",  # chimera_ml examples/oragen: the released weights
-]
 STD_CORRECTIONS: Final[Mapping[PublishedSource, int]] = {"orig": 1, "chimera": 0}
-
-LARGE_SPEECH_ENCODER: Final[Mapping[str, Any]] = {
-    "hidden_size": 1024,
-    "num_hidden_layers": 24,
-    "num_attention_heads": 16,
-    "intermediate_size": 4096,
-    "do_stable_layer_norm": True,
-    "feat_extract_norm": "layer",
-    "conv_bias": True,
-}
-NUM_AGE_CLASSES: Final = 9  # of nateraw/vit-age-classifier; nothing uses its classifier
 
 
 def build_published_model(
@@ -47,6 +35,7 @@ def build_published_model(
     source: PublishedSource,
     encoder_config: Mapping[str, Any] | None = None,
     num_genders: int = 2,
+    age_as_fraction: bool = False,
 ) -> UnimodalAudioModel | UnimodalFaceModel:
     """Build the model a published state dict belongs to, with its weights, in evaluation mode.
 
@@ -60,16 +49,22 @@ def build_published_model(
             2.0 or HuBERT (12 layers for the wav2vec 2.0 of `orig`), or ViT-B/16 at 224 pixels.
         num_genders: classes of gender; the models of audEERING tell three, of which we take
             female and male where it is 2.
+        age_as_fraction: for the weights that audEERING released, whose age decision was trained
+            to give age / 100 itself. The published code takes a sigmoid of it all the same, and
+            so do we where this is False.
 
     Raises:
-        UserError: no such model, or entries that are unknown, missing or of another shape.
+        UserError: no such model, a config that no encoder can have, or entries that are unknown,
+            missing or of another shape.
     """
     title, description = f"{model} of {source}", _describe(model)
     if description.summary == "mean" and num_genders not in {2, 3}:
         raise UserError(f"{model} tells 2 or 3 genders, found num_genders={num_genders}.")
-    config = _released_config(description, source) if encoder_config is None else encoder_config
-    with torch.device("meta"):
-        ours = _build(description, source, _build_encoder(description, config), num_genders)
+    if age_as_fraction and description.summary != "mean":
+        raise UserError(f"{model} gives the age as a logit: age_as_fraction is for audEERING's.")
+    config = released_config(description, source) if encoder_config is None else encoder_config
+    encoder = _build_encoder(description, config)
+    ours = _build(description, source, encoder, num_genders, age_as_fraction=age_as_fraction)
     places = {
         name: place(description, name, tuple(weight.shape), num_genders=num_genders)
         for name, weight in ours.state_dict().items()
@@ -80,9 +75,10 @@ def build_published_model(
         title,
         entries,
         expected={where.entry: where.shape for where in places.values()}
-        | _unused_classifier(description, ours.encoder),
-        optional=_unused_in_blocks(description, source, ours.encoder),
+        | _unused_classifier(description, encoder),
+        optional=_unused_in_blocks(description, source, encoder),
         names_found=names_found,
+        remedy="Name the model, its source and its encoder's config as the checkpoint was made.",
     )
     check_positions(title, entries)
     weights = {name: take(entries[where.entry], where.part) for name, where in places.items()}
@@ -98,36 +94,48 @@ def _describe(model: str) -> PublishedModel:
     return PUBLISHED[model]
 
 
-def _released_config(description: PublishedModel, source: PublishedSource) -> Mapping[str, Any]:
-    match description.encoder, description.summary, source:
-        case "vit", _, _:
-            return {"num_labels": NUM_AGE_CLASSES}
-        case "wav2vec2", "transformer", "orig":
-            return {**LARGE_SPEECH_ENCODER, "num_hidden_layers": 12}
-        case _:
-            return LARGE_SPEECH_ENCODER
-
-
 def _build_encoder(description: PublishedModel, config: Mapping[str, Any]) -> PreTrainedModel:
-    match description.encoder:
-        case "wav2vec2":
-            return Wav2Vec2Model(Wav2Vec2Config(**config))
-        case "hubert":
-            return HubertModel(HubertConfig(**config))
-        case "vit":
-            return ViTModel(ViTConfig(**config), add_pooling_layer=False)
+    """Build an encoder without weights.
+
+    Raises:
+        UserError: no encoder can have this config.
+    """
+    try:
+        with torch.device("meta"):
+            match description.encoder:
+                case "wav2vec2":
+                    return Wav2Vec2Model(Wav2Vec2Config(**config))
+                case "hubert":
+                    return HubertModel(HubertConfig(**config))
+                case "vit":
+                    return ViTModel(ViTConfig(**config), add_pooling_layer=False)
+    except (StrictDataclassError, TypeError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(
+            f"The encoder config {dict(config)} is none of a {description.encoder}: {reason}"
+        ) from error
 
 
 def _build(
-    description: PublishedModel, source: PublishedSource, encoder: PreTrainedModel, num_genders: int
+    description: PublishedModel,
+    source: PublishedSource,
+    encoder: PreTrainedModel,
+    num_genders: int,
+    *,
+    age_as_fraction: bool,
 ) -> UnimodalAudioModel | UnimodalFaceModel:
-    match description.summary:
-        case "transformer" | "mean" as summary:
-            return build_audio_model(
-                encoder, summary, num_genders=num_genders, std_correction=STD_CORRECTIONS[source]
-            )
-        case "self_attention" | "gated" as summary:
-            return build_face_model(encoder, summary, num_genders=num_genders)
+    with torch.device("meta"):
+        match description.summary:
+            case "transformer" | "mean" as summary:
+                return build_audio_model(
+                    encoder,
+                    summary,
+                    num_genders=num_genders,
+                    std_correction=STD_CORRECTIONS[source],
+                    age_as_fraction=age_as_fraction,
+                )
+            case "self_attention" | "gated" as summary:
+                return build_face_model(encoder, summary, num_genders=num_genders)
 
 
 def _names_found(published: Mapping[str, Tensor]) -> dict[str, str]:

@@ -3,17 +3,13 @@
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-import torch
 from torch import Tensor
 
-from oragen.layers import sinusoidal_positions
 from oragen.schema import UserError
 
 Shape = tuple[int, ...]
 
 ANY_LENGTH: Final = -1
-POSITIONS: Final = ".positional_encoding.pe"
-_POSITION_TOLERANCE: Final = 1e-2  # more than half precision loses
 _SHOWN: Final = 8
 
 
@@ -24,6 +20,7 @@ def check_entries(
     expected: Mapping[str, Shape],
     optional: Mapping[str, Shape],
     names_found: Mapping[str, str],
+    remedy: str,
 ) -> None:
     """Refuse entries that are missing, unknown or of another shape.
 
@@ -33,6 +30,7 @@ def check_entries(
         expected: shapes of what must be there; `ANY_LENGTH` stands for any.
         optional: shapes of what may be there.
         names_found: names of today -> names as found.
+        remedy: what to do, for the message.
 
     Raises:
         UserError: names the entries.
@@ -51,26 +49,13 @@ def check_entries(
     if any(faults.values()):
         told = "; ".join(f"{kind}: {_listed(names)}" for kind, names in faults.items() if names)
         raise UserError(
-            f"These {len(entries)} entries are not the state dict of {title}: {told}. Name the "
-            "model, its source and its encoder's config as the checkpoint was made."
+            f"These {len(entries)} entries are not the state dict of {title}: {told}. {remedy}"
         )
 
 
-def check_positions(title: str, entries: Mapping[str, Tensor]) -> None:
-    """Refuse stored positions that are not the sinusoids we compute ourselves.
-
-    Raises:
-        UserError: names the entry.
-    """
-    for name, tensor in entries.items():
-        if name.endswith(POSITIONS):
-            table = tensor[0].float()
-            computed = sinusoidal_positions(*table.shape, like=table)
-            if not torch.allclose(table, computed, rtol=0, atol=_POSITION_TOLERANCE):
-                raise UserError(
-                    f"{name} is not the sinusoidal table of {title}, which is computed and not "
-                    "loaded: with other positions the model would give other answers."
-                )
+def shapes(weights: Mapping[str, Tensor]) -> dict[str, Shape]:
+    """Return the shapes of entries by name."""
+    return {name: tuple(weight.shape) for name, weight in weights.items()}
 
 
 def _fits(shape: Shape, expected: Shape) -> bool:

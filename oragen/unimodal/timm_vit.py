@@ -1,0 +1,101 @@
+"""Face images -> the hidden states of a vision transformer of timm."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal, NamedTuple
+
+import timm
+import torch
+from jaxtyping import Float
+from timm.models.beit import Beit
+from timm.models.eva import Eva
+from timm.models.vision_transformer import VisionTransformer
+from torch import Tensor, nn
+
+VITS: Final = (VisionTransformer, Eva, Beit)  # timm's ViT, DeiT, DINOv2; DINOv3, EVA-02; BEiT
+
+
+@dataclass(frozen=True)
+class TimmVitConfig:
+    """Sizes, by the names that the configs of transformers have."""
+
+    hidden_size: int
+    num_hidden_layers: int
+
+
+class HiddenStates(NamedTuple):
+    """What enters the first block, then what leaves each block, before the last norm."""
+
+    hidden_states: tuple[Float[Tensor, "batch tokens width"], ...]
+
+
+class TimmVit(nn.Module):
+    """A ViT of timm that is called, and answers, like one of transformers.
+
+    In every hidden state the CLS row comes first, then register or distillation tokens, then the
+    patches.
+
+    Args:
+        vit: one of `VITS`, with a CLS token and without a classifier.
+        architecture: its name in timm.
+        arguments: what `timm.create_model` is given besides; plain JSON.
+    """
+
+    def __init__(
+        self,
+        vit: VisionTransformer | Eva | Beit,
+        *,
+        architecture: str,
+        arguments: Mapping[str, Any],
+    ) -> None:
+        super().__init__()
+        self.vit = vit
+        self.architecture = architecture
+        self.arguments = dict(arguments)
+        self.config = TimmVitConfig(vit.embed_dim, len(vit.blocks))
+
+    @classmethod
+    def from_description(cls, description: Mapping[str, Any]) -> "TimmVit":
+        """Build the network that `description` tells of, with random weights; offline.
+
+        Raises:
+            RuntimeError: timm knows no such architecture.
+            TypeError: ... or not with such arguments.
+        """
+        architecture, arguments = description["architecture"], description["arguments"]
+        with torch.random.fork_rng(devices=[]):  # the caller's randomness stays as it was
+            vit: Any = timm.create_model(architecture, pretrained=False, num_classes=0, **arguments)
+        return cls(vit, architecture=architecture, arguments=arguments)
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """Plain JSON that `from_description` understands."""
+        return {
+            "library": "timm",
+            "architecture": self.architecture,
+            "arguments": dict(self.arguments),
+        }
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
+    def forward(
+        self,
+        images: Float[Tensor, "batch 3 image_height image_width"],
+        *,
+        output_hidden_states: Literal[True] = True,
+    ) -> HiddenStates:
+        """Return all hidden states; there is nothing else to ask for."""
+        entering: list[Tensor] = []  # timm itself returns only what leaves the blocks
+        hook = self.vit.blocks[0].register_forward_pre_hook(
+            lambda _, inputs: entering.append(inputs[0])
+        )
+        try:
+            leaving: Any = self.vit.forward_intermediates(
+                images, return_prefix_tokens=True, output_fmt="NLC", intermediates_only=True
+            )
+        finally:
+            hook.remove()
+        tokens = [torch.cat([prefix, patches], dim=1) for patches, prefix in leaving]
+        return HiddenStates((entering[0], *tokens))

@@ -1,0 +1,447 @@
+"""`oragen convert`: real files of weights through the real command -> folders that load."""
+
+import hashlib
+import json
+import pickle
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple, get_args
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from oragen import published
+from oragen.cli import run
+from oragen.heads import (
+    PUBLISHED_HEADS,
+    HeadSizes,
+    PublishedLevel,
+    build_head,
+    load_head,
+    save_head,
+)
+from oragen.published import Origin, convert_checkpoint, recognise
+from oragen.schema import UserError
+from oragen.unimodal import PUBLISHED, load_unimodal, save_unimodal
+from tests.golden import make_input, make_state_dict, read_json
+from tests.published_heads import make_published_head, shapes_of_published_head
+from tests.unimodal_models import make_face_model, make_published, tiny_config
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+SIZES = HeadSizes(
+    audio_steps=1,
+    audio_width=8,
+    face_slots=2,
+    face_layers=1,
+    face_width=6,
+    num_genders=2,
+    num_mask_types=0,
+)
+
+
+class Ended(NamedTuple):
+    """How the command ended."""
+
+    exit_code: int
+    output: str
+
+
+Convert = Callable[..., Ended]
+
+
+@pytest.fixture
+def convert(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Convert:
+    """Run `oragen convert` in a folder, as a user types it."""
+    monkeypatch.chdir(tmp_path)
+
+    def type_in(*arguments: object) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["oragen", "convert", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            run()
+        captured = capsys.readouterr()
+        return Ended(int(ended.value.code or 0), captured.out + captured.err)
+
+    return type_in
+
+
+@pytest.fixture
+def weights() -> dict[str, Tensor]:
+    return make_published_head("MaskAgenderAVModelV1", "LATE")
+
+
+# ---- Published checkpoints
+
+
+@pytest.mark.parametrize("model", PUBLISHED_HEADS)
+def test_a_fusion_model_becomes_a_head(model: str, convert: Convert) -> None:
+    entries = make_published_head(model, "LATE")
+    torch.save(entries, "multimodal_model.pt")
+    ended = convert("multimodal_model.pt", "out")
+    assert ended.exit_code == 0, ended.output
+    assert "LATE of chimera, now in out" in ended.output
+    expected = published.build(model, "LATE", entries)
+    saved = load_head(Path("out"))
+    assert_same(saved.head.state_dict(), expected.get_submodule("head").state_dict())
+    assert saved.head.spec == expected.get_submodule("head").spec
+    assert saved.metadata["genders"] == ["female", "male"]
+    assert len(saved.metadata["mask_types"]) == (6 if "Mask" in model else 0)
+
+
+@pytest.mark.parametrize("model", PUBLISHED)
+def test_a_unimodal_model_becomes_a_folder_that_rebuilds_it(model: str, convert: Convert) -> None:
+    entries, config = make_published(model), dict(tiny_config(model))
+    torch.save(entries, "model.pt")
+    Path("config.json").write_text(json.dumps(config | {"transformers_version": "4.1"}))
+    ended = convert("model.pt", "out", "--encoder-config", "config.json")
+    assert ended.exit_code == 0, ended.output
+    saved = load_unimodal(Path("out"))
+    expected = published.build(model, None, entries, encoder_config=config)
+    inputs = (
+        torch.randn(2, 3, 32, 32) if PUBLISHED[model].encoder == "vit" else torch.randn(2, 4000)
+    )
+    with torch.inference_mode():
+        for found, wanted in zip(saved.model(inputs), expected(inputs), strict=True):
+            assert (found is None) == (wanted is None)
+            assert found is None or torch.equal(found, wanted)
+
+
+@pytest.mark.parametrize("source", ["orig", "chimera"])
+def test_a_published_audio_file_gives_the_published_numbers(source: str, convert: Convert) -> None:
+    golden = read_json("unimodal_models")
+    wanted = (source, "AGenderAudioW2V2Model")
+    listed, case = (
+        next(each for each in golden[key] if (each["peer"], each["model"]) == wanted)
+        for key in ("models", "cases")
+    )
+    torch.save(make_state_dict(listed["state_dict"]), "audio_model.pt")
+    assert convert("audio_model.pt", "out").exit_code == 0
+    saved = load_unimodal(Path("out"))
+    with torch.inference_mode():
+        output = saved.model(make_input(**case["input"]["audio"]))
+    expected = case["outputs"]
+    np.testing.assert_allclose(output.gender_logits, expected["gen"], atol=5e-5, rtol=1e-5)
+    np.testing.assert_allclose(output.age_logit, expected["age"], atol=5e-5, rtol=1e-5)
+    assert saved.metadata["published"]["source"] == source
+
+
+def test_the_folder_tells_where_the_weights_came_from(
+    weights: dict[str, Tensor], convert: Convert
+) -> None:
+    torch.save(weights, "mask.pt")
+    assert convert("mask.pt", "out", "--source", "orig").exit_code == 0
+    assert load_head(Path("out")).metadata == {
+        "published": {
+            "model": "MaskAgenderAVModelV1",
+            "level": "LATE",
+            "source": "orig",
+            "file": "mask.pt",
+            "sha256": hashlib.sha256(Path("mask.pt").read_bytes()).hexdigest(),
+        },
+        "genders": ["female", "male"],
+        "mask_types": ["none", "tissue", "medical", "ffp", "respirator", "shield"],
+        "input": {
+            "sample_rate_hz": 16_000,
+            "waveform_order": "normalise_then_pad",
+            "min_samples": 64_000,
+            "image_px": 224,
+            "image_mean": [0.5, 0.5, 0.5],
+            "image_std": [0.5, 0.5, 0.5],
+        },
+    }
+
+
+def test_a_unimodal_folder_tells_what_goes_in(tmp_path: Path) -> None:
+    inputs = {}
+    for model in ("AGenderAudioHuBERTModel", "AGenderImageVITGSAModel"):
+        torch.save(make_published(model), tmp_path / "model.pt")
+        origin = Origin(encoder_config=tiny_config(model))
+        convert_checkpoint(tmp_path / "model.pt", tmp_path / model, origin)
+        inputs[model] = load_unimodal(tmp_path / model).metadata["input"]
+    assert inputs["AGenderAudioHuBERTModel"] == {
+        "sample_rate_hz": 16_000,
+        "waveform_order": "pad_then_normalise",
+        "min_samples": 64_000,
+    }
+    assert inputs["AGenderImageVITGSAModel"]["image_px"] == 32
+    assert "waveform_order" not in inputs["AGenderImageVITGSAModel"]
+
+
+def wrap_twice(entries: Mapping[str, Tensor]) -> object:
+    return {
+        "model_state_dict": {f"module._orig_mod.{name}": entry for name, entry in entries.items()},
+        "optimizer_state_dict": {"state": {0: {"step": torch.tensor(3.0)}}, "lr": 1e-5},
+        "epoch": 4,
+    }
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda entries: {"state_dict": entries, "epoch": 3},
+        lambda entries: {"model": dict(entries)},
+        lambda entries: {f"model.{name}": entry for name, entry in entries.items()},
+        lambda entries: {f"module.{name}": entry for name, entry in entries.items()},
+        lambda entries: {name: torch.nn.Parameter(entry) for name, entry in entries.items()},
+        wrap_twice,
+    ],
+)
+def test_what_trainers_put_around_weights_is_taken_off(
+    wrap: Callable[[Mapping[str, Tensor]], object], weights: dict[str, Tensor], convert: Convert
+) -> None:
+    torch.save(wrap(weights), "checkpoint.pt")
+    torch.save(weights, "plain.pt")
+    for name in ("checkpoint", "plain"):
+        ended = convert(f"{name}.pt", name)
+        assert ended.exit_code == 0, ended.output
+    found, expected = (load_head(Path(name)).head for name in ("checkpoint", "plain"))
+    assert_same(found.state_dict(), expected.state_dict())
+
+
+def test_safetensors_and_half_precision_convert(
+    weights: dict[str, Tensor], convert: Convert
+) -> None:
+    halved = {name: entry.half() for name, entry in weights.items()}
+    save_file(halved, "half.safetensors")
+    assert convert("half.safetensors", "out").exit_code == 0
+    found = load_head(Path("out")).head.get_parameter("decisions.mask_type.weight")
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found.detach(), halved["cl_maskhead.weight"].float())
+
+
+@pytest.mark.parametrize("level", get_args(PublishedLevel))
+@pytest.mark.parametrize("model", PUBLISHED_HEADS)
+def test_a_fusion_model_and_its_level_show_in_the_entries(
+    model: str, level: PublishedLevel
+) -> None:
+    entries = {
+        name: torch.zeros(()).expand(shape)
+        for name, shape in shapes_of_published_head(model, level).items()
+    }
+    same_as = "MaskAgenderAVModelV3" if model == "MaskAgenderAVModelV2" else model
+    assert recognise(entries) == (same_as, level)
+
+
+@pytest.mark.parametrize("model", PUBLISHED)
+def test_a_unimodal_model_shows_in_the_entries(model: str) -> None:
+    same_as = {"VIT_DPAL": "AGenderImageVITDPALModel", "VIT_GSA": "AGenderImageVITGSAModel"}
+    assert recognise(make_published(model)) == (same_as.get(model, model), None)
+
+
+def test_the_norms_that_only_orig_has_prove_it(tmp_path: Path) -> None:
+    model, pools = "AGenderAudioW2V2Model", {}
+    for source in ("orig", "chimera"):
+        torch.save(make_published(model, source), tmp_path / "audio.pt")
+        origin = Origin(encoder_config=tiny_config(model))
+        convert_checkpoint(tmp_path / "audio.pt", tmp_path / source, origin)
+        saved = load_unimodal(tmp_path / source)
+        pools[source] = saved.model.get_submodule("summary.pool").correction
+        assert saved.metadata["published"]["source"] == source
+    assert pools == {"orig": 1, "chimera": 0}
+
+
+def test_a_model_named_by_the_user_counts(convert: Convert) -> None:
+    torch.save(make_published_head("MaskAgenderAVModelV2", "LATE"), "mask.pt")
+    ended = convert("mask.pt", "out", "--model", "MaskAgenderAVModelV2", "--level", "LATE")
+    assert ended.exit_code == 0, ended.output
+    assert load_head(Path("out")).metadata["published"]["model"] == "MaskAgenderAVModelV2"
+
+
+def test_the_age_of_audeering_is_kept_a_fraction(convert: Convert) -> None:
+    entries = make_published("AgeGenderSOTAModel")
+    entries["age.out_proj.weight"].zero_()
+    entries["age.out_proj.bias"].fill_(0.3)
+    torch.save(entries, "model.pt")
+    Path("config.json").write_text(json.dumps(dict(tiny_config("AgeGenderSOTAModel"))))
+    ended = convert("model.pt", "out", "--encoder-config", "config.json", "--age-as-fraction")
+    assert ended.exit_code == 0, ended.output
+    years = load_unimodal(Path("out")).model(torch.randn(1, 4000)).age_years
+    assert years.item() == pytest.approx(30.0, abs=1e-3)
+
+
+# ---- Checkpoints of our own
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_a_trained_head_becomes_like_the_one_it_was_built_as(
+    beside: bool, convert: Convert
+) -> None:
+    old, trained = (build_head("separate", SIZES, width=8, num_heads=2) for _ in range(2))
+    save_head(Path("like"), old, {"genders": ["female", "male"], "hop_s": 2.0})
+    checkpoint = Path("like" if beside else ".") / "epoch-3.pt"
+    torch.save({"weights": trained.state_dict(), "progress": {"epoch": 3}}, checkpoint)
+    if beside:
+        Path("like/model.safetensors").unlink()
+    ended = convert(checkpoint, "out", *([] if beside else ["--like", "like"]))
+    assert ended.exit_code == 0, ended.output
+    saved = load_head(Path("out"))
+    assert_same(saved.head.state_dict(), trained.state_dict())
+    assert saved.metadata["hop_s"] == 2.0
+    assert saved.metadata["converted"]["file"] == "epoch-3.pt"
+
+
+def test_a_trained_unimodal_model_becomes_like_the_one_it_was_built_as(convert: Convert) -> None:
+    trained = make_face_model(num_mask_types=6)
+    save_unimodal(Path("like"), trained, {"epoch": 1})
+    with torch.no_grad():
+        trained.get_parameter("decisions.gender.bias").fill_(7.0)
+    torch.save(trained.state_dict(), "trained.pt")
+    assert convert("trained.pt", "out", "--like", "like").exit_code == 0
+    saved = load_unimodal(Path("out"))
+    assert_same(saved.model.state_dict(), trained.state_dict())
+    assert saved.metadata["epoch"] == 1
+
+
+def test_weights_of_other_sizes_than_the_model_they_are_like_are_refused(convert: Convert) -> None:
+    save_head(Path("like"), build_head("separate", SIZES, width=8, num_heads=2), {})
+    other = build_head("separate", replace(SIZES, num_genders=3), width=8, num_heads=2)
+    torch.save(other.state_dict(), "other.pt")
+    ended = convert("other.pt", "out", "--like", "like")
+    assert ended.exit_code == 2
+    assert "decisions.gender.weight (expected 2x8, found 3x8)" in ended.output
+    assert "--like" in ended.output
+
+
+# ---- Refusals
+
+
+class Dangerous:
+    """An object whose unpickling makes a file."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (Path("it-ran"),)
+
+
+def test_a_checkpoint_with_code_is_refused_and_the_code_not_run(
+    weights: dict[str, Tensor], convert: Convert
+) -> None:
+    torch.save({"state_dict": weights, "config": Dangerous()}, "torch.pt")
+    Path("plain.pt").write_bytes(pickle.dumps({**weights, "config": Dangerous()}, protocol=2))
+    for name in ("torch.pt", "plain.pt"):
+        ended = convert(name, "out")
+        assert ended.exit_code == 2
+        assert f"{name} holds more than tensors" in ended.output
+        assert len(ended.output.strip().splitlines()) == 1
+    assert not Path("it-ran").exists()
+    assert not Path("out").exists()
+
+
+def truncate(path: Path, entries: dict[str, Tensor]) -> None:
+    torch.save(entries, path)
+    path.write_bytes(path.read_bytes()[:5000])
+
+
+def without_last(path: Path, entries: dict[str, Tensor]) -> None:
+    torch.save(dict(list(entries.items())[:-1]), path)
+
+
+REFUSED: dict[str, tuple[Callable[[Path, dict[str, Tensor]], object], str]] = {
+    "missing file": (lambda path, entries: None, "there is no such file"),
+    "a folder": (lambda path, entries: path.mkdir(), "there is no such file"),
+    "truncated": (truncate, "cannot be read as a checkpoint"),
+    "no torch file": (
+        lambda path, entries: path.write_bytes(b"hello"),
+        "torch.save did not write it",
+    ),
+    "empty file": (lambda path, entries: path.write_bytes(b""), "checkpoint"),
+    "empty dict": (lambda path, entries: torch.save({}, path), "holds nothing, expected a state"),
+    "one tensor": (lambda path, entries: torch.save(torch.ones(3), path), "holds a Tensor"),
+    "a number": (lambda path, entries: torch.save({"a": 3}, path), "'a' is a int, no tensor"),
+    "missing entry": (without_last, "missing: cl_maskhead.bias"),
+    "misshapen": (
+        lambda path, entries: torch.save(entries | {"cl_maskhead.bias": torch.ones(5)}, path),
+        "of another shape: cl_maskhead.bias (expected 6, found 5)",
+    ),
+    "extra entry": (
+        lambda path, entries: torch.save(entries | {"loss.weight": torch.ones(5)}, path),
+        "unknown: loss.weight",
+    ),
+    "another network": (
+        lambda path, entries: torch.save({"conv1.weight": torch.ones(5)}, path),
+        "is of no published model (its 1 entries begin with conv1.weight)",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_is_no_whole_checkpoint_is_refused_in_one_sentence(
+    case: str, weights: dict[str, Tensor], convert: Convert
+) -> None:
+    write, message = REFUSED[case]
+    write(Path("model.pt"), weights)
+    ended = convert("model.pt", "out")
+    assert ended.exit_code == 2
+    assert message in ended.output
+    assert "Traceback" not in ended.output
+    assert not Path("out").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--model", "AVModelV4"], "'AVModelV4' is no published model. Did you mean"),
+        (["--source", "origin"], "'origin' is no published source. Did you mean 'orig'?"),
+        (["--level", "late"], "Did you mean 'LATE'?"),
+        (["--level", "EARLY"], "at level EARLY: missing: av_model.downsampling_a.0.weight"),
+        (["--model", "AVModelV3"], "not the state dict of AVModelV3 at level LATE"),
+        (["--encoder-config", "none.json"], "none.json cannot be read as an encoder's config"),
+        (["--model", "AVModelV3", "--like", "."], "name only one"),
+        (["--like", "nowhere"], "nowhere has no head.json"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(
+    options: list[str], message: str, weights: dict[str, Tensor], convert: Convert
+) -> None:
+    torch.save(weights, "mask.pt")
+    ended = convert("mask.pt", "out", *options)
+    assert ended.exit_code == 2
+    assert message in ended.output
+    assert not Path("out").exists()
+
+
+def test_a_folder_that_is_not_empty_is_replaced_only_by_force(
+    weights: dict[str, Tensor], convert: Convert
+) -> None:
+    torch.save(weights, "mask.pt")
+    Path("out").mkdir()
+    assert convert("mask.pt", "out").exit_code == 0
+    Path("out/notes.txt").write_text("mine")
+    before = Path("out/head.json").read_bytes()
+    refused = convert("mask.pt", "out", "--source", "orig")
+    assert refused.exit_code == 2
+    assert "out is not empty" in refused.output
+    assert Path("out/head.json").read_bytes() == before
+    assert convert("mask.pt", "out", "--source", "orig", "--force").exit_code == 0
+    assert load_head(Path("out")).head.spec.std_correction == 1
+    assert Path("out/notes.txt").read_text() == "mine"
+
+
+def test_a_file_is_no_folder_to_write_to(weights: dict[str, Tensor], convert: Convert) -> None:
+    torch.save(weights, "mask.pt")
+    ended = convert("mask.pt", "mask.pt", "--force")
+    assert ended.exit_code == 2
+    assert "mask.pt is a file" in ended.output
+    below = convert("mask.pt", "mask.pt/out")
+    assert below.exit_code == 2
+    assert "cannot be written to mask.pt/out: Not a directory" in below.output
+
+
+def test_a_model_of_ours_is_not_also_a_published_one(tmp_path: Path) -> None:
+    torch.save({"weight": torch.ones(1)}, tmp_path / "x.pt")
+    with pytest.raises(UserError, match="name only one"):
+        convert_checkpoint(
+            tmp_path / "x.pt", tmp_path / "out", Origin(model="VIT_GSA"), like=tmp_path
+        )
+
+
+def assert_same(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
+    assert found.keys() == expected.keys()
+    for name, tensor in expected.items():
+        torch.testing.assert_close(found[name], tensor, rtol=0, atol=0, msg=name)
