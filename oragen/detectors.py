@@ -3,7 +3,7 @@
 import hashlib
 import logging
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import (
@@ -17,8 +17,9 @@ from typing import (
 )
 
 import numpy as np
-from jaxtyping import Shaped, UInt8
+from jaxtyping import Float32, Shaped, UInt8
 
+from oragen.landmarks import EyeFinder
 from oragen.schema import UserError
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ YUNET_URL: Final = (
     f"https://github.com/opencv/opencv_zoo/raw/main/models/face_detection_yunet/{YUNET_FILE}"
 )
 YUNET_SHA256: Final = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
+_WITH_LANDMARKS: Final = " with landmarks"
 _WEIGHTS_ADVICE: Final = (
     f"Fetch them once with fetch_yunet_weights(path), or download {YUNET_URL} by hand "
     f"(SHA-256 {YUNET_SHA256}), or choose the detector `cascade`, which needs none."
@@ -47,7 +49,9 @@ class FaceWeightsError(UserError):
 class Box(NamedTuple):
     """A face in a picture: pixels from the top left corner, right and lower edge excluded.
 
-    `score` lies in 0..1; 0 says that the box was not detected but interpolated.
+    `score` lies in 0..1; 0 says that the box was not detected but interpolated. `landmarks` are
+    x, y of right eye, left eye, nose, right and left corner of the mouth, as the person has them,
+    one after the other; None where the detector gives none.
     """
 
     x1: float
@@ -55,6 +59,7 @@ class Box(NamedTuple):
     x2: float
     y2: float
     score: float
+    landmarks: tuple[float, ...] | None = None
 
     @property
     def width(self) -> float:
@@ -104,6 +109,8 @@ def build_detector(
 def detector_fingerprint(name: DetectorName, *, weights: Path | None = None) -> str:
     """Return what tells one detector from another: the SHA-256 of what it has learned.
 
+    Also that it gives landmarks: crops made before it did are not taken for such with them.
+
     Raises:
         FaceWeightsError: YuNet without its weights.
     """
@@ -111,11 +118,13 @@ def detector_fingerprint(name: DetectorName, *, weights: Path | None = None) -> 
         case "yunet":
             if weights is None:
                 raise FaceWeightsError(f"yunet needs the path of its weights. {_WEIGHTS_ADVICE}")
-            return _sha256(find_yunet_weights(weights))
+            return _sha256(find_yunet_weights(weights)) + _WITH_LANDMARKS
         case "cascade":
             import cv2.data
 
-            return _sha256(Path(cv2.data.haarcascades) / CascadeDetector.file)
+            folder = Path(cv2.data.haarcascades)
+            learned = [_sha256(folder / file) for file in (CascadeDetector.file, EyeFinder.file)]
+            return "".join(learned) + _WITH_LANDMARKS
         case "none":
             return name
         case _:
@@ -161,7 +170,9 @@ class YunetDetector:
         self._network.setInputSize((width, height))
         _, found = self._network.detect(np.ascontiguousarray(small[..., ::-1]))
         rows = [] if found is None else list(found)  # x, y, width, height, landmarks, score
-        return [_to_box(row[:4], score=float(row[-1]), zoom=zoom) for row in rows]
+        return [
+            _to_box(row[:4], score=float(row[14]), zoom=zoom, landmarks=row[4:14]) for row in rows
+        ]
 
 
 @dataclass(frozen=True)
@@ -169,7 +180,8 @@ class CascadeDetector:
     """The Haar cascade inside OpenCV 4 (Viola and Jones, CVPR 2001): works offline.
 
     With these values it finds 84 of the 90 faces that YuNet finds in twelve real clips. A box's
-    score is n / (n + 2) for n search windows that agree on it, which is no probability.
+    score is n / (n + 2) for n search windows that agree on it, which is no probability. Landmarks
+    are found by the eyes, and only where both are seen.
     """
 
     file: str = "haarcascade_frontalface_alt2.xml"
@@ -177,6 +189,7 @@ class CascadeDetector:
     min_neighbors: int = 2
     min_face: float = 0.15  # side of the smallest face, as a share of the picture's shorter side
     max_side_px: int = 480
+    eyes: EyeFinder = field(default_factory=EyeFinder)
 
     @cached_property
     def _cascade(self) -> "cv2.CascadeClassifier":
@@ -197,7 +210,12 @@ class CascadeDetector:
             minSize=(min_side, min_side),
         )
         pairs = zip(found, num_windows, strict=True)
-        return [_to_box(np.asarray(row), score=float(n / (n + 2)), zoom=zoom) for row, n in pairs]
+        boxes = [_to_box(np.asarray(row), score=float(n / (n + 2)), zoom=zoom) for row, n in pairs]
+        return [box._replace(landmarks=self._find_landmarks(rgb, box)) for box in boxes]
+
+    def _find_landmarks(self, rgb: Rgb, box: Box) -> tuple[float, ...] | None:
+        left, top = max(0, round(box.x1)), max(0, round(box.y1))
+        return self.eyes.find_landmarks(rgb, left=left, top=top, side=round(box.width))
 
 
 class WholePictureDetector:
@@ -222,9 +240,16 @@ def _shrink(
     return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8), zoom
 
 
-def _to_box(corner_and_size: Shaped[np.ndarray, "4"], *, score: float, zoom: float) -> Box:
+def _to_box(
+    corner_and_size: Shaped[np.ndarray, "4"],
+    *,
+    score: float,
+    zoom: float,
+    landmarks: Float32[np.ndarray, "10"] | None = None,
+) -> Box:
     x, y, width, height = (corner_and_size * zoom).tolist()
-    return Box(float(x), float(y), float(x + width), float(y + height), score)
+    points = None if landmarks is None else tuple((landmarks * zoom).tolist())
+    return Box(float(x), float(y), float(x + width), float(y + height), score, points)
 
 
 def find_yunet_weights(path: Path) -> Path:

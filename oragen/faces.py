@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from jaxtyping import Int64, UInt8
@@ -34,8 +34,8 @@ def crop_clip(path: Path, *, options: CropOptions) -> Made:
     """Cut the main face out of a clip's pictures, or say why there is none.
 
     The values are `crop x height x width x 3`. The details hold the time of each crop in samples,
-    its box, and the number of pictures. The clip is decoded twice, so that no more than one picture
-    is held at a time: an hour in HD would be 20 GB.
+    its box, its landmarks where there are any, and the number of pictures. The clip is decoded
+    twice, so that no more than one picture is held at a time: an hour in HD would be 20 GB.
     """
     nothing = np.zeros((0, options.crop_px, options.crop_px, 3), np.uint8)
     detector = _detector(options.detector, options.weights, options.min_score)
@@ -46,7 +46,7 @@ def crop_clip(path: Path, *, options: CropOptions) -> Made:
         main = track_main_face(boxes, max_gap=options.max_gap)
         again = sample_pictures(path, max_duration_s=options.max_duration_s)
         found = [
-            (picture.sample, box, _crop(picture.rgb, box, options))
+            (picture.sample, box, *_crop(picture.rgb, box, options))
             for picture, box in zip(again, main, strict=True)
             if box
         ]
@@ -54,13 +54,14 @@ def crop_clip(path: Path, *, options: CropOptions) -> Made:
         return Made(nothing, error.reason, {"notes": [error.detail]})
     details = {
         "num_pictures": len(boxes),
-        "samples": [sample for sample, _, _ in found],
-        "boxes": [list(box) for _, box, _ in found],
+        "samples": [sample for sample, *_ in found],
+        "boxes": [list(box[:5]) for _, box, *_ in found],
+        "landmarks": [landmarks for *_, landmarks in found],
         "notes": notes,
     }
     if not found:
         return Made(nothing, "no face", details)
-    return Made(np.stack([crop for _, _, crop in found]), None, details)
+    return Made(np.stack([crop for _, _, crop, _ in found]), None, details)
 
 
 @cache
@@ -69,8 +70,19 @@ def _detector(name: DetectorName, weights: Path | None, min_score: float) -> Fac
     return build_detector(name, weights=weights, min_score=min_score)
 
 
-def _crop(rgb: Rgb, box: Box, options: CropOptions) -> UInt8[np.ndarray, "crop_px crop_px 3"]:
-    return crop_face(rgb, box, margin=options.margin, crop_px=options.crop_px)
+class _Crop(NamedTuple):
+    """The face, and its landmarks there."""
+
+    rgb: Rgb
+    landmarks: list[float] | None
+
+
+def _crop(rgb: Rgb, box: Box, options: CropOptions) -> _Crop:
+    margin, crop_px = options.margin, options.crop_px
+    return _Crop(
+        crop_face(rgb, box, margin=margin, crop_px=crop_px),
+        place_landmarks(rgb, box, margin=margin, crop_px=crop_px),
+    )
 
 
 _Track: TypeAlias = dict[int, Box]  # number of the picture -> where the face is in it
@@ -90,7 +102,7 @@ def track_main_face(
         max_move: how far a face may go, or grow, from one detection to the next: the distance of
             the centres in mean sides, plus the absolute logarithm of the ratio of the sides.
         max_gap: up to this many missed pictures between two detections are filled by linear
-            interpolation, as boxes of score 0; longer gaps stay None.
+            interpolation, as boxes of score 0 without landmarks; longer gaps stay None.
     """
     tracks = _link(boxes_by_picture, max_move)
     main = max(tracks, key=_prominence, default={})
@@ -154,21 +166,49 @@ def crop_face(
     """
     import cv2
 
+    square = _place_square(rgb, box, margin)
+    rows, columns = square.pixel_numbers(rgb)
+    finer = square.side > crop_px
+    how = cv2.INTER_AREA if finer else cv2.INTER_LINEAR
+    return np.asarray(
+        cv2.resize(rgb[rows[:, None], columns], (crop_px, crop_px), interpolation=how), np.uint8
+    )
+
+
+def place_landmarks(rgb: Rgb, box: Box, *, margin: float, crop_px: int) -> list[float] | None:
+    """Landmarks in the picture -> in the pixels of what `crop_face` makes of it."""
+    if box.landmarks is None:
+        return None
+    square = _place_square(rgb, box, margin)
+    points = np.reshape(box.landmarks, (5, 2)) - (square.left, square.top)
+    placed: list[float] = (points * (crop_px / square.side)).ravel().tolist()
+    return placed
+
+
+class _Square(NamedTuple):
+    """What is cut out of a picture, in pixels; a part of it may lie outside."""
+
+    left: int
+    top: int
+    side: int
+
+    def pixel_numbers(
+        self, rgb: Rgb
+    ) -> tuple[Int64[np.ndarray, " side"], Int64[np.ndarray, " side"]]:
+        """Rows and columns; those outside the picture are moved to its edge."""
+        height, width = rgb.shape[:2]
+        stretch = np.arange(self.side)
+        return (
+            np.clip(self.top + stretch, 0, height - 1),
+            np.clip(self.left + stretch, 0, width - 1),
+        )
+
+
+def _place_square(rgb: Rgb, box: Box, margin: float) -> _Square:
     height, width = rgb.shape[:2]
-    x1, x2 = np.clip((box.x1, box.x2), 0, width)
-    y1, y2 = np.clip((box.y1, box.y2), 0, height)
+    x1, y1 = max(0.0, box.x1), max(0.0, box.y1)
+    x2, y2 = min(float(width), box.x2), min(float(height), box.y2)
     if x1 >= x2 or y1 >= y2:
         raise ValueError(f"{box} lies outside the picture of {width} x {height} pixels")
     side = max(1, round(max(x2 - x1, y2 - y1) * (1 + 2 * margin)))
-    columns = _middle_out((x1 + x2) / 2, side, width)
-    rows = _middle_out((y1 + y2) / 2, side, height)
-    square = rgb[rows[:, None], columns]
-    finer = side > crop_px
-    how = cv2.INTER_AREA if finer else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(square, (crop_px, crop_px), interpolation=how), np.uint8)
-
-
-def _middle_out(middle: float, side: int, limit: int) -> Int64[np.ndarray, " {side}"]:
-    """Pixel numbers of a stretch around `middle`, those outside the picture moved to its edge."""
-    first = round(middle - side / 2)
-    return np.clip(np.arange(first, first + side), 0, limit - 1)
+    return _Square(round((x1 + x2) / 2 - side / 2), round((y1 + y2) / 2 - side / 2), side)

@@ -17,7 +17,7 @@ from jaxtyping import Float, Float16, Int64
 from tqdm import tqdm
 
 from oragen.parts import Json, Located, PartStore, PartWriter, make_key, read_head
-from oragen.schema import UserError
+from oragen.schema import Level, UserError
 
 logger = logging.getLogger(__name__)
 
@@ -35,9 +35,9 @@ class FeatureSpec:
     encoder: str  # its name in params.yaml
     source: str
     fingerprint: str
-    level: Literal["intermediate"]
+    level: Level
     precision: Precision
-    shape: tuple[int, int]  # of one row: audio steps x width, or face layers x width
+    shape: tuple[int, int]  # of one row: positions x width, see `as_json`
 
     def key_of(self, input_key: str) -> str:
         """Return the key of the features that this encoder makes from an input."""
@@ -52,9 +52,22 @@ class FeatureSpec:
 
     def as_json(self) -> dict[str, Json]:
         """Return the spec as it stands in the parts."""
-        names = ("window", "step") if self.modality == "audio" else ("crop", "layer")
         stored = np.dtype(STORED_TYPE).str
-        return {**asdict(self), "stored": stored, "dimension_names": [*names, "width"]}
+        names = ["window" if self.modality == "audio" else "crop", self._position, "width"]
+        return {**asdict(self), "stored": stored, "dimension_names": names}
+
+    @property
+    def _position(self) -> str:
+        """What there are several of in one row."""
+        match self.modality, self.level:
+            case _, "late":
+                return "vector"
+            case "audio", _:
+                return "step"
+            case "face", "early":
+                return "token"
+            case _:
+                return "layer"
 
 
 @dataclass(frozen=True)

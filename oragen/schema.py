@@ -19,6 +19,12 @@ GENDERS_WITH_CHILD: Final = ("child", "female", "male")
 MASK_TYPES: Final = ("none", "tissue", "medical", "ffp", "respirator", "shield")
 SPLITS: Final = ("train", "dev", "test")
 
+Level = Literal[  # of an encoder's features
+    "early",  # what enters its transformer
+    "intermediate",  # what that makes of it
+    "late",  # one vector, from which the answers are decided
+]
+
 
 class Span(NamedTuple):
     """A half-open stretch of samples at 16 kHz."""
@@ -183,7 +189,11 @@ CROPS: Final = Table(
             "y2": pa.float64(),
             "score": pa.float64(),  # 0 where the box was filled in between two detections
         },
-        {},
+        {
+            # x, y in pixels of the crop: right eye, left eye, nose, right and left corner of the
+            # mouth; null where the detector gives none
+            "landmarks": pa.list_(pa.float64()),
+        },
     ),
     key=("clip_id", "crop"),
     vocabulary={},
@@ -240,6 +250,31 @@ DATASET: Final = Table(
             "audio_feature": pa.string(),
             "face_store": pa.string(),
             "face_features": pa.list_(pa.string()),  # a feature key for each slot, null = none
+            "gender": pa.string(),
+            "age_years": pa.float64(),
+            "mask_type": pa.string(),
+        },
+    ),
+    key=("clip_id", "start", "stop"),
+    vocabulary={"split": SPLITS, "gender": GENDERS_WITH_CHILD, "mask_type": MASK_TYPES},
+)
+
+EXAMPLES: Final = Table(
+    name="examples",
+    columns=_columns(
+        {
+            "clip_id": pa.string(),
+            "start": pa.int64(),  # of a window, in samples; or which crop
+            "stop": pa.int64(),
+            "content_key": pa.string(),  # what the window's sound or the crop was made from
+            "store": pa.string(),  # the folder of decoded sound or of crops
+            "key": pa.string(),  # of the clip in it
+            "corpus": pa.string(),
+            "split": pa.string(),
+            "speaker_id": pa.string(),
+        },
+        {
+            "landmarks": pa.list_(pa.float64()),  # of a crop, see CROPS
             "gender": pa.string(),
             "age_years": pa.float64(),
             "mask_type": pa.string(),

@@ -58,7 +58,9 @@ def list_crops(clip: str, entry: Entry) -> list[dict[str, object]]:
     """One clip's entry in the store -> its rows of the crops table."""
     if entry.reason:
         return []
-    crops = zip(entry.details["samples"], entry.details["boxes"], strict=True)
+    samples, boxes = entry.details["samples"], entry.details["boxes"]
+    landmarks = entry.details.get("landmarks", [None] * len(boxes))  # older parts have none
+    crops = zip(samples, boxes, landmarks, strict=True)
     return [
         {
             "clip_id": clip,
@@ -67,8 +69,9 @@ def list_crops(clip: str, entry: Entry) -> list[dict[str, object]]:
             "faces_key": entry.key,
             "sample": sample,
             **dict(zip(("x1", "y1", "x2", "y2", "score"), box, strict=True)),
+            "landmarks": points,
         }
-        for number, (sample, box) in enumerate(crops)
+        for number, (sample, box, points) in enumerate(crops)
     ]
 
 

@@ -10,7 +10,7 @@ from oragen.encoders import load_audio_encoder
 from oragen.features import FeatureInput
 from oragen.parts import OpenParts, PartStore
 from oragen.schema import SAMPLE_RATE_HZ, WINDOWS
-from stages.extracting import extract_corpus
+from stages.extracting import extract_corpus, find_origin
 from stages.running import run_stage
 
 STAGE = "extract_audio_features"
@@ -20,8 +20,8 @@ def main(corpus: str) -> None:
     """Encode the sound of the windows of CORPUS that the store lacks."""
     params = load_params()
     wanted = params.features.audio
-    entry = params.encoders[wanted.encoder]
-    encoder = load_audio_encoder(entry.source, entry.revision, precision=wanted.precision)
+    origin = find_origin(params, wanted.encoder)
+    encoder = load_audio_encoder(*origin, precision=wanted.precision, level=wanted.level)
     encoder.to(choose_device(params.execution.device))
     windows = WINDOWS.read(artefacts.windows_table(corpus))
     spoken = windows[windows["has_speech"]]
@@ -32,7 +32,7 @@ def main(corpus: str) -> None:
             corpus,
             params,
             encoder,
-            shape=(encoder.num_steps(max_samples), encoder.width),
+            shape=encoder.feature_shape(max_samples),
             windows=windows,
             inputs=[to_input(window, sounds) for window in spoken.itertuples()],
             without="no window with speech",

@@ -12,7 +12,7 @@ from oragen.features import FeatureInput
 from oragen.parts import OpenParts, PartStore
 from oragen.schema import CROPS, WINDOWS
 from oragen.windows import NO_CROP
-from stages.extracting import extract_corpus
+from stages.extracting import extract_corpus, find_origin
 from stages.running import run_stage
 
 STAGE = "extract_face_features"
@@ -22,8 +22,8 @@ def main(corpus: str) -> None:
     """Encode the crops in the windows of CORPUS that the store lacks."""
     params = load_params()
     wanted = params.features.face
-    entry = params.encoders[wanted.encoder]
-    encoder = load_face_encoder(entry.source, entry.revision, precision=wanted.precision)
+    origin = find_origin(params, wanted.encoder)
+    encoder = load_face_encoder(*origin, precision=wanted.precision, level=wanted.level)
     encoder.to(choose_device(params.execution.device))
     windows = WINDOWS.read(artefacts.windows_table(corpus))
     used = choose_used(CROPS.read(artefacts.crops_table(corpus)), windows)
@@ -33,7 +33,7 @@ def main(corpus: str) -> None:
             corpus,
             params,
             encoder,
-            shape=(encoder.num_layers, encoder.width),
+            shape=encoder.feature_shape,
             windows=windows,
             inputs=[to_input(crop, pictures) for crop in used.itertuples()],
             without="no window with a face",

@@ -1,7 +1,7 @@
 """What the two extraction stages share: encode what is missing, and say which rows are in use."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import pandas as pd
 
@@ -12,6 +12,21 @@ from oragen.features import FeatureInput, FeatureSpec, extract
 from oragen.parts import PartStore
 from oragen.schema import FEATURE_ROWS, Skipped
 from stages.running import account
+
+
+class Origin(NamedTuple):
+    """Where an encoder is loaded from."""
+
+    source: str
+    revision: str | None
+
+
+def find_origin(params: Params, encoder: str) -> Origin:
+    """Return where an encoder is: in its own source, or in data/encoders once fine-tuned."""
+    if encoder in params.encoders.finetune:
+        return Origin(str(artefacts.encoder_folder(encoder)), None)
+    entry = params.encoders.catalogue[encoder]
+    return Origin(entry.source, entry.revision)
 
 
 def extract_corpus(
@@ -38,13 +53,13 @@ def extract_corpus(
         without: why a clip has no input.
     """
     modality: Literal["audio", "face"] = "audio" if isinstance(encoder, AudioEncoder) else "face"
-    wanted = params.features.audio if modality == "audio" else params.features.face
+    wanted = params.features.of(modality)
     spec = FeatureSpec(
         modality=modality,
         encoder=wanted.encoder,
-        source=params.encoders[wanted.encoder].source,
+        source=find_origin(params, wanted.encoder).source,
         fingerprint=encoder.fingerprint,
-        level="intermediate",
+        level=wanted.level,
         precision=wanted.precision,
         shape=shape,
     )

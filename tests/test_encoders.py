@@ -141,7 +141,7 @@ def test_a_mask_is_given_only_to_a_network_that_takes_one(
 ) -> None:
     encoder = make_audio_encoder(name)
     masks: list[object] = []
-    forward = encoder.model.forward
+    forward = encoder.network.forward
 
     def spy(*args: object, attention_mask: object = None, **kwargs: object) -> object:
         masks.append(attention_mask)
@@ -183,10 +183,10 @@ def test_the_cls_row_of_every_hidden_state(name: str) -> None:
     crops = make_crops(3)
     pixels = encoder.processor(crops, return_tensors="pt").pixel_values
     with torch.inference_mode():
-        states = encoder.model(pixels, output_hidden_states=True).hidden_states
+        states = encoder.network(pixels, output_hidden_states=True).hidden_states
     rows = encoder(np.stack(crops))
-    blocks = encoder.model.config.num_hidden_layers
-    assert rows.shape == (3, blocks + 1, encoder.width) == (3, encoder.num_layers, encoder.width)
+    blocks = encoder.network.config.num_hidden_layers
+    assert rows.shape == (3, blocks + 1, encoder.width) == (3, *encoder.feature_shape)
     for layer in range(blocks + 1):
         torch.testing.assert_close(rows[:, layer], states[layer][:, 0])
 
@@ -289,21 +289,21 @@ def test_a_classifier_is_the_encoder_inside_it(tmp_path: Path) -> None:
 def test_the_fingerprint_changes_with_any_weight() -> None:
     encoder = make_audio_encoder("wav2vec2")
     before = encoder.fingerprint
-    encoder.model.encoder.layers[1].attention.v_proj.bias[3] += 1e-6
+    encoder.network.get_parameter("encoder.layers.1.attention.v_proj.bias")[3] += 1e-6
     assert encoder.fingerprint != before
 
 
 def test_the_fingerprint_changes_with_the_architecture() -> None:
     encoder = make_audio_encoder("wav2vec2")
     before = encoder.fingerprint
-    encoder.model.config.layer_norm_eps = 1e-3
+    encoder.network.config.layer_norm_eps = 1e-3
     assert encoder.fingerprint != before
 
 
 def test_the_fingerprint_ignores_the_pooler() -> None:
     encoder = make_face_encoder("vit")
     before = encoder.fingerprint
-    encoder.model.pooler.dense.bias[0] += 1
+    encoder.network.get_parameter("pooler.dense.bias")[0] += 1
     assert encoder.fingerprint == before
 
 

@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 
 import cv2
+import cv2.data
 import numpy as np
 import pytest
 
@@ -19,8 +20,12 @@ from oragen.detectors import (
     fetch_yunet_weights,
     find_yunet_weights,
 )
-from oragen.faces import crop_face, track_main_face
+from oragen.faces import CropOptions, crop_clip, crop_face, place_landmarks, track_main_face
+from oragen.keys import faces_key
+from oragen.parts import Entry
+from oragen.schema import CROPS
 from oragen.video import sample_pictures
+from stages.crop_faces import list_crops
 
 SHARED = Path(__file__).parents[2] / "shared"
 WEIGHTS = SHARED / "models" / "face_detection_yunet_n_640.onnx"
@@ -107,6 +112,17 @@ def test_a_box_of_no_area_is_no_face() -> None:
     assert track_main_face([[Box(5, 5, 5, 9, 1.0)]]) == [None]
 
 
+def test_only_detected_faces_have_landmarks() -> None:
+    points = tuple(float(n) for n in range(10))
+    seen = face(0)._replace(landmarks=points)
+    first, between, last = track_main_face([[seen], [], [seen]])
+    assert first is not None
+    assert last is not None
+    assert between is not None
+    assert first.landmarks == last.landmarks == points
+    assert between.landmarks is None
+
+
 # -- crops -----------------------------------------------------------------------------------------
 
 
@@ -153,6 +169,38 @@ def test_shrinking_averages_areas() -> None:
 def test_the_smallest_box_still_gives_a_crop(side: float) -> None:
     box = Box(5.0, 5.0, 5.0 + side, 5.0 + side, 1.0)
     assert crop_face(numbered(20, 20), box, margin=0.0, crop_px=16).shape == (16, 16, 3)
+
+
+@pytest.mark.parametrize(
+    ("box", "margin", "expected"),
+    [  # of a crop of 40 pixels; the square is 40, 80 and 40 wide
+        (Box(20, 10, 60, 50, 1.0), 0.0, [10, 20]),
+        (Box(20, 10, 60, 50, 1.0), 0.5, [15, 20]),
+        (Box(-9, -7, 40, 40, 1.0), 0.0, [30, 30]),
+    ],
+)
+def test_landmarks_move_with_the_crop(box: Box, margin: float, expected: list[float]) -> None:
+    spot = box._replace(landmarks=(30.0, 30.0) * 5)
+    found = place_landmarks(numbered(80, 80), spot, margin=margin, crop_px=40)
+    assert found == pytest.approx(expected * 5)
+
+
+def test_a_face_without_landmarks_has_none_in_its_crop() -> None:
+    box = Box(0, 0, 40, 40, 1.0)
+    assert place_landmarks(numbered(80, 80), box, margin=0.0, crop_px=40) is None
+
+
+@pytest.mark.parametrize("crop_px", [20, 40, 90])
+def test_a_spot_in_the_picture_is_at_its_landmark_in_the_crop(crop_px: int) -> None:
+    picture = np.zeros((80, 80, 3), np.uint8)
+    picture[24:28, 44:48] = 255  # its middle is 46, 26
+    box = Box(10, 5, 60, 55, 1.0, landmarks=(46.0, 26.0) * 5)
+    crop = crop_face(picture, box, margin=0.1, crop_px=crop_px)
+    placed = place_landmarks(picture, box, margin=0.1, crop_px=crop_px)
+    rows, columns = np.nonzero(crop[..., 0] > 127)
+    middle = [columns.mean() + 0.5, rows.mean() + 0.5]
+    assert placed is not None
+    assert placed[:2] == pytest.approx(middle, abs=0.6)
 
 
 # -- detectors -------------------------------------------------------------------------------------
@@ -215,6 +263,56 @@ def test_the_fingerprint_changes_with_the_weights(tmp_path: Path) -> None:
     path.write_bytes(b"two")
     two = detector_fingerprint("yunet", weights=path)
     assert len({one, two, detector_fingerprint("cascade"), detector_fingerprint("none")}) == 4
+
+
+@needs_weights
+@needs_clips
+def test_yunet_sees_eyes_above_the_nose_above_the_mouth() -> None:
+    options = CropOptions("yunet", WEIGHTS, 0.6, 2, 0.15, 96, 60.0)
+    made = crop_clip(CLIPS[0], options=options)
+    assert len(made.details["landmarks"]) == len(made.values)
+    for points in made.details["landmarks"]:
+        right_eye, left_eye, nose, right_mouth, left_mouth = np.reshape(points, (5, 2))
+        assert 10 < right_eye[0] < left_eye[0] < 86
+        assert max(right_eye[1], left_eye[1]) < nose[1] < min(right_mouth[1], left_mouth[1]) < 86
+        assert right_mouth[0] < left_mouth[0]
+
+
+@needs_weights
+@needs_clips
+def test_the_cascade_sees_eyes_where_yunet_does_or_says_nothing() -> None:
+    cascade, yunet = CascadeDetector(), YunetDetector(WEIGHTS)
+    errors, num_faces = [], 0
+    for path in CLIPS[:6]:
+        picture = next(sample_pictures(path, max_duration_s=60.0)).rgb
+        for box in cascade.detect(picture)[:1]:
+            num_faces += 1
+            [expected] = yunet.detect(picture)
+            if box.landmarks is not None:
+                here, there = (np.array(face.landmarks).reshape(5, 2) for face in (box, expected))
+                unit_px = np.linalg.norm(there[1] - there[0])
+                errors.append(np.linalg.norm(here - there, axis=1) / unit_px)
+    assert len(errors) >= num_faces / 2
+    assert np.median(errors, axis=0)[[0, 1, 3, 4]].max() < 0.2
+
+
+def test_crops_made_before_there_were_landmarks_are_made_again() -> None:
+    weights = Path(cv2.data.haarcascades) / CascadeDetector.file
+    before = hashlib.sha256(weights.read_bytes()).hexdigest()
+    now = detector_fingerprint("cascade")
+    assert faces_key("clip", {}, now) != faces_key("clip", {}, before)
+
+
+def test_the_table_of_crops_has_landmarks_where_there_are_any(tmp_path: Path) -> None:
+    points = [float(n) for n in range(10)]
+    details = {"samples": [0, 16_000], "boxes": [[0.0, 0.0, 9.0, 9.0, 0.9]] * 2}
+    old = Entry("old", "corpus/old", 0, 2, details=dict(details))
+    new = Entry("new", "corpus/new", 2, 4, details={**details, "landmarks": [points, None]})
+    rows = list_crops("corpus/new", new) + list_crops("corpus/old", old)
+    CROPS.write(tmp_path / "crops.parquet", CROPS.frame(rows))
+    found = list(CROPS.read(tmp_path / "crops.parquet")["landmarks"])
+    assert list(found[0]) == points
+    assert found[1:] == [None, None, None]
 
 
 # -- weights ---------------------------------------------------------------------------------------

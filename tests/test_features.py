@@ -153,6 +153,7 @@ def test_an_embedding_of_another_shape_is_no_row(tmp_path: Path, shape: tuple[in
     "change",
     [
         {"fingerprint": "e" * 64},
+        {"level": "early"},
         {"precision": "bf16"},
         {"shape": (5, 2)},
     ],
@@ -198,6 +199,8 @@ def test_the_spec_comes_back(tmp_path: Path) -> None:
     [
         (make_spec("audio"), ("window", "step", "width")),
         (make_spec("face"), ("crop", "layer", "width")),
+        (dataclasses.replace(make_spec("face"), level="early"), ("crop", "token", "width")),
+        (dataclasses.replace(make_spec("audio"), level="late"), ("window", "vector", "width")),
     ],
 )
 def test_axes_are_named_in_the_file(

@@ -3,15 +3,22 @@
 An encoder comes from a hub id, from a folder, or - as `embedded` - small, with designed weights.
 """
 
-from oragen.encoders.audio import AudioEncoder, load_audio_encoder
-from oragen.encoders.face import FaceEncoder, load_face_encoder
-from oragen.encoders.source import EncoderError, fingerprint
+from oragen.encoders.audio import (
+    AudioEncoder,
+    PublishedInput,
+    load_audio_encoder,
+    prepare_sounds,
+)
+from oragen.encoders.face import FaceEncoder, load_face_encoder, prepare_crops
+from oragen.encoders.source import EncoderError
 
 __all__ = [
     "AudioEncoder",
     "EncoderError",
     "FaceEncoder",
-    "fingerprint",
+    "PublishedInput",
     "load_audio_encoder",
     "load_face_encoder",
+    "prepare_crops",
+    "prepare_sounds",
 ]

@@ -1,19 +1,21 @@
-"""Where encoders come from, and what tells one from another."""
+"""Where encoders come from, and in which precision they run."""
 
-import hashlib
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final, Literal
 
 import torch
 from transformers import AutoModel, PreTrainedModel
 
-from oragen.schema import UserError
+from oragen.model_folder import DESCRIPTION_FILE
+from oragen.schema import Level, UserError
+from oragen.unimodal import SavedUnimodal, holds_unimodal, load_unimodal
 
 Precision = Literal["fp32", "bf16", "fp16"]
 AUTOCAST_TYPES: Final = {"bf16": torch.bfloat16, "fp16": torch.float16}
 EMBEDDED: Final = "embedded"
+PREPARATION_FILE: Final = "preprocessor_config.json"  # of transformers, beside the weights
 UNUSED_WEIGHTS: Final = ("pooler.", "masked_spec_embed", "embeddings.mask_token")
 
 
@@ -26,12 +28,12 @@ def explained(source: str, revision: str | None) -> Iterator[None]:
     """Turn a failing download or folder into one sentence."""
     try:
         yield
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         first_line = str(error).strip().partition("\n")[0]
         raise EncoderError(
             f"Encoder {source!r} (revision {revision or 'main'}) cannot be loaded: {first_line} "
-            "Give a hub id, a folder made by save_pretrained, or `embedded`; without network, "
-            "download it once with `huggingface-cli download`."
+            "Give a hub id, a folder made by save_pretrained, `timm:NAME`, or `embedded`; without "
+            "network, download it once with `huggingface-cli download`."
         ) from error
 
 
@@ -55,7 +57,7 @@ def load_complete(source: str, revision: str | None) -> PreTrainedModel:
         model, report = AutoModel.from_pretrained(
             source, revision=revision, output_loading_info=True
         )
-    if missing := [name for name in report["missing_keys"] if not _is_unused(name)]:
+    if missing := [name for name in report["missing_keys"] if not is_unused(name)]:
         raise EncoderError(
             f"Encoder {source!r} lacks {len(missing)} weights of a {model.config.model_type}, e.g. "
             f"{missing[0]}: it was saved from another kind of model."
@@ -63,18 +65,37 @@ def load_complete(source: str, revision: str | None) -> PreTrainedModel:
     return model
 
 
-def fingerprint(model: PreTrainedModel) -> str:
-    """Return the SHA-256 of a model's weights and of the architecture that uses them."""
-    architecture = model.config.to_diff_dict()
-    for name in ("transformers_version", "architectures", "dtype", "_name_or_path"):
-        architecture.pop(name, None)
-    digest = hashlib.sha256(json.dumps(architecture, sort_keys=True, default=str).encode())
-    for name, tensor in sorted(model.state_dict().items()):
-        if not _is_unused(name):
-            digest.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
-            digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().data)
-    return digest.hexdigest()
+def load_finetuned(source: str) -> SavedUnimodal | None:
+    """Load an encoder with all that was trained on it, where `source` is a folder of one.
+
+    Raises:
+        EncoderError: the folder holds a head.
+        UserError: ... or a damaged model.
+    """
+    folder = Path(source)
+    if not (folder / DESCRIPTION_FILE).is_file():
+        return None
+    if not holds_unimodal(folder):
+        raise EncoderError(
+            f"Encoder {source!r} is a head, which takes features; expected an encoder. Name one."
+        )
+    return load_unimodal(folder)
 
 
-def _is_unused(name: str) -> bool:
+def refuse_late(source: str, level: Level) -> None:
+    """Refuse the level `late` of an encoder alone.
+
+    Raises:
+        EncoderError: says how to get one that has it.
+    """
+    if level == "late":
+        raise EncoderError(
+            f"Encoder {source!r} has no level `late`: that is the vector from which a trained "
+            "model decides. Fine-tune it (`encoders.finetune` in params.yaml), convert a published "
+            "checkpoint (`oragen convert`), or choose the level `intermediate` or `early`."
+        )
+
+
+def is_unused(name: str) -> bool:
+    """Tell whether no embedding depends on a weight."""
     return name.startswith(UNUSED_WEIGHTS)

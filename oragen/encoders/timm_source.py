@@ -1,0 +1,113 @@
+"""A name in timm, or a folder that timm wrote -> a vision transformer and its image processor."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import timm
+from PIL.Image import Resampling
+from timm.data.config import resolve_data_config
+from transformers import BaseImageProcessor, ViTImageProcessor
+
+from oragen.encoders.source import PREPARATION_FILE, EncoderError, explained
+from oragen.unimodal.timm_vit import VITS, TimmVit
+
+PREFIX: Final = "timm:"
+CONFIG_FILE: Final = "config.json"
+HUB: Final = "hf-hub:"
+
+
+def is_timm(source: str) -> bool:
+    """Tell a source of timm from one of transformers."""
+    return source.startswith(PREFIX) or _holds_timm(_read_config(Path(source)))
+
+
+def load_timm(source: str, revision: str | None) -> tuple[TimmVit, BaseImageProcessor]:
+    """Load a pretrained vision transformer, and how its images are prepared.
+
+    Args:
+        source: `timm:NAME`, `timm:hf-hub:OWNER/NAME`, or a folder as `timm.models.save_for_hf`
+            writes it; `timm:` may stand before the folder, too.
+        revision: of a repository named by `hf-hub:`.
+
+    Raises:
+        EncoderError: it cannot be had, or is no ViT with a CLS token.
+    """
+    name = source.removeprefix(PREFIX)
+    config = _read_config(Path(name))
+    with explained(source, revision):
+        # With its classifier: told to leave it out, timm would no longer mind missing weights.
+        vit: Any = timm.create_model(
+            f"local-dir:{name}" if config else _pin(name, revision), pretrained=True
+        )
+    if not isinstance(vit, VITS):
+        raise EncoderError(
+            f"Encoder {source!r} is a {type(vit).__name__}; expected one of timm's vision "
+            f"transformers ({', '.join(kind.__name__ for kind in VITS)})."
+        )
+    if vit.cls_token is None:
+        raise EncoderError(
+            f"Encoder {source!r} has no CLS token, whose rows are the features. Choose a vision "
+            "transformer with one, e.g. timm:vit_small_patch16_224."
+        )
+    return _wrap(vit, config.get("model_args", {})), _load_processor(Path(name), vit)
+
+
+def _wrap(vit: Any, given: Mapping[str, Any]) -> TimmVit:
+    """Drop the classifier; note also what timm took from the entry of the pretrained weights."""
+    vit.reset_classifier(0)
+    given = {name: value for name, value in given.items() if name != "num_classes"}
+    taken = {"img_size": list(vit.patch_embed.img_size), "global_pool": vit.global_pool}
+    return TimmVit(
+        vit, architecture=vit.pretrained_cfg["architecture"], arguments={**given, **taken}
+    )
+
+
+def save_timm(encoder: TimmVit, processor: BaseImageProcessor, folder: Path) -> None:
+    """Write an encoder so that `load_timm(folder)` gives it back."""
+    timm.models.save_for_hf(
+        encoder.vit, str(folder), model_args=encoder.arguments, safe_serialization=True
+    )
+    processor.save_pretrained(folder)
+
+
+def _read_config(folder: Path) -> Mapping[str, Any]:
+    """Return what a folder's `config.json` says, nothing where there is none."""
+    file = folder / CONFIG_FILE
+    if not file.is_file():
+        return {}
+    with explained(str(folder), None):
+        config: dict[str, Any] = json.loads(file.read_bytes())
+    return config
+
+
+def _holds_timm(config: Mapping[str, Any]) -> bool:
+    return "architecture" in config and "model_type" not in config  # transformers wraps timm, too
+
+
+def _pin(name: str, revision: str | None) -> str:
+    if revision is None:
+        return name
+    if not name.startswith(HUB):
+        raise EncoderError(
+            f"Encoder {PREFIX + name!r} has no revisions, found {revision!r}. Remove it, or name "
+            f"the repository: {PREFIX}{HUB}timm/{name}."
+        )
+    return f"{name}@{revision}"
+
+
+def _load_processor(folder: Path, vit: Any) -> BaseImageProcessor:
+    """Scale to the size and range of the pretraining; a crop is a face already and is not cut."""
+    if (folder / PREPARATION_FILE).is_file():
+        processor: BaseImageProcessor = ViTImageProcessor.from_pretrained(folder)
+        return processor
+    wanted = resolve_data_config(model=vit)  # type: ignore[no-untyped-call]
+    height, width = vit.patch_embed.img_size
+    method = wanted["interpolation"].upper()
+    return ViTImageProcessor(
+        size={"height": height, "width": width},
+        resample=Resampling[method] if method in Resampling.__members__ else Resampling.BICUBIC,
+        image_mean=list(wanted["mean"]),
+        image_std=list(wanted["std"]),
+    )

@@ -1,0 +1,293 @@
+"""Levels of encoders: early, intermediate and late, alone or from a unimodal model's folder."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pytest
+import torch
+from transformers import (
+    HubertConfig,
+    HubertModel,
+    PreTrainedModel,
+    ViTConfig,
+    ViTImageProcessor,
+    ViTModel,
+    Wav2Vec2Config,
+    Wav2Vec2FeatureExtractor,
+    Wav2Vec2Model,
+)
+
+from oragen.encoders import (
+    AudioEncoder,
+    EncoderError,
+    FaceEncoder,
+    load_audio_encoder,
+    load_face_encoder,
+    prepare_crops,
+    prepare_sounds,
+)
+from oragen.encoders.audio import PublishedInput
+from oragen.schema import Level
+from oragen.unimodal import (
+    build_audio_model,
+    build_face_model,
+    prepare_images,
+    prepare_waveforms,
+    save_unimodal,
+)
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+LEVELS: Final[tuple[Level, ...]] = ("early", "intermediate", "late")
+SIZES: Final[dict[str, Any]] = {
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 24,
+}
+SPEECH: Final[dict[str, Any]] = SIZES | {
+    "conv_dim": (8,) * 7,
+    "conv_bias": True,
+    "num_conv_pos_embeddings": 4,
+    "num_conv_pos_embedding_groups": 2,
+    "mask_time_prob": 0.0,
+}
+LAYER_NORM: Final[dict[str, Any]] = SPEECH | {
+    "feat_extract_norm": "layer",
+    "do_stable_layer_norm": True,
+}
+SPEECH_MODELS: Final[dict[str, Callable[[], PreTrainedModel]]] = {
+    "wav2vec2": lambda: Wav2Vec2Model(Wav2Vec2Config(**LAYER_NORM)),
+    "wav2vec2 with group norm": lambda: Wav2Vec2Model(Wav2Vec2Config(**SPEECH)),
+    "hubert": lambda: HubertModel(HubertConfig(**LAYER_NORM)),
+}
+PUBLISHED_SOUND: Final = {"waveform_order": "pad_then_normalise", "min_samples": 16_000}
+PUBLISHED_IMAGE: Final = {"image_px": 32, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}
+
+
+def make_noise(num_samples: int, seed: int = 0) -> np.ndarray:
+    noise = np.random.default_rng(seed).normal(scale=3000, size=num_samples)
+    return noise.astype(np.int16)
+
+
+def make_crops(number: int, size_px: int = 48) -> list[np.ndarray]:
+    rng = np.random.default_rng(0)
+    return list(rng.integers(0, 256, (number, size_px, size_px, 3), dtype=np.uint8))
+
+
+def save_audio(folder: Path, name: str = "wav2vec2", metadata: dict[str, Any] | None = None) -> str:
+    torch.manual_seed(1)
+    model = build_audio_model(SPEECH_MODELS[name](), num_mask_types=6)
+    save_unimodal(folder, model, metadata or {})
+    if metadata is None:
+        with_mask = "group" not in name
+        Wav2Vec2FeatureExtractor(return_attention_mask=with_mask).save_pretrained(folder)
+    return str(folder)
+
+
+def save_face(folder: Path, metadata: dict[str, Any] | None = None) -> str:
+    torch.manual_seed(1)
+    vit = ViTModel(ViTConfig(**SIZES, image_size=32, patch_size=8), add_pooling_layer=False)
+    save_unimodal(folder, build_face_model(vit), metadata or {})
+    if metadata is None:
+        ViTImageProcessor(size={"height": 32, "width": 32}).save_pretrained(folder)
+    return str(folder)
+
+
+# --- audio -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("level", "shape"), [("early", (199, 8)), ("intermediate", (199, 16)), ("late", (1, 256))]
+)
+def test_the_shape_of_four_seconds(tmp_path: Path, level: Level, shape: tuple[int, int]) -> None:
+    encoder = load_audio_encoder(save_audio(tmp_path), level=level)
+    assert encoder.feature_shape(64_000) == shape
+    assert encoder.encode([make_noise(64_000)])[0].shape == shape
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_folders_features_are_those_of_its_model(tmp_path: Path, level: Level) -> None:
+    encoder = load_audio_encoder(save_audio(tmp_path), level=level)
+    whole: Any = load_audio_encoder(str(tmp_path), level="late").model
+    sounds = prepare_sounds(encoder.extractor, [make_noise(24_000)])
+    with torch.inference_mode():
+        expected = whole.features(sounds.samples, sounds.valid, level=level)[0]
+    np.testing.assert_allclose(encoder.encode([make_noise(24_000)])[0], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("published", [False, True])
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("name", SPEECH_MODELS)
+def test_what_a_waveform_gives_does_not_depend_on_its_batch(
+    tmp_path: Path, name: str, level: Level, published: bool
+) -> None:
+    metadata = {"input": PUBLISHED_SOUND} if published else None
+    encoder = load_audio_encoder(save_audio(tmp_path, name, metadata), level=level)
+    waveforms = [make_noise(n, seed=n) for n in (24_000, 24_000, 17_123, 15_000, 9_000)]
+    for waveform, rows in zip(waveforms, encoder.encode(waveforms), strict=True):
+        assert rows.shape == encoder.feature_shape(len(waveform))
+        np.testing.assert_allclose(rows, encoder.encode([waveform])[0], atol=5e-5)
+
+
+def test_the_embedded_encoder_has_an_early_level() -> None:
+    encoder = load_audio_encoder("embedded", level="early")
+    assert encoder.feature_shape(64_000) == (199, 257)
+    first, alone = make_noise(16_000), make_noise(9000, seed=1)
+    [_, rows] = encoder.encode([first, alone])
+    assert rows.shape == encoder.feature_shape(9000)
+    np.testing.assert_allclose(rows, encoder.encode([alone])[0], atol=5e-5)
+
+
+def test_a_published_model_hears_the_padding(tmp_path: Path) -> None:
+    encoder = load_audio_encoder(save_audio(tmp_path, metadata={"input": PUBLISHED_SOUND}))
+    assert encoder.extractor == PublishedInput("pad_then_normalise", 16_000)
+    assert encoder.num_steps(8000) == encoder.num_steps(16_000) == 49
+    waveform = make_noise(8000)
+    samples, _ = prepare_waveforms(
+        [waveform.astype(np.float32) / 2**15], min_samples=16_000, order="pad_then_normalise"
+    )
+    with torch.inference_mode():
+        expected = encoder.network(samples).last_hidden_state[0]
+    np.testing.assert_allclose(encoder.encode([waveform])[0], expected, atol=1e-5)
+
+
+def test_whole_numbers_and_fractions_are_one_sound() -> None:
+    extractor = Wav2Vec2FeatureExtractor(return_attention_mask=True)
+    whole = [make_noise(900), make_noise(700)]
+    fractions = [waveform.astype(np.float32) / 2**15 for waveform in whole]
+    samples, valid = prepare_sounds(extractor, whole)
+    torch.testing.assert_close(samples, prepare_sounds(extractor, fractions).samples)
+    assert samples.shape == (2, 900)
+    assert valid.sum(dim=1).tolist() == [900, 700]
+    assert samples[1, :700].std(unbiased=False).item() == pytest.approx(1.0, abs=1e-3)
+    assert not samples[1, 700:].any()
+
+
+# --- face ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("level", "shape"), [("early", (17, 16)), ("intermediate", (3, 16)), ("late", (1, 128))]
+)
+def test_the_shape_of_a_crop(tmp_path: Path, level: Level, shape: tuple[int, int]) -> None:
+    encoder = load_face_encoder(save_face(tmp_path), level=level)
+    assert encoder.feature_shape == shape
+    crops = make_crops(4)
+    for crop, rows in zip(crops, encoder.encode(crops), strict=True):
+        assert rows.shape == shape
+        np.testing.assert_allclose(rows, encoder.encode([crop])[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_folders_rows_are_those_of_its_model(tmp_path: Path, level: Level) -> None:
+    encoder = load_face_encoder(save_face(tmp_path), level=level)
+    whole: Any = load_face_encoder(str(tmp_path), level="late").model
+    with torch.inference_mode():
+        images = prepare_crops(encoder.processor, make_crops(2))
+        expected = whole.features(images, level=level)
+    np.testing.assert_allclose(np.stack(encoder.encode(make_crops(2))), expected, atol=1e-5)
+
+
+def test_a_published_model_sees_what_it_was_trained_with(tmp_path: Path) -> None:
+    encoder = load_face_encoder(save_face(tmp_path, {"input": PUBLISHED_IMAGE}))
+    crops = make_crops(2, size_px=50)
+    expected = prepare_images(crops, size_px=32)
+    torch.testing.assert_close(prepare_crops(encoder.processor, crops), expected)
+
+
+# --- both ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("modality", ["audio", "face"])
+def test_bf16_points_where_fp32_does(tmp_path: Path, modality: str, level: Level) -> None:
+    if modality == "audio":
+        folder = save_audio(tmp_path)
+        one, other = (
+            load_audio_encoder(folder, level=level, precision=precision).encode(
+                [make_noise(24_000)]
+            )
+            for precision in ("fp32", "bf16")
+        )
+    else:
+        folder = save_face(tmp_path)
+        one, other = (
+            load_face_encoder(folder, level=level, precision=precision).encode(make_crops(1))
+            for precision in ("fp32", "bf16")
+        )
+    cosine = (one[0] * other[0]).sum() / np.linalg.norm(one[0]) / np.linalg.norm(other[0])
+    assert cosine > 0.999
+    assert not np.array_equal(one[0], other[0])
+
+
+@pytest.mark.parametrize("load", [load_audio_encoder, load_face_encoder])
+def test_an_encoder_alone_has_no_late_level(load: Callable[..., object]) -> None:
+    with pytest.raises(
+        EncoderError, match=r"'embedded' has no level `late`.*Fine-tune.*oragen convert"
+    ):
+        load("embedded", level="late")
+
+
+def test_a_model_of_the_other_modality_is_refused(tmp_path: Path) -> None:
+    voice, face = save_audio(tmp_path / "voice"), save_face(tmp_path / "face")
+    with pytest.raises(EncoderError, match="is a model of faces; expected one of voices"):
+        load_audio_encoder(face)
+    with pytest.raises(EncoderError, match="is a model of voices; expected one of faces"):
+        load_face_encoder(voice)
+
+
+def test_a_folder_that_does_not_say_how_its_input_is_prepared_is_refused(tmp_path: Path) -> None:
+    voice = save_audio(tmp_path / "voice", metadata={"genders": ["female", "male"]})
+    face = save_face(tmp_path / "face", {"genders": ["female", "male"]})
+    with pytest.raises(EncoderError, match="cannot be loaded"):
+        load_audio_encoder(voice)
+    with pytest.raises(EncoderError, match="cannot be loaded"):
+        load_face_encoder(face)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_the_fingerprint_changes_only_with_what_the_features_depend_on(
+    tmp_path: Path, level: Level
+) -> None:
+    def build() -> Any:
+        torch.manual_seed(1)
+        return build_audio_model(SPEECH_MODELS["wav2vec2"]())
+
+    def fingerprint(model: Any, extractor: Any = None) -> str:
+        extractor = extractor or Wav2Vec2FeatureExtractor(return_attention_mask=True)
+        return AudioEncoder(model, extractor, level=level).fingerprint
+
+    before, decisions, summary, encoder, pooling = (build() for _ in range(5))
+    with torch.no_grad():
+        decisions.decisions.age.bias += 1
+        summary.summary.merge.bias += 1
+        encoder.encoder.encoder.layers[1].attention.v_proj.bias += 1
+    pooling.summary.pool.correction = 1
+    expected = fingerprint(before)
+    assert fingerprint(decisions) == expected
+    assert fingerprint(encoder) != expected
+    assert (fingerprint(summary) != expected) == (level == "late")
+    assert (fingerprint(pooling) != expected) == (level == "late")
+    assert fingerprint(before, PublishedInput("pad_then_normalise", 64_000)) != expected
+    assert fingerprint(before, Wav2Vec2FeatureExtractor(do_normalize=False)) != expected
+
+
+@pytest.mark.parametrize("level", ["early", "intermediate"])
+def test_an_encoder_has_one_fingerprint_alone_and_in_a_model(tmp_path: Path, level: Level) -> None:
+    encoder = load_audio_encoder(save_audio(tmp_path / "voice"), level=level)
+    alone = AudioEncoder(SPEECH_MODELS["wav2vec2"](), encoder.extractor, level=level)
+    alone.model.load_state_dict(encoder.model.state_dict())
+    assert alone.fingerprint == encoder.fingerprint
+    face = load_face_encoder(save_face(tmp_path / "face"), level=level)
+    vit = ViTModel(ViTConfig(**SIZES, image_size=32, patch_size=8))  # with a pooler
+    vit.load_state_dict(face.model.state_dict(), strict=False)
+    assert FaceEncoder(vit, face.processor, level=level).fingerprint == face.fingerprint
+
+
+def test_the_fingerprint_knows_how_crops_are_prepared() -> None:
+    face = load_face_encoder("embedded")
+    other = ViTImageProcessor(size={"height": 64, "width": 64}, image_mean=[0.4] * 3)
+    assert FaceEncoder(face.model, other).fingerprint != face.fingerprint
