@@ -4,16 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
-from torch import nn
 
-from oragen.answers import (
-    EVIDENCES,
-    Scores,
-    join_labels,
-    predict_clips,
-    score_clips,
-)
+from oragen.answers import evidences_of, predict_clips
+from oragen.clip_scores import Scores, join_labels, score_clips
 from oragen.dataset import WindowDataset
+from oragen.heads import Head
 from oragen.parts import Json
 from oragen.schema import UserError
 
@@ -46,16 +41,16 @@ def refuse_other_features(
 
 
 def predict_all(
-    heads: Mapping[int, nn.Module],
+    heads: Mapping[int, Head],
     dataset: WindowDataset,
     table: pd.DataFrame,
     *,
     genders: Sequence[str],
 ) -> pd.DataFrame:
-    """Predict every clip with the head of every seed and with each kind of evidence.
+    """Predict every clip with the head of every seed and with each kind of evidence it takes.
 
     Args:
-        heads: the head of each training seed.
+        heads: the head of each training seed, all of one kind.
         dataset: the windows.
         table: the dataset table with all clips, also those without a window.
         genders: the heads' labels in order.
@@ -66,26 +61,28 @@ def predict_all(
     """
     blocks = []
     for seed, head in heads.items():
-        for evidence in EVIDENCES:
+        for evidence in evidences_of(head):
             predictions = predict_clips(head, dataset, genders=genders, evidence=evidence)
             labelled = join_labels(predictions, table).reset_index()
             labelled.insert(0, "evidence", evidence)
             labelled.insert(0, "seed", seed)
             blocks.append(labelled)
     predicted = pd.concat(blocks, ignore_index=True)
-    expected = len(heads) * len(EVIDENCES) * table["clip_id"].nunique()
+    expected = len(blocks) * table["clip_id"].nunique()
     assert len(predicted) == expected, "every clip is scored, or said to have no window"
     return predicted
 
 
 def score_all(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Score predictions by corpus and overall -> a row for each corpus, evidence and seed."""
+    """Score predictions by corpus and overall -> a row for each corpus, head, evidence and seed."""
     rows: list[dict[str, object]] = []
-    for (evidence, seed), members in predictions.groupby(["evidence", "seed"], sort=False):
+    groups = predictions.groupby(["head", "evidence", "seed"], sort=False)
+    for (head, evidence, seed), members in groups:
         scopes = dict(iter(members.groupby("corpus", sort=True)))
         if len(scopes) > 1:
             scopes[OVERALL] = members
         for corpus, clips in scopes.items():
             scores: Scores = score_clips(clips)
-            rows.append({"corpus": corpus, "evidence": evidence, "seed": seed, **scores})
+            about = {"corpus": corpus, "head": head, "evidence": evidence, "seed": seed}
+            rows.append(about | scores)
     return pd.DataFrame(rows)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 UNKNOWN_LABEL: Final = -1
 AGE_SCALE_YEARS: Final = 100.0
+Task = Literal["gender", "mask_type", "age"]
 
 
 @runtime_checkable
@@ -40,6 +41,14 @@ class TaskWeights:
     gender: float = 1.0
     mask_type: float = 1.0
     age: float = 1.0
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """The tasks that count."""
+        weights: dict[Task, float] = {
+            "gender": self.gender, "mask_type": self.mask_type, "age": self.age,
+        }  # fmt: skip
+        return tuple(task for task, weight in weights.items() if weight > 0)
 
 
 class TaskLosses(NamedTuple):

@@ -4,27 +4,35 @@ import copy
 import logging
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple, assert_never
 
 import torch
-from jaxtyping import Float, Int64
-from lightning.fabric import Fabric
+from jaxtyping import Float
+from lightning_fabric import Fabric
 from torch import Tensor, nn
 from tqdm import trange
 
-from oragen.answers import join_labels, predict_clips, score_clips, selection_score
+from oragen.answers import evidences_of, predict_clips
 from oragen.dataset import Batch, WindowDataset
+from oragen.epochs import ClassWeights, DivergedError, Epoch, score_epoch, weigh_classes
+from oragen.heads import Head, train_only_decisions
 from oragen.layers import drop_modality
-from oragen.losses import Targets, TaskWeights, class_weights, multi_task_loss
-from oragen.schema import MASK_TYPES, UserError
+from oragen.losses import UNKNOWN_LABEL, Targets, Task, TaskWeights, multi_task_loss
 
 logger = logging.getLogger(__name__)
+
+MaskTypeTraining = Literal[
+    "none",
+    "together",  # with gender and age from the start
+    "afterwards",  # a decision of its own, on what is frozen then
+    "afterwards_with_new_decisions",  # decisions of all tasks, on what is frozen then
+]
 
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """How a head is trained."""
+    """How a head is trained. Tasks of weight 0 are not learned, and not selected by."""
 
     batch_size: int
     max_epochs: int
@@ -37,31 +45,54 @@ class TrainingOptions:
     task_weights: TaskWeights
 
 
-class Epoch(NamedTuple):
-    """One line of the history; scores are those of the dev clips."""
+class Phase(NamedTuple):
+    """One training of a head; `only_decisions` freezes all but those of these tasks."""
 
-    epoch: int
-    train_loss: float
-    dev_score: float
-    gender_uar: float | None
-    age_mae_years: float | None
-    mask_type_uar: float | None
+    task_weights: TaskWeights
+    only_decisions: tuple[Task, ...] = ()
 
 
-class DivergedError(UserError):
-    """A training that does not lead anywhere."""
+def plan_phases(mask_type: MaskTypeTraining, weights: TaskWeights) -> list[Phase]:
+    """Say in which trainings, one after the other, a head learns the tasks."""
+    without_mask_type = Phase(replace(weights, mask_type=0.0))
+    match mask_type:
+        case "together":
+            return [Phase(weights)]
+        case "none":
+            return [without_mask_type]
+        case "afterwards":
+            only = TaskWeights(gender=0.0, age=0.0, mask_type=weights.mask_type)
+            return [without_mask_type, Phase(only, ("mask_type",))]
+        case "afterwards_with_new_decisions":
+            return [without_mask_type, Phase(weights, ("gender", "mask_type", "age"))]
+        case _:
+            assert_never(mask_type)
 
 
-class ClassWeights(NamedTuple):
-    """A weight for each class; None = all alike."""
-
-    gender: Float[Tensor, " genders"] | None
-    mask_type: Float[Tensor, " mask_types"] | None
+def train_in_phases(
+    fabric: Fabric,
+    head: Head,
+    train: WindowDataset,
+    dev: WindowDataset,
+    options: TrainingOptions,
+    *,
+    mask_type: MaskTypeTraining,
+    genders: Sequence[str],
+    seed: int,
+) -> list[list[Epoch]]:
+    """Train a head, see `train_head`; return the history of each phase of `mask_type`."""
+    histories = []
+    for phase in plan_phases(mask_type, options.task_weights):
+        if phase.only_decisions:
+            train_only_decisions(head, phase.only_decisions)
+        of_phase = replace(options, task_weights=phase.task_weights)
+        histories.append(train_head(fabric, head, train, dev, of_phase, genders=genders, seed=seed))
+    return histories
 
 
 def train_head(
     fabric: Fabric,
-    head: nn.Module,
+    head: Head,
     train: WindowDataset,
     dev: WindowDataset,
     options: TrainingOptions,
@@ -84,21 +115,27 @@ def train_head(
         DivergedError: when the loss or its gradient is no number any more.
         UserError: when no dev clip has a label to select by.
     """
+    trained = [weights for weights in head.parameters() if weights.requires_grad]
+    is_whole = len(trained) == len(list(head.parameters()))
     optimizer = torch.optim.AdamW(
-        head.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay
+        trained, lr=options.learning_rate, weight_decay=options.weight_decay
     )
     model, wrapped_optimizer = fabric.setup(head, optimizer)
-    weights = _class_weights(train, len(genders), options.balance_classes, fabric.device)
+    weights = ClassWeights(None, None)
+    if options.balance_classes:
+        weights = weigh_classes(
+            train.gender, train.mask_type, num_genders=len(genders), device=fabric.device
+        )
     generator = torch.Generator().manual_seed(seed)
     history: list[Epoch] = []
     best = copy.deepcopy(head.state_dict())
     best_epoch, best_score = 0, float("-inf")
     progress = trange(1, options.max_epochs + 1, desc=f"seed {seed}", unit="epoch")
     for epoch in progress:
-        model.train()
+        model.train(is_whole)  # what is frozen has no dropout
         losses = []
         for batch in train.batches(options.batch_size, fabric.device, generator=generator):
-            loss = _loss(model, batch, weights, options, generator)
+            loss = _loss(model, head.modality, batch, weights, options, generator)
             wrapped_optimizer.zero_grad()
             fabric.backward(loss)
             norm = fabric.clip_gradients(
@@ -113,7 +150,10 @@ def train_head(
                 f"The training of seed {seed} diverged in epoch {epoch}: its loss or gradient is "
                 f"no number any more. Lower train.learning_rate ({options.learning_rate:g})."
             )
-        history.append(_score_epoch(epoch, train_loss, model, dev, genders))
+        model.eval()
+        predictions = predict_clips(model, dev, genders=genders, evidence=evidences_of(head)[0])
+        tasks = options.task_weights.tasks
+        history.append(score_epoch(epoch, train_loss, predictions, dev.table, tasks))
         progress.set_postfix(dev=f"{history[-1].dev_score:.3f}", best=f"{best_score:.3f}")
         if history[-1].dev_score > best_score:
             best_epoch, best_score = epoch, history[-1].dev_score
@@ -128,16 +168,25 @@ def train_head(
 
 def _loss(
     model: nn.Module,
+    modality: Literal["audio", "face"] | None,
     batch: Batch,
     weights: ClassWeights,
     options: TrainingOptions,
     generator: torch.Generator,
 ) -> Float[Tensor, ""]:
-    audio_valid, face_valid = drop_modality(
-        batch.audio_valid, batch.face_valid, probability=options.drop_modality, generator=generator
-    )
+    audio_valid, face_valid = batch.audio_valid, batch.face_valid
+    if modality is None:
+        audio_valid, face_valid = drop_modality(
+            audio_valid, face_valid, probability=options.drop_modality, generator=generator
+        )
     output = model(batch.audio, audio_valid, batch.face, face_valid)
-    targets = Targets(batch.gender, batch.mask_type, batch.age_years)
+    heard, seen = audio_valid.any(dim=1), face_valid.any(dim=1)
+    blind = ~{None: heard | seen, "audio": heard, "face": seen}[modality]
+    targets = Targets(  # a window in which the head perceives nothing teaches it nothing
+        batch.gender.masked_fill(blind, UNKNOWN_LABEL),
+        batch.mask_type.masked_fill(blind, UNKNOWN_LABEL),
+        batch.age_years.masked_fill(blind, torch.nan),
+    )
     return multi_task_loss(
         output,
         targets,
@@ -145,34 +194,3 @@ def _loss(
         gender_weights=weights.gender,
         mask_type_weights=weights.mask_type,
     ).total
-
-
-def _score_epoch(
-    epoch: int, train_loss: float, model: nn.Module, dev: WindowDataset, genders: Sequence[str]
-) -> Epoch:
-    model.eval()
-    predictions = predict_clips(model, dev, genders=genders)
-    scores = score_clips(join_labels(predictions, dev.table))
-    return Epoch(
-        epoch,
-        train_loss,
-        selection_score(scores),
-        scores["gender_uar"],
-        scores["age_mae_years"],
-        scores["mask_type_uar"],
-    )
-
-
-def _class_weights(
-    train: WindowDataset, num_genders: int, balance: bool, device: torch.device
-) -> ClassWeights:
-    if not balance:
-        return ClassWeights(None, None)
-    return ClassWeights(
-        class_weights(_count(train.gender, num_genders)).to(device),
-        class_weights(_count(train.mask_type, len(MASK_TYPES))).to(device),
-    )
-
-
-def _count(codes: Int64[Tensor, " windows"], num_classes: int) -> list[int]:
-    return [int((codes == code).sum()) for code in range(num_classes)]

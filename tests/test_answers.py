@@ -11,7 +11,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from oragen.answers import join_labels, predict_clips, score_clips, selection_score
+from oragen.answers import predict_clips
+from oragen.clip_scores import join_labels, score_clips, selection_score
 from oragen.dataset import WindowDataset, load_dataset
 from oragen.heads import HeadOutput
 from oragen.schema import DATASET, GENDERS, MASK_TYPES, UserError

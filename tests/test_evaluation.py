@@ -63,7 +63,8 @@ def make_head(seed: int, name: HeadName = "late_fusion") -> Head:
 
 @pytest.fixture(scope="module")
 def predictions(dataset: WindowDataset, table: pd.DataFrame) -> pd.DataFrame:
-    return predict_all({5: make_head(5), 7: make_head(7)}, dataset, table, genders=GENDERS)
+    heads = {5: make_head(5), 7: make_head(7)}
+    return predict_all(heads, dataset, table, genders=GENDERS).assign(head="late_fusion")
 
 
 def test_every_clip_has_a_row_for_each_seed_and_evidence(predictions: pd.DataFrame) -> None:
@@ -146,7 +147,9 @@ def test_a_corpus_that_is_never_heard_is_still_scored(
     dataset: WindowDataset, table: pd.DataFrame
 ) -> None:
     unheard = replace(dataset, audio_row=torch.full_like(dataset.audio_row, NO_CROP))
-    scores = score_all(predict_all({0: make_head(0)}, unheard, table, genders=GENDERS))
+    scores = score_all(
+        predict_all({0: make_head(0)}, unheard, table, genders=GENDERS).assign(head="late_fusion")
+    )
     heard = scores[scores["evidence"] == "audio"]
     assert heard["without_window"].tolist() == heard["clips"].tolist()
     assert heard["gender_uar"].isna().all()
@@ -167,3 +170,12 @@ def test_features_of_another_encoder_are_refused() -> None:
     refuse_other_features(Path("head"), {"audio": spec}, {"audio": dict(spec)})
     with pytest.raises(UserError, match=r"trained on audio features of tiny .* of large"):
         refuse_other_features(Path("head"), {"audio": spec}, {"audio": other})
+
+
+@pytest.mark.parametrize(("name", "evidence"), [("audio_only", "audio"), ("face_only", "face")])
+def test_a_head_of_one_modality_is_asked_with_that_one_alone(
+    dataset: WindowDataset, table: pd.DataFrame, name: HeadName, evidence: str
+) -> None:
+    answers = predict_all({1: make_head(1, name)}, dataset, table, genders=GENDERS)
+    assert set(answers["evidence"]) == {evidence}
+    assert len(answers) == table["clip_id"].nunique()

@@ -6,15 +6,18 @@ from typing import NamedTuple
 import pandas as pd
 import pytest
 import torch
-from lightning.fabric import Fabric
+from lightning_fabric import Fabric
 from torch import Tensor
 
-from oragen.answers import join_labels, predict_clips, score_clips, selection_score
+from oragen.answers import predict_clips
+from oragen.clip_scores import join_labels, score_clips, selection_score
 from oragen.dataset import WindowDataset
-from oragen.heads import Head, HeadSizes, build_head
+from oragen.epochs import DivergedError, Epoch
+from oragen.heads import Head, HeadName, HeadSizes, build_head
 from oragen.losses import TaskWeights
 from oragen.schema import GENDERS, UserError
-from oragen.training import DivergedError, Epoch, TrainingOptions, train_head
+from oragen.training import MaskTypeTraining, TrainingOptions, train_head, train_in_phases
+from oragen.windows import NO_CROP
 from tests.feature_stores import load_people, write_people
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -207,3 +210,78 @@ def test_rare_classes_weigh_more_when_classes_are_balanced(
         answers = predict_clips(head, noisy, genders=GENDERS)
         shares[balance] = float(answers["gender_female"].mean())
     assert shares[True] > shares[False] + 0.1
+
+
+def train_phases(
+    people: dict[str, WindowDataset], mask_type: MaskTypeTraining, max_epochs: int = 15
+) -> tuple[Head, list[list[Epoch]]]:
+    torch.manual_seed(0)
+    head = build_head("joint", SIZES, width=16, dropout=0.1)
+    histories = train_in_phases(
+        Fabric(accelerator="cpu", devices=1), head, people["train"], people["dev"],
+        replace(OPTIONS, max_epochs=max_epochs),
+        mask_type=mask_type, genders=GENDERS, seed=0,
+    )  # fmt: skip
+    return head, histories
+
+
+def test_the_mask_type_alone_can_be_learned_on_a_head_that_stays(
+    people: dict[str, WindowDataset],
+) -> None:
+    """The first phase equals a training without mask types; the second moves one layer."""
+    alone, _ = train_phases(people, "none")
+    head, (first, second) = train_phases(people, "afterwards")
+    before, after = alone.state_dict(), head.state_dict()
+    moved = {name for name in after if not torch.equal(before[name], after[name])}
+    assert moved == {"decisions.mask_type.weight", "decisions.mask_type.bias"}
+    assert {epoch.gender_uar for epoch in second} == {
+        max(first, key=lambda e: e.dev_score).gender_uar
+    }
+    known = [epoch.mask_type_uar for epoch in second]
+    assert max(filter(None, known)) > 0.6  # by chance 0.5
+
+
+def test_all_decisions_can_be_learned_anew_on_what_is_frozen_then(
+    people: dict[str, WindowDataset],
+) -> None:
+    alone, _ = train_phases(people, "none")
+    head, _ = train_phases(people, "afterwards_with_new_decisions")
+    before, after = alone.state_dict(), head.state_dict()
+    moved = {name for name in after if not torch.equal(before[name], after[name])}
+    assert {name.split(".")[0] for name in moved} == {"decisions"}
+    assert len(moved) == 6
+
+
+def test_a_task_of_no_weight_is_not_selected_by(people: dict[str, WindowDataset]) -> None:
+    _, (history,) = train_phases(people, "none", max_epochs=1)
+    _, (with_mask_type,) = train_phases(people, "together", max_epochs=1)
+    assert history[0].mask_type_uar is not None
+    assert history[0].dev_score != pytest.approx(with_mask_type[0].dev_score)
+
+
+@pytest.mark.parametrize(("name", "modality"), [("audio_only", "audio"), ("face_only", "face")])
+def test_windows_that_a_head_cannot_perceive_teach_it_nothing(
+    people: dict[str, WindowDataset], name: HeadName, modality: str
+) -> None:
+    """Other labels on them lead to the same weights."""
+    blind = torch.arange(len(people["train"])) % 3 == 0
+    audio_row, face_row = people["train"].audio_row, people["train"].face_row
+    if modality == "audio":
+        audio_row = audio_row.masked_fill(blind, NO_CROP)
+    else:
+        face_row = face_row.masked_fill(blind[:, None], NO_CROP)
+    train = replace(people["train"], audio_row=audio_row, face_row=face_row)
+    relabelled = replace(
+        train,
+        gender=torch.where(blind, 1 - train.gender, train.gender),
+        age_years=torch.where(blind, 100 - train.age_years, train.age_years),
+    )
+    heads = []
+    for windows in (train, relabelled):
+        torch.manual_seed(0)
+        head = build_head(name, SIZES, width=16)
+        options = replace(OPTIONS, max_epochs=2, balance_classes=False)
+        fabric = Fabric(accelerator="cpu", devices=1)
+        train_head(fabric, head, windows, people["dev"], options, genders=GENDERS, seed=0)
+        heads.append(head)
+    assert torch.equal(weights_of(heads[0]), weights_of(heads[1]))

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from oragen.heads.contract import Head, HeadOutput, HeadSpec, check_features
 from oragen.heads.decisions import Decisions
-from oragen.heads.summaries import AudioSummary, FaceSummary
+from oragen.heads.summaries import build_summary
 
 
 class UnimodalHead(Head):
@@ -17,7 +17,7 @@ class UnimodalHead(Head):
 
     def __init__(self, spec: HeadSpec, *, modality: Literal["audio", "face"]) -> None:
         super().__init__(spec)
-        self.modality = modality
+        self.modality: Literal["audio", "face"] = modality
         self.summary = build_summary(spec, modality)
         self.decisions = Decisions(spec.width, spec.sizes)
 
@@ -89,25 +89,6 @@ class LateFusionHead(Head):
             else _mean_softmax(heard.mask_type_logits, seen.mask_type_logits, log_weights),
             age_logit=_mean_sigmoid(heard.age_logit, seen.age_logit, log_weights),
         )
-
-
-def build_summary(spec: HeadSpec, modality: Literal["audio", "face"]) -> nn.Module:
-    """Build what turns one modality into one vector of the spec's width."""
-    sizes = spec.sizes
-    if modality == "audio":
-        return AudioSummary(
-            sizes.audio_width,
-            spec.width,
-            std_correction=spec.std_correction,
-            dropout=spec.dropout,
-        )
-    return FaceSummary(
-        sizes.face_layers,
-        sizes.face_width,
-        spec.width,
-        std_correction=spec.std_correction,
-        dropout=spec.dropout,
-    )
 
 
 def _log_weights(

@@ -1,15 +1,16 @@
 """A head's name and sizes -> the head."""
 
 from collections.abc import Collection
-from typing import Literal, assert_never
+from typing import assert_never
+
+from torch import nn
 
 from oragen.heads.baselines import ConcatenationHead, LateFusionHead, UnimodalHead
 from oragen.heads.contract import Head, HeadName, HeadSizes, HeadSpec
 from oragen.heads.cross_attention import CrossAttentionHead
 from oragen.heads.decisions import Decisions
 from oragen.heads.mtcma import MtcmaHead, SharedTrunkHead
-
-Task = Literal["gender", "age", "mask_type"]
+from oragen.losses import Task
 
 
 def build_head(
@@ -54,7 +55,7 @@ def build_head(
 
 
 def train_only_decisions(head: Head, tasks: Collection[Task]) -> None:
-    """Freeze a head but for the last layers of some tasks.
+    """Freeze a head but for the last layers of some tasks, which start anew.
 
     So the published mask models are trained on a head that knows gender and age already: the
     first one with `{"mask_type"}`, the second with all three.
@@ -63,4 +64,6 @@ def train_only_decisions(head: Head, tasks: Collection[Task]) -> None:
     for module in head.modules():
         if isinstance(module, Decisions):
             for task in tasks:
-                module.get_submodule(task).requires_grad_(True)
+                decision = module.get_submodule(task).requires_grad_(True)
+                assert isinstance(decision, nn.Linear)
+                decision.reset_parameters()

@@ -79,6 +79,8 @@ class Head(nn.Module, ABC):
     row may lack a modality, or both: the answer is then finite, but without both it says nothing.
     """
 
+    modality: Literal["audio", "face"] | None = None  # the only one it looks at, where it is so
+
     def __init__(self, spec: HeadSpec) -> None:
         super().__init__()
         self.spec = spec

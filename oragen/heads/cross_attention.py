@@ -9,14 +9,15 @@ from torch import Tensor, nn
 
 from oragen.heads.contract import Head, HeadOutput, HeadSpec, check_features
 from oragen.heads.decisions import Decisions
+from oragen.heads.summaries import build_summary
 from oragen.layers.attention import MultiHeadAttention
 from oragen.layers.normalization import PerLayerNorm
-from oragen.layers.pooling import StatisticsPooling
 from oragen.layers.positions import sinusoidal_positions
 from oragen.layers.presence import hide_invalid
 
 NUM_BLOCKS: Final = 2
 NUM_TASKS: Final = 3  # gender, mask type, age
+FIRST_GAIN: Final = 0.1
 
 
 class AudioTokens(nn.Module):
@@ -57,12 +58,17 @@ class FaceTokens(nn.Module):
 
 
 class QueryBlock(nn.Module):
-    """Task queries look at the context, then think: a pre-norm transformer decoder block."""
+    """Task queries look at the context, then think: a pre-norm transformer decoder block.
+
+    Both additions begin small (LayerScale, arXiv 2103.17239): what the queries are made of decides
+    until there is something to add.
+    """
 
     def __init__(self, width: int, num_heads: int, dropout: float) -> None:
         super().__init__()
         self.query_norm = nn.LayerNorm(width)
         self.attention = MultiHeadAttention(width, num_heads)
+        self.attention_gain = nn.Parameter(torch.full((width,), FIRST_GAIN))
         self.dropout = nn.Dropout(dropout)
         self.mlp = nn.Sequential(
             nn.LayerNorm(width),
@@ -72,6 +78,7 @@ class QueryBlock(nn.Module):
             nn.Linear(2 * width, width),
             nn.Dropout(dropout),
         )
+        self.mlp_gain = nn.Parameter(torch.full((width,), FIRST_GAIN))
 
     def forward(
         self,
@@ -80,35 +87,32 @@ class QueryBlock(nn.Module):
         context_valid: Bool[Tensor, "batch context"],
     ) -> Float[Tensor, "batch query width"]:
         found = self.attention(self.query_norm(queries), context, context, context_valid)
-        queries = queries + self.dropout(found)
-        return queries + self.mlp(queries)  # type: ignore[no-any-return]
+        queries = queries + self.attention_gain * self.dropout(found)
+        return queries + self.mlp_gain * self.mlp(queries)  # type: ignore[no-any-return]
 
 
 class CrossAttentionHead(Head):
-    """One learned query a task attends to all valid tokens of both modalities.
+    """A query for each task starts from both modalities' summaries, and asks all tokens for more.
 
-    A query starts from the task's own vector plus the pooled tokens of each modality, so that
-    the head begins as a concatenation and attention refines it. Any number of audio frames and
-    of slots; what is not valid is masked out. One token that stands for nothing is always valid,
-    so a row without anything is defined too.
+    The head begins as a concatenation, and attention adds what time, slots and layers tell beyond
+    it. Any number of audio frames and of slots; what is not valid is masked out. One token that
+    stands for nothing is always valid, so a row without anything is defined too.
     """
 
     def __init__(self, spec: HeadSpec) -> None:
         super().__init__(spec)
         sizes, width = spec.sizes, spec.width
+        self.audio_summary = build_summary(spec, "audio")
+        self.face_summary = build_summary(spec, "face")
+        self.merge = nn.Sequential(nn.Linear(2 * width, width), nn.GELU(), nn.Dropout(spec.dropout))
+        self.tasks = nn.Parameter(0.02 * torch.randn(NUM_TASKS, width))
         self.audio_tokens = AudioTokens(sizes.audio_width, width)
         self.face_tokens = FaceTokens(sizes.face_layers, sizes.face_width, width)
         self.nothing = nn.Parameter(0.02 * torch.randn(width))
-        self.tasks = nn.Parameter(0.02 * torch.randn(NUM_TASKS, width))
-        self.pool = StatisticsPooling()
-        self.from_audio = nn.Linear(2 * width, width)
-        self.from_face = nn.Linear(2 * width, width)
         self.context_norm = nn.LayerNorm(width)
-        self.context_dropout = nn.Dropout(spec.dropout)
         self.blocks = nn.ModuleList(
             QueryBlock(width, spec.num_heads, spec.dropout) for _ in range(NUM_BLOCKS)
         )
-        self.answer_norm = nn.LayerNorm(width)
         self.decisions = Decisions(width, sizes)
 
     def forward(
@@ -119,39 +123,26 @@ class CrossAttentionHead(Head):
         face_valid: Bool[Tensor, "batch slots"],
     ) -> HeadOutput:
         check_features(self.spec.sizes, audio, face, fixed_length=False)
-        audio_tokens = self.audio_tokens(hide_invalid(audio, audio_valid))
-        face_tokens = self.face_tokens(hide_invalid(face, face_valid))
-        face_tokens_valid = repeat(face_valid, "b s -> b (s l)", l=self.spec.sizes.face_layers)
-        queries = self._queries(audio_tokens, audio_valid, face_tokens, face_tokens_valid)
-        context, context_valid = self._context(
-            audio_tokens, audio_valid, face_tokens, face_tokens_valid
-        )
+        summaries = [self.audio_summary(audio, audio_valid), self.face_summary(face, face_valid)]
+        queries = self.tasks + self.merge(torch.cat(summaries, dim=-1))[:, None]
+        context, context_valid = self._context(audio, audio_valid, face, face_valid)
         for block in self.blocks:
             queries = block(queries, context, context_valid)
-        answers = self.answer_norm(queries)
-        decided: HeadOutput = self.decisions(answers[:, 0], answers[:, 1], answers[:, 2])
+        decided: HeadOutput = self.decisions(queries[:, 0], queries[:, 1], queries[:, 2])
         return decided
-
-    def _queries(
-        self,
-        audio_tokens: Float[Tensor, "batch steps width"],
-        audio_valid: Bool[Tensor, "batch steps"],
-        face_tokens: Float[Tensor, "batch face_tokens width"],
-        face_valid: Bool[Tensor, "batch face_tokens"],
-    ) -> Float[Tensor, "batch tasks width"]:
-        heard = self.from_audio(self.pool(audio_tokens, audio_valid))
-        seen = self.from_face(self.pool(face_tokens, face_valid))
-        return self.tasks + (heard + seen)[:, None]  # type: ignore[no-any-return]
 
     def _context(
         self,
-        audio_tokens: Float[Tensor, "batch steps width"],
+        audio: Float[Tensor, "batch steps audio_width"],
         audio_valid: Bool[Tensor, "batch steps"],
-        face_tokens: Float[Tensor, "batch face_tokens width"],
-        face_valid: Bool[Tensor, "batch face_tokens"],
+        face: Float[Tensor, "batch slots layers face_width"],
+        face_valid: Bool[Tensor, "batch slots"],
     ) -> tuple[Float[Tensor, "batch context width"], Bool[Tensor, "batch context"]]:
-        nothing = self.nothing.expand(len(audio_tokens), 1, -1)
-        tokens = torch.cat([nothing, audio_tokens, face_tokens], dim=1)
+        """Return all tokens side by side, and which of them are there."""
+        nothing = self.nothing.expand(len(audio), 1, -1)
+        heard = self.audio_tokens(hide_invalid(audio, audio_valid))
+        seen = self.face_tokens(hide_invalid(face, face_valid))
         always = audio_valid.new_ones(len(audio_valid), 1)
-        valid = torch.cat([always, audio_valid, face_valid], dim=1)
-        return self.context_dropout(self.context_norm(tokens)), valid
+        seen_valid = repeat(face_valid, "b s -> b (s l)", l=self.spec.sizes.face_layers)
+        tokens = self.context_norm(torch.cat([nothing, heard, seen], dim=1))
+        return tokens, torch.cat([always, audio_valid, seen_valid], dim=1)

@@ -1,8 +1,11 @@
 """All features of one modality -> one vector."""
 
+from typing import Literal
+
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from oragen.heads.contract import HeadSpec
 from oragen.layers.normalization import PerLayerNorm
 from oragen.layers.pooling import StatisticsPooling
 from oragen.layers.presence import hide_invalid
@@ -69,3 +72,22 @@ class FaceSummary(nn.Module):
     ) -> Float[Tensor, "batch width"]:
         layers = self.norm(hide_invalid(face, face_valid))
         return self.summary(layers.flatten(2), face_valid)  # type: ignore[no-any-return]
+
+
+def build_summary(spec: HeadSpec, modality: Literal["audio", "face"]) -> nn.Module:
+    """Build what turns one modality into one vector of the spec's width."""
+    sizes = spec.sizes
+    if modality == "audio":
+        return AudioSummary(
+            sizes.audio_width,
+            spec.width,
+            std_correction=spec.std_correction,
+            dropout=spec.dropout,
+        )
+    return FaceSummary(
+        sizes.face_layers,
+        sizes.face_width,
+        spec.width,
+        std_correction=spec.std_correction,
+        dropout=spec.dropout,
+    )

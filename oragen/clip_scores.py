@@ -1,0 +1,121 @@
+"""Answers for the parts of clips -> predictions of clips -> scores.
+
+Training and fine-tuning select by these scores and evaluation reports them, so that they cannot
+differ.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from oragen.losses import Task
+from oragen.metrics import group_ages, group_probabilities, score_ages, score_classes
+from oragen.schema import MASK_TYPES, UserError
+
+LABELS: Final = ("gender", "age_years", "mask_type")
+SELECTED_BY: Final[dict[Task, str]] = {
+    "gender": "gender_uar", "mask_type": "mask_type_uar", "age": "age_ccc",
+}  # fmt: skip
+Scores = dict[str, float | int | None]
+
+
+class PartAnswers(NamedTuple):
+    """What a model says about each window or crop."""
+
+    gender: Float[np.ndarray, "parts genders"]  # probabilities
+    age_years: Float[np.ndarray, " parts"]
+    mask_type: Float[np.ndarray, "parts mask_types"] | None  # None where it does not tell it
+
+
+def group_answers(
+    clips: pd.Series, answers: PartAnswers, *, genders: Sequence[str]
+) -> pd.DataFrame:
+    """Take the mean over the parts of each clip.
+
+    Args:
+        clips: the `clip_id` of each part.
+        answers: of each part.
+        genders: the model's labels in order.
+
+    Returns:
+        a row for each clip, indexed by `clip_id`: `num_windows`, `predicted_gender`,
+        `predicted_age_years`, `predicted_mask_type` (if the model tells it), and the
+        probabilities `gender_<label>`, `mask_type_<label>`.
+    """
+    columns = _choose("gender", clips, answers.gender, genders)
+    columns["predicted_age_years"] = group_ages(clips, answers.age_years)
+    if answers.mask_type is not None:
+        columns |= _choose("mask_type", clips, answers.mask_type, MASK_TYPES)
+    num_windows = clips.value_counts(sort=False)
+    return pd.DataFrame({"num_windows": num_windows, **columns}).rename_axis("clip_id")
+
+
+def join_labels(predictions: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """Put predictions beside the labels of all clips; a clip without one keeps its row."""
+    clips = table.drop_duplicates("clip_id").set_index("clip_id")
+    joined = clips[["corpus", "split", "speaker_id", *LABELS]].join(predictions)
+    if lost := sorted(set(predictions.index) - set(joined.index)):
+        raise ValueError(f"{len(lost)} predicted clips are not in the dataset, e.g. {lost[0]}")
+    joined["num_windows"] = joined["num_windows"].fillna(0).astype(int)
+    return joined.sort_index()
+
+
+def score_clips(clips: pd.DataFrame) -> Scores:
+    """Score labelled predictions; None for a task that cannot be scored on these clips.
+
+    UAR and F1 are fractions, the error of the age is in years. Clips without a usable window are
+    counted, and not scored. A label that the head does not know is unknown, as in training.
+    """
+    answered = clips[clips["num_windows"] > 0]
+    scores: Scores = {
+        "clips": len(clips),
+        "speakers": len(clips[["corpus", "speaker_id"]].drop_duplicates()),
+        "without_window": len(clips) - len(answered),
+    }
+    for task in ("gender", "mask_type"):
+        known = answered[answered[task].isin(_labels_of(task, clips))]
+        found = score_classes(known[task].tolist(), known.get(f"predicted_{task}", []))
+        scores[f"{task}_uar"] = found.uar if found else None
+        scores[f"{task}_macro_f1"] = found.macro_f1 if found else None
+    ages = score_ages(answered["age_years"], answered["predicted_age_years"])
+    scores["age_mae_years"] = ages.mae_years if ages else None
+    scores["age_ccc"] = ages.ccc if ages else None
+    return scores
+
+
+def selection_score(
+    scores: Mapping[str, float | int | None], tasks: Collection[Task] = tuple(SELECTED_BY)
+) -> float:
+    """Return one number to select by, from 0 to 1: the mean of gender UAR, age CCC, mask UAR.
+
+    A task that cannot be scored, or is not among `tasks`, does not take part.
+
+    Raises:
+        UserError: when there is no task to select by.
+    """
+    of_tasks = [scores[name] for task, name in SELECTED_BY.items() if task in tasks]
+    known = [score for score in of_tasks if score is not None]
+    if not known:
+        raise UserError(
+            "No dev clip with a window has a label to select by: label some clips of the split "
+            "`dev`, with two classes or two ages at least."
+        )
+    return float(np.mean(known))
+
+
+def _labels_of(task: str, clips: pd.DataFrame) -> list[str]:
+    """Return the classes that the predictions have probabilities of."""
+    return [column.removeprefix(f"{task}_") for column in clips if column.startswith(f"{task}_")]
+
+
+def _choose(
+    task: str, clips: pd.Series, probabilities: np.ndarray, labels: Sequence[str]
+) -> dict[str, pd.Series]:
+    means = group_probabilities(clips, probabilities)
+    chosen = means.to_numpy().argmax(axis=1)
+    columns = {f"{task}_{label}": means[code] for code, label in enumerate(labels)}
+    words = pd.Series([labels[code] for code in chosen], index=means.index, dtype="str")
+    return {f"predicted_{task}": words, **columns}

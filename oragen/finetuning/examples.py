@@ -1,0 +1,257 @@
+"""Windows or crops with their labels -> batches to fine-tune an encoder on."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from transformers import BaseImageProcessor, Wav2Vec2FeatureExtractor
+
+from oragen.augmentation import (
+    CropAugmentation,
+    WaveformAugmentation,
+    augment_crop,
+    augment_waveform,
+)
+from oragen.encoders.audio import PublishedInput, prepare_sounds
+from oragen.encoders.face import prepare_crops
+from oragen.losses import UNKNOWN_LABEL, Targets
+from oragen.parts import OpenParts, PartStore
+from oragen.schema import MASK_TYPES
+
+_FULL_SCALE: Final = 2**15
+
+
+class Draw(NamedTuple):
+    """Which example, and in which epoch: with the seed, all that its variation depends on."""
+
+    epoch: int
+    place: int  # in the table
+
+
+class Varied(NamedTuple):
+    """A waveform or a crop as a model gets it, and the mask type that is in it now."""
+
+    content: np.ndarray
+    mask_type: str | None  # None = unknown
+
+
+class Example(NamedTuple):
+    """One example, not prepared yet for an encoder."""
+
+    place: int
+    varied: Varied
+
+
+class ExampleBatch(NamedTuple):
+    """The arguments of a model's `forward`, the labels, and the places in the table."""
+
+    inputs: tuple[Tensor, ...]
+    targets: Targets
+    places: Int64[Tensor, " batch"]
+
+
+@dataclass(frozen=True)
+class Sounds:
+    """How windows of int16 sound become waveforms for an audio model."""
+
+    extractor: Wav2Vec2FeatureExtractor | PublishedInput  # the encoder's own
+    augmentation: WaveformAugmentation | None  # None = as they are
+
+    @property
+    def adds_mask_types(self) -> bool:
+        """Tell whether voices without a mask get one."""
+        return self.augmentation is not None and self.augmentation.muffle_probability > 0
+
+    def vary(
+        self,
+        content: np.ndarray,
+        landmarks: np.ndarray | None,
+        mask_type: str | None,
+        generator: torch.Generator,
+    ) -> Varied:
+        waveform = content.astype(np.float32) / _FULL_SCALE
+        if self.augmentation is None:
+            return Varied(waveform, mask_type)
+        changed = augment_waveform(
+            torch.from_numpy(waveform),
+            options=self.augmentation,
+            mask_type=mask_type,
+            generator=generator,
+        )
+        return Varied(changed.waveform[: changed.num_valid].numpy(), changed.mask_type)
+
+    def prepare(self, contents: Sequence[np.ndarray]) -> tuple[Tensor, ...]:
+        """Normalise, pad to the longest, and say what is real."""
+        return tuple(prepare_sounds(self.extractor, contents))
+
+
+@dataclass(frozen=True)
+class Crops:
+    """How RGB crops become images for a face model."""
+
+    processor: BaseImageProcessor  # the encoder's own
+    augmentation: CropAugmentation | None  # None = as they are
+
+    @property
+    def adds_mask_types(self) -> bool:
+        """Tell whether faces without a mask get one."""
+        return self.augmentation is not None and self.augmentation.cover_probability > 0
+
+    def vary(
+        self,
+        content: np.ndarray,
+        landmarks: np.ndarray | None,
+        mask_type: str | None,
+        generator: torch.Generator,
+    ) -> Varied:
+        if self.augmentation is None:
+            return Varied(content[0], mask_type)
+        changed = augment_crop(
+            content[0],
+            options=self.augmentation,
+            landmarks=None if landmarks is None else landmarks.reshape(5, 2),
+            mask_type=mask_type,
+            generator=generator,
+        )
+        return Varied(changed.crop, changed.mask_type)
+
+    def prepare(self, contents: Sequence[np.ndarray]) -> tuple[Tensor, ...]:
+        """Scale and normalise."""
+        return (prepare_crops(self.processor, contents),)
+
+
+class Examples(Dataset[Example]):
+    """Rows of the example table; a map-style dataset for torch, asked by `Draw`.
+
+    Nothing is read before it is asked for, and every process opens the stores for itself. What a
+    draw gives does not depend on the process, nor on what was drawn before.
+
+    Args:
+        table: rows of the example table.
+        modality: how they are varied and prepared.
+        genders: labels of gender in order; another gender is unknown.
+        seed: of the variations.
+    """
+
+    def __init__(
+        self,
+        table: pd.DataFrame,
+        modality: Sounds | Crops,
+        *,
+        genders: Sequence[str],
+        seed: int,
+    ) -> None:
+        self.table = table.reset_index(drop=True)
+        self.modality = modality
+        self.seed = seed
+        self.gender = _to_codes(self.table["gender"], genders)
+        self.mask_type = _to_codes(self.table["mask_type"], MASK_TYPES)
+        ages = self.table["age_years"].to_numpy(np.float32, na_value=np.nan)
+        self.age_years = torch.from_numpy(ages)
+        self._opened: dict[str, OpenParts] = {}
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def __getstate__(self) -> dict[str, object]:
+        """Leave open files behind on the way to another process."""
+        return self.__dict__ | {"_opened": {}}
+
+    def __getitem__(self, draw: Draw) -> Example:
+        row = self.table.iloc[draw.place].to_dict()
+        code = int(self.mask_type[draw.place])
+        varied = self.modality.vary(
+            self._read(row["store"], row["key"], row["start"], row["stop"]),
+            None if row["landmarks"] is None else np.asarray(row["landmarks"], np.float64),
+            None if code == UNKNOWN_LABEL else MASK_TYPES[code],
+            _generator(self.seed, draw),
+        )
+        return Example(draw.place, varied)
+
+    def collate(self, examples: Sequence[Example]) -> ExampleBatch:
+        """Put examples together; the mask types are those that variation left."""
+        places = torch.tensor([example.place for example in examples])
+        varied = [example.varied for example in examples]
+        mask_type = _to_codes([one.mask_type for one in varied], MASK_TYPES)
+        return ExampleBatch(
+            self.modality.prepare([one.content for one in varied]),
+            Targets(self.gender[places], mask_type, self.age_years[places]),
+            places,
+        )
+
+    def labels(self) -> dict[str, list[object]]:
+        """Return the different known labels of each task, as they stand in the table."""
+        known = {
+            "gender": self.gender != UNKNOWN_LABEL,
+            "age_years": ~self.age_years.isnan(),
+            "mask_type": self.mask_type != UNKNOWN_LABEL,
+        }
+        return {task: list(self.table[task][is_.numpy()].unique()) for task, is_ in known.items()}
+
+    def _read(self, store: str, key: str, start: int, stop: int) -> np.ndarray:
+        if store not in self._opened:
+            self._opened[store] = OpenParts(PartStore(Path(store), "h5"))
+        return self._opened[store].read(key, start, stop)
+
+
+def stream_batches(
+    examples: Examples, draws: Iterable[list[Draw]], *, num_workers: int, pin_memory: bool = False
+) -> Iterator[ExampleBatch]:
+    """Yield a batch for each list of draws; `num_workers` processes prepare the next ones.
+
+    The processes live as long as the iterator: they import everything anew, which takes seconds,
+    so let one stream last for all epochs.
+    """
+    loader: DataLoader[Example] = DataLoader(
+        examples,
+        batch_sampler=draws,
+        collate_fn=examples.collate,
+        num_workers=num_workers,
+        pin_memory=pin_memory,
+        # A forked process would share the locks of HDF5, OpenMP and CUDA.
+        multiprocessing_context="spawn" if num_workers else None,
+    )
+    yield from loader
+
+
+def order_of_epoch(num_examples: int, *, seed: int, epoch: int) -> Int64[Tensor, " examples"]:
+    """Return the places of an epoch in an order of its own."""
+    generator = torch.Generator().manual_seed(mix_seeds(seed, epoch))
+    return torch.randperm(num_examples, generator=generator)
+
+
+def share_of_rank(
+    order: Int64[Tensor, " examples"], *, rank: int, num_ranks: int
+) -> Int64[Tensor, " share"]:
+    """Return every `num_ranks`-th place; the first ones come again where they do not divide."""
+    num_padded = -(-len(order) // num_ranks) * num_ranks
+    return torch.from_numpy(np.resize(order.numpy(), num_padded))[rank::num_ranks]
+
+
+def draw_batches(
+    places: Int64[Tensor, " share"], *, epoch: int, batch_size: int
+) -> Iterator[list[Draw]]:
+    """Yield the draws of one batch after the other; the last may be smaller."""
+    for batch in places.split(batch_size):
+        yield [Draw(epoch, place) for place in batch.tolist()]
+
+
+def _generator(seed: int, draw: Draw) -> torch.Generator:
+    return torch.Generator().manual_seed(mix_seeds(seed, *draw))
+
+
+def mix_seeds(*numbers: int) -> int:
+    """Return a seed that has nothing to do with those of neighbouring numbers."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
+
+
+def _to_codes(labels: Iterable[object], words: Sequence[str]) -> Int64[Tensor, " examples"]:
+    codes: dict[object, int] = {word: code for code, word in enumerate(words)}
+    return torch.tensor([codes.get(label, UNKNOWN_LABEL) for label in labels], dtype=torch.long)

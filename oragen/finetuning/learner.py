@@ -1,0 +1,216 @@
+"""A unimodal model and batches -> steps of its optimizer, and its answers, on any devices."""
+
+import logging
+from collections.abc import Iterable, Sequence
+from typing import Final, Literal, assert_never
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.plugins import MixedPrecision
+from lightning_fabric.plugins.precision import Precision as PrecisionPlugin
+from lightning_fabric.strategies.ddp import DDPStrategy
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from oragen.clip_scores import PartAnswers
+from oragen.encoders.source import Precision
+from oragen.epochs import ClassWeights
+from oragen.finetuning.checkpoints import Checkpoint, Progress
+from oragen.finetuning.examples import ExampleBatch, mix_seeds
+from oragen.losses import TaskWeights, multi_task_loss
+
+logger = logging.getLogger(__name__)
+
+_MAX_NUMPY_SEED: Final = 2**32
+
+
+def make_fabric(device: torch.device, precision: Precision, num_devices: int) -> Fabric:
+    """Choose the devices and the numbers to train with; call `launch()` on the result.
+
+    Args:
+        device: of what kind; without an index where there are several.
+        precision: bf16 and fp16 are mixed with fp32, which stays what weights are kept in.
+        num_devices: that share each batch; each has a process of its own.
+    """
+    one_of_many = device.type != "cpu" and device.index is not None and num_devices == 1
+    return Fabric(
+        accelerator=device.type,
+        devices=[device.index] if one_of_many else num_devices,
+        strategy=DDPStrategy() if num_devices > 1 else "auto",
+        plugins=_choose_precision(device, precision),
+    )
+
+
+def _choose_precision(device: torch.device, precision: Precision) -> PrecisionPlugin:
+    match precision:
+        case "fp32":
+            return PrecisionPlugin()
+        case "bf16":
+            return MixedPrecision("bf16-mixed", device.type)
+        case "fp16":
+            return MixedPrecision("16-mixed", device.type)
+        case _:
+            assert_never(precision)
+
+
+class Learner:
+    """A model and its optimizer on the devices of a Fabric.
+
+    Args:
+        fabric: launched.
+        model: on any device; it is moved. What requires no gradient stays as it is.
+        learning_rate: of AdamW.
+        weight_decay: likewise.
+        gradient_clip: greatest norm of the gradient of a step.
+        task_weights: of the loss.
+        class_weights: likewise.
+        seed: of dropout.
+    """
+
+    def __init__(
+        self,
+        fabric: Fabric,
+        model: nn.Module,
+        *,
+        learning_rate: float,
+        weight_decay: float,
+        gradient_clip: float,
+        task_weights: TaskWeights,
+        class_weights: ClassWeights,
+        seed: int,
+    ) -> None:
+        trained = [weight for weight in model.parameters() if weight.requires_grad]
+        self._optimizer = torch.optim.AdamW(trained, lr=learning_rate, weight_decay=weight_decay)
+        self._fabric = fabric
+        self._model = model
+        self._wrapped, self._wrapped_optimizer = fabric.setup(model, self._optimizer)
+        self._gradient_clip = gradient_clip
+        self._task_weights = task_weights
+        self._class_weights = class_weights
+        self._seed = seed
+
+    def learn(self, batches: Sequence[ExampleBatch], *, epoch: int, first_batch: int) -> float:
+        """Make one step; return the mean loss over all devices, NaN where nothing can be learned.
+
+        Args:
+            batches: this device's share, in which all examples count alike.
+            epoch: its number, from 1.
+            first_batch: number of the first batch in the epoch.
+        """
+        self._wrapped.train()
+        self._wrapped_optimizer.zero_grad()
+        num_examples = sum(len(batch.places) for batch in batches)
+        loss = torch.zeros((), device=self._fabric.device)
+        for number, batch in enumerate(batches, start=1):
+            self._seed_dropout(epoch, first_batch + number)
+            is_last = number == len(batches)
+            with self._fabric.no_backward_sync(self._wrapped, enabled=not is_last):
+                part = self._loss(batch) * (len(batch.places) / num_examples)
+                self._fabric.backward(part)
+            loss += part.detach()
+        norm = self._fabric.clip_gradients(
+            self._wrapped,
+            self._wrapped_optimizer,
+            max_norm=self._gradient_clip,
+            error_if_nonfinite=False,
+        )
+        self._wrapped_optimizer.step()
+        assert norm is not None  # it is where `max_norm` is given
+        if not self._is_scaled:  # a scaled gradient may overflow: the step is then left out
+            loss += 0 * norm
+        return self._over_devices(loss, "mean").item()
+
+    @torch.inference_mode()
+    def predict(self, batches: Iterable[ExampleBatch], *, num_examples: int) -> PartAnswers:
+        """Answer for all examples; every device gets all answers.
+
+        Args:
+            batches: this device's share.
+            num_examples: of all shares; each example must be in one or more.
+        """
+        self._model.eval()
+        places, columns = [], []
+        for batch in map(self._fabric.to_device, batches):
+            with self._fabric.autocast():
+                answers = self._model(*batch.inputs)
+            blocks = [answers.gender_logits.float().softmax(-1), answers.age_years.float()[:, None]]
+            if answers.mask_type_logits is not None:
+                blocks.append(answers.mask_type_logits.float().softmax(-1))
+            places.append(batch.places)
+            columns.append(torch.cat([torch.ones_like(blocks[1]), *blocks], dim=1))
+        own = torch.cat(columns)
+        rows = own.new_zeros(num_examples, own.shape[1])
+        rows[torch.cat(places)] = own
+        rows = self._over_devices(rows, "sum")
+        assert (rows[:, 0] > 0).all(), "every example is answered"
+        values = (rows[:, 1:] / rows[:, :1]).cpu().numpy()
+        num_genders = answers.gender_logits.shape[1]
+        mask_types = values[:, num_genders + 1 :] if len(blocks) == 3 else None
+        return PartAnswers(values[:, :num_genders], values[:, num_genders], mask_types)
+
+    def checkpoint(self, progress: Progress) -> Checkpoint:
+        """Return all that `restore` needs."""
+        return Checkpoint(
+            progress,
+            self._model.state_dict(),
+            self._optimizer.state_dict(),
+            self._fabric.strategy.precision.state_dict(),
+        )
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go back to where a checkpoint was made."""
+        self._model.load_state_dict(checkpoint.weights)
+        self._optimizer.load_state_dict(checkpoint.optimizer)
+        self._fabric.strategy.precision.load_state_dict(checkpoint.precision)
+
+    @property
+    def _is_scaled(self) -> bool:
+        precision = self._fabric.strategy.precision
+        return isinstance(precision, MixedPrecision) and precision.scaler is not None
+
+    def _over_devices(self, values: Tensor, how: Literal["mean", "sum"]) -> Tensor:
+        reduced = self._fabric.all_reduce(values, reduce_op=how)
+        assert isinstance(reduced, Tensor)
+        return reduced
+
+    def _loss(self, batch: ExampleBatch) -> Tensor:
+        batch = self._fabric.to_device(batch)
+        return multi_task_loss(
+            self._wrapped(*batch.inputs),
+            batch.targets,
+            task_weights=self._task_weights,
+            gender_weights=self._class_weights.gender,
+            mask_type_weights=self._class_weights.mask_type,
+        ).total
+
+    def _seed_dropout(self, epoch: int, batch: int) -> None:
+        """Let a batch's randomness depend on nothing that came before: it may be the first one."""
+        seed = mix_seeds(self._seed, epoch, batch, self._fabric.global_rank)
+        torch.manual_seed(seed)
+        # From NumPy, transformers draws what it hides of a sound.
+        np.random.seed(seed % _MAX_NUMPY_SEED)  # noqa: NPY002
+
+
+def keep_all_layers(model: nn.Module) -> None:
+    """Let no layer be skipped at random: devices that skip different ones wait for each other."""
+    for module in model.modules():
+        if isinstance(module, PreTrainedModel) and hasattr(module.config, "layerdrop"):
+            module.config.layerdrop = 0.0
+
+
+def freeze_idle(model: nn.Module, batch: ExampleBatch) -> list[str]:
+    """Freeze the weights that no answer depends on; return their names.
+
+    Training on several devices waits for the gradient of every weight that requires one.
+    """
+    model.eval()
+    answers = [answer for answer in model(*batch.inputs) if answer is not None]
+    torch.stack([answer.float().sum() for answer in answers]).sum().backward()
+    idle = []
+    for name, weight in model.named_parameters():
+        if weight.requires_grad and weight.grad is None:
+            weight.requires_grad_(False)
+            idle.append(name)
+        weight.grad = None
+    return idle

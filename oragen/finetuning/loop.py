@@ -1,0 +1,289 @@
+"""A unimodal model and examples -> the model at its best epoch, and its history."""
+
+import logging
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import torch
+from jaxtyping import Int64
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from oragen.clip_scores import group_answers
+from oragen.epochs import ClassWeights, DivergedError, Epoch, score_epoch, weigh_classes
+from oragen.finetuning.checkpoints import Progress, read_checkpoint, write_checkpoint
+from oragen.finetuning.examples import (
+    Draw,
+    ExampleBatch,
+    Examples,
+    draw_batches,
+    order_of_epoch,
+    share_of_rank,
+    stream_batches,
+)
+from oragen.finetuning.learner import Learner, freeze_idle, keep_all_layers
+from oragen.losses import TaskWeights
+from oragen.schema import UserError
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class FinetuningOptions:
+    """How a unimodal model is trained."""
+
+    batch_size: int  # of all devices together
+    accumulate_batches: int  # batches for one step of the optimizer
+    max_epochs: int
+    patience: int  # epochs without a better dev score before training stops
+    learning_rate: float
+    weight_decay: float
+    gradient_clip: float
+    balance_classes: bool  # weigh classes by inverse frequency
+    task_weights: TaskWeights
+    checkpoint_minutes: float  # how much work a kill may cost
+    num_workers: int  # processes that prepare batches, for each device; 0 = none
+
+
+def finetune(
+    fabric: Fabric,
+    model: nn.Module,
+    train: Examples,
+    dev: Examples,
+    options: FinetuningOptions,
+    *,
+    genders: Sequence[str],
+    seed: int,
+    checkpoint: Path,
+    identity: str,
+) -> list[Epoch]:
+    """Train with AdamW until the dev score stops growing; leave the best epoch's weights.
+
+    The batches of a step, and the devices' shares of a batch, count by their examples. What is
+    computed within a device's share of a batch stays so: the concordance of ages, and the means of
+    cross-entropies that are weighted by class or where labels are unknown.
+
+    The order of examples, their variations and dropout follow from `seed`, epoch and batch, so
+    that a training that was killed ends as if it had not been.
+
+    Args:
+        fabric: launched, see `make_fabric`.
+        model: of `oragen.unimodal`. What requires no gradient stays as it is.
+        train: examples to learn from.
+        dev: examples of other speakers, to select by.
+        options: how.
+        genders: the model's labels in order.
+        seed: of the order and of dropout.
+        checkpoint: file for the state under way; the caller removes it when the result is safe.
+        identity: hash of all that decides the result; the state of another training is not used.
+
+    Raises:
+        DivergedError: when the loss or its gradient is no number any more.
+        UserError: when there is nothing to learn, or nothing to select by.
+    """
+    _refuse_unusable(train, dev, options.task_weights)
+    learner = _make_learner(fabric, model, train, options, num_genders=len(genders), seed=seed)
+    keeper = _Keeper(fabric, checkpoint, f"{identity}-{fabric.world_size}", options)
+    progress = keeper.resume(learner)
+    num_batches, num_dev_batches = (_count_batches(fabric, part, options) for part in (train, dev))
+    batches = _stream_train(fabric, train, options, seed, progress)
+    dev_batches = _stream_dev(fabric, dev, options)
+    bar = tqdm(
+        unit="batch",
+        total=options.max_epochs * num_batches,
+        initial=(progress.epoch - 1) * num_batches + progress.batch,
+        disable=not fabric.is_global_zero,
+    )
+    while not _is_finished(progress, options):
+        while progress.batch < num_batches:
+            size = min(options.accumulate_batches, num_batches - progress.batch)
+            _learn_step(learner, list(islice(batches, size)), progress, options)
+            bar.update(size)
+            bar.set_postfix(
+                epoch=progress.epoch,
+                loss=f"{progress.train_loss:.3f}",
+                best=f"{progress.best_score:.3f}",
+            )
+            keeper.keep_now_and_then(learner, progress)
+        answers = learner.predict(islice(dev_batches, num_dev_batches), num_examples=len(dev))
+        predictions = group_answers(dev.table["clip_id"], answers, genders=genders)
+        scored = score_epoch(
+            progress.epoch,
+            progress.train_loss,
+            predictions,
+            dev.table,
+            options.task_weights.tasks,
+        )
+        progress.end_epoch(scored, model.state_dict())
+        keeper.keep_now_and_then(learner, progress)
+    bar.close()
+    model.load_state_dict(progress.best_weights)
+    model.eval()
+    logger.info("best dev score %.3f in epoch %d", progress.best_score, progress.best_epoch)
+    return progress.history
+
+
+class _Keeper:
+    """Keeps the state of a training in a file, once in a while and by one process."""
+
+    def __init__(
+        self, fabric: Fabric, path: Path, identity: str, options: FinetuningOptions
+    ) -> None:
+        self._path = path
+        self._identity = identity
+        self._is_writer = fabric.is_global_zero
+        self._pause_s = 60 * options.checkpoint_minutes
+        self._kept_at = time.monotonic()
+
+    def resume(self, learner: Learner) -> Progress:
+        found = read_checkpoint(self._path, identity=self._identity)
+        if found is None:
+            return Progress()
+        learner.restore(found)
+        logger.info("going on in epoch %d after %d batches", *found.progress.place)
+        return found.progress
+
+    def keep_now_and_then(self, learner: Learner, progress: Progress) -> None:
+        if self._is_writer and time.monotonic() - self._kept_at >= self._pause_s:
+            write_checkpoint(self._path, learner.checkpoint(progress), identity=self._identity)
+            self._kept_at = time.monotonic()
+
+
+def _make_learner(
+    fabric: Fabric,
+    model: nn.Module,
+    train: Examples,
+    options: FinetuningOptions,
+    *,
+    num_genders: int,
+    seed: int,
+) -> Learner:
+    keep_all_layers(model)
+    one_example = train.collate([train[Draw(0, 0)]])
+    idle = freeze_idle(fabric.to_device(model), fabric.to_device(one_example))
+    if idle:
+        logger.info("%d weights reach no answer and stay, e.g. %s", len(idle), idle[0])
+    weights = ClassWeights(None, None)
+    if options.balance_classes:
+        weights = weigh_classes(
+            train.gender, train.mask_type, num_genders=num_genders, device=fabric.device
+        )
+    return Learner(
+        fabric,
+        model,
+        learning_rate=options.learning_rate,
+        weight_decay=options.weight_decay,
+        gradient_clip=options.gradient_clip,
+        task_weights=options.task_weights,
+        class_weights=weights,
+        seed=seed,
+    )
+
+
+def _learn_step(
+    learner: Learner,
+    batches: Sequence[ExampleBatch],
+    progress: Progress,
+    options: FinetuningOptions,
+) -> None:
+    loss = learner.learn(batches, epoch=progress.epoch, first_batch=progress.batch)
+    if not math.isfinite(loss):
+        raise DivergedError(
+            f"The fine-tuning diverged in epoch {progress.epoch}: its loss or gradient is no "
+            f"number any more. Lower its learning_rate ({options.learning_rate:g})."
+        )
+    progress.count_step(loss, [len(batch.places) for batch in batches])
+
+
+def _is_finished(progress: Progress, options: FinetuningOptions) -> bool:
+    num_done = progress.epoch - 1
+    return num_done >= options.max_epochs or num_done - progress.best_epoch >= options.patience
+
+
+def _stream_train(
+    fabric: Fabric, train: Examples, options: FinetuningOptions, seed: int, progress: Progress
+) -> Iterator[ExampleBatch]:
+    """Yield this device's shares of the batches that are left, of one epoch after the other."""
+    first_epoch, first_batch = progress.place
+
+    def draw() -> Iterator[list[Draw]]:
+        for epoch in range(first_epoch, options.max_epochs + 1):
+            order = order_of_epoch(len(train), seed=seed, epoch=epoch)
+            drawn = _draw_share(fabric, order, options, epoch=epoch)
+            yield from islice(drawn, first_batch if epoch == first_epoch else 0, None)
+
+    return _stream(fabric, train, draw(), options)
+
+
+def _stream_dev(
+    fabric: Fabric, dev: Examples, options: FinetuningOptions
+) -> Iterator[ExampleBatch]:
+    """Yield this device's shares of the dev batches, again and again."""
+
+    def draw() -> Iterator[list[Draw]]:
+        while True:
+            yield from _draw_share(fabric, torch.arange(len(dev)), options, epoch=0)
+
+    return _stream(fabric, dev, draw(), options)
+
+
+def _draw_share(
+    fabric: Fabric, order: Int64[Tensor, " examples"], options: FinetuningOptions, *, epoch: int
+) -> Iterator[list[Draw]]:
+    share = share_of_rank(order, rank=fabric.global_rank, num_ranks=fabric.world_size)
+    return draw_batches(share, epoch=epoch, batch_size=_share_of_batch(fabric, options))
+
+
+def _stream(
+    fabric: Fabric, examples: Examples, draws: Iterator[list[Draw]], options: FinetuningOptions
+) -> Iterator[ExampleBatch]:
+    pin_memory = fabric.device.type == "cuda"
+    return stream_batches(examples, draws, num_workers=options.num_workers, pin_memory=pin_memory)
+
+
+def _count_batches(fabric: Fabric, examples: Examples, options: FinetuningOptions) -> int:
+    num_share = math.ceil(len(examples) / fabric.world_size)
+    return math.ceil(num_share / _share_of_batch(fabric, options))
+
+
+def _share_of_batch(fabric: Fabric, options: FinetuningOptions) -> int:
+    return math.ceil(options.batch_size / fabric.world_size)
+
+
+def _refuse_unusable(train: Examples, dev: Examples, task_weights: TaskWeights) -> None:
+    """Refuse examples that teach nothing, before days are spent on them."""
+    for examples, split in ((train, "train"), (dev, "dev")):
+        if not len(examples):
+            raise UserError(
+                f"There is no example of the split `{split}` to fine-tune with. Check the `split` "
+                "column of its corpora, and data/skipped for what was left out."
+            )
+    weight_of = {
+        "gender": task_weights.gender,
+        "age_years": task_weights.age,
+        "mask_type": task_weights.mask_type,
+    }
+    dev_labels = [labels for task, labels in dev.labels().items() if weight_of[task]]
+    if not any(len(labels) > 1 for labels in dev_labels):
+        raise UserError(
+            "No dev example has a label to select by: label some clips of the split `dev`, with "
+            "two classes or two ages at least."
+        )
+    labels_of = {task: labels for task, labels in train.labels().items() if weight_of[task]}
+    if not any(labels_of.values()):
+        raise UserError(
+            f"None of the {len(train)} examples to learn from has a label of a task that counts "
+            f"({', '.join(labels_of) or 'all weights are 0'}). Label some clips of the split "
+            "`train`."
+        )
+    for task, labels in labels_of.items():
+        if len(labels) == 1 and not (task == "mask_type" and train.modality.adds_mask_types):
+            raise UserError(
+                f"All examples to learn from have the {task} {labels[0]}: there is nothing to tell "
+                "apart. Add corpora with others, or set the weight of this task to 0."
+            )
