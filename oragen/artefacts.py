@@ -58,6 +58,26 @@ def skipped_table(corpus: str, stage: str) -> Path:
     return DATA / "skipped" / corpus / f"{stage}.parquet"
 
 
+def examples_table(encoder: str) -> Path:
+    """Return the table of what an encoder is fine-tuned on."""
+    return DATA / "examples" / f"{encoder}.parquet"
+
+
+def encoder_folder(encoder: str) -> Path:
+    """Return the folder of a fine-tuned encoder."""
+    return DATA / "encoders" / encoder
+
+
+def finetuning_checkpoint(encoder: str) -> Path:
+    """Return where a fine-tuning under way is kept: no artefact, may be removed."""
+    return DATA / "cache" / "finetuning" / f"{encoder}.ckpt"
+
+
 def head_folder(head: str) -> Path:
     """Return the folder of a trained head, a folder a seed inside."""
     return DATA / "heads" / head
+
+
+def predictions_table(head: str) -> Path:
+    """Return what a head answers about the clips of the evaluation."""
+    return DATA / "predictions" / f"{head}.parquet"

@@ -29,6 +29,7 @@ Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 Precision = Literal["fp32", "bf16", "fp16"]
+Modality = Literal["audio", "face"]
 # The name of a corpus or an encoder is also the name of a folder and of a DVC stage.
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 
@@ -119,14 +120,90 @@ class Windows(_Section):
         return self
 
 
-class Encoder(_Section):
-    modality: Literal["audio", "face"]
+class SoundAugmentation(_Section):
+    """How often each change of a waveform happens, see `WaveformAugmentation`."""
+
+    speed: Share
+    tempo: Share
+    muffle: Share
+    noise: Share
+    gain: Share
+    phone: Share
+    codec: Share
+    polarity: Share
+
+
+class PictureAugmentation(_Section):
+    """How often each change of a crop happens, see `CropAugmentation`."""
+
+    cover: Share
+    flip: Share
+    zoom: Share
+    colour: Share
+    blur: Share
+
+
+class _Optimisation(_Section):
+    """What all trainings are told."""
+
+    batch_size: Annotated[int, Field(ge=2)]
+    max_epochs: Count
+    patience: Count
+    learning_rate: Positive
+    weight_decay: Annotated[float, Field(ge=0)]
+    gradient_clip: Positive
+    balance_classes: bool
+    gender_weight: Annotated[float, Field(ge=0)]
+    age_weight: Annotated[float, Field(ge=0)]
+    mask_type_weight: Annotated[float, Field(ge=0)]
+
+
+class _Finetuning(_Optimisation):
+    corpora: Literal["all"] | Names
+    seed: int
+    precision: Precision
+    accumulate_batches: Count
+
+
+class AudioFinetuning(_Finetuning):
+    summary: Literal["transformer", "mean"]
+    augmentation: SoundAugmentation
+
+
+class FaceFinetuning(_Finetuning):
+    summary: Literal["self_attention", "gated"]
+    augmentation: PictureAugmentation
+
+
+class AudioEncoder(_Section):
+    modality: Literal["audio"]
     source: str
     revision: str | None = None
+    finetuning: AudioFinetuning | None = None
+
+
+class FaceEncoder(_Section):
+    modality: Literal["face"]
+    source: str
+    revision: str | None = None
+    finetuning: FaceFinetuning | None = None
+
+
+Encoder = Annotated[AudioEncoder | FaceEncoder, Field(discriminator="modality")]
+
+
+class Encoders(_Section):
+    finetune: Annotated[list[str], AfterValidator(_refuse_repeats)]
+    catalogue: dict[Name, Encoder]
+
+    def of(self, modality: Modality) -> list[str]:
+        """Return the names of the encoders of a modality."""
+        return [name for name, entry in self.catalogue.items() if entry.modality == modality]
 
 
 class ModalityFeatures(_Section):
     encoder: str
+    level: Literal["early", "intermediate", "late"]
     precision: Precision
     batch_size: Count
 
@@ -135,29 +212,25 @@ class Features(_Section):
     audio: ModalityFeatures
     face: ModalityFeatures
 
+    def of(self, modality: Modality) -> ModalityFeatures:
+        """Return what is wanted of a modality."""
+        return {"audio": self.audio, "face": self.face}[modality]
+
 
 class Head(_Section):
-    name: Literal[
-        "joint", "cross_attention", "audio_only", "face_only", "concatenation", "late_fusion"
-    ]
+    variant: Literal[
+        "shared", "separate", "joint", "cross_attention",
+        "audio_only", "face_only", "concatenation", "late_fusion",
+    ]  # fmt: skip
+    mask_type: Literal["none", "together", "afterwards", "afterwards_with_new_decisions"]
     width: Annotated[int, Field(ge=4, multiple_of=4)]  # four attention heads share it
     dropout: Share
 
 
-class Train(_Section):
+class Train(_Optimisation):
     corpora: Literal["all"] | Names
     seeds: Annotated[list[int], Field(min_length=1), AfterValidator(_refuse_repeats)]
-    batch_size: Annotated[int, Field(ge=2)]
-    max_epochs: Count
-    patience: Count
-    learning_rate: Positive
-    weight_decay: Annotated[float, Field(ge=0)]
-    gradient_clip: Positive
     drop_modality: Share
-    gender_weight: Annotated[float, Field(ge=0)]
-    age_weight: Annotated[float, Field(ge=0)]
-    mask_type_weight: Annotated[float, Field(ge=0)]
-    balance_classes: bool
 
 
 class Evaluate(_Section):
@@ -167,8 +240,10 @@ class Evaluate(_Section):
 
 class Execution(_Section):
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]
+    num_devices: Count
     num_workers: Count
     part_mb: Positive
+    checkpoint_minutes: Positive
 
     @property
     def part_bytes(self) -> int:
@@ -185,9 +260,10 @@ class Params(_Section):
     speech: Speech
     faces: Faces
     windows: Windows
-    encoders: dict[Name, Encoder]
+    encoders: Encoders
     features: Features
-    head: Head
+    use_heads: Names
+    heads: dict[Name, Head]
     train: Train
     evaluate: Evaluate
     execution: Execution
@@ -195,23 +271,45 @@ class Params(_Section):
     @property
     def train_corpora(self) -> list[str]:
         """The corpora to train on."""
-        return self.use_corpora if self.train.corpora == "all" else self.train.corpora
+        return self._chosen(self.train.corpora)
 
     @property
     def evaluate_corpora(self) -> list[str]:
         """The corpora to score on."""
-        return self.use_corpora if self.evaluate.corpora == "all" else self.evaluate.corpora
+        return self._chosen(self.evaluate.corpora)
+
+    def finetune_corpora(self, encoder: str) -> list[str]:
+        """Return the corpora to fine-tune an encoder on."""
+        return self._chosen(self.finetuning(encoder).corpora)
+
+    def finetuning(self, encoder: str) -> AudioFinetuning | FaceFinetuning:
+        """Return how an encoder of `encoders.finetune` is trained."""
+        found = self.encoders.catalogue[encoder].finetuning
+        assert found is not None  # checked when params.yaml was read
+        return found
+
+    def _chosen(self, corpora: Literal["all"] | list[str]) -> list[str]:
+        return self.use_corpora if corpora == "all" else corpora
 
     @model_validator(mode="after")
     def _check_references(self) -> "Params":
-        _check_names("use_corpora", self.use_corpora, "corpora", self.corpora)
-        _check_names("train.corpora", self.train_corpora, "use_corpora", self.use_corpora)
-        _check_names("evaluate.corpora", self.evaluate_corpora, "use_corpora", self.use_corpora)
-        for modality in ("audio", "face"):
-            fitting = [name for name, found in self.encoders.items() if found.modality == modality]
-            name = (self.features.audio if modality == "audio" else self.features.face).encoder
-            catalogue = f"the {modality} encoders of `encoders`"
-            _check_names(f"features.{modality}.encoder", [name], catalogue, fitting)
+        used, encoders = self.use_corpora, self.encoders
+        _check_names("use_corpora", used, "corpora", self.corpora)
+        _check_names("train.corpora", self.train_corpora, "use_corpora", used)
+        _check_names("evaluate.corpora", self.evaluate_corpora, "use_corpora", used)
+        _check_names("use_heads", self.use_heads, "heads", self.heads)
+        _check_names("encoders.finetune", encoders.finetune, "the catalogue", encoders.catalogue)
+        for name in encoders.finetune:
+            place = f"encoders.catalogue.{name}"
+            if encoders.catalogue[name].finetuning is None:
+                raise ValueError(f"{place} stands in encoders.finetune, but has no `finetuning`")
+            corpora = self.finetune_corpora(name)
+            _check_names(f"{place}.finetuning.corpora", corpora, "use_corpora", used)
+        modalities: tuple[Modality, ...] = ("audio", "face")
+        for modality in modalities:
+            place = f"features.{modality}.encoder"
+            name, fitting = self.features.of(modality).encoder, encoders.of(modality)
+            _check_names(place, [name], f"the {modality} encoders", fitting)
         return self
 
 
@@ -249,8 +347,10 @@ def load_params(path: Path = PARAMS_PATH) -> Params:
 def _describe(issue: ErrorDetails) -> str:
     """One mistake -> its place, what is expected there, and what was found."""
     steps = [str(step) for step in issue["loc"]]
-    if steps[:1] == ["corpora"]:
-        del steps[2:3]  # the kind of corpus, which stands nowhere in the file
+    for catalogue in (["corpora"], ["encoders", "catalogue"]):
+        if steps[: len(catalogue)] == catalogue:
+            kind = len(catalogue) + 1  # what kind of entry it is stands nowhere in the file
+            del steps[kind : kind + 1]
     steps = [step for step in steps if "[" not in step]  # pydantic's names of keys and choices
     message = issue["msg"].removeprefix("Value error, ")
     found = "" if issue["type"] in {"value_error", "missing"} else f" (found {issue['input']!r})"

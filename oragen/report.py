@@ -18,15 +18,16 @@ COLUMNS: Final = {
     "mask_type_macro_f1": ("Mask F1 %", 100.0, 1),
 }
 EVIDENCE_NAMES: Final = {"audio_visual": "audio-visual", "audio": "audio only", "face": "face only"}
+KEYS: Final = ("corpus", "head", "evidence")
 
 
 def summarise(scores: pd.DataFrame) -> pd.DataFrame:
-    """Scores of several seeds -> mean and spread: a row for each corpus and evidence.
+    """Scores of several seeds -> mean and spread: a row for each corpus, head and evidence.
 
     Columns come in pairs `(score, "mean")` and `(score, "std")`; the standard deviation of one
     seed is 0.
     """
-    groups = scores.groupby(["corpus", "evidence"], sort=False)
+    groups = scores.groupby(list(KEYS), sort=False)
     measured = groups[[*COLUMNS, "age_ccc"]].agg(["mean", "std"])
     measured = measured.astype(float)
     for name in {name for name, _ in measured.columns}:
@@ -37,32 +38,33 @@ def summarise(scores: pd.DataFrame) -> pd.DataFrame:
     return measured.join(counts)
 
 
-def to_markdown(summary: pd.DataFrame, num_seeds: int) -> str:
-    """Write the summary as a Markdown table: mean ± standard deviation over the seeds."""
-    names = [title for title, _, _ in COLUMNS.values()]
-    header = ["Corpus", "Evidence", *names, "Clips", "Speakers", "Without window"]
-    lines = [_line(header), _line(["---"] * 2 + ["---:"] * (len(header) - 2))]
-    for (corpus, evidence), row in summary.iterrows():
-        cells = [str(corpus), EVIDENCE_NAMES[str(evidence)]]
-        cells += [
-            _cell(row[name, "mean"], row[name, "std"], scale, digits, num_seeds)
-            for name, (_, scale, digits) in COLUMNS.items()
-        ]
-        cells += [str(int(row[name, "count"])) for name in COUNTS]
-        lines.append(_line(cells))
-    return "\n".join(lines) + "\n"
+def compare_heads(summary: pd.DataFrame, num_seeds: int) -> str:
+    """Write a Markdown table of all heads, each with the first kind of evidence it was given."""
+    firsts = summary.groupby(["corpus", "head"], sort=False).head(1).droplevel("evidence")
+    corpora = dict.fromkeys(firsts.index.get_level_values("corpus"))
+    rows = pd.concat([firsts.xs(corpus, level="corpus", drop_level=False) for corpus in corpora])
+    return _table(["Corpus", "Head"], rows, num_seeds)
 
 
-def to_metrics(summary: pd.DataFrame) -> dict[str, dict[str, dict[str, float | int]]]:
-    """Turn the summary into what `dvc metrics show` reads: corpus -> evidence -> score."""
-    metrics: dict[str, dict[str, dict[str, float | int]]] = {}
-    for (corpus, evidence), row in summary.iterrows():
+def compare_evidence(summary: pd.DataFrame, head: str, num_seeds: int) -> str:
+    """Write a Markdown table of one head with all evidence, and with a modality withheld."""
+    lines = summary.xs(head, level="head").rename(index=EVIDENCE_NAMES, level="evidence")
+    return _table(["Corpus", "Evidence"], lines, num_seeds)
+
+
+def to_metrics(
+    summary: pd.DataFrame,
+) -> dict[str, dict[str, dict[str, dict[str, float | int]]]]:
+    """Turn the summary into what `dvc metrics show` reads: head -> corpus -> evidence -> score."""
+    metrics: dict[str, dict[str, dict[str, dict[str, float | int]]]] = {}
+    for (corpus, head, evidence), row in summary.iterrows():
         scores: dict[str, float | int] = {name: int(row[name, "count"]) for name in COUNTS}
         for name, (_, scale, _) in COLUMNS.items():
             if pd.notna(row[name, "mean"]):
                 scores[name] = round(float(row[name, "mean"]), 4 if scale > 1 else 3)
                 scores[f"{name}_std"] = round(float(row[name, "std"]), 4 if scale > 1 else 3)
-        metrics.setdefault(str(corpus).replace(" ", "_"), {})[str(evidence)] = scores
+        of_head = metrics.setdefault(str(head), {})
+        of_head.setdefault(str(corpus).replace(" ", "_"), {})[str(evidence)] = scores
     return metrics
 
 
@@ -92,6 +94,23 @@ def draw_confusion(
     axes.set(title=title, xlabel="predicted", ylabel="true")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)
+
+
+def _table(titles: Sequence[str], rows: pd.DataFrame, num_seeds: int) -> str:
+    """Rows of a summary -> Markdown: mean ± standard deviation over the seeds, and counts."""
+    names = [title for title, _, _ in COLUMNS.values()]
+    header = [*titles, *names, "Clips", "Speakers", "Without window"]
+    numbers = len(header) - len(titles)
+    lines = [_line(header), _line(["---"] * len(titles) + ["---:"] * numbers)]
+    for labels, row in rows.iterrows():
+        cells = [str(label) for label in labels]
+        cells += [
+            _cell(row[name, "mean"], row[name, "std"], scale, digits, num_seeds)
+            for name, (_, scale, digits) in COLUMNS.items()
+        ]
+        cells += [str(int(row[name, "count"])) for name in COUNTS]
+        lines.append(_line(cells))
+    return "\n".join(lines) + "\n"
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -23,7 +23,7 @@ def run_stage(main: Callable[..., None]) -> None:
     A mistake of the user ends it with one sentence and exit code 2, without a traceback.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
-    for library in ("httpx", "transformers", "lightning"):
+    for library in ("httpx", "transformers", "lightning_fabric"):
         logging.getLogger(library).setLevel(logging.WARNING)
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(main)

@@ -4,60 +4,69 @@ import logging
 
 import pandas as pd
 import torch
-from lightning.fabric import Fabric
+from lightning_fabric import Fabric
 
 from oragen import artefacts
-from oragen.config import Params, load_params
+from oragen.config import Params, Train, load_params
 from oragen.dataset import WindowDataset, load_dataset, read_dataset
 from oragen.devices import choose_device
 from oragen.heads import HeadSizes, build_head, save_head
 from oragen.losses import TaskWeights
 from oragen.schema import GENDERS, MASK_TYPES
-from oragen.training import TrainingOptions, train_head
+from oragen.training import TrainingOptions, train_in_phases
 from stages.running import run_stage
 
 logger = logging.getLogger(__name__)
 
 
-def main() -> None:
-    """Train the head of params.yaml on the corpora of `train.corpora`."""
+def main(head: str) -> None:
+    """Train HEAD on the corpora of `train.corpora`, once for each seed."""
     params = load_params()
+    entry = params.heads[head]
     train = load_dataset(read_dataset(artefacts.TRAIN_DATASET, ["train"]), genders=GENDERS)
     dev = load_dataset(read_dataset(artefacts.TRAIN_DATASET, ["dev"]), genders=GENDERS)
-    sizes = HeadSizes(
+    sizes = measure(train, num_mask_types=0 if entry.mask_type == "none" else len(MASK_TYPES))
+    device = choose_device(params.execution.device)
+    fabric = Fabric(accelerator=device.type, devices=1)
+    fabric.launch()
+    folder = artefacts.head_folder(head)
+    lines = []
+    for seed in params.train.seeds:
+        torch.manual_seed(seed)
+        built = build_head(entry.variant, sizes, width=entry.width, dropout=entry.dropout)
+        phases = train_in_phases(
+            fabric, built, train, dev, to_options(params.train),
+            mask_type=entry.mask_type, genders=GENDERS, seed=seed,
+        )  # fmt: skip
+        save_head(folder / f"seed-{seed}", built.cpu(), describe(params, train, seed))
+        lines += [
+            {"seed": seed, "phase": number, **epoch._asdict()}
+            for number, history in enumerate(phases, start=1)
+            for epoch in history
+        ]
+    pd.DataFrame(lines).to_csv(folder / "history.csv", index=False)
+    logger.info(
+        "train_head %s: %d windows to train on, %d to select by; %d weights, %d seeds in %s",
+        head, len(train), len(dev), sum(p.numel() for p in built.parameters()),
+        len(params.train.seeds), folder,
+    )  # fmt: skip
+
+
+def measure(train: WindowDataset, *, num_mask_types: int) -> HeadSizes:
+    """Return the sizes of the features, and of the answers that are wanted."""
+    return HeadSizes(
         audio_steps=train.audio.shape[1],
         audio_width=train.audio.shape[2],
         face_slots=train.face_row.shape[1],
         face_layers=train.face.shape[1],
         face_width=train.face.shape[2],
         num_genders=len(GENDERS),
-        num_mask_types=len(MASK_TYPES),
+        num_mask_types=num_mask_types,
     )
-    device = choose_device(params.execution.device)
-    fabric = Fabric(accelerator=device.type, devices=1)
-    fabric.launch()
-    folder = artefacts.head_folder(params.head.name)
-    histories = []
-    for seed in params.train.seeds:
-        torch.manual_seed(seed)
-        head = build_head(
-            params.head.name, sizes, width=params.head.width, dropout=params.head.dropout
-        )
-        history = train_head(
-            fabric, head, train, dev, to_options(params), genders=GENDERS, seed=seed
-        )
-        save_head(folder / f"seed-{seed}", head.cpu(), describe(params, train, seed))
-        histories.append(pd.DataFrame(history).assign(seed=seed))
-    pd.concat(histories).to_csv(folder / "history.csv", index=False)
-    logger.info(
-        "train_head: %d windows to train on, %d to select by; %s of %d weights in %s",
-        len(train), len(dev), params.head.name, sum(p.numel() for p in head.parameters()), folder,
-    )  # fmt: skip
 
 
-def to_options(params: Params) -> TrainingOptions:
+def to_options(train: Train) -> TrainingOptions:
     """Return the training section as the library takes it."""
-    train = params.train
     return TrainingOptions(
         batch_size=train.batch_size,
         max_epochs=train.max_epochs,

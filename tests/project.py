@@ -80,6 +80,15 @@ class Project:
             writer.writerows(rows)
 
 
+def tune_briefly(project: Project, **settings: Any) -> dict[str, Any]:
+    """Return the section `encoders` with fine-tunings of one epoch, and these settings."""
+    encoders: dict[str, Any] = project.read_params()["encoders"]
+    for entry in encoders["catalogue"].values():
+        if "finetuning" in entry:
+            entry["finetuning"] |= {"max_epochs": 1, **settings}
+    return encoders
+
+
 def clone(folder: Path) -> Project:
     """Copy what Git knows of, or would take, into a new repository of its own."""
     listed = subprocess.run(

@@ -38,9 +38,22 @@ def test_the_shipped_file_says_everything() -> None:
     """It is the documentation, so that no parameter has a hidden value."""
     shipped = yaml.safe_load(SHIPPED.read_text())
     full = Params.model_validate(shipped).model_dump(mode="json")
-    for encoder in full["encoders"].values():
-        encoder.pop("revision")  # the one thing that may be left out
+    for encoder in full["encoders"]["catalogue"].values():
+        encoder.pop("revision")  # this may be left out, and how to train what is not trained
+        if encoder["finetuning"] is None:
+            encoder.pop("finetuning")
     assert full == shipped
+
+
+def test_encoders_may_all_be_used_as_they_come(path: Path) -> None:
+    assert load(path, "encoders", "finetune", value=[]).encoders.finetune == []
+
+
+def test_corpora_of_a_fine_tuning_are_a_choice_of_their_own(path: Path) -> None:
+    place = ("encoders", "catalogue", "tiny-vit", "finetuning", "corpora")
+    params = load(path, *place, value=["studio"])
+    assert params.finetune_corpora("tiny-vit") == ["studio"]
+    assert params.finetune_corpora("tiny-wav2vec2") == ["studio", "phone"]
 
 
 def test_sizes_in_megabytes_become_bytes(path: Path) -> None:
@@ -95,13 +108,13 @@ def test_a_list_of_corpora_is_taken_as_it_stands(path: Path) -> None:
         (
             ["features", "audio", "encoder"],
             "tiny-wav2vec",
-            "features.audio.encoder: 'tiny-wav2vec' is not in the audio encoders of `encoders`. "
+            "features.audio.encoder: 'tiny-wav2vec' is not in the audio encoders. "
             "Did you mean 'tiny-wav2vec2'?",
         ),
         (
             ["features", "face", "encoder"],
             "tiny-wav2vec2",
-            "'tiny-wav2vec2' is not in the face encoders of `encoders`. There are: tiny-vit",
+            "'tiny-wav2vec2' is not in the face encoders. There are: tiny-vit",
         ),
         (["windows", "hop_s"], "two", "windows.hop_s: Input should be a valid number"),
         (["windows", "hop_s"], "two", "(found 'two')"),
@@ -127,8 +140,38 @@ def test_a_list_of_corpora_is_taken_as_it_stands(path: Path) -> None:
             "haar",
             "faces.detector: Input should be 'yunet', 'cascade' or 'none' (found 'haar')",
         ),
-        (["head", "width"], 130, "head.width: Input should be a multiple of 4 (found 130)"),
-        (["head"], None, "head: "),
+        (
+            ["heads", "joint", "width"],
+            130,
+            "heads.joint.width: Input should be a multiple of 4 (found 130)",
+        ),
+        (["heads"], None, "heads: "),
+        (
+            ["use_heads"],
+            ["cros_attention"],
+            "use_heads: 'cros_attention' is not in heads. Did you mean 'cross_attention'?",
+        ),
+        (
+            ["encoders", "finetune"],
+            ["tiny-vitt"],
+            "encoders.finetune: 'tiny-vitt' is not in the catalogue. Did you mean 'tiny-vit'?",
+        ),
+        (
+            ["encoders", "finetune"],
+            ["vit-age"],
+            "encoders.catalogue.vit-age stands in encoders.finetune, but has no `finetuning`",
+        ),
+        (
+            ["encoders", "catalogue", "tiny-vit", "finetuning", "corpora"],
+            ["mine"],
+            "encoders.catalogue.tiny-vit.finetuning.corpora: 'mine' is not in use_corpora.",
+        ),
+        (
+            ["encoders", "catalogue", "tiny-vit", "finetuning", "augmentation", "flipp"],
+            0.5,
+            "encoders.catalogue.tiny-vit.finetuning.augmentation: there is no 'flipp'. "
+            "Did you mean 'flip'?",
+        ),
         (
             ["corpora", "phone", "num_speakers"],
             2.5,
@@ -150,12 +193,12 @@ def test_a_mistake_is_named_with_its_place_and_what_fits(
 
 def test_a_section_that_is_missing_is_named(path: Path) -> None:
     sections = yaml.safe_load(SHIPPED.read_text())
-    del sections["head"], sections["speech"]["pad_ms"]
+    del sections["heads"], sections["speech"]["pad_ms"]
     path.write_text(yaml.safe_dump(sections, sort_keys=False))
     with pytest.raises(ParamsError) as caught:
         load_params(path)
     lines = str(caught.value).splitlines()
-    assert lines[1:] == ["  speech.pad_ms: Field required", "  head: Field required"]
+    assert lines[1:] == ["  speech.pad_ms: Field required", "  heads: Field required"]
 
 
 @pytest.mark.parametrize(

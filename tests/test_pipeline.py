@@ -4,14 +4,17 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 import pytest
 
 from oragen.schema import CLIPS, SKIPPED, WINDOWS
 from tests.broken_clips import write_broken_clips
-from tests.project import Project, Run, clone
+from tests.project import Project, Run, clone, tune_briefly
 
+PER_ENCODER = ("make_examples", "finetune_encoder")
+PER_HEAD = ("train_head", "evaluate_head")
 PER_CORPUS = (
     "index_clips", "decode_audio", "detect_speech", "crop_faces", "cut_windows",
     "extract_audio_features", "extract_face_features",
@@ -39,6 +42,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     own = {"reader": "csv", "root": "data/corpora/own", "table": "labels.csv"}
     project.change(
         use_corpora=["mini", "own"],
+        use_heads=["cross_attention", "face_only"],
+        encoders=tune_briefly(project, corpora=["mini"]),
         train={"corpora": ["mini"], "seeds": [0], "max_epochs": 2, "patience": 2},
         corpora={"mini": studio, "own": own},
     )
@@ -92,9 +97,12 @@ def skipped_reasons(project: Project, corpus: str) -> dict[str, dict[str, str]]:
 
 def test_every_stage_runs_and_the_report_is_there(project: Project, first: Run) -> None:
     ran = {stage.partition("@")[0] for stage in first.stages}
-    assert ran == {*PER_CORPUS, "make_datasets", "train_head", "evaluate_head"}
+    assert ran == {*PER_CORPUS, *PER_ENCODER, "make_datasets", *PER_HEAD, "report"}
     report = (project.folder / "data/reports/report.md").read_text()
-    for row in ("| mini | audio-visual |", "| own | face only |", "| all corpora | audio only |"):
+    for row in (
+        "| mini | cross_attention |", "| own | face_only |", "| mini | audio-visual |",
+        "| own | face only |", "| all corpora | audio only |",
+    ):  # fmt: skip
         assert row in report
     assert {path.name for path in (project.folder / "data/reports/figures").iterdir()} == {
         "confusion_gender.png",
@@ -127,7 +135,7 @@ def test_a_clip_with_one_modality_still_has_windows(project: Project, first: Run
 
 
 def test_every_clip_is_in_the_predictions(project: Project, first: Run) -> None:
-    predictions = pd.read_parquet(project.folder / "data/reports/predictions.parquet")
+    predictions = pd.read_parquet(project.folder / "data/predictions/cross_attention.parquet")
     clips = CLIPS.read(project.folder / "data/clips/own.parquet")
     own = predictions[
         (predictions["corpus"] == "own") & (predictions["evidence"] == "audio_visual")
@@ -155,7 +163,8 @@ def _numbers_before_words(line: str) -> list[tuple[str, str]]:
 def test_metrics_and_plots_are_readable_by_dvc(project: Project, first: Run) -> None:
     shown = project.run("dvc", "metrics", "show", "--json")
     metrics = json.loads(shown.output)[""]["data"]["data/reports/metrics.json"]["data"]
-    assert metrics["own"]["audio_visual"]["without_window"] == len(UNUSABLE)
+    of_head = metrics["cross_attention"]
+    assert of_head["own"]["audio_visual"]["without_window"] == len(UNUSABLE)
     plots = project.run("dvc", "plots", "show", "--json")
     assert plots.exit_code == 0
     assert '"dev_score"' in plots.output
@@ -165,9 +174,39 @@ def test_a_second_run_runs_nothing(project: Project, first: Run) -> None:
     assert project.repro().stages == []
 
 
-def test_a_head_parameter_reruns_training_and_evaluation_only(project: Project, first: Run) -> None:
-    project.change(head={"dropout": 0.3})
-    assert project.repro().stages == ["train_head", "evaluate_head"]
+def test_a_head_parameter_reruns_that_head_alone(project: Project, first: Run) -> None:
+    heads = project.read_params()["heads"]
+    project.change(heads={"face_only": heads["face_only"] | {"dropout": 0.2}})
+    assert project.repro().stages == ["train_head@face_only", "evaluate_head@face_only", "report"]
+
+
+def test_encoders_may_be_used_as_they_come(project: Project, first: Run) -> None:
+    """Then their features are others. Fine-tuning stays off in the tests that follow."""
+    project.change(encoders={"finetune": []})
+    bare = project.repro()
+    assert not any("finetune" in stage for stage in bare.stages)
+    for modality in ("audio", "face"):
+        rows = [num_rows(run.line_of(f"extract_{modality}_features mini")) for run in (first, bare)]
+        assert rows[0] == rows[1]
+        assert rows[1].in_use == rows[1].encoded_now > 0
+
+
+class Rows(NamedTuple):
+    in_use: int
+    encoded_now: int
+
+
+def num_rows(line: str) -> Rows:
+    return Rows(*map(int, re.findall(r"(\d+) (?:feature rows|encoded now)", line)))
+
+
+def test_a_head_more_costs_that_head(project: Project, first: Run) -> None:
+    project.repro()
+    project.change(use_heads=["cross_attention", "face_only", "late_fusion"])
+    more = project.repro().stages
+    assert more == ["train_head@late_fusion", "evaluate_head@late_fusion", "report"]
+    project.change(use_heads=["cross_attention", "face_only"])
+    assert project.repro().stages == ["report"]
 
 
 def test_window_parameters_leave_media_stages_alone(project: Project, first: Run) -> None:
@@ -191,7 +230,8 @@ def test_a_new_clip_costs_that_clip_alone(project: Project, first: Run) -> None:
     project.write_labels("own", [*rows, new | {"media": "new.mp4", "split": "test"}])
     run = project.repro()
     assert not any(stage.endswith("@mini") for stage in run.stages)
-    assert "train_head" not in run.stages  # nothing it is trained on has changed
+    trained = {"finetune_encoder", "train_head"}  # nothing they are trained on has changed
+    assert not trained & {stage.partition("@")[0] for stage in run.stages}
     assert " 1 decoded" in run.line_of("decode_audio own")
     assert " 1 clips heard now" in run.line_of("detect_speech own")
     assert " 1 clips looked at now" in run.line_of("crop_faces own")
@@ -207,7 +247,7 @@ def test_corpora_are_swapped_by_a_parameter(project: Project, first: Run) -> Non
     project.change(use_corpora=["mini"])
     project.repro()
     metrics = json.loads((project.folder / "data/reports/metrics.json").read_text())
-    assert set(metrics) == {"mini"}
+    assert set(metrics["cross_attention"]) == {"mini"}
     project.change(use_corpora=["mini", "own"])
     assert not any("@own" in stage for stage in project.repro().stages)
 
@@ -219,11 +259,22 @@ def test_an_experiment_swaps_corpora_and_back_without_computing(
     swap = project.run("dvc", "exp", "run", "-S", "use_corpora=[mini]")
     assert swap.exit_code == 0, swap.output
     metrics = json.loads((project.folder / "data/reports/metrics.json").read_text())
-    assert set(metrics) == {"mini"}
+    assert set(metrics["cross_attention"]) == {"mini"}
     back = project.run("dvc", "exp", "run", "-S", "use_corpora=[mini,own]")
     assert back.exit_code == 0, back.output
-    assert not any("@" in stage for stage in back.stages)
+    assert not any("@mini" in stage or "@own" in stage for stage in back.stages)
     assert (project.folder / "data/audio/own").is_dir()
+
+
+def test_going_back_to_the_fine_tuned_encoders_computes_nothing(
+    project: Project, first: Run
+) -> None:
+    """But for the clip that is new, and in a corpus they were not trained on."""
+    project.change(encoders={"finetune": ["tiny-wav2vec2", "tiny-vit"]})
+    back = project.repro()
+    assert not any("finetune_encoder" in stage or "train_head" in stage for stage in back.stages)
+    for modality in ("audio", "face"):
+        assert num_rows(back.line_of(f"extract_{modality}_features mini")).encoded_now == 0
 
 
 def test_a_mistyped_parameter_is_one_sentence_and_exit_code_2(project: Project, first: Run) -> None:

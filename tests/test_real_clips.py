@@ -8,7 +8,7 @@ import pytest
 
 from oragen.parts import PartStore
 from oragen.schema import CROPS, FEATURE_ROWS, SPEECH, WINDOWS
-from tests.project import REPOSITORY, Project, clone
+from tests.project import REPOSITORY, Project, clone, tune_briefly
 
 SHARED = REPOSITORY.parent / "shared"
 MEDIA, YUNET = SHARED / "media", SHARED / "models" / "face_detection_yunet_n_640.onnx"
@@ -26,6 +26,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     (corpora / "real").symlink_to(MEDIA)
     project.change(
         use_corpora=["real"],
+        use_heads=["cross_attention"],
+        encoders=tune_briefly(project),
         corpora={"real": {"reader": "csv", "root": "data/corpora/real"}},
         faces={"detector": "yunet", "weights": str(YUNET)},
         train={"corpora": ["real"], "seeds": [0], "max_epochs": 2},
@@ -69,7 +71,7 @@ def test_windows_and_feature_rows_are_equal_in_number(project: Project) -> None:
 
 
 def test_every_clip_is_predicted_from_voice_and_face(project: Project) -> None:
-    predictions = pd.read_parquet(project.folder / "data/reports/predictions.parquet")
+    predictions = pd.read_parquet(project.folder / "data/predictions/cross_attention.parquet")
     for _, members in predictions.groupby("evidence"):
         assert members["clip_id"].nunique() == NUM_CLIPS
         assert (members["num_windows"] > 0).all()

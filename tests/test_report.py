@@ -9,21 +9,31 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from oragen.report import draw_confusion, summarise, to_markdown, to_metrics, write_json
+from oragen.report import (
+    compare_evidence,
+    compare_heads,
+    draw_confusion,
+    summarise,
+    to_metrics,
+    write_json,
+)
 
 HEADER = (
-    "| Corpus | Evidence | Gender UAR % | Gender F1 % | Age MAE, years | Mask UAR % | Mask F1 % | "
+    "| Corpus | {} | Gender UAR % | Gender F1 % | Age MAE, years | Mask UAR % | Mask F1 % | "
     "Clips | Speakers | Without window |\n"
     "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n"
 )
 
 
-def scores(corpus: str, evidence: str, seed: int, **known: float | None) -> dict[str, Any]:
+def scores(
+    corpus: str, evidence: str, seed: int, head: str = "joint", **known: float | None
+) -> dict[str, Any]:
     """The scores of one seed; what is not given could not be scored."""
     tasks = ("gender_uar", "gender_macro_f1", "mask_type_uar", "mask_type_macro_f1")
     nothing = dict.fromkeys((*tasks, "age_mae_years", "age_ccc"))
     counts = {"clips": 40, "speakers": 10, "without_window": 3}
-    return {"corpus": corpus, "evidence": evidence, "seed": seed, **counts, **nothing, **known}
+    about = {"corpus": corpus, "head": head, "evidence": evidence, "seed": seed}
+    return about | counts | nothing | known
 
 
 def two_seeds() -> list[dict[str, Any]]:
@@ -35,22 +45,24 @@ def two_seeds() -> list[dict[str, Any]]:
 
 
 def test_two_seeds_give_mean_and_spread_and_a_dash_for_no_score() -> None:
-    table = to_markdown(summarise(pd.DataFrame(two_seeds())), num_seeds=2)
-    assert table == HEADER + (
+    table = compare_evidence(summarise(pd.DataFrame(two_seeds())), "joint", num_seeds=2)
+    assert table == HEADER.format("Evidence") + (
         "| a | audio-visual | 80.0 ± 14.1 | 70.0 ± 0.0 | 7.00 ± 1.41 | – | – | 40 | 10 | 3 |\n"
     )
 
 
 def test_one_seed_has_no_spread() -> None:
-    table = to_markdown(summarise(pd.DataFrame(two_seeds()[:1])), num_seeds=1)
-    assert table == HEADER + ("| a | audio-visual | 70.0 | 70.0 | 6.00 | – | – | 40 | 10 | 3 |\n")
+    table = compare_evidence(summarise(pd.DataFrame(two_seeds()[:1])), "joint", num_seeds=1)
+    assert table == HEADER.format("Evidence") + (
+        "| a | audio-visual | 70.0 | 70.0 | 6.00 | – | – | 40 | 10 | 3 |\n"
+    )
 
 
 def test_lines_stand_in_the_order_of_the_scores() -> None:
     rows = [
         scores(c, e, 0, gender_uar=0.5) for c in "ba" for e in ("audio_visual", "audio", "face")
     ]
-    lines = to_markdown(summarise(pd.DataFrame(rows)), num_seeds=1).splitlines()[2:]
+    lines = compare_evidence(summarise(pd.DataFrame(rows)), "joint", num_seeds=1).splitlines()[2:]
     assert [line.split(" | ")[:2] for line in lines] == [
         [f"| {corpus}", evidence]
         for corpus in "ba"
@@ -59,25 +71,49 @@ def test_lines_stand_in_the_order_of_the_scores() -> None:
 
 
 def test_nothing_that_can_be_scored_is_a_line_of_dashes() -> None:
-    table = to_markdown(summarise(pd.DataFrame([scores("a", "face", 0)])), num_seeds=1)
-    assert table == HEADER + "| a | face only | – | – | – | – | – | 40 | 10 | 3 |\n"
+    table = compare_evidence(
+        summarise(pd.DataFrame([scores("a", "face", 0)])), "joint", num_seeds=1
+    )
+    assert (
+        table == HEADER.format("Evidence") + "| a | face only | – | – | – | – | – | 40 | 10 | 3 |\n"
+    )
 
 
-def test_metrics_are_plain_numbers_by_corpus_and_evidence() -> None:
+def test_heads_are_compared_on_the_widest_evidence_each_takes() -> None:
+    """The first line of a head and corpus counts; heads of one corpus stand together."""
+    rows = [
+        scores(corpus, evidence, 0, head, gender_uar=uar)
+        for head, evidences in {"wide": ("audio_visual", "audio"), "narrow": ("audio",)}.items()
+        for evidence, uar in zip(evidences, (0.9, 0.6), strict=False)
+        for corpus in ("b", "a")
+    ]
+    lines = compare_heads(summarise(pd.DataFrame(rows)), num_seeds=1).splitlines()
+    assert lines[0] + "\n" == HEADER.format("Head").splitlines(keepends=True)[0]
+    assert [line.split(" | ")[:3] for line in lines[2:]] == [
+        ["| b", "wide", "90.0"],
+        ["| b", "narrow", "90.0"],
+        ["| a", "wide", "90.0"],
+        ["| a", "narrow", "90.0"],
+    ]
+
+
+def test_metrics_are_plain_numbers_by_head_corpus_and_evidence() -> None:
     rows = [*two_seeds(), scores("all corpora", "audio", 0, mask_type_uar=1 / 3)]
     assert to_metrics(summarise(pd.DataFrame(rows))) == {
-        "a": {
-            "audio_visual": {
-                "clips": 40, "speakers": 10, "without_window": 3,
-                "gender_uar": 0.8, "gender_uar_std": 0.1414,
-                "gender_macro_f1": 0.7, "gender_macro_f1_std": 0.0,
-                "age_mae_years": 7.0, "age_mae_years_std": 1.414,
+        "joint": {
+            "a": {
+                "audio_visual": {
+                    "clips": 40, "speakers": 10, "without_window": 3,
+                    "gender_uar": 0.8, "gender_uar_std": 0.1414,
+                    "gender_macro_f1": 0.7, "gender_macro_f1_std": 0.0,
+                    "age_mae_years": 7.0, "age_mae_years_std": 1.414,
+                },
             },
-        },
-        "all_corpora": {
-            "audio": {
-                "clips": 40, "speakers": 10, "without_window": 3,
-                "mask_type_uar": 0.3333, "mask_type_uar_std": 0.0,
+            "all_corpora": {
+                "audio": {
+                    "clips": 40, "speakers": 10, "without_window": 3,
+                    "mask_type_uar": 0.3333, "mask_type_uar_std": 0.0,
+                },
             },
         },
     }  # fmt: skip
@@ -88,7 +124,7 @@ def test_metrics_can_be_read_back(tmp_path: Path) -> None:
     path = tmp_path / "reports" / "metrics.json"
     write_json(path, metrics)
     assert json.loads(path.read_text()) == metrics
-    assert path.read_text().startswith('{\n  "a": {\n')
+    assert path.read_text().startswith('{\n  "joint": {\n')
 
 
 def read_picture(path: Path) -> np.ndarray:

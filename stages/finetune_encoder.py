@@ -1,0 +1,186 @@
+"""Examples -> an encoder fine-tuned on gender, age and mask type, as a whole unimodal model."""
+
+import logging
+from typing import NamedTuple
+
+import pandas as pd
+import torch
+from transformers import BaseImageProcessor, Wav2Vec2FeatureExtractor
+
+from oragen import artefacts, config
+from oragen.augmentation import CropAugmentation, WaveformAugmentation
+from oragen.devices import choose_device
+from oragen.encoders import PublishedInput, load_audio_encoder, load_face_encoder
+from oragen.finetuning import (
+    Crops,
+    Examples,
+    FinetuningOptions,
+    Sounds,
+    finetune,
+    make_fabric,
+)
+from oragen.losses import TaskWeights
+from oragen.parts import make_key
+from oragen.schema import EXAMPLES, GENDERS, MASK_TYPES
+from oragen.unimodal import (
+    UnimodalAudioModel,
+    UnimodalFaceModel,
+    build_audio_model,
+    build_face_model,
+    save_unimodal,
+)
+from stages.running import run_stage
+
+logger = logging.getLogger(__name__)
+
+
+class Subject(NamedTuple):
+    """What is fine-tuned, and how it takes its examples."""
+
+    model: UnimodalAudioModel | UnimodalFaceModel
+    varied: Sounds | Crops
+    plain: Sounds | Crops
+    preparation: Wav2Vec2FeatureExtractor | PublishedInput | BaseImageProcessor
+    base_fingerprint: str  # of the encoder before
+
+
+def main(encoder: str) -> None:
+    """Train ENCODER with decisions on it; features are then extracted with what became of it."""
+    params = config.load_params()
+    settings = params.finetuning(encoder)
+    fabric = make_fabric(
+        choose_device(params.execution.device), settings.precision, params.execution.num_devices
+    )
+    fabric.launch()
+    torch.manual_seed(settings.seed)
+    entry = params.encoders.catalogue[encoder]
+    subject = load_voice(entry) if entry.modality == "audio" else load_face(entry)
+    table = EXAMPLES.read(artefacts.examples_table(encoder))
+    train, dev = (table[table["split"] == split] for split in ("train", "dev"))
+    checkpoint = artefacts.finetuning_checkpoint(encoder)
+    history = finetune(
+        fabric,
+        subject.model,
+        Examples(train, subject.varied, genders=GENDERS, seed=settings.seed),
+        Examples(dev, subject.plain, genders=GENDERS, seed=settings.seed),
+        to_options(settings, params.execution),
+        genders=GENDERS,
+        seed=settings.seed,
+        checkpoint=checkpoint,
+        identity=identify(table, subject, settings),
+    )
+    if fabric.is_global_zero:
+        save(encoder, subject, history=pd.DataFrame(history), params=params)
+        checkpoint.unlink(missing_ok=True)
+        logger.info(
+            "finetune_encoder %s: %d examples to train on, %d to select by; best dev score %.3f",
+            encoder, len(train), len(dev), max(epoch.dev_score for epoch in history),
+        )  # fmt: skip
+
+
+def load_voice(entry: config.AudioEncoder) -> Subject:
+    """Put fresh decisions on a speech encoder; its convolutions stay as they are."""
+    settings = entry.finetuning
+    assert settings is not None  # checked when params.yaml was read
+    base = load_audio_encoder(entry.source, entry.revision)
+    model = build_audio_model(
+        base.network.requires_grad_(True), settings.summary,
+        num_genders=len(GENDERS), num_mask_types=len(MASK_TYPES),
+    )  # fmt: skip
+    model.freeze_front_end()
+    often = settings.augmentation
+    augmentation = WaveformAugmentation(
+        speed_probability=often.speed,
+        tempo_probability=often.tempo,
+        muffle_probability=often.muffle,
+        noise_probability=often.noise,
+        gain_probability=often.gain,
+        phone_probability=often.phone,
+        codec_probability=often.codec,
+        polarity_probability=often.polarity,
+    )
+    varied, plain = Sounds(base.extractor, augmentation), Sounds(base.extractor, None)
+    return Subject(model, varied, plain, base.extractor, base.fingerprint)
+
+
+def load_face(entry: config.FaceEncoder) -> Subject:
+    """Put fresh decisions on a vision transformer."""
+    settings = entry.finetuning
+    assert settings is not None  # checked when params.yaml was read
+    base = load_face_encoder(entry.source, entry.revision)
+    model = build_face_model(
+        base.network.requires_grad_(True), settings.summary,
+        num_genders=len(GENDERS), num_mask_types=len(MASK_TYPES),
+    )  # fmt: skip
+    often = settings.augmentation
+    augmentation = CropAugmentation(
+        cover_probability=often.cover,
+        flip_probability=often.flip,
+        zoom_probability=often.zoom,
+        colour_probability=often.colour,
+        blur_probability=often.blur,
+    )
+    varied, plain = Crops(base.processor, augmentation), Crops(base.processor, None)
+    return Subject(model, varied, plain, base.processor, base.fingerprint)
+
+
+def to_options(
+    settings: config.AudioFinetuning | config.FaceFinetuning, execution: config.Execution
+) -> FinetuningOptions:
+    """Return the settings as the library takes them."""
+    on_cpu = choose_device(execution.device).type == "cpu"
+    return FinetuningOptions(
+        batch_size=settings.batch_size,
+        accumulate_batches=settings.accumulate_batches,
+        max_epochs=settings.max_epochs,
+        patience=settings.patience,
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        gradient_clip=settings.gradient_clip,
+        balance_classes=settings.balance_classes,
+        task_weights=TaskWeights(
+            gender=settings.gender_weight,
+            mask_type=settings.mask_type_weight,
+            age=settings.age_weight,
+        ),
+        checkpoint_minutes=execution.checkpoint_minutes,
+        num_workers=0 if on_cpu else execution.num_workers,  # the network needs the cores itself
+    )
+
+
+def identify(
+    table: pd.DataFrame,
+    subject: Subject,
+    settings: config.AudioFinetuning | config.FaceFinetuning,
+) -> str:
+    """Return a hash of all that decides the result."""
+    return make_key(
+        base=subject.base_fingerprint,
+        settings=settings.as_ingredients(),
+        examples=table.drop(columns=["store", "key"]).to_json(orient="records"),
+    )
+
+
+def save(encoder: str, subject: Subject, *, history: pd.DataFrame, params: config.Params) -> None:
+    """Write the model, how its inputs are prepared, and the course of its training."""
+    folder = artefacts.encoder_folder(encoder)
+    metadata = {
+        "genders": list(GENDERS),
+        "mask_types": list(MASK_TYPES),
+        "base": params.encoders.catalogue[encoder].source,
+        "base_fingerprint": subject.base_fingerprint,
+        "finetuning": params.finetuning(encoder).as_ingredients(),
+        "trained_on": params.finetune_corpora(encoder),
+    }
+    if isinstance(subject.preparation, PublishedInput):
+        save_unimodal(
+            folder, subject.model.cpu(), metadata | {"input": subject.preparation.as_metadata()}
+        )
+    else:
+        save_unimodal(folder, subject.model.cpu(), metadata)
+        subject.preparation.save_pretrained(folder)
+    history.to_csv(folder / "history.csv", index=False)
+
+
+if __name__ == "__main__":
+    run_stage(main)
