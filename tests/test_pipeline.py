@@ -4,16 +4,14 @@ import json
 import re
 import shutil
 from pathlib import Path
-from typing import NamedTuple
 
 import pandas as pd
 import pytest
 
 from oragen.schema import CLIPS, SKIPPED, WINDOWS
 from tests.broken_clips import write_broken_clips
-from tests.project import Project, Run, clone, tune_briefly
+from tests.project import Project, Run, clone
 
-PER_ENCODER = ("make_examples", "finetune_encoder")
 PER_HEAD = ("train_head", "evaluate_head")
 PER_CORPUS = (
     "index_clips", "decode_audio", "detect_speech", "crop_faces", "cut_windows",
@@ -40,10 +38,10 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     params = project.read_params()
     studio = params["corpora"]["studio"] | {"root": "data/corpora/mini", "num_speakers": 8}
     own = {"reader": "csv", "root": "data/corpora/own", "table": "labels.csv"}
-    project.change(
+    project.change(  # fine-tuning has tests of its own: test_encoder_stages.py
         use_corpora=["mini", "own"],
         use_heads=["cross_attention", "face_only"],
-        encoders=tune_briefly(project, corpora=["mini"]),
+        encoders={"finetune": []},
         train={"corpora": ["mini"], "seeds": [0], "max_epochs": 2, "patience": 2},
         corpora={"mini": studio, "own": own},
     )
@@ -97,7 +95,7 @@ def skipped_reasons(project: Project, corpus: str) -> dict[str, dict[str, str]]:
 
 def test_every_stage_runs_and_the_report_is_there(project: Project, first: Run) -> None:
     ran = {stage.partition("@")[0] for stage in first.stages}
-    assert ran == {*PER_CORPUS, *PER_ENCODER, "make_datasets", *PER_HEAD, "report"}
+    assert ran == {*PER_CORPUS, "make_datasets", *PER_HEAD, "report"}
     report = (project.folder / "data/reports/report.md").read_text()
     for row in (
         "| mini | cross_attention |", "| own | face_only |", "| mini | audio-visual |",
@@ -180,26 +178,6 @@ def test_a_head_parameter_reruns_that_head_alone(project: Project, first: Run) -
     assert project.repro().stages == ["train_head@face_only", "evaluate_head@face_only", "report"]
 
 
-def test_encoders_may_be_used_as_they_come(project: Project, first: Run) -> None:
-    """Then their features are others. Fine-tuning stays off in the tests that follow."""
-    project.change(encoders={"finetune": []})
-    bare = project.repro()
-    assert not any("finetune" in stage for stage in bare.stages)
-    for modality in ("audio", "face"):
-        rows = [num_rows(run.line_of(f"extract_{modality}_features mini")) for run in (first, bare)]
-        assert rows[0] == rows[1]
-        assert rows[1].in_use == rows[1].encoded_now > 0
-
-
-class Rows(NamedTuple):
-    in_use: int
-    encoded_now: int
-
-
-def num_rows(line: str) -> Rows:
-    return Rows(*map(int, re.findall(r"(\d+) (?:feature rows|encoded now)", line)))
-
-
 def test_a_head_more_costs_that_head(project: Project, first: Run) -> None:
     project.repro()
     project.change(use_heads=["cross_attention", "face_only", "late_fusion"])
@@ -230,8 +208,8 @@ def test_a_new_clip_costs_that_clip_alone(project: Project, first: Run) -> None:
     project.write_labels("own", [*rows, new | {"media": "new.mp4", "split": "test"}])
     run = project.repro()
     assert not any(stage.endswith("@mini") for stage in run.stages)
-    trained = {"finetune_encoder", "train_head"}  # nothing they are trained on has changed
-    assert not trained & {stage.partition("@")[0] for stage in run.stages}
+    trained = [stage for stage in run.stages if stage.startswith("train_head")]
+    assert trained == []  # nothing they are trained on has changed
     assert " 1 decoded" in run.line_of("decode_audio own")
     assert " 1 clips heard now" in run.line_of("detect_speech own")
     assert " 1 clips looked at now" in run.line_of("crop_faces own")
@@ -264,17 +242,6 @@ def test_an_experiment_swaps_corpora_and_back_without_computing(
     assert back.exit_code == 0, back.output
     assert not any("@mini" in stage or "@own" in stage for stage in back.stages)
     assert (project.folder / "data/audio/own").is_dir()
-
-
-def test_going_back_to_the_fine_tuned_encoders_computes_nothing(
-    project: Project, first: Run
-) -> None:
-    """But for the clip that is new, and in a corpus they were not trained on."""
-    project.change(encoders={"finetune": ["tiny-wav2vec2", "tiny-vit"]})
-    back = project.repro()
-    assert not any("finetune_encoder" in stage or "train_head" in stage for stage in back.stages)
-    for modality in ("audio", "face"):
-        assert num_rows(back.line_of(f"extract_{modality}_features mini")).encoded_now == 0
 
 
 def test_a_mistyped_parameter_is_one_sentence_and_exit_code_2(project: Project, first: Run) -> None:

@@ -15,9 +15,7 @@ from oragen.layers.normalization import PerLayerNorm
 from oragen.layers.positions import sinusoidal_positions
 from oragen.layers.presence import hide_invalid
 
-NUM_BLOCKS: Final = 2
 NUM_TASKS: Final = 3  # gender, mask type, age
-FIRST_GAIN: Final = 0.1
 
 
 class AudioTokens(nn.Module):
@@ -58,17 +56,12 @@ class FaceTokens(nn.Module):
 
 
 class QueryBlock(nn.Module):
-    """Task queries look at the context, then think: a pre-norm transformer decoder block.
-
-    Both additions begin small (LayerScale, arXiv 2103.17239): what the queries are made of decides
-    until there is something to add.
-    """
+    """Task queries look at the context, then think: a pre-norm transformer decoder block."""
 
     def __init__(self, width: int, num_heads: int, dropout: float) -> None:
         super().__init__()
         self.query_norm = nn.LayerNorm(width)
         self.attention = MultiHeadAttention(width, num_heads)
-        self.attention_gain = nn.Parameter(torch.full((width,), FIRST_GAIN))
         self.dropout = nn.Dropout(dropout)
         self.mlp = nn.Sequential(
             nn.LayerNorm(width),
@@ -78,7 +71,6 @@ class QueryBlock(nn.Module):
             nn.Linear(2 * width, width),
             nn.Dropout(dropout),
         )
-        self.mlp_gain = nn.Parameter(torch.full((width,), FIRST_GAIN))
 
     def forward(
         self,
@@ -87,16 +79,18 @@ class QueryBlock(nn.Module):
         context_valid: Bool[Tensor, "batch context"],
     ) -> Float[Tensor, "batch query width"]:
         found = self.attention(self.query_norm(queries), context, context, context_valid)
-        queries = queries + self.attention_gain * self.dropout(found)
-        return queries + self.mlp_gain * self.mlp(queries)  # type: ignore[no-any-return]
+        queries = queries + self.dropout(found)
+        return queries + self.mlp(queries)  # type: ignore[no-any-return]
 
 
 class CrossAttentionHead(Head):
-    """A query for each task starts from both modalities' summaries, and asks all tokens for more.
+    """Three opinions added up: what is heard, what is seen, and what both together tell.
 
-    The head begins as a concatenation, and attention adds what time, slots and layers tell beyond
-    it. Any number of audio frames and of slots; what is not valid is masked out. One token that
-    stands for nothing is always valid, so a row without anything is defined too.
+    The first two are decided on a summary of their modality and count where it is there, as in
+    late fusion; their logits are added, as independent evidence is. For the third, a query for each
+    task starts from both summaries and asks all audio frames and all layers of all crops. Any
+    number of audio frames and of slots; what is not valid is masked out. One token that stands for
+    nothing is always valid, so a row without anything is defined too.
     """
 
     def __init__(self, spec: HeadSpec) -> None:
@@ -104,15 +98,15 @@ class CrossAttentionHead(Head):
         sizes, width = spec.sizes, spec.width
         self.audio_summary = build_summary(spec, "audio")
         self.face_summary = build_summary(spec, "face")
+        self.audio_decisions = Decisions(width, sizes)
+        self.face_decisions = Decisions(width, sizes)
         self.merge = nn.Sequential(nn.Linear(2 * width, width), nn.GELU(), nn.Dropout(spec.dropout))
         self.tasks = nn.Parameter(0.02 * torch.randn(NUM_TASKS, width))
         self.audio_tokens = AudioTokens(sizes.audio_width, width)
         self.face_tokens = FaceTokens(sizes.face_layers, sizes.face_width, width)
         self.nothing = nn.Parameter(0.02 * torch.randn(width))
         self.context_norm = nn.LayerNorm(width)
-        self.blocks = nn.ModuleList(
-            QueryBlock(width, spec.num_heads, spec.dropout) for _ in range(NUM_BLOCKS)
-        )
+        self.block = QueryBlock(width, spec.num_heads, spec.dropout)
         self.decisions = Decisions(width, sizes)
 
     def forward(
@@ -123,13 +117,16 @@ class CrossAttentionHead(Head):
         face_valid: Bool[Tensor, "batch slots"],
     ) -> HeadOutput:
         check_features(self.spec.sizes, audio, face, fixed_length=False)
-        summaries = [self.audio_summary(audio, audio_valid), self.face_summary(face, face_valid)]
-        queries = self.tasks + self.merge(torch.cat(summaries, dim=-1))[:, None]
+        heard = self.audio_summary(audio, audio_valid)
+        seen = self.face_summary(face, face_valid)
+        queries = self.tasks + self.merge(torch.cat([heard, seen], dim=-1))[:, None]
         context, context_valid = self._context(audio, audio_valid, face, face_valid)
-        for block in self.blocks:
-            queries = block(queries, context, context_valid)
-        decided: HeadOutput = self.decisions(queries[:, 0], queries[:, 1], queries[:, 2])
-        return decided
+        found = self.block(queries, context, context_valid)
+        return add_opinions(
+            self.decisions(found[:, 0], found[:, 1], found[:, 2]),
+            (self.audio_decisions(heard, heard, heard), audio_valid.any(dim=1)),
+            (self.face_decisions(seen, seen, seen), face_valid.any(dim=1)),
+        )
 
     def _context(
         self,
@@ -146,3 +143,16 @@ class CrossAttentionHead(Head):
         seen_valid = repeat(face_valid, "b s -> b (s l)", l=self.spec.sizes.face_layers)
         tokens = self.context_norm(torch.cat([nothing, heard, seen], dim=1))
         return tokens, torch.cat([always, audio_valid, seen_valid], dim=1)
+
+
+def add_opinions(
+    base: HeadOutput, *others: tuple[HeadOutput, Bool[Tensor, " batch"]]
+) -> HeadOutput:
+    """Add the logits of others to a first opinion, in the rows where they count."""
+    gender, mask_type, age = base
+    for opinion, counts in others:
+        gender = gender + opinion.gender_logits * counts[:, None]
+        if mask_type is not None and opinion.mask_type_logits is not None:
+            mask_type = mask_type + opinion.mask_type_logits * counts[:, None]
+        age = age + opinion.age_logit * counts
+    return HeadOutput(gender, mask_type, age)
