@@ -15,7 +15,7 @@ from oragen.report import (
     to_metrics,
     write_json,
 )
-from oragen.schema import GENDERS, MASK_TYPES
+from oragen.schema import GENDERS, MASK_TYPES, UserError
 from stages.running import run_stage
 
 logger = logging.getLogger(__name__)
@@ -25,9 +25,7 @@ def main() -> None:
     """Compare the heads of `use_heads`, and look closer at the first of them."""
     params = load_params()
     first, num_seeds = params.use_heads[0], len(params.train.seeds)
-    answers = {
-        head: pd.read_parquet(artefacts.predictions_table(head)) for head in params.use_heads
-    }
+    answers = {head: read_answers(head) for head in params.use_heads}
     summary = summarise(pd.concat([score_all(answered) for answered in answers.values()]))
     write_json(artefacts.REPORTS / "metrics.json", to_metrics(summary))
     (artefacts.REPORTS / "report.md").write_text(
@@ -43,15 +41,27 @@ def main() -> None:
     )  # fmt: skip
 
 
+def read_answers(head: str) -> pd.DataFrame:
+    """Read what a head answered.
+
+    Raises:
+        UserError: when it was not asked yet.
+    """
+    path = artefacts.predictions_table(head)
+    if not path.is_file():
+        raise UserError(f"{path} is missing: {head} was not evaluated. Run `dvc repro`.")
+    return pd.read_parquet(path)
+
+
 def draw_confusions(predictions: pd.DataFrame, head: str) -> None:
     """Draw what a head takes for what, over all corpora and seeds."""
     widest = predictions["evidence"].iloc[0]
     seen = predictions[(predictions["evidence"] == widest) & (predictions["num_windows"] > 0)]
     for task, labels in {"gender": GENDERS, "mask_type": MASK_TYPES}.items():
-        known = seen.dropna(subset=[task])
+        known = seen.reindex(columns=[task, f"predicted_{task}"]).dropna()
         draw_confusion(
             artefacts.REPORTS / "figures" / f"confusion_{task}.png",
-            known[task], known.get(f"predicted_{task}", known[task][:0]), labels,
+            known[task], known[f"predicted_{task}"], labels,
             f"{head}: {task}, all corpora",
         )  # fmt: skip
 

@@ -10,7 +10,7 @@ from oragen import artefacts
 from oragen.config import Params, Train, load_params
 from oragen.dataset import WindowDataset, load_dataset, read_dataset
 from oragen.devices import choose_device
-from oragen.heads import HeadSizes, build_head, save_head
+from oragen.heads import Head, HeadSizes, build_head, save_head
 from oragen.losses import TaskWeights
 from oragen.schema import GENDERS, MASK_TYPES
 from oragen.training import TrainingOptions, train_in_phases
@@ -38,7 +38,7 @@ def main(head: str) -> None:
             fabric, built, train, dev, to_options(params.train),
             mask_type=entry.mask_type, genders=GENDERS, seed=seed,
         )  # fmt: skip
-        save_head(folder / f"seed-{seed}", built.cpu(), describe(params, train, seed))
+        save_head(folder / f"seed-{seed}", built.cpu(), describe(params, train, built, seed))
         lines += [
             {"seed": seed, "phase": number, **epoch._asdict()}
             for number, history in enumerate(phases, start=1)
@@ -82,11 +82,11 @@ def to_options(train: Train) -> TrainingOptions:
     )
 
 
-def describe(params: Params, train: WindowDataset, seed: int) -> dict[str, object]:
+def describe(params: Params, train: WindowDataset, head: Head, seed: int) -> dict[str, object]:
     """Return what the head must carry: its labels, and what its features were made with."""
     return {
         "genders": list(GENDERS),
-        "mask_types": list(MASK_TYPES),
+        "mask_types": list(MASK_TYPES[: head.spec.sizes.num_mask_types]),
         "seed": seed,
         "trained_on": sorted(train.table["corpus"].unique()),
         "features": train.specs,
