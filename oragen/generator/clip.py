@@ -121,12 +121,16 @@ def _pictures(
 
 
 def _encode(clip: Clip, path: Path, condition: Condition) -> None:
-    """Write with one encoder thread each: more would make the bytes depend on the machine."""
+    """Write the same bytes on every machine and in every process.
+
+    More threads of an encoder would change them, and so would x264's macroblock trees: for
+    pictures 192 wide they depend on what was in memory before.
+    """
     with av.open(str(path), "w", format="mp4", options={"fflags": "+bitexact"}) as container:
         video = container.add_stream("libx264", rate=PICTURES_PER_S)
         video.height, video.width = clip.pictures[0].shape[:2]
         video.pix_fmt = "yuv420p"
-        video.options = {"preset": "veryfast", "crf": str(clip.crf)}
+        video.options = {"preset": "veryfast", "crf": str(clip.crf), "x264-params": "mbtree=0"}
         video.codec_context.thread_count = 1
         audio = container.add_stream("aac", rate=FILE_RATE_HZ[condition], layout="mono")
         audio.options = {"aac_coder": "fast"}

@@ -22,7 +22,7 @@ from oragen.schema import MASK_TYPES, SPLITS, UserError
 logger = logging.getLogger(__name__)
 
 # Raise it with every change that alters a spec's clips: folders of another version are refused.
-GENERATOR_VERSION: Final = 1
+GENERATOR_VERSION: Final = 2
 SPEC_FILE: Final = "corpus.json"
 LABEL_COLUMNS: Final = ("media", "speaker_id", "gender", "age_years", "mask_type", "split")
 FEWEST_SPEAKERS: Final = 6  # both genders in each of the three splits
