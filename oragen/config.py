@@ -20,7 +20,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from oragen.schema import UserError
+from oragen.schema import Level, Modality, Precision, UserError
 
 PARAMS_PATH = Path("params.yaml")
 Item = TypeVar("Item", str, int)
@@ -28,8 +28,6 @@ Item = TypeVar("Item", str, int)
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
-Precision = Literal["fp32", "bf16", "fp16"]
-Modality = Literal["audio", "face"]
 # The name of a corpus or an encoder is also the name of a folder and of a DVC stage.
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 
@@ -203,7 +201,7 @@ class Encoders(_Section):
 
 class ModalityFeatures(_Section):
     encoder: str
-    level: Literal["early", "intermediate", "late"]
+    level: Level
     precision: Precision
     batch_size: Count
 

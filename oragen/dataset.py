@@ -12,11 +12,11 @@ from jaxtyping import Bool, Float, Float16, Int64
 from torch import Tensor
 
 from oragen.features import LoadedFeatures, load_features
+from oragen.losses import encode_labels
 from oragen.parts import Json
 from oragen.schema import DATASET, MASK_TYPES, UserError
 from oragen.windows import NO_CROP
 
-UNKNOWN = -1
 NO_WINDOW = {"start": -1, "stop": -1, "has_window": False}
 _Name: TypeAlias = tuple[str, str]  # a store and the key of a feature in it
 LABELLED = ("clip_id", "corpus", "split", "speaker_id", "gender", "age_years", "mask_type")
@@ -83,7 +83,7 @@ class Batch:
     audio_valid: Bool[Tensor, "batch steps"]
     face: Float[Tensor, "batch slots layers face_width"]
     face_valid: Bool[Tensor, "batch slots"]
-    gender: Int64[Tensor, " batch"]  # UNKNOWN where there is no label
+    gender: Int64[Tensor, " batch"]  # UNKNOWN_LABEL where there is none
     age_years: Float[Tensor, " batch"]  # NaN where there is no label
     mask_type: Int64[Tensor, " batch"]
 
@@ -154,9 +154,9 @@ def load_dataset(table: pd.DataFrame, *, genders: Sequence[str]) -> WindowDatase
         audio_row=torch.tensor([audio_row_of[name] for name in sounds]),
         face=torch.from_numpy(face.values),
         face_row=torch.tensor([[face_row_of[name] for name in names] for names in slots]),
-        gender=_to_codes(windows["gender"], genders),
+        gender=encode_labels(windows["gender"], genders),
         age_years=torch.tensor(windows["age_years"].to_numpy(np.float32, na_value=np.nan)),
-        mask_type=_to_codes(windows["mask_type"], MASK_TYPES),
+        mask_type=encode_labels(windows["mask_type"], MASK_TYPES),
         specs={"audio": audio.spec, "face": face.spec},
     )
 
@@ -201,8 +201,3 @@ def _load(
     rows: dict[_Name | None, int] = {name: row for row, name in enumerate(in_order)}
     features = load_features({store: list(members) for store, members in keys.items()})
     return features, rows | {None: NO_CROP}
-
-
-def _to_codes(labels: pd.Series, words: Sequence[str]) -> Int64[Tensor, " windows"]:
-    codes = {word: code for code, word in enumerate(words)}
-    return torch.tensor([codes.get(label, UNKNOWN) for label in labels])

@@ -10,18 +10,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 from jaxtyping import Float, Float16, Int64
 from tqdm import tqdm
 
 from oragen.parts import Json, Located, PartStore, PartWriter, make_key, read_head
-from oragen.schema import Level, UserError
+from oragen.schema import Level, Modality, Precision, UserError
 
 logger = logging.getLogger(__name__)
 
-Precision = Literal["fp32", "bf16", "fp16"]
 Encode = Callable[[list[np.ndarray]], list[np.ndarray]]  # inputs -> positions x width of each
 STORED_TYPE: Final = np.float16
 NUM_POSITIONS: Final = "num_positions"
@@ -31,7 +30,7 @@ NUM_POSITIONS: Final = "num_positions"
 class FeatureSpec:
     """What the features of one store are; part of every row's key."""
 
-    modality: Literal["audio", "face"]
+    modality: Modality
     encoder: str  # its name in params.yaml
     source: str
     fingerprint: str

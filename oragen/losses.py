@@ -1,6 +1,6 @@
 """Answers of a head and the labels there are -> one number to minimise."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple, Protocol, runtime_checkable
 
@@ -143,6 +143,13 @@ def ccc_loss(
     gap = (predicted.mean() - target.mean()).square()
     denominator = x.square().mean() + y.square().mean() + gap + denominator_epsilon
     return 1 - 2 * covariance / _or_one(denominator)
+
+
+def encode_labels(labels: Iterable[object], words: Sequence[str]) -> Int64[Tensor, " labels"]:
+    """Give each label its place among the words; another one, or none, is `UNKNOWN_LABEL`."""
+    codes: dict[object, int] = {word: code for code, word in enumerate(words)}
+    found = [codes.get(label, UNKNOWN_LABEL) for label in labels]
+    return torch.tensor(found, dtype=torch.long)
 
 
 def class_weights(

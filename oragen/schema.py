@@ -19,6 +19,8 @@ GENDERS_WITH_CHILD: Final = ("child", "female", "male")
 MASK_TYPES: Final = ("none", "tissue", "medical", "ffp", "respirator", "shield")
 SPLITS: Final = ("train", "dev", "test")
 
+Modality = Literal["audio", "face"]
+Precision = Literal["fp32", "bf16", "fp16"]  # what a network computes in
 Level = Literal[  # of an encoder's features
     "early",  # what enters its transformer
     "intermediate",  # what that makes of it

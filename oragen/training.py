@@ -19,6 +19,7 @@ from oragen.epochs import ClassWeights, DivergedError, Epoch, score_epoch, weigh
 from oragen.heads import Head, train_only_decisions
 from oragen.layers import drop_modality
 from oragen.losses import UNKNOWN_LABEL, Targets, Task, TaskWeights, multi_task_loss
+from oragen.schema import Modality
 
 logger = logging.getLogger(__name__)
 
@@ -168,7 +169,7 @@ def train_head(
 
 def _loss(
     model: nn.Module,
-    modality: Literal["audio", "face"] | None,
+    modality: Modality | None,
     batch: Batch,
     weights: ClassWeights,
     options: TrainingOptions,

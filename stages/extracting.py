@@ -1,7 +1,7 @@
 """What the two extraction stages share: encode what is missing, and say which rows are in use."""
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -10,7 +10,7 @@ from oragen.config import Params
 from oragen.encoders import AudioEncoder, FaceEncoder
 from oragen.features import FeatureInput, FeatureSpec, extract
 from oragen.parts import PartStore
-from oragen.schema import FEATURE_ROWS, Skipped
+from oragen.schema import FEATURE_ROWS, Modality, Skipped
 from stages.running import account
 
 
@@ -52,7 +52,7 @@ def extract_corpus(
         inputs: what is to be encoded; those the store knows are not read.
         without: why a clip has no input.
     """
-    modality: Literal["audio", "face"] = "audio" if isinstance(encoder, AudioEncoder) else "face"
+    modality: Modality = "audio" if isinstance(encoder, AudioEncoder) else "face"
     wanted = params.features.of(modality)
     spec = FeatureSpec(
         modality=modality,

@@ -18,14 +18,13 @@ from oragen.encoders.fingerprint import fingerprint
 from oragen.encoders.source import (
     EMBEDDED,
     EncoderError,
-    Precision,
     autocast,
     explained,
     load_complete,
     load_finetuned,
     refuse_late,
 )
-from oragen.schema import SAMPLE_RATE_HZ, Level
+from oragen.schema import SAMPLE_RATE_HZ, Level, Precision
 from oragen.unimodal import SavedUnimodal, UnimodalAudioModel, Waveforms, prepare_waveforms
 from oragen.unimodal.waveforms import Order
 

@@ -16,7 +16,6 @@ from oragen.encoders.fingerprint import fingerprint
 from oragen.encoders.source import (
     EMBEDDED,
     EncoderError,
-    Precision,
     autocast,
     explained,
     load_complete,
@@ -24,7 +23,7 @@ from oragen.encoders.source import (
     refuse_late,
 )
 from oragen.encoders.timm_source import is_timm, load_timm, save_timm
-from oragen.schema import Level
+from oragen.schema import Level, Precision
 from oragen.unimodal import SavedUnimodal, UnimodalFaceModel
 from oragen.unimodal.timm_vit import TimmVit
 

@@ -3,16 +3,15 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import torch
 from transformers import AutoModel, PreTrainedModel
 
 from oragen.model_folder import DESCRIPTION_FILE
-from oragen.schema import Level, UserError
+from oragen.schema import Level, Precision, UserError
 from oragen.unimodal import SavedUnimodal, holds_unimodal, load_unimodal
 
-Precision = Literal["fp32", "bf16", "fp16"]
 AUTOCAST_TYPES: Final = {"bf16": torch.bfloat16, "fp16": torch.float16}
 EMBEDDED: Final = "embedded"
 PREPARATION_FILE: Final = "preprocessor_config.json"  # of transformers, beside the weights

@@ -21,7 +21,7 @@ from oragen.augmentation import (
 )
 from oragen.encoders.audio import PublishedInput, prepare_sounds
 from oragen.encoders.face import prepare_crops
-from oragen.losses import UNKNOWN_LABEL, Targets
+from oragen.losses import UNKNOWN_LABEL, Targets, encode_labels
 from oragen.parts import OpenParts, PartStore
 from oragen.schema import MASK_TYPES
 
@@ -151,8 +151,8 @@ class Examples(Dataset[Example]):
         self.table = table.reset_index(drop=True)
         self.modality = modality
         self.seed = seed
-        self.gender = _to_codes(self.table["gender"], genders)
-        self.mask_type = _to_codes(self.table["mask_type"], MASK_TYPES)
+        self.gender = encode_labels(self.table["gender"], genders)
+        self.mask_type = encode_labels(self.table["mask_type"], MASK_TYPES)
         ages = self.table["age_years"].to_numpy(np.float32, na_value=np.nan)
         self.age_years = torch.from_numpy(ages)
         self._opened: dict[str, OpenParts] = {}
@@ -179,7 +179,7 @@ class Examples(Dataset[Example]):
         """Put examples together; the mask types are those that variation left."""
         places = torch.tensor([example.place for example in examples])
         varied = [example.varied for example in examples]
-        mask_type = _to_codes([one.mask_type for one in varied], MASK_TYPES)
+        mask_type = encode_labels([one.mask_type for one in varied], MASK_TYPES)
         return ExampleBatch(
             self.modality.prepare([one.content for one in varied]),
             Targets(self.gender[places], mask_type, self.age_years[places]),
@@ -250,8 +250,3 @@ def _generator(seed: int, draw: Draw) -> torch.Generator:
 def mix_seeds(*numbers: int) -> int:
     """Return a seed that has nothing to do with those of neighbouring numbers."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
-
-
-def _to_codes(labels: Iterable[object], words: Sequence[str]) -> Int64[Tensor, " examples"]:
-    codes: dict[object, int] = {word: code for code, word in enumerate(words)}
-    return torch.tensor([codes.get(label, UNKNOWN_LABEL) for label in labels], dtype=torch.long)

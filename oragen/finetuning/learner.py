@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from oragen.clip_scores import PartAnswers
-from oragen.encoders.source import Precision
 from oragen.epochs import ClassWeights
 from oragen.finetuning.checkpoints import Checkpoint, Progress
 from oragen.finetuning.examples import ExampleBatch, mix_seeds
 from oragen.losses import TaskWeights, multi_task_loss
+from oragen.schema import Precision
 
 logger = logging.getLogger(__name__)
 

@@ -1,7 +1,5 @@
 """The heads to compare with: one modality alone, side by side, and decisions averaged."""
 
-from typing import Literal
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
@@ -10,14 +8,15 @@ from torch import Tensor, nn
 from oragen.heads.contract import Head, HeadOutput, HeadSpec, check_features
 from oragen.heads.decisions import Decisions
 from oragen.heads.summaries import build_summary
+from oragen.schema import Modality
 
 
 class UnimodalHead(Head):
     """Answers from one modality; the other is not looked at."""
 
-    def __init__(self, spec: HeadSpec, *, modality: Literal["audio", "face"]) -> None:
+    def __init__(self, spec: HeadSpec, *, modality: Modality) -> None:
         super().__init__(spec)
-        self.modality: Literal["audio", "face"] = modality
+        self.modality: Modality = modality
         self.summary = build_summary(spec, modality)
         self.decisions = Decisions(spec.width, spec.sizes)
 

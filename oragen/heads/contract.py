@@ -2,15 +2,14 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from oragen.schema import UserError
-
-AGE_SCALE_YEARS: Final = 100.0
+from oragen.losses import AGE_SCALE_YEARS
+from oragen.schema import Modality, UserError
 
 HeadName = Literal[
     "shared",  # cross-modal attention, one trunk for all tasks
@@ -79,7 +78,7 @@ class Head(nn.Module, ABC):
     row may lack a modality, or both: the answer is then finite, but without both it says nothing.
     """
 
-    modality: Literal["audio", "face"] | None = None  # the only one it looks at, where it is so
+    modality: Modality | None = None  # the only one it looks at, where it is so
 
     def __init__(self, spec: HeadSpec) -> None:
         super().__init__()

@@ -1,7 +1,5 @@
 """All features of one modality -> one vector."""
 
-from typing import Literal
-
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
@@ -9,6 +7,7 @@ from oragen.heads.contract import HeadSpec
 from oragen.layers.normalization import PerLayerNorm
 from oragen.layers.pooling import StatisticsPooling
 from oragen.layers.presence import hide_invalid
+from oragen.schema import Modality
 
 
 class TokenSummary(nn.Module):
@@ -74,7 +73,7 @@ class FaceSummary(nn.Module):
         return self.summary(layers.flatten(2), face_valid)  # type: ignore[no-any-return]
 
 
-def build_summary(spec: HeadSpec, modality: Literal["audio", "face"]) -> nn.Module:
+def build_summary(spec: HeadSpec, modality: Modality) -> nn.Module:
     """Build what turns one modality into one vector of the spec's width."""
     sizes = spec.sizes
     if modality == "audio":
