@@ -224,14 +224,6 @@ def test_mean_and_deviation_are_those_of_the_pretraining(tmp_path: Path) -> None
     assert (processor.resample, processor.do_center_crop) == (3, None)  # bicubic, nothing cut
 
 
-def test_an_encoder_of_timm_comes_back_from_its_folder(tmp_path: Path) -> None:
-    encoder = load_face_encoder(str(save_as_timm_does(tmp_path / "first", **TINY)))
-    face_module.save_encoder(encoder, tmp_path / "second")
-    again = load_face_encoder(str(tmp_path / "second"))
-    assert again.fingerprint == encoder.fingerprint
-    np.testing.assert_array_equal(again.encode(make_crops()), encoder.encode(make_crops()))
-
-
 @pytest.mark.parametrize("level", ["early", "intermediate", "late"])
 def test_a_finetuned_vit_of_timm_comes_back_with_all_levels(tmp_path: Path, level: Level) -> None:
     vit = build(reg_tokens=2)

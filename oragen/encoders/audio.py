@@ -4,7 +4,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -230,11 +229,3 @@ def _load_input(source: str, metadata: dict[str, Any]) -> Wav2Vec2FeatureExtract
     with explained(source, None):
         extractor: Wav2Vec2FeatureExtractor = AutoFeatureExtractor.from_pretrained(source)
     return extractor
-
-
-def save_encoder(encoder: AudioEncoder, folder: Path) -> None:
-    """Write a bare encoder so that `load_audio_encoder(folder)` gives it back."""
-    assert isinstance(encoder.model, PreTrainedModel)
-    assert isinstance(encoder.extractor, Wav2Vec2FeatureExtractor)
-    encoder.model.save_pretrained(folder)
-    encoder.extractor.save_pretrained(folder)

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ from oragen.encoders.source import (
     load_finetuned,
     refuse_late,
 )
-from oragen.encoders.timm_source import is_timm, load_timm, save_timm
+from oragen.encoders.timm_source import is_timm, load_timm
 from oragen.schema import Level, Precision
 from oragen.unimodal import SavedUnimodal, UnimodalFaceModel
 from oragen.unimodal.timm_vit import TimmVit
@@ -167,15 +166,3 @@ def _load_processor(source: str, metadata: dict[str, Any]) -> BaseImageProcessor
     with explained(source, None):
         processor: BaseImageProcessor = AutoImageProcessor.from_pretrained(source)
     return processor
-
-
-def save_encoder(encoder: FaceEncoder, folder: Path) -> None:
-    """Write a bare encoder so that `load_face_encoder(folder)` gives it back."""
-    match encoder.model:
-        case TimmVit():
-            save_timm(encoder.model, encoder.processor, folder)
-        case PreTrainedModel():
-            encoder.model.save_pretrained(folder)
-            encoder.processor.save_pretrained(folder)
-        case UnimodalFaceModel():
-            raise AssertionError("save_unimodal writes these")

@@ -14,7 +14,6 @@ from oragen.unimodal import SavedUnimodal, holds_unimodal, load_unimodal
 
 AUTOCAST_TYPES: Final = {"bf16": torch.bfloat16, "fp16": torch.float16}
 EMBEDDED: Final = "embedded"
-PREPARATION_FILE: Final = "preprocessor_config.json"  # of transformers, beside the weights
 UNUSED_WEIGHTS: Final = ("pooler.", "masked_spec_embed", "embeddings.mask_token")
 
 

@@ -10,7 +10,7 @@ from PIL.Image import Resampling
 from timm.data.config import resolve_data_config
 from transformers import BaseImageProcessor, ViTImageProcessor
 
-from oragen.encoders.source import PREPARATION_FILE, EncoderError, explained
+from oragen.encoders.source import EncoderError, explained
 from oragen.unimodal.timm_vit import VITS, TimmVit
 
 PREFIX: Final = "timm:"
@@ -51,7 +51,7 @@ def load_timm(source: str, revision: str | None) -> tuple[TimmVit, BaseImageProc
             f"Encoder {source!r} has no CLS token, whose rows are the features. Choose a vision "
             "transformer with one, e.g. timm:vit_small_patch16_224."
         )
-    return _wrap(vit, config.get("model_args", {})), _load_processor(Path(name), vit)
+    return _wrap(vit, config.get("model_args", {})), _build_processor(vit)
 
 
 def _wrap(vit: Any, given: Mapping[str, Any]) -> TimmVit:
@@ -62,14 +62,6 @@ def _wrap(vit: Any, given: Mapping[str, Any]) -> TimmVit:
     return TimmVit(
         vit, architecture=vit.pretrained_cfg["architecture"], arguments={**given, **taken}
     )
-
-
-def save_timm(encoder: TimmVit, processor: BaseImageProcessor, folder: Path) -> None:
-    """Write an encoder so that `load_timm(folder)` gives it back."""
-    timm.models.save_for_hf(
-        encoder.vit, str(folder), model_args=encoder.arguments, safe_serialization=True
-    )
-    processor.save_pretrained(folder)
 
 
 def _read_config(folder: Path) -> Mapping[str, Any]:
@@ -97,11 +89,8 @@ def _pin(name: str, revision: str | None) -> str:
     return f"{name}@{revision}"
 
 
-def _load_processor(folder: Path, vit: Any) -> BaseImageProcessor:
+def _build_processor(vit: Any) -> BaseImageProcessor:
     """Scale to the size and range of the pretraining; a crop is a face already and is not cut."""
-    if (folder / PREPARATION_FILE).is_file():
-        processor: BaseImageProcessor = ViTImageProcessor.from_pretrained(folder)
-        return processor
     wanted = resolve_data_config(model=vit)  # type: ignore[no-untyped-call]
     height, width = vit.patch_embed.img_size
     method = wanted["interpolation"].upper()
