@@ -42,7 +42,7 @@ def predict_clips(
         a row for each clip with at least one usable window, see `group_answers`.
     """
     device = next(head.parameters()).device
-    genders_of, ages_of, mask_types_of, usable = [], [], [], []
+    genders_of, ages_of, mask_types_of, usable, windows = [], [], [], [], []
     for batch in dataset.batches(batch_size, device):
         audio_valid = batch.audio_valid & (evidence != "face")
         face_valid = batch.face_valid & (evidence != "audio")
@@ -52,10 +52,12 @@ def predict_clips(
         if output.mask_type_logits is not None:
             mask_types_of.append(output.mask_type_logits.softmax(-1).cpu())
         usable.append((audio_valid.any(1) | face_valid.any(1)).cpu())
+        windows.append(batch.windows)
     keep = torch.cat(usable).numpy()
     answers = PartAnswers(
         torch.cat(genders_of).numpy()[keep],
         torch.cat(ages_of).numpy()[keep],
         torch.cat(mask_types_of).numpy()[keep] if mask_types_of else None,
     )
-    return group_answers(dataset.table["clip_id"][keep], answers, genders=genders)
+    clips = dataset.table["clip_id"].iloc[torch.cat(windows).numpy()[keep]]
+    return group_answers(clips, answers, genders=genders)

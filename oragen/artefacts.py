@@ -23,6 +23,11 @@ def audio_store(corpus: str) -> Path:
     return DATA / "audio" / corpus
 
 
+def speech_store(corpus: str) -> Path:
+    """Return the folder of speech spans."""
+    return DATA / "speech" / corpus
+
+
 def speech_table(corpus: str) -> Path:
     """Return where the speech table lies."""
     return DATA / "speech" / f"{corpus}.parquet"

@@ -1,4 +1,4 @@
-"""The stores of sound, crops and features -> what they hold, what of it is in use, what is damaged.
+"""The stores -> what they hold, what of it is in use, what is damaged.
 
 A store only grows: rows of removed clips, of old parameters and of old encoders stay in it. What
 is in use is what the present tables name.
@@ -17,21 +17,32 @@ import pandas as pd
 from oragen import artefacts
 from oragen.keys import audio_key
 from oragen.parts import (
+    SCHEMA_VERSION,
     UNFINISHED,
     DamagedPartError,
     Entry,
     Json,
     PartFormat,
     PartStore,
+    list_entries,
     make_key,
     open_part,
-    read_entries,
     read_head,
     verify_part,
 )
-from oragen.schema import CLIPS, CROPS, DATASET, EXAMPLES, FEATURE_ROWS, SPEECH, WINDOWS, Table
+from oragen.schema import (
+    CLIPS,
+    CROPS,
+    DATASET,
+    EXAMPLES,
+    FEATURE_ROWS,
+    LEVELS,
+    SPEECH,
+    WINDOWS,
+    Table,
+)
 
-StoreKind = Literal["audio", "faces", "features"]
+StoreKind = Literal["audio", "speech", "faces", "features"]
 MODALITIES: Final = ("audio", "face")
 FINGERPRINT_DIGITS: Final = 8
 
@@ -92,21 +103,28 @@ class HeldPart:
     """What a part says about itself."""
 
     path: Path
+    schema_version: int
     spec: dict[str, Json]
-    entries: list[Entry]
+    entries: list[Entry]  # none of a part of another schema version: nothing can name them
     num_bytes: int  # of its values in memory
     layout: str  # type and shape of a row
 
     @property
+    def is_outdated(self) -> bool:
+        """Whether it was written under another schema version."""
+        return self.schema_version != SCHEMA_VERSION
+
+    @property
     def group(self) -> str:
         """Return what parts must share to be merged."""
-        return make_key(spec=self.spec, layout=self.layout)
+        return make_key(schema=self.schema_version, spec=self.spec, layout=self.layout)
 
 
 def find_stores() -> list[CorpusStore]:
     """Return all stores under data/ that hold parts."""
     patterns: dict[StoreKind, Path] = {
         "audio": artefacts.audio_store("*"),
+        "speech": artefacts.speech_store("*"),
         "faces": artefacts.faces_store("*"),
         "features": artefacts.feature_store("*", "*"),
     }
@@ -149,6 +167,8 @@ def find_usage(
         match store.kind:
             case "audio":
                 usage[store] = _find_audio_usage(store.corpus, named, audio)
+            case "speech":
+                usage[store] = _find_speech_usage(store.corpus)
             case "faces":
                 usage[store] = _find_faces_usage(store.corpus, named, faces)
             case "features":
@@ -167,6 +187,11 @@ def _find_audio_usage(corpus: str, named: set[str], audio: Mapping[str, Json]) -
     speech = _read_column(SPEECH, artefacts.speech_table(corpus), "audio_key")
     windows = _read_column(WINDOWS, artefacts.windows_table(corpus), "audio_key")
     return Usage(named | decoded | speech | windows)
+
+
+def _find_speech_usage(corpus: str) -> Usage | None:
+    table = artefacts.speech_table(corpus)
+    return Usage(_read_column(SPEECH, table, "key")) if table.is_file() else None
 
 
 def _find_faces_usage(corpus: str, named: set[str], faces: Mapping[str, Json]) -> Usage | None:
@@ -197,9 +222,10 @@ def _read_joined_tables() -> defaultdict[Path, set[str]]:
     for path in (artefacts.TRAIN_DATASET, artefacts.EVALUATION_DATASET):
         if path.is_file():
             dataset = DATASET.read(path)
-            _collect(named, dataset, "audio_store", "audio_feature")
-            slots = dataset[["face_store", "face_features"]].explode("face_features")
-            _collect(named, slots, "face_store", "face_features")
+            for level in LEVELS:
+                _collect(named, dataset, "audio_store", f"audio_{level}")
+                slots = dataset[["face_store", f"face_{level}"]].explode(f"face_{level}")
+                _collect(named, slots, "face_store", f"face_{level}")
     return named
 
 
@@ -214,7 +240,7 @@ def take_statistics(store: CorpusStore, usage: Usage | None) -> list[StoreStatis
     in_use = find_rows_in_use(held, usage)
     groups: dict[tuple[str, str, str, str], list[HeldPart]] = {}
     for part in held:
-        groups.setdefault(_describe(store, part.spec), []).append(part)
+        groups.setdefault(_describe(store, part), []).append(part)
     return [
         StoreStatistics(
             kind=store.kind,
@@ -249,8 +275,11 @@ def add_up(lines: Sequence[StoreStatistics]) -> StoreStatistics:
     )
 
 
-def _describe(store: CorpusStore, spec: Mapping[str, Json]) -> tuple[str, str, str, str]:
+def _describe(store: CorpusStore, part: HeldPart) -> tuple[str, str, str, str]:
     """Return encoder, level, precision and the first digits of the fingerprint."""
+    spec = part.spec
+    if part.is_outdated:
+        return (f"(schema version {part.schema_version})", "", "", "")
     if store.kind != "features":
         return ("", "", "", "")
     fingerprint = spec["fingerprint"][:FINGERPRINT_DIGITS]
@@ -263,12 +292,13 @@ def read_parts(store: PartStore) -> list[HeldPart]:
 
 
 def _read_part(path: Path, part_format: PartFormat) -> HeldPart:
-    spec = read_head(path, part_format)["spec"]
-    entries = read_entries(path, part_format)
+    head = read_head(path, part_format)
+    version = head["schema_version"]
+    entries = list_entries(path, head) if version == SCHEMA_VERSION else []
     with open_part(path, part_format) as part:
         values = part["values"]
         layout = f"{values.dtype.str}{values.shape[1:]}"
-        return HeldPart(path, spec, entries, int(values.nbytes), layout)
+        return HeldPart(path, version, head["spec"], entries, int(values.nbytes), layout)
 
 
 def find_rows_in_use(parts: Sequence[HeldPart], usage: Usage | None) -> dict[Path, list[Entry]]:

@@ -31,7 +31,7 @@ cache_app = typer.Typer(no_args_is_help=True)
 app.add_typer(
     cache_app,
     name="cache",
-    help="Look at, check and shrink the stores of sound, crops and features: see docs/cache.md.",
+    help="Look at, check and shrink the stores of all that is computed: see docs/cache.md.",
 )
 
 
@@ -61,7 +61,7 @@ def generate(
         entry = made[name]
         assert isinstance(entry, GeneratedCorpus)
         spec = CorpusSpec(entry.condition, entry.num_speakers, entry.seed)
-        generate_corpus(entry.root, spec, num_workers=params.execution.num_workers)
+        generate_corpus(entry.root, spec, num_workers=params.execution.num_processes)
 
 
 @app.command()
@@ -237,8 +237,7 @@ def compact_stores(
 
 def _as_ingredients(params: Params) -> dict[str, dict[str, object]]:
     """Return the parameters of sound and faces as the stages put them into keys."""
-    faces = params.faces.model_dump(mode="json", exclude={"weights"})
-    return {"audio": params.audio.as_ingredients(), "faces": faces}
+    return {"audio": params.audio.as_ingredients(), "faces": params.faces.as_ingredients()}
 
 
 def _print_table(table: Table) -> None:

@@ -18,7 +18,6 @@ from oragen.parts import (
     Located,
     PartStore,
     PartWriter,
-    read_entries,
 )
 
 
@@ -57,9 +56,12 @@ def plan_compaction(store: PartStore, usage: Usage | None, part_bytes: int) -> C
     in_use = find_rows_in_use(held, usage)
     groups: dict[str, list[HeldPart]] = {}
     for part in held:
-        groups.setdefault(part.group, []).append(part)
+        if not part.is_outdated:
+            groups.setdefault(part.group, []).append(part)
     merges: list[Merge] = []
     replaced: list[Path] = []
+    if usage is not None:
+        replaced += [part.path for part in held if part.is_outdated]
     for _, parts in sorted(groups.items()):
         changed = _choose_parts(parts, in_use, part_bytes)
         replaced += [part.path for part in changed]
@@ -94,12 +96,14 @@ def compact(store: PartStore, compaction: Compaction, part_bytes: int) -> None:
     Raises:
         DamagedPartError: when a part that is to be rewritten is not whole; nothing is changed.
     """
-    write_merged(store, compaction, part_bytes)
-    remove_replaced(store, compaction)
+    written = write_merged(store, compaction, part_bytes)
+    for part in compaction.replaced:
+        if part not in written:  # one may have come out equal to what it was
+            remove_part(part)
 
 
-def write_merged(store: PartStore, compaction: Compaction, part_bytes: int) -> None:
-    """Write the rows of the replaced parts that are in use into new parts.
+def write_merged(store: PartStore, compaction: Compaction, part_bytes: int) -> list[Path]:
+    """Write the rows of the replaced parts that are in use into new parts; return those.
 
     Raises:
         DamagedPartError: when one of them is not whole: its copy would have a name that fits.
@@ -111,6 +115,7 @@ def write_merged(store: PartStore, compaction: Compaction, part_bytes: int) -> N
                 f"{damage} {store.folder} stays as it was. Run `oragen cache verify --remove` and "
                 "`dvc repro`, then compact again."
             )
+    written: list[Path] = []
     for merge in compaction.merges:
         with PartWriter(store, merge.spec, part_bytes) as writer:
             reading = store.read_many(merge.rows)
@@ -124,15 +129,5 @@ def write_merged(store: PartStore, compaction: Compaction, part_bytes: int) -> N
                     reason=entry.reason,
                     details=entry.details,
                 )
-
-
-def remove_replaced(store: PartStore, compaction: Compaction) -> None:
-    """Remove the replaced parts, but for one that came out equal to what it was."""
-    others = [part for part in store.parts() if part not in compaction.replaced]
-    safe = {entry.key for part in others for entry in read_entries(part, store.part_format)}
-    kept = {
-        row.part for merge in compaction.merges for row in merge.rows if row.entry.key not in safe
-    }
-    for part in compaction.replaced:
-        if part not in kept:
-            remove_part(part)
+        written += writer.written
+    return written

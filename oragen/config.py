@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
+from joblib import cpu_count
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -99,6 +100,10 @@ class Faces(_Section):
     margin: Annotated[float, Field(ge=0, le=2)]
     crop_px: Annotated[int, Field(ge=16, le=1024)]
     max_duration_s: Positive
+
+    def as_ingredients(self) -> dict[str, Any]:
+        """Return plain values, as they go into keys: what the weights are counts, not where."""
+        return self.model_dump(mode="json", exclude={"weights"})
 
 
 class Windows(_Section):
@@ -201,12 +206,12 @@ class Encoders(_Section):
 
 class ModalityFeatures(_Section):
     encoder: str
-    level: Level
     precision: Precision
     batch_size: Count
 
 
 class Features(_Section):
+    levels: Annotated[list[Level], Field(min_length=1), AfterValidator(_refuse_repeats)]
     audio: ModalityFeatures
     face: ModalityFeatures
 
@@ -220,6 +225,7 @@ class Head(_Section):
         "shared", "separate", "joint", "cross_attention",
         "audio_only", "face_only", "concatenation", "late_fusion",
     ]  # fmt: skip
+    level: Level
     mask_type: Literal["none", "together", "afterwards", "afterwards_with_new_decisions"]
     width: Annotated[int, Field(ge=4, multiple_of=4)]  # four attention heads share it
     dropout: Share
@@ -228,7 +234,14 @@ class Head(_Section):
 class Train(_Optimisation):
     corpora: Literal["all"] | Names
     seeds: Annotated[list[int], Field(min_length=1), AfterValidator(_refuse_repeats)]
+    precision: Precision
+    memory_gb: Positive
     drop_modality: Share
+
+    @property
+    def memory_bytes(self) -> int:
+        """Size of the features that are kept in memory."""
+        return round(self.memory_gb * 10**9)
 
 
 class Evaluate(_Section):
@@ -239,9 +252,14 @@ class Evaluate(_Section):
 class Execution(_Section):
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]
     num_devices: Count
-    num_workers: Count
+    num_workers: Literal["auto"] | Count
     part_mb: Positive
     checkpoint_minutes: Positive
+
+    @property
+    def num_processes(self) -> int:
+        """How many processes work on clips: as many as there are cores, if it is not said."""
+        return cpu_count() if self.num_workers == "auto" else self.num_workers
 
     @property
     def part_bytes(self) -> int:
@@ -308,6 +326,9 @@ class Params(_Section):
             place = f"features.{modality}.encoder"
             name, fitting = self.features.of(modality).encoder, encoders.of(modality)
             _check_names(place, [name], f"the {modality} encoders", fitting)
+        for head in self.use_heads:
+            level, levels = self.heads[head].level, self.features.levels
+            _check_names(f"heads.{head}.level", [level], "features.levels", levels)
         return self
 
 

@@ -1,21 +1,27 @@
 """Tables and cached features -> batches for a head."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Bool, Float, Float16, Int64
+from rich.filesize import decimal
 from torch import Tensor
 
-from oragen.features import LoadedFeatures, load_features
+from oragen.features import FeatureRows, locate_features
 from oragen.losses import encode_labels
 from oragen.parts import Json
-from oragen.schema import DATASET, MASK_TYPES, UserError
+from oragen.schema import DATASET, LEVELS, MASK_TYPES, Level, Modality, UserError
+from oragen.streaming import Block, Source, WindowFeatures, plan_blocks, read_ahead, stream_windows
 from oragen.windows import NO_CROP
+
+logger = logging.getLogger(__name__)
 
 NO_WINDOW = {"start": -1, "stop": -1, "has_window": False}
 _Name: TypeAlias = tuple[str, str]  # a store and the key of a feature in it
@@ -35,50 +41,58 @@ def join_dataset(
 ) -> pd.DataFrame:
     """One corpus' tables -> a row for each window, and one for each clip without a window.
 
-    A row names the features of its sound and of its slots by their keys, so the table changes
-    whenever anything that the features depend on does, and only then.
+    A row names the features of its sound and of its slots by their keys, at each level that there
+    is, so the table changes whenever anything that the features depend on does, and only then.
     """
-    audio_of, face_of = _feature_of(audio_rows), _feature_of(face_rows)
+    audio_of, face_of = _features_of(audio_rows), _features_of(face_rows)
     key_of_crop = crops.set_index(["clip_id", "crop"])["key"].to_dict()
     labels = clips[list(LABELLED)].astype(object).where(clips[list(LABELLED)].notna(), None)
     rows = {row["clip_id"]: row for row in labels.to_dict("records")}
     joined = []
     for window in windows.itertuples():
         clip_id = window.clip_id
-        heard = audio_of[window.key] if window.has_speech else _Feature(None, None)
+        heard = audio_of[window.key] if window.has_speech else _NOTHING
         slots = [None if crop == NO_CROP else key_of_crop[clip_id, crop] for crop in window.crops]
-        seen = [_Feature(None, None) if key is None else face_of[key] for key in slots]
-        joined.append(
-            rows[clip_id]
-            | {
-                "start": window.start,
-                "stop": window.stop,
-                "has_window": True,
-                "audio_store": heard.store,
-                "audio_feature": heard.key,
-                "face_store": next(filter(None, (feature.store for feature in seen)), None),
-                "face_features": [feature.key for feature in seen],
-            }
-        )
+        seen = [_NOTHING if key is None else face_of[key] for key in slots]
+        row = rows[clip_id] | {
+            "start": window.start,
+            "stop": window.stop,
+            "has_window": True,
+            "audio_store": heard.store,
+            "face_store": next(filter(None, (features.store for features in seen)), None),
+        }
+        for level in LEVELS:
+            row[f"audio_{level}"] = heard.keys.get(level)
+            row[f"face_{level}"] = [features.keys.get(level) for features in seen]
+        joined.append(row)
     windowless = clips.loc[~clips["clip_id"].isin(windows["clip_id"]), "clip_id"]
     joined += [rows[clip] | NO_WINDOW for clip in windowless]
     return DATASET.frame(joined)
 
 
-class _Feature(NamedTuple):
+class _Features(NamedTuple):
+    """Where the features of one input are, and their keys at each level."""
+
     store: str | None
-    key: str | None
+    keys: dict[str, str]
 
 
-def _feature_of(feature_rows: pd.DataFrame) -> dict[str, _Feature]:
-    features = map(_Feature, feature_rows["store"], feature_rows["feature_key"])
-    return dict(zip(feature_rows["key"], features, strict=True))
+_NOTHING: Final = _Features(None, {})
+
+
+def _features_of(feature_rows: pd.DataFrame) -> dict[str, _Features]:
+    found: dict[str, _Features] = {}
+    columns = (feature_rows[name] for name in ("key", "store", "level", "feature_key"))
+    for key, store, level, feature_key in zip(*columns, strict=True):
+        found.setdefault(key, _Features(store, {})).keys[level] = feature_key
+    return found
 
 
 @dataclass(frozen=True)
 class Batch:
     """Features and labels of some windows, on one device."""
 
+    windows: Int64[Tensor, " batch"]  # which ones; on the CPU
     audio: Float[Tensor, "batch steps audio_width"]
     audio_valid: Bool[Tensor, "batch steps"]
     face: Float[Tensor, "batch slots layers face_width"]
@@ -88,39 +102,35 @@ class Batch:
     mask_type: Int64[Tensor, " batch"]
 
 
+class InMemory(NamedTuple):
+    """Each feature row once, in float16."""
+
+    audio: Float16[Tensor, "audio_rows steps audio_width"]
+    face: Float16[Tensor, "face_rows layers face_width"]
+
+
 @dataclass(frozen=True)
 class WindowDataset:
-    """Windows with their features in memory, each feature row once, in float16."""
+    """Windows whose features are in memory, or are streamed from their parts."""
 
     table: pd.DataFrame  # the windows, in order
-    audio: Float16[Tensor, "audio_rows steps audio_width"]
-    audio_steps: Int64[Tensor, " audio_rows"]
+    audio: FeatureRows
     audio_row: Int64[Tensor, " windows"]  # NO_CROP where there is no speech
-    face: Float16[Tensor, "face_rows layers face_width"]
+    face: FeatureRows
     face_row: Int64[Tensor, "windows slots"]  # NO_CROP where there is no crop
     gender: Int64[Tensor, " windows"]
     age_years: Float[Tensor, " windows"]
     mask_type: Int64[Tensor, " windows"]
-    specs: dict[str, dict[str, Json]]  # what the features of each modality were made with
+    in_memory: InMemory | None  # None: they are streamed
+    memory_bytes: int  # for streaming
 
     def __len__(self) -> int:
         return len(self.table)
 
-    def batch(self, windows: Int64[Tensor, " batch"], device: torch.device) -> Batch:
-        """Gather windows; float16 becomes float32 on the device."""
-        audio_row, face_row = self.audio_row[windows], self.face_row[windows]
-        has_audio = audio_row != NO_CROP
-        steps = torch.where(has_audio, self.audio_steps[audio_row.clamp(min=0)], 0)
-        positions = torch.arange(self.audio.shape[1])
-        return Batch(
-            audio=self.audio[audio_row.clamp(min=0)].to(device).float(),
-            audio_valid=(positions < steps[:, None]).to(device),
-            face=self.face[face_row.clamp(min=0)].to(device).float(),
-            face_valid=(face_row != NO_CROP).to(device),
-            gender=self.gender[windows].to(device),
-            age_years=self.age_years[windows].to(device),
-            mask_type=self.mask_type[windows].to(device),
-        )
+    @property
+    def specs(self) -> dict[str, dict[str, Json]]:
+        """What the features of each modality were made with."""
+        return {"audio": self.audio.spec, "face": self.face.spec}
 
     def batches(
         self,
@@ -129,35 +139,113 @@ class WindowDataset:
         *,
         generator: torch.Generator | None = None,
     ) -> Iterator[Batch]:
-        """Yield all windows once: shuffled by the generator, or in order without one."""
+        """Yield all windows once: shuffled by the generator, or without one in any order.
+
+        Float16 becomes float32 on the device. A thread gathers the next windows meanwhile.
+        """
+        for features in read_ahead(self.read(batch_size, generator)):
+            yield self.label(features, device)
+
+    def read(
+        self, batch_size: int, generator: torch.Generator | None = None
+    ) -> Iterator[WindowFeatures]:
+        """Yield the features of all windows once, as `batches` does."""
+        if self.in_memory is None:
+            return self._stream(batch_size, generator)
+        return self._gather(self.in_memory, batch_size, generator)
+
+    def _gather(
+        self, values: InMemory, batch_size: int, generator: torch.Generator | None
+    ) -> Iterator[WindowFeatures]:
         order = torch.arange(len(self))
         if generator is not None:
             order = torch.randperm(len(self), generator=generator)
-        for chosen in order.split(batch_size):
-            yield self.batch(chosen, device)
+        for windows in order.split(batch_size):
+            audio = values.audio[self.audio_row[windows].clamp(min=0)]
+            face = values.face[self.face_row[windows].clamp(min=0)]
+            yield WindowFeatures(windows, audio, face)
+
+    def _stream(
+        self, batch_size: int, generator: torch.Generator | None
+    ) -> Iterator[WindowFeatures]:
+        if generator is not None:  # another one: the thread that reads ahead draws from it
+            seed = int(torch.randint(2**62, (), generator=generator))
+            generator = torch.Generator().manual_seed(seed)
+        return stream_windows(
+            self._sources,
+            self._blocks,
+            batch_size=batch_size,
+            max_bytes=self.memory_bytes,
+            generator=generator,
+        )
+
+    @property
+    def _sources(self) -> dict[Modality, Source]:
+        return {
+            "audio": Source(self.audio, self.audio_row[:, None].numpy()),
+            "face": Source(self.face, self.face_row.numpy()),
+        }
+
+    @cached_property
+    def _blocks(self) -> list[Block]:
+        return plan_blocks(self._sources)
+
+    def label(self, features: WindowFeatures, device: torch.device) -> Batch:
+        """Bring features to the device, and put the labels of their windows to them."""
+        windows = features.windows
+        audio_row = self.audio_row[windows]
+        all_steps = torch.from_numpy(self.audio.num_positions)
+        steps = torch.where(audio_row == NO_CROP, 0, all_steps[audio_row.clamp(min=0)])
+        positions = torch.arange(self.audio.shape[0])
+        return Batch(
+            windows=windows,
+            audio=features.audio.to(device).float(),
+            audio_valid=(positions < steps[:, None]).to(device),
+            face=features.face.to(device).float(),
+            face_valid=(self.face_row[windows] != NO_CROP).to(device),
+            gender=self.gender[windows].to(device),
+            age_years=self.age_years[windows].to(device),
+            mask_type=self.mask_type[windows].to(device),
+        )
 
 
-def load_dataset(table: pd.DataFrame, *, genders: Sequence[str]) -> WindowDataset:
-    """Read the features of a dataset table's windows into memory.
+def load_dataset(
+    table: pd.DataFrame, *, level: Level, genders: Sequence[str], memory_bytes: int
+) -> WindowDataset:
+    """Find the features of a dataset table's windows; read them if they fit into memory.
+
+    Args:
+        table: from `read_dataset`.
+        level: of the features.
+        genders: the labels in order.
+        memory_bytes: features that need more than this are streamed, in an order that is random
+            only within some parts at a time.
 
     Raises:
         EmptyDatasetError: when no window has sound, or none has a face.
+        MissingFeaturesError: when a feature that the table names is not there.
     """
     windows = table[table["has_window"]].reset_index(drop=True)
-    sounds, slots = _name_sounds(windows), _name_slots(windows)
-    audio, audio_row_of = _load(sounds, "speech")
-    face, face_row_of = _load([name for names in slots for name in names], "a face")
+    sounds, slots = _name_sounds(windows, level), _name_slots(windows, level)
+    audio, audio_row_of = _locate(sounds, f"speech with features of level {level}")
+    crops = [name for names in slots for name in names]
+    face, face_row_of = _locate(crops, f"a face with features of level {level}")
+    in_memory = None
+    if (num_bytes := audio.num_bytes + face.num_bytes) <= memory_bytes:
+        in_memory = InMemory(torch.from_numpy(audio.load()), torch.from_numpy(face.load()))
+    else:
+        logger.info("features of %s are streamed", decimal(num_bytes))
     return WindowDataset(
         table=windows,
-        audio=torch.from_numpy(audio.values),
-        audio_steps=torch.from_numpy(audio.num_positions),
+        audio=audio,
         audio_row=torch.tensor([audio_row_of[name] for name in sounds]),
-        face=torch.from_numpy(face.values),
+        face=face,
         face_row=torch.tensor([[face_row_of[name] for name in names] for names in slots]),
         gender=encode_labels(windows["gender"], genders),
         age_years=torch.tensor(windows["age_years"].to_numpy(np.float32, na_value=np.nan)),
         mask_type=encode_labels(windows["mask_type"], MASK_TYPES),
-        specs={"audio": audio.spec, "face": face.spec},
+        in_memory=in_memory,
+        memory_bytes=memory_bytes,
     )
 
 
@@ -177,21 +265,21 @@ def read_dataset(path: Path, splits: Sequence[str]) -> pd.DataFrame:
     return chosen
 
 
-def _name_sounds(windows: pd.DataFrame) -> list[_Name | None]:
-    known = windows["audio_feature"].notna()
-    names = zip(windows["audio_store"], windows["audio_feature"], known, strict=True)
+def _name_sounds(windows: pd.DataFrame, level: Level) -> list[_Name | None]:
+    keys = windows[f"audio_{level}"]
+    names = zip(windows["audio_store"], keys, keys.notna(), strict=True)
     return [(store, key) if is_known else None for store, key, is_known in names]
 
 
-def _name_slots(windows: pd.DataFrame) -> list[list[_Name | None]]:
-    names = zip(windows["face_store"], windows["face_features"], strict=True)
+def _name_slots(windows: pd.DataFrame, level: Level) -> list[list[_Name | None]]:
+    names = zip(windows["face_store"], windows[f"face_{level}"], strict=True)
     return [[None if key is None else (store, key) for key in keys] for store, keys in names]
 
 
-def _load(
+def _locate(
     names: Sequence[_Name | None], what: str
-) -> tuple[LoadedFeatures, dict[_Name | None, int]]:
-    """Load each feature once; return also the row of each, NO_CROP for none."""
+) -> tuple[FeatureRows, dict[_Name | None, int]]:
+    """Find each feature once; return also the row of each, NO_CROP for none."""
     keys: dict[str, dict[str, None]] = {}
     for store, key in filter(None, names):
         keys.setdefault(store, {})[key] = None
@@ -199,5 +287,5 @@ def _load(
         raise EmptyDatasetError(f"No window has {what}: see data/skipped for the reasons.")
     in_order = [(store, key) for store, members in keys.items() for key in members]
     rows: dict[_Name | None, int] = {name: row for row, name in enumerate(in_order)}
-    features = load_features({store: list(members) for store, members in keys.items()})
-    return features, rows | {None: NO_CROP}
+    located = locate_features({store: list(members) for store, members in keys.items()})
+    return located, rows | {None: NO_CROP}

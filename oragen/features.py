@@ -1,14 +1,12 @@
-"""Windows and crops -> embeddings of frozen encoders, each computed once and kept.
+"""Embeddings of frozen encoders, each kept once -> rows that are found again by their keys.
 
 A row's key is made of everything its value depends on: the media's bytes and all preprocessing
 (the input's own key), the encoder's weights, the level, the precision and the type it is stored in.
 What the store holds under that key is never computed again.
 """
 
-import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -16,12 +14,9 @@ import numpy as np
 from jaxtyping import Float, Float16, Int64
 from tqdm import tqdm
 
-from oragen.parts import Json, Located, PartStore, PartWriter, make_key, read_head
+from oragen.parts import Json, Located, PartStore, make_key, open_part, read_head
 from oragen.schema import Level, Modality, Precision, UserError
 
-logger = logging.getLogger(__name__)
-
-Encode = Callable[[list[np.ndarray]], list[np.ndarray]]  # inputs -> positions x width of each
 STORED_TYPE: Final = np.float16
 NUM_POSITIONS: Final = "num_positions"
 
@@ -49,6 +44,11 @@ class FeatureSpec:
             stored=np.dtype(STORED_TYPE).str,
         )
 
+    @property
+    def row_bytes(self) -> int:
+        """Size of one row, before it is compressed."""
+        return self.shape[0] * self.shape[1] * np.dtype(STORED_TYPE).itemsize
+
     def as_json(self) -> dict[str, Json]:
         """Return the spec as it stands in the parts."""
         stored = np.dtype(STORED_TYPE).str
@@ -69,58 +69,14 @@ class FeatureSpec:
                 return "layer"
 
 
-@dataclass(frozen=True)
-class FeatureInput:
-    """What one row of features is made from: where to read it, and its key."""
-
-    key: str
-    clip_id: str
-    size: int  # samples of sound; crops have one size
-    read: Callable[[], np.ndarray]
-
-
-def extract(
-    store: PartStore,
-    inputs: Iterable[FeatureInput],
-    encode: Encode,
-    spec: FeatureSpec,
-    *,
-    batch_size: int,
-    part_bytes: int,
-) -> int:
-    """Encode what the store lacks, each input once; return how many that were.
-
-    The longest come first, so that a batch wastes little padding. A row that fills less than all
-    positions is followed by zeros, and its `num_positions` stands in the entry's details.
-
-    Raises:
-        EmbeddingError: when an embedding does not fit into float16.
-    """
-    present = store.index()
-    missing = {item.key: item for item in inputs if spec.key_of(item.key) not in present}
-    in_order = sorted(missing.values(), key=lambda item: (-item.size, item.key))
-    title = f"{spec.modality} features"
-    progress = tqdm(total=len(in_order), desc=title, unit="row", disable=not in_order)
-    with PartWriter(store, spec.as_json(), part_bytes) as writer, progress:
-        for batch in _batches(in_order, batch_size):
-            embeddings = encode([item.read() for item in batch])
-            for item, embedding in zip(batch, embeddings, strict=True):
-                details = {NUM_POSITIONS: len(embedding)}
-                row = _to_row(embedding, spec.shape, item.clip_id)
-                writer.add(spec.key_of(item.key), item.clip_id, row, details=details)
-            progress.update(len(batch))
-    return len(in_order)
-
-
-def _batches(items: Sequence[FeatureInput], size: int) -> Iterator[list[FeatureInput]]:
-    remaining = iter(items)
-    while batch := list(islice(remaining, size)):
-        yield batch
-
-
-def _to_row(
+def to_row(
     embedding: Float[np.ndarray, "positions width"], shape: tuple[int, int], clip_id: str
 ) -> Float16[np.ndarray, "1 all_positions width"]:
+    """One embedding -> a row of the store, zeros behind it.
+
+    Raises:
+        EmbeddingError: when float16 cannot hold it.
+    """
     row = np.zeros((1, *shape), STORED_TYPE)
     with np.errstate(over="ignore"):
         row[0, : len(embedding)] = embedding
@@ -130,15 +86,6 @@ def _to_row(
             f"{np.abs(embedding).max():.3g}). Try precision fp32, or another encoder."
         )
     return row
-
-
-@dataclass(frozen=True)
-class LoadedFeatures:
-    """Feature rows in memory, in the order asked for."""
-
-    values: Float16[np.ndarray, "rows positions width"]
-    num_positions: Int64[np.ndarray, " rows"]  # how many of a row's positions are real
-    spec: dict[str, Json]  # what they were made with
 
 
 class EmbeddingError(UserError):
@@ -157,8 +104,55 @@ class MixedFeaturesError(UserError):
 DECISIVE: Final = ("modality", "fingerprint", "level", "precision", "shape", "stored")
 
 
-def load_features(stores: Mapping[str, Sequence[str]]) -> LoadedFeatures:
-    """Read feature rows into memory, whole parts at a time.
+@dataclass(frozen=True)
+class FeatureRows:
+    """Where some rows of features are, in the order asked for; their values are not read yet."""
+
+    parts: tuple[Path, ...]
+    part_of: Int64[np.ndarray, " rows"]  # number of the part that holds a row
+    place_of: Int64[np.ndarray, " rows"]  # ... and which row it is there
+    num_positions: Int64[np.ndarray, " rows"]  # how many of a row's positions are real
+    spec: dict[str, Json]  # what they were made with
+
+    def __len__(self) -> int:
+        return len(self.part_of)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Positions and width of a row."""
+        positions, width = self.spec["shape"]
+        return positions, width
+
+    @property
+    def num_bytes(self) -> int:
+        """Size of all rows in memory."""
+        return len(self) * self.shape[0] * self.shape[1] * np.dtype(STORED_TYPE).itemsize
+
+    def read_part(self, number: int) -> Float16[np.ndarray, "part_rows positions width"]:
+        """Read a part whole: single rows out of a shard are a hundred times slower.
+
+        Raises:
+            DamagedPartError: when it cannot be read.
+        """
+        with open_part(self.parts[number], "zarr") as part:
+            return np.asarray(part["values"][:])
+
+    def load(self) -> Float16[np.ndarray, "rows positions width"]:
+        """Read all rows into memory, part after part.
+
+        Raises:
+            DamagedPartError: when a part cannot be read.
+        """
+        values = np.zeros((len(self), *self.shape), STORED_TYPE)
+        parts = range(len(self.parts))
+        for number in tqdm(parts, desc="reading features", unit="part", disable=len(parts) < 5):
+            own = np.flatnonzero(self.part_of == number)
+            values[own] = self.read_part(number)[self.place_of[own]]
+        return values
+
+
+def locate_features(stores: Mapping[str, Sequence[str]]) -> FeatureRows:
+    """Find feature rows, by the parts' own tables.
 
     Args:
         stores: for each store's folder the keys wanted; the result follows this order.
@@ -167,17 +161,21 @@ def load_features(stores: Mapping[str, Sequence[str]]) -> LoadedFeatures:
         MissingFeaturesError: when a key is in no part of its store.
         MixedFeaturesError: when the rows were not all made with one encoder in one way.
     """
-    found = [_locate(PartStore(Path(folder), "zarr"), keys) for folder, keys in stores.items()]
-    spec = _find_spec([located.part for rows in found for located in rows])
-    num_rows = sum(map(len, found))
-    values = np.zeros((num_rows, *spec["shape"]), STORED_TYPE)
-    num_positions = np.zeros(num_rows, np.int64)
-    first = 0
-    for folder, rows in zip(stores, found, strict=True):
-        own = slice(first, first + len(rows))
-        _fill(PartStore(Path(folder), "zarr"), rows, values[own], num_positions[own])
-        first = own.stop
-    return LoadedFeatures(values, num_positions, spec)
+    found = [
+        located
+        for folder, keys in stores.items()
+        for located in _locate(PartStore(Path(folder), "zarr"), keys)
+    ]
+    parts = tuple(dict.fromkeys(located.part for located in found))
+    number_of = {part: number for number, part in enumerate(parts)}
+    entries = [located.entry for located in found]
+    return FeatureRows(
+        parts=parts,
+        part_of=np.array([number_of[located.part] for located in found], np.int64),
+        place_of=np.array([entry.start for entry in entries], np.int64),
+        num_positions=np.array([entry.details[NUM_POSITIONS] for entry in entries], np.int64),
+        spec=_find_spec(parts),
+    )
 
 
 def _locate(store: PartStore, keys: Sequence[str]) -> list[Located]:
@@ -190,25 +188,10 @@ def _locate(store: PartStore, keys: Sequence[str]) -> list[Located]:
     return [index[key] for key in keys]
 
 
-def _fill(
-    store: PartStore,
-    rows: Sequence[Located],
-    values: Float16[np.ndarray, "rows positions width"],
-    num_positions: Int64[np.ndarray, " rows"],
-) -> None:
-    """Read the rows of one store into their places, also those asked for twice."""
-    places: dict[str, list[int]] = {}
-    for place, located in enumerate(rows):
-        places.setdefault(located.entry.key, []).append(place)
-    for located, row in store.read_many([rows[found[0]] for found in places.values()]):
-        values[places[located.entry.key]] = row
-        num_positions[places[located.entry.key]] = located.entry.details[NUM_POSITIONS]
-
-
-def _find_spec(parts: Iterable[Path]) -> dict[str, Json]:
+def _find_spec(parts: Sequence[Path]) -> dict[str, Json]:
     """Return what all parts were made with; they may differ in what decides nothing."""
     specs: dict[str, dict[str, Json]] = {}
-    for part in dict.fromkeys(parts):
+    for part in parts:
         spec = read_head(part, "zarr")["spec"]
         specs.setdefault(make_key(**{name: spec[name] for name in DECISIVE}), spec)
     if len(specs) != 1:

@@ -16,7 +16,9 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, fields
+from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any, Final, Literal, assert_never
 
 import h5py
@@ -28,7 +30,7 @@ from oragen.schema import UserError
 
 logger = logging.getLogger(__name__)
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2  # of keys and parts; rows of another one are not used
 UNFINISHED: Final = ".unfinished"
 ZARR_CHUNK_BYTES: Final = 2**20
 
@@ -38,7 +40,8 @@ Json = Any  # what json.dumps takes
 
 def make_key(**ingredients: Json) -> str:
     """Everything a value depends on -> its name: 32 hexadecimal digits of SHA-256."""
-    text = json.dumps(ingredients, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    versioned = {"schema_version": SCHEMA_VERSION, **ingredients}
+    text = json.dumps(versioned, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
@@ -81,17 +84,24 @@ class PartStore:
         return sorted(self.folder.glob(f"part-*.{self.part_format}"))
 
     def index(self) -> dict[str, Located]:
-        """Return where each key is: the union of the parts' own tables."""
-        return {
-            entry.key: Located(part, entry)
-            for part in self.parts()
-            for entry in read_entries(part, self.part_format)
-        }
+        """Return where each key is: the union of the parts' own tables.
+
+        Parts of another schema version hold nothing that is asked for.
+        """
+        found: dict[str, Located] = {}
+        for part in self.parts():
+            head = read_head(part, self.part_format)
+            if head["schema_version"] == SCHEMA_VERSION:
+                found |= {entry.key: Located(part, entry) for entry in list_entries(part, head)}
+            else:
+                logger.info("%s is of schema version %s: not used", part, head["schema_version"])
+        return found
 
     def read_many(self, wanted: Sequence[Located]) -> Iterator[tuple[Located, np.ndarray]]:
         """Yield the values of the wanted entries, part after part, each part opened once.
 
-        A Zarr part is read whole: single rows out of a shard are a hundred times slower.
+        A part of which half is wanted is read whole, and a Zarr part in any case: single rows out
+        of a shard are a hundred times slower.
         """
         by_part: dict[Path, list[Located]] = {}
         for located in wanted:
@@ -99,7 +109,9 @@ class PartStore:
         for path, members in sorted(by_part.items()):
             with open_part(path, self.part_format) as part:
                 values = part["values"]
-                whole = values[:] if self.part_format == "zarr" else values
+                num_wanted = sum(located.entry.stop - located.entry.start for located in members)
+                is_read_whole = self.part_format == "zarr" or 2 * num_wanted >= len(values)
+                whole = values[:] if is_read_whole else values
                 for located in members:
                     yield located, np.asarray(whole[located.entry.start : located.entry.stop])
 
@@ -111,13 +123,17 @@ class PartStore:
 
 
 class OpenParts:
-    """Parts kept open while stretches of single entries are read; a context manager."""
+    """Parts kept open while stretches of single entries are read, by any thread.
+
+    A context manager.
+    """
 
     def __init__(self, store: PartStore) -> None:
         self._format: PartFormat = store.part_format
         self._index = store.index()
         self._files = ExitStack()
         self._opened: dict[Path, Any] = {}
+        self._one_at_a_time = Lock()
 
     def __enter__(self) -> "OpenParts":
         return self
@@ -128,11 +144,11 @@ class OpenParts:
     def read(self, key: str, start: int, stop: int) -> np.ndarray:
         """Return rows `start:stop` of an entry, counted from its first."""
         located = self._index[key]
-        if located.part not in self._opened:
-            part = self._files.enter_context(open_part(located.part, self._format))
-            self._opened[located.part] = part
         first = located.entry.start
-        with _named(located.part):
+        with self._one_at_a_time, _named(located.part):
+            if located.part not in self._opened:
+                part = self._files.enter_context(open_part(located.part, self._format))
+                self._opened[located.part] = part
             return np.asarray(self._opened[located.part]["values"][first + start : first + stop])
 
 
@@ -148,10 +164,11 @@ class PartWriter:
         self.store = store
         self.spec = dict(spec)
         self.part_bytes = part_bytes
+        self.written: list[Path] = []
         self._values: list[np.ndarray] = []
         self._entries: list[Entry] = []
         self._num_rows = 0
-        self._num_bytes = 0
+        self.num_bytes = 0
 
     def __enter__(self) -> "PartWriter":
         self.store.folder.mkdir(parents=True, exist_ok=True)
@@ -160,7 +177,7 @@ class PartWriter:
 
     def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
         if failure is None:
-            self._write_part()
+            self.write_part()
 
     def add(
         self,
@@ -172,20 +189,34 @@ class PartWriter:
         details: Mapping[str, Json] | None = None,
     ) -> None:
         """Add one entry; `values` has its rows along the first axis and may have none."""
+        self.collect(key, clip_id, values, reason=reason, details=details)
+        if self.num_bytes >= self.part_bytes:
+            self.write_part()
+
+    def collect(
+        self,
+        key: str,
+        clip_id: str,
+        values: np.ndarray,
+        *,
+        reason: str | None = None,
+        details: Mapping[str, Json] | None = None,
+    ) -> None:
+        """Add one entry, and leave it to the caller when the part is written."""
         start = self._num_rows
         entry = Entry(key, clip_id, start, start + len(values), reason, dict(details or {}))
         self._entries.append(entry)
         self._values.append(values)
         self._num_rows = entry.stop
-        self._num_bytes += values.nbytes
-        if self._num_bytes >= self.part_bytes:
-            self._write_part()
+        self.num_bytes += values.nbytes
 
-    def _write_part(self) -> None:
+    def write_part(self) -> None:
+        """Write what is together, if there is anything."""
         if self._entries:
             values = np.concatenate(self._values, casting="no")  # one dtype, or a TypeError
-            write_part(self.store.folder, self.store.part_format, values, self._entries, self.spec)
-        self._values, self._entries, self._num_rows, self._num_bytes = [], [], 0, 0
+            folder, part_format = self.store.folder, self.store.part_format
+            self.written.append(write_part(folder, part_format, values, self._entries, self.spec))
+        self._values, self._entries, self._num_rows, self.num_bytes = [], [], 0, 0
 
 
 def write_part(
@@ -232,9 +263,10 @@ def open_part(path: Path, part_format: PartFormat) -> Iterator[Any]:
                 with h5py.File(path, "r") as part:
                     yield part
             case "zarr":
-                part = zarr.open_group(path, mode="r")
-                _refuse_missing_values(part, path)
-                yield part
+                with zarr.config.set({"codec_pipeline.path": _choose_codecs()}):
+                    part = zarr.open_group(path, mode="r")
+                    _refuse_missing_values(part, path)
+                    yield part
             case _:
                 assert_never(part_format)
 
@@ -243,25 +275,19 @@ def read_head(path: Path, part_format: PartFormat) -> dict[str, Json]:
     """Return a part's `schema_version`, `spec` and `entries` (columns).
 
     Raises:
-        DamagedPartError: when there is none, or it is of another schema version.
+        DamagedPartError: when there is none.
     """
     with open_part(path, part_format) as part:
         if part_format == "h5":
             head: dict[str, Json] = json.loads(part["head"][()])
         else:
             head = dict(part.attrs["head"])
-        found = head["schema_version"]
-    if found != SCHEMA_VERSION:
-        raise DamagedPartError(
-            f"{path} has schema version {found}, this is version "
-            f"{SCHEMA_VERSION}. Remove the folder {path.parent} and run `dvc repro`."
-        )
+        _ = head["schema_version"], head["spec"], head["entries"]
     return head
 
 
-def read_entries(path: Path, part_format: PartFormat) -> list[Entry]:
-    """Return the entries of one part."""
-    head = read_head(path, part_format)
+def list_entries(path: Path, head: Mapping[str, Json]) -> list[Entry]:
+    """Return the entries that stand in the head of a part."""
     with _named(path):
         columns = [head["entries"][name] for name in ENTRY_COLUMNS]
         return [Entry(*row) for row in zip(*columns, strict=True)]
@@ -295,6 +321,22 @@ def _named(path: Path) -> Iterator[None]:
             f"{path} cannot be read ({error}). Remove it and run `dvc repro`: "
             "only what it held is made again."
         ) from error
+
+
+def _choose_codecs() -> str:
+    """Return what decodes chunks: zarrs on all cores, but not in a forked process.
+
+    Its threads do not survive a fork, and waiting for them would never end.
+    """
+    if os.getpid() == _first_process():
+        return "zarrs.ZarrsCodecPipeline"
+    return "zarr.core.codec_pipeline.BatchedCodecPipeline"
+
+
+@cache
+def _first_process() -> int:
+    """Return the process that was the first to ask; a fork remembers its parent's answer."""
+    return os.getpid()
 
 
 def _refuse_missing_values(part: zarr.Group, path: Path) -> None:

@@ -26,6 +26,7 @@ Level = Literal[  # of an encoder's features
     "intermediate",  # what that makes of it
     "late",  # one vector, from which the answers are decided
 ]
+LEVELS: Final[tuple[Level, ...]] = ("early", "intermediate", "late")
 
 
 class Span(NamedTuple):
@@ -226,13 +227,14 @@ FEATURE_ROWS: Final = Table(
     columns=_columns(
         {
             "key": pa.string(),  # of a window's sound or of a crop
+            "level": pa.string(),
             "feature_key": pa.string(),  # of its features in the store
             "store": pa.string(),  # the store's folder
         },
         {},
     ),
-    key=("key",),
-    vocabulary={},
+    key=("key", "level"),
+    vocabulary={"level": LEVELS},
 )
 
 DATASET: Final = Table(
@@ -249,9 +251,13 @@ DATASET: Final = Table(
         },
         {
             "audio_store": pa.string(),
-            "audio_feature": pa.string(),
+            "audio_early": pa.string(),  # the key of the features of each level
+            "audio_intermediate": pa.string(),
+            "audio_late": pa.string(),
             "face_store": pa.string(),
-            "face_features": pa.list_(pa.string()),  # a feature key for each slot, null = none
+            "face_early": pa.list_(pa.string()),  # a key for each slot, null = none
+            "face_intermediate": pa.list_(pa.string()),
+            "face_late": pa.list_(pa.string()),
             "gender": pa.string(),
             "age_years": pa.float64(),
             "mask_type": pa.string(),

@@ -1,17 +1,46 @@
 """One clip's sound -> the spans in which somebody speaks."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Int16
 
+from oragen.execution import Made
+from oragen.parts import Located, open_part
 from oragen.schema import SAMPLE_RATE_HZ, Span
 
 if TYPE_CHECKING:
     from silero_vad import SileroVADSequence
 
 _FULL_SCALE = 2**15
+
+
+@dataclass(frozen=True)
+class SpeechOptions:
+    """What counts as speech, see `detect_speech`."""
+
+    threshold: float
+    min_speech_ms: int
+    min_silence_ms: int
+    pad_ms: int
+
+
+def hear_clip(sound: Located, *, options: SpeechOptions) -> Made:
+    """Find the speech in a clip's decoded sound -> `span x (start, stop)`, for a store."""
+    with open_part(sound.part, "h5") as part:
+        samples = part["values"][sound.entry.start : sound.entry.stop]
+    spans = detect_speech(_detector(), samples, **asdict(options))
+    values = np.array(spans, np.int64).reshape(-1, 2)
+    details = {"num_samples": len(samples), "notes": []}
+    return Made(values, None if spans else "no speech", details)
+
+
+@cache
+def _detector() -> "SpeechDetector":
+    """Load the network once in each process."""
+    return load_speech_detector()
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,14 @@
 import copy
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, assert_never
 
 import torch
 from jaxtyping import Float
 from lightning_fabric import Fabric
+from lightning_fabric.plugins import MixedPrecision
 from torch import Tensor, nn
 from tqdm import trange
 
@@ -118,10 +119,7 @@ def train_head(
     """
     trained = [weights for weights in head.parameters() if weights.requires_grad]
     is_whole = len(trained) == len(list(head.parameters()))
-    optimizer = torch.optim.AdamW(
-        trained, lr=options.learning_rate, weight_decay=options.weight_decay
-    )
-    model, wrapped_optimizer = fabric.setup(head, optimizer)
+    model, optimizer = fabric.setup(head, make_optimizer(fabric, trained, options))
     weights = ClassWeights(None, None)
     if options.balance_classes:
         weights = weigh_classes(
@@ -134,18 +132,10 @@ def train_head(
     progress = trange(1, options.max_epochs + 1, desc=f"seed {seed}", unit="epoch")
     for epoch in progress:
         model.train(is_whole)  # what is frozen has no dropout
-        losses = []
-        for batch in train.batches(options.batch_size, fabric.device, generator=generator):
-            loss = _loss(model, head.modality, batch, weights, options, generator)
-            wrapped_optimizer.zero_grad()
-            fabric.backward(loss)
-            norm = fabric.clip_gradients(
-                model, wrapped_optimizer, max_norm=options.gradient_clip, error_if_nonfinite=False
-            )
-            wrapped_optimizer.step()
-            assert norm is not None  # it is where `max_norm` is given
-            losses.append(loss.detach() + 0 * norm)  # NaN also where only the gradient is none
-        train_loss = torch.stack(losses).mean().item()
+        batches = train.batches(options.batch_size, fabric.device, generator=generator)
+        train_loss = train_epoch(
+            fabric, model, optimizer, batches, options, weights, generator, head.modality
+        )
         if not math.isfinite(train_loss):
             raise DivergedError(
                 f"The training of seed {seed} diverged in epoch {epoch}: its loss or gradient is "
@@ -165,6 +155,45 @@ def train_head(
     head.eval()
     logger.info("seed %d: best dev score %.3f in epoch %d", seed, best_score, best_epoch)
     return history
+
+
+def make_optimizer(
+    fabric: Fabric, weights: Iterable[nn.Parameter], options: TrainingOptions
+) -> torch.optim.AdamW:
+    """Return AdamW, all of whose updates are made in one go where that can be."""
+    precision = fabric.strategy.precision
+    scales_gradients = isinstance(precision, MixedPrecision) and precision.scaler is not None
+    return torch.optim.AdamW(
+        weights,
+        lr=options.learning_rate,
+        weight_decay=options.weight_decay,
+        fused=not scales_gradients,  # a fused one would undo the scale after the clipping
+    )
+
+
+def train_epoch(
+    fabric: Fabric,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    batches: Iterable[Batch],
+    options: TrainingOptions,
+    weights: ClassWeights,
+    generator: torch.Generator,
+    modality: Modality | None = None,
+) -> float:
+    """Make a step for each batch; return the mean loss, NaN where a loss or gradient is none."""
+    losses = []
+    for batch in batches:
+        loss = _loss(model, modality, batch, weights, options, generator)
+        optimizer.zero_grad()
+        fabric.backward(loss)
+        norm = fabric.clip_gradients(
+            model, optimizer, max_norm=options.gradient_clip, error_if_nonfinite=False
+        )
+        optimizer.step()
+        assert norm is not None  # it is where `max_norm` is given
+        losses.append(loss.detach() + 0 * norm)  # NaN also where only the gradient is none
+    return torch.stack(losses).mean().item()
 
 
 def _loss(

@@ -23,7 +23,7 @@ def main(corpus: str) -> None:
     seen = clips[clips["picture_hash"].notna()]
     paths = seen["video_path"].fillna(seen["image_path"])
     options = CropOptions(**params.faces.model_dump())
-    ingredients = params.faces.model_dump(mode="json", exclude={"weights"})
+    ingredients = params.faces.as_ingredients()
     detector = detector_fingerprint(options.detector, weights=options.weights)
     keys = seen["picture_hash"].map(lambda digest: faces_key(digest, ingredients, detector))
     store = PartStore(artefacts.faces_store(corpus), "h5")
@@ -33,7 +33,7 @@ def main(corpus: str) -> None:
         partial(crop_clip, options=options),
         spec={"values": "RGB uint8: crop x height x width x 3", "faces": ingredients},
         part_bytes=params.execution.part_bytes,
-        num_workers=params.execution.num_workers,
+        num_workers=params.execution.num_processes,
         title=STAGE,
     )
     index = store.index()

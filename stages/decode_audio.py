@@ -29,7 +29,7 @@ def main(corpus: str) -> None:
         partial(decode_clip, max_duration_s=params.audio.max_duration_s),
         spec={"values": "int16 mono 16 kHz", "audio": ingredients},
         part_bytes=params.execution.part_bytes,
-        num_workers=params.execution.num_workers,
+        num_workers=params.execution.num_processes,
         title=STAGE,
     )
     index = store.index()

@@ -21,7 +21,12 @@ def main(head: str) -> None:
     device = choose_device(params.execution.device)
     saved = {seed: load_head(folder / f"seed-{seed}") for seed in params.train.seeds}
     table = read_dataset(artefacts.EVALUATION_DATASET, params.evaluate.splits)
-    dataset = load_dataset(table, genders=GENDERS)
+    dataset = load_dataset(
+        table,
+        level=params.heads[head].level,
+        genders=GENDERS,
+        memory_bytes=params.train.memory_bytes,
+    )
     for found in saved.values():
         refuse_other_features(folder, found.metadata["features"], dataset.specs)
     heads = {seed: found.head.to(device) for seed, found in saved.items()}

@@ -7,7 +7,7 @@ from oragen import artefacts
 from oragen.config import load_params
 from oragen.devices import choose_device
 from oragen.encoders import load_audio_encoder
-from oragen.features import FeatureInput
+from oragen.extraction import FeatureInput
 from oragen.parts import OpenParts, PartStore
 from oragen.schema import SAMPLE_RATE_HZ, WINDOWS
 from stages.extracting import extract_corpus, find_origin
@@ -21,7 +21,8 @@ def main(corpus: str) -> None:
     params = load_params()
     wanted = params.features.audio
     origin = find_origin(params, wanted.encoder)
-    encoder = load_audio_encoder(*origin, precision=wanted.precision, level=wanted.level)
+    levels = params.features.levels
+    encoder = load_audio_encoder(*origin, precision=wanted.precision, levels=levels)
     encoder.to(choose_device(params.execution.device))
     windows = WINDOWS.read(artefacts.windows_table(corpus))
     spoken = windows[windows["has_speech"]]
@@ -32,7 +33,7 @@ def main(corpus: str) -> None:
             corpus,
             params,
             encoder,
-            shape=encoder.feature_shape(max_samples),
+            shape_of=partial(encoder.feature_shape, max_samples),
             windows=windows,
             inputs=[to_input(window, sounds) for window in spoken.itertuples()],
             without="no window with speech",

@@ -8,7 +8,7 @@ from oragen import artefacts
 from oragen.config import load_params
 from oragen.devices import choose_device
 from oragen.encoders import load_face_encoder
-from oragen.features import FeatureInput
+from oragen.extraction import FeatureInput
 from oragen.parts import OpenParts, PartStore
 from oragen.schema import CROPS, WINDOWS
 from oragen.windows import NO_CROP
@@ -23,7 +23,8 @@ def main(corpus: str) -> None:
     params = load_params()
     wanted = params.features.face
     origin = find_origin(params, wanted.encoder)
-    encoder = load_face_encoder(*origin, precision=wanted.precision, level=wanted.level)
+    levels = params.features.levels
+    encoder = load_face_encoder(*origin, precision=wanted.precision, levels=levels)
     encoder.to(choose_device(params.execution.device))
     windows = WINDOWS.read(artefacts.windows_table(corpus))
     used = choose_used(CROPS.read(artefacts.crops_table(corpus)), windows)
@@ -33,7 +34,7 @@ def main(corpus: str) -> None:
             corpus,
             params,
             encoder,
-            shape=encoder.feature_shape,
+            shape_of=encoder.feature_shape,
             windows=windows,
             inputs=[to_input(crop, pictures) for crop in used.itertuples()],
             without="no window with a face",

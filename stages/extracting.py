@@ -1,6 +1,6 @@
 """What the two extraction stages share: encode what is missing, and say which rows are in use."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import pandas as pd
@@ -8,9 +8,10 @@ import pandas as pd
 from oragen import artefacts
 from oragen.config import Params
 from oragen.encoders import AudioEncoder, FaceEncoder
-from oragen.features import FeatureInput, FeatureSpec, extract
+from oragen.extraction import FeatureInput, extract
+from oragen.features import FeatureSpec
 from oragen.parts import PartStore
-from oragen.schema import FEATURE_ROWS, Modality, Skipped
+from oragen.schema import FEATURE_ROWS, Level, Modality, Skipped
 from stages.running import account
 
 
@@ -29,13 +30,35 @@ def find_origin(params: Params, encoder: str) -> Origin:
     return Origin(entry.source, entry.revision)
 
 
+def make_specs(
+    params: Params,
+    modality: Modality,
+    fingerprint_of: Callable[[Level], str],
+    shape_of: Callable[[Level], tuple[int, int]],
+) -> list[FeatureSpec]:
+    """Say what the features of each level of `features.levels` are."""
+    wanted = params.features.of(modality)
+    return [
+        FeatureSpec(
+            modality=modality,
+            encoder=wanted.encoder,
+            source=find_origin(params, wanted.encoder).source,
+            fingerprint=fingerprint_of(level),
+            level=level,
+            precision=wanted.precision,
+            shape=shape_of(level),
+        )
+        for level in params.features.levels
+    ]
+
+
 def extract_corpus(
     stage: str,
     corpus: str,
     params: Params,
     encoder: AudioEncoder | FaceEncoder,
     *,
-    shape: tuple[int, int],
+    shape_of: Callable[[Level], tuple[int, int]],
     windows: pd.DataFrame,
     inputs: Sequence[FeatureInput],
     without: str,
@@ -47,34 +70,30 @@ def extract_corpus(
         corpus: its name.
         params: all parameters.
         encoder: on its device.
-        shape: of one row of features.
+        shape_of: a level -> positions and width of one row.
         windows: all windows of the corpus.
         inputs: what is to be encoded; those the store knows are not read.
         without: why a clip has no input.
     """
     modality: Modality = "audio" if isinstance(encoder, AudioEncoder) else "face"
     wanted = params.features.of(modality)
-    spec = FeatureSpec(
-        modality=modality,
-        encoder=wanted.encoder,
-        source=find_origin(params, wanted.encoder).source,
-        fingerprint=encoder.fingerprint,
-        level=wanted.level,
-        precision=wanted.precision,
-        shape=shape,
-    )
+    specs = make_specs(params, modality, encoder.fingerprint, shape_of)
     store = PartStore(artefacts.feature_store(corpus, wanted.encoder), "zarr")
     num_new = extract(
         store,
         inputs,
-        encoder.encode,
-        spec,
+        encoder,
+        specs,
         batch_size=wanted.batch_size,
         part_bytes=params.execution.part_bytes,
     )
-    keys = dict.fromkeys(item.key for item in inputs)
+    keys, folder = dict.fromkeys(item.key for item in inputs), str(store.folder)
     rows = FEATURE_ROWS.frame(
-        [{"key": key, "feature_key": spec.key_of(key), "store": str(store.folder)} for key in keys]
+        [
+            {"key": key, "level": spec.level, "feature_key": spec.key_of(key), "store": folder}
+            for key in keys
+            for spec in specs
+        ]
     )
     FEATURE_ROWS.write(artefacts.feature_rows_table(corpus, modality), rows)
     used = {item.clip_id for item in inputs}

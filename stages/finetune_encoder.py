@@ -9,7 +9,7 @@ from transformers import BaseImageProcessor, Wav2Vec2FeatureExtractor
 
 from oragen import artefacts, config
 from oragen.augmentation import CropAugmentation, WaveformAugmentation
-from oragen.devices import choose_device
+from oragen.devices import choose_device, make_fabric
 from oragen.encoders import PublishedInput, load_audio_encoder, load_face_encoder
 from oragen.finetuning import (
     Crops,
@@ -17,7 +17,6 @@ from oragen.finetuning import (
     FinetuningOptions,
     Sounds,
     finetune,
-    make_fabric,
 )
 from oragen.losses import TaskWeights
 from oragen.parts import make_key
@@ -100,7 +99,7 @@ def load_voice(entry: config.AudioEncoder) -> Subject:
         polarity_probability=often.polarity,
     )
     varied, plain = Sounds(base.extractor, augmentation), Sounds(base.extractor, None)
-    return Subject(model, varied, plain, base.extractor, base.fingerprint)
+    return Subject(model, varied, plain, base.extractor, base.fingerprint())
 
 
 def load_face(entry: config.FaceEncoder) -> Subject:
@@ -121,7 +120,7 @@ def load_face(entry: config.FaceEncoder) -> Subject:
         blur_probability=often.blur,
     )
     varied, plain = Crops(base.processor, augmentation), Crops(base.processor, None)
-    return Subject(model, varied, plain, base.processor, base.fingerprint)
+    return Subject(model, varied, plain, base.processor, base.fingerprint())
 
 
 def to_options(
@@ -144,7 +143,7 @@ def to_options(
             age=settings.age_weight,
         ),
         checkpoint_minutes=execution.checkpoint_minutes,
-        num_workers=0 if on_cpu else execution.num_workers,  # the network needs the cores itself
+        num_workers=0 if on_cpu else execution.num_processes,  # the network needs the cores itself
     )
 
 

@@ -4,12 +4,11 @@ import logging
 
 import pandas as pd
 import torch
-from lightning_fabric import Fabric
 
 from oragen import artefacts
 from oragen.config import Params, Train, load_params
 from oragen.dataset import WindowDataset, load_dataset, read_dataset
-from oragen.devices import choose_device
+from oragen.devices import choose_device, make_fabric
 from oragen.heads import Head, HeadSizes, build_head, save_head
 from oragen.losses import TaskWeights
 from oragen.schema import GENDERS, MASK_TYPES
@@ -23,11 +22,17 @@ def main(head: str) -> None:
     """Train HEAD on the corpora of `train.corpora`, once for each seed."""
     params = load_params()
     entry = params.heads[head]
-    train = load_dataset(read_dataset(artefacts.TRAIN_DATASET, ["train"]), genders=GENDERS)
-    dev = load_dataset(read_dataset(artefacts.TRAIN_DATASET, ["dev"]), genders=GENDERS)
+    train, dev = (
+        load_dataset(
+            read_dataset(artefacts.TRAIN_DATASET, [split]),
+            level=entry.level,
+            genders=GENDERS,
+            memory_bytes=params.train.memory_bytes,
+        )
+        for split in ("train", "dev")
+    )
     sizes = measure(train, num_mask_types=0 if entry.mask_type == "none" else len(MASK_TYPES))
-    device = choose_device(params.execution.device)
-    fabric = Fabric(accelerator=device.type, devices=1)
+    fabric = make_fabric(choose_device(params.execution.device), params.train.precision)
     fabric.launch()
     folder = artefacts.head_folder(head)
     lines = []
@@ -55,11 +60,11 @@ def main(head: str) -> None:
 def measure(train: WindowDataset, *, num_mask_types: int) -> HeadSizes:
     """Return the sizes of the features, and of the answers that are wanted."""
     return HeadSizes(
-        audio_steps=train.audio.shape[1],
-        audio_width=train.audio.shape[2],
+        audio_steps=train.audio.shape[0],
+        audio_width=train.audio.shape[1],
         face_slots=train.face_row.shape[1],
-        face_layers=train.face.shape[1],
-        face_width=train.face.shape[2],
+        face_layers=train.face.shape[0],
+        face_width=train.face.shape[1],
         num_genders=len(GENDERS),
         num_mask_types=num_mask_types,
     )
@@ -93,7 +98,7 @@ def describe(params: Params, train: WindowDataset, head: Head, seed: int) -> dic
         "preprocessing": {
             "audio": params.audio.as_ingredients(),
             "speech": params.speech.as_ingredients(),
-            "faces": params.faces.as_ingredients(),
+            "faces": params.faces.model_dump(mode="json"),
             "windows": params.windows.as_ingredients(),
         },
     }

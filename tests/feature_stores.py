@@ -1,6 +1,6 @@
 """Small feature stores and datasets whose every number is known."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from oragen.dataset import WindowDataset, load_dataset
-from oragen.features import FeatureInput, FeatureSpec, extract
+from oragen.extraction import FeatureInput, extract
+from oragen.features import FeatureSpec
 from oragen.parts import PartStore
-from oragen.schema import DATASET, GENDERS, MASK_TYPES
+from oragen.schema import DATASET, GENDERS, MASK_TYPES, Level
 
 AUDIO_SHAPE, FACE_SHAPE, NUM_SLOTS = (4, 3), (2, 6), 2
 WINDOW_HOP = 32_000
@@ -36,22 +37,33 @@ def make_spec(
     )
 
 
-def give_back(inputs: list[np.ndarray]) -> list[np.ndarray]:
-    """Encode: the embedding of an array is the array."""
-    return inputs
+class GiveBack:
+    """An encoder: the embedding of an array is the array, at every level."""
+
+    def prepare(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
+        return inputs
+
+    def embed(
+        self, prepared: list[np.ndarray], levels: Collection[Level]
+    ) -> dict[Level, list[np.ndarray]]:
+        return dict.fromkeys(levels, prepared)
 
 
 def write_features(
-    folder: Path, embeddings: Mapping[str, np.ndarray], spec: FeatureSpec, part_bytes: int = 2**20
+    folder: Path,
+    embeddings: Mapping[str, np.ndarray],
+    *specs: FeatureSpec,
+    part_bytes: int = 2**20,
+    clip_of: Callable[[str], str] = "clip of {}".format,
 ) -> dict[str, str]:
     """Write a row for each input key; return the features' keys."""
     inputs = [
-        FeatureInput(key, f"clip of {key}", len(embedding), partial(np.asarray, embedding))
+        FeatureInput(key, clip_of(key), len(embedding), partial(np.asarray, embedding))
         for key, embedding in embeddings.items()
     ]
     store = PartStore(folder, "zarr")
-    extract(store, inputs, give_back, spec, batch_size=2, part_bytes=part_bytes)
-    return {key: spec.key_of(key) for key in embeddings}
+    extract(store, inputs, GiveBack(), specs, batch_size=2, part_bytes=part_bytes)
+    return {key: specs[0].key_of(key) for key in embeddings}
 
 
 def write_people(
@@ -99,9 +111,9 @@ def write_people(
                     "stop": window * WINDOW_HOP + 2 * WINDOW_HOP,
                     "has_window": True,
                     "audio_store": str(folder / "audio"),
-                    "audio_feature": make_spec("audio").key_of(key),
+                    "audio_intermediate": make_spec("audio").key_of(key),
                     "face_store": str(folder / "face"),
-                    "face_features": [make_spec("face").key_of(slot) for slot in slots],
+                    "face_intermediate": [make_spec("face").key_of(slot) for slot in slots],
                 }
             )
     write_features(folder / "audio", audio, make_spec("audio"))
@@ -109,6 +121,8 @@ def write_people(
     return DATASET.frame(rows)
 
 
-def load_people(table: pd.DataFrame, genders: Sequence[str] = GENDERS) -> WindowDataset:
+def load_people(
+    table: pd.DataFrame, genders: Sequence[str] = GENDERS, memory_bytes: int = 2**30
+) -> WindowDataset:
     """Load what `write_people` wrote."""
-    return load_dataset(table, genders=genders)
+    return load_dataset(table, level="intermediate", genders=genders, memory_bytes=memory_bytes)

@@ -20,9 +20,9 @@ from transformers import (
 )
 
 from oragen.augmentation import CropAugmentation, WaveformAugmentation
+from oragen.devices import make_fabric
 from oragen.epochs import Epoch
 from oragen.finetuning.examples import Crops, Examples, Sounds
-from oragen.finetuning.learner import make_fabric
 from oragen.finetuning.loop import FinetuningOptions, finetune
 from oragen.losses import TaskWeights
 from oragen.parts import PartStore, PartWriter

@@ -72,9 +72,9 @@ def table(tmp_path: Path) -> pd.DataFrame:
         {
             "clip_id": clip, "start": number, "stop": number + 1, "has_window": True,
             "audio_store": str(tmp_path / "audio") if by_sound else None,
-            "audio_feature": audio.get(f"{clip}-{number}"),
+            "audio_intermediate": audio.get(f"{clip}-{number}"),
             "face_store": str(tmp_path / "face") if by_face else None,
-            "face_features": [face.get(f"{clip}-{number}"), None],
+            "face_intermediate": [face.get(f"{clip}-{number}"), None],
         }
         for clip, number, by_sound, by_face in WINDOWS
     ]  # fmt: skip
@@ -90,7 +90,7 @@ def table(tmp_path: Path) -> pd.DataFrame:
 
 @pytest.fixture
 def dataset(table: pd.DataFrame) -> WindowDataset:
-    return load_dataset(table, genders=GENDERS)
+    return load_dataset(table, level="intermediate", genders=GENDERS, memory_bytes=2**20)
 
 
 def test_a_clip_s_answer_is_the_mean_over_its_windows(dataset: WindowDataset) -> None:

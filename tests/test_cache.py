@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from oragen import artefacts
+from oragen import artefacts, parts
 from oragen.cache import (
     CorpusStore,
     Usage,
@@ -24,7 +24,7 @@ from oragen.cache import (
     take_statistics,
 )
 from oragen.cli import app
-from oragen.compaction import compact, plan_compaction, remove_replaced, write_merged
+from oragen.compaction import compact, plan_compaction, write_merged
 from oragen.keys import audio_key
 from oragen.parts import DamagedPartError, PartFormat, PartStore, PartWriter, read_head, verify_part
 from oragen.schema import CLIPS, CROPS, DATASET, EXAMPLES, FEATURE_ROWS
@@ -58,9 +58,10 @@ def embed(names: str) -> dict[str, np.ndarray]:
 
 
 def fill(store: PartStore, names: str, *, rows_per_part: int = 2, fingerprint: str = "f") -> None:
-    """Write the features of inputs named by letters."""
+    """Write the features of inputs named by letters, so many a part in the order of the names."""
     spec = make_spec(fingerprint=fingerprint)
-    write_features(store.folder, embed(names), spec, rows_per_part * ROW_BYTES)
+    for start in range(0, len(names), rows_per_part):
+        write_features(store.folder, embed(names[start : start + rows_per_part]), spec)
 
 
 def key_of(name: str, fingerprint: str = "f") -> str:
@@ -104,7 +105,8 @@ def name_features(corpus: str, keys: Sequence[str], encoder: str = "identity") -
     """Write the tables that say which features of the sound are in use; of faces none is."""
     store = str(artefacts.feature_store(corpus, encoder))
     rows: list[dict[str, object]] = [
-        {"key": f"input of {key}", "feature_key": key, "store": store} for key in keys
+        {"key": f"input of {key}", "level": "intermediate", "feature_key": key, "store": store}
+        for key in keys
     ]
     FEATURE_ROWS.write(artefacts.feature_rows_table(corpus, "audio"), FEATURE_ROWS.frame(rows))
     FEATURE_ROWS.write(artefacts.feature_rows_table(corpus, "face"), FEATURE_ROWS.empty())
@@ -235,8 +237,8 @@ def test_what_examples_and_datasets_name_is_in_use(project: Path) -> None:
     folder, (a, b, c) = str(store.folder), (key_of(name) for name in "abc")
     clip: dict[str, Any] = {"clip_id": "mini/a", "start": 0, "stop": 4, "corpus": "mini"}
     clip |= {"split": "train", "speaker_id": "a"}
-    window = {"has_window": True, "audio_store": folder, "audio_feature": a}
-    faces = {"face_store": folder, "face_features": [b, None, c]}
+    window = {"has_window": True, "audio_store": folder, "audio_intermediate": a}
+    faces = {"face_store": folder, "face_intermediate": [b, None, c]}
     DATASET.write(artefacts.TRAIN_DATASET, DATASET.frame([clip | window | faces]))
     assert count_in_use("features") == 3
     fill_audio("mini", {"a": 3, "b": 5})
@@ -364,6 +366,37 @@ def test_a_kill_before_the_removal_leaves_all_rows(store: PartStore) -> None:
     run_compaction(store, usage, 4)
     assert read_all(store) == {key: before[key] for key in keys_of("abce")}
     assert len(store.parts()) == 1
+
+
+def test_parts_of_another_schema_version_are_shown_and_dropped(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = PartStore(artefacts.feature_store("mini", "identity"), "zarr")
+    with monkeypatch.context() as patch:
+        patch.setattr(parts, "SCHEMA_VERSION", 1)
+        fill(store, "ab")
+    fill(store, "ab")
+    name_features("mini", sorted(keys_of("ab")))
+    assert len(store.parts()) == 2
+    assert "(schema version 1)" in run("stats").output
+    assert run("compact", "--keep-unused").exit_code == 0
+    assert len(store.parts()) == 2
+    assert run("compact").exit_code == 0
+    assert len(store.parts()) == 1
+    assert set(read_all(store)) == keys_of("ab")
+    assert "schema version" not in run("stats").output
+
+
+def test_compaction_after_a_kill_leaves_no_row_behind(store: PartStore) -> None:
+    """Also where a row is in an old part and in the new one that comes out as it was."""
+    for names in ("abcde", "edcba", "caebd", "dbeac"):
+        for part in store.parts():
+            remove_part(part)
+        fill(store, names)
+        usage = Usage(keys_of("abce"))
+        write_merged(store, plan_compaction(store, usage, 4 * ROW_BYTES), 4 * ROW_BYTES)
+        run_compaction(store, usage, 4)
+        assert set(read_all(store)) == keys_of("abce")
 
 
 def test_a_kill_in_a_removal_leaves_no_half_part(
@@ -547,11 +580,3 @@ def test_the_command_can_merge_alone(project: Path) -> None:
 @pytest.mark.parametrize("command", ["stats", "verify", "compact"])
 def test_no_store_is_no_mistake(project: Path, command: str) -> None:
     assert run(command).exit_code == 0
-
-
-def test_replaced_parts_are_removed_once_their_rows_are_elsewhere(store: PartStore) -> None:
-    fill(store, "abcd")
-    before = read_all(store)
-    plan = plan_compaction(store, None, 4 * ROW_BYTES)
-    remove_replaced(store, plan)  # nothing was written yet
-    assert read_all(store) == before

@@ -1,5 +1,7 @@
 """Tables and features -> windows and batches, worked out by hand on a tiny corpus."""
 
+from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -78,19 +80,30 @@ def to_arrays(values: dict[str, list[list[float]]]) -> dict[str, np.ndarray]:
 
 def feature_rows(keys: dict[str, str], store: Path) -> pd.DataFrame:
     rows: list[dict[str, object]] = [
-        {"key": key, "feature_key": feature, "store": str(store)} for key, feature in keys.items()
+        {"key": key, "level": "intermediate", "feature_key": feature, "store": str(store)}
+        for key, feature in keys.items()
     ]
     return FEATURE_ROWS.frame(rows)
 
 
-@pytest.fixture
-def dataset(table: pd.DataFrame, tmp_path: Path) -> WindowDataset:
+def load(
+    table: pd.DataFrame, genders: Sequence[str] = GENDERS, memory_bytes: int = 2**20
+) -> WindowDataset:
+    return load_dataset(table, level="intermediate", genders=genders, memory_bytes=memory_bytes)
+
+
+@pytest.fixture(params=[2**20, 1], ids=["in memory", "streamed"])
+def dataset(request: pytest.FixtureRequest, table: pd.DataFrame, tmp_path: Path) -> WindowDataset:
     DATASET.write(tmp_path / "dataset.parquet", table)
-    return load_dataset(read_dataset(tmp_path / "dataset.parquet", ["train"]), genders=GENDERS)
+    windows = read_dataset(tmp_path / "dataset.parquet", ["train"])
+    return load(windows, memory_bytes=request.param)
 
 
 def whole(dataset: WindowDataset) -> Batch:
-    return dataset.batch(torch.arange(len(dataset)), CPU)
+    """All windows in one batch, in their order."""
+    [batch] = dataset.batches(len(dataset), CPU)
+    order = batch.windows.argsort()
+    return Batch(**{field.name: getattr(batch, field.name)[order] for field in fields(Batch)})
 
 
 def test_a_row_for_each_window_and_one_for_a_clip_without(table: pd.DataFrame) -> None:
@@ -106,15 +119,16 @@ def test_a_row_names_the_features_of_its_sound_and_slots(
 ) -> None:
     heard_and_seen, seen, heard, neither = table.to_dict("records")
     sound, crops = AUDIO.key_of("a-sound"), [FACE.key_of("a-crop-0"), FACE.key_of("a-crop-1")]
-    assert heard_and_seen["audio_feature"] == sound
+    assert heard_and_seen["audio_intermediate"] == sound
     assert heard_and_seen["audio_store"] == str(tmp_path / "audio")
-    assert list(heard_and_seen["face_features"]) == crops
-    assert list(seen["face_features"]) == [crops[1], None]
+    assert list(heard_and_seen["face_intermediate"]) == crops
+    assert list(seen["face_intermediate"]) == [crops[1], None]
     assert seen["face_store"] == str(tmp_path / "face")
-    assert pd.isna([seen["audio_feature"], seen["audio_store"]]).all()
-    assert list(heard["face_features"]) == [None, None]
+    assert pd.isna([seen["audio_intermediate"], seen["audio_store"]]).all()
+    assert list(heard["face_intermediate"]) == [None, None]
     assert pd.isna(heard["face_store"])
-    assert pd.isna([neither[name] for name in ("audio_feature", "face_features")]).all()
+    assert pd.isna([neither[name] for name in ("audio_intermediate", "face_intermediate")]).all()
+    assert pd.isna([heard_and_seen[name] for name in ("audio_early", "audio_late")]).all()
 
 
 def test_a_row_carries_its_clip_s_labels(table: pd.DataFrame) -> None:
@@ -152,8 +166,11 @@ def test_a_batch_holds_what_is_there_and_says_what_is_not(dataset: WindowDataset
 
 
 def test_a_feature_in_two_windows_is_in_memory_once(dataset: WindowDataset) -> None:
-    assert dataset.face.shape == (2, 1, 2)  # crops 0 and 1; crop 2 is in no window
-    assert dataset.audio.shape == (2, 3, 2)
+    assert len(dataset.face) == 2  # crops 0 and 1; crop 2 is in no window
+    assert len(dataset.audio) == 2
+    if dataset.in_memory is not None:
+        assert dataset.in_memory.face.shape == (2, 1, 2)
+        assert dataset.in_memory.audio.shape == (2, 3, 2)
 
 
 def test_an_unknown_label_is_no_class(dataset: WindowDataset) -> None:
@@ -165,13 +182,14 @@ def test_an_unknown_label_is_no_class(dataset: WindowDataset) -> None:
 
 
 def test_labels_count_by_the_list_they_are_given(table: pd.DataFrame) -> None:
-    batch = whole(load_dataset(table, genders=GENDERS_WITH_CHILD))
+    batch = whole(load(table, GENDERS_WITH_CHILD))
     assert batch.gender.tolist() == [2, 2, 0]
 
 
 def test_half_precision_in_memory_becomes_single_in_a_batch(dataset: WindowDataset) -> None:
     batch = whole(dataset)
-    assert (dataset.audio.dtype, dataset.face.dtype) == (torch.float16, torch.float16)
+    if dataset.in_memory is not None:
+        assert {values.dtype for values in dataset.in_memory} == {torch.float16}
     assert (batch.audio.dtype, batch.face.dtype) == (torch.float32, torch.float32)
     assert batch.age_years.dtype == torch.float32
 
@@ -196,9 +214,10 @@ def sum_of_evidence(batch: Batch) -> list[float]:
     return (heard + (batch.face * batch.face_valid[..., None, None]).sum((1, 2, 3))).tolist()
 
 
-def test_windows_are_in_order_without_a_generator(dataset: WindowDataset) -> None:
-    batches = dataset.batches(1, CPU)
-    assert [value for batch in batches for value in sum_of_evidence(batch)] == [54.0, 22.0, 22.0]
+def test_a_batch_says_which_windows_it_holds(dataset: WindowDataset) -> None:
+    evidence = [54.0, 22.0, 22.0]
+    for batch in dataset.batches(1, CPU, generator=torch.Generator().manual_seed(0)):
+        assert sum_of_evidence(batch) == [evidence[window] for window in batch.windows.tolist()]
 
 
 def test_the_generator_decides_the_order(dataset: WindowDataset) -> None:
@@ -212,16 +231,19 @@ def test_the_generator_decides_the_order(dataset: WindowDataset) -> None:
     assert len({tuple(epoch) for epoch in ages(0)}) > 1  # every epoch another one
 
 
-def test_two_corpora_are_one_dataset(table: pd.DataFrame, tmp_path: Path) -> None:
+@pytest.mark.parametrize("memory_bytes", [2**20, 1])
+def test_two_corpora_are_one_dataset(
+    table: pd.DataFrame, tmp_path: Path, memory_bytes: int
+) -> None:
     """Both have a store of the same name for the same key, with other values in it."""
     other = tmp_path / "other"
     write_features(other / "audio", {"a-sound": np.full((3, 2), 9.0)}, AUDIO)
     write_features(other / "face", {"a-crop-0": np.full((1, 2), 8.0)}, FACE)
     row = table.iloc[[0]].assign(
         clip_id="d/a", audio_store=str(other / "audio"), face_store=str(other / "face"),
-        face_features=[[FACE.key_of("a-crop-0"), None]],
+        face_intermediate=[[FACE.key_of("a-crop-0"), None]],
     )  # fmt: skip
-    batch = whole(load_dataset(pd.concat([table, row]), genders=GENDERS))
+    batch = whole(load(pd.concat([table, row]), memory_bytes=memory_bytes))
     assert batch.audio[:, 0, 0].tolist()[0::3] == [1.0, 9.0]
     assert batch.face[:, 0, 0, 0].tolist()[0::3] == [10.0, 8.0]
 
@@ -229,26 +251,28 @@ def test_two_corpora_are_one_dataset(table: pd.DataFrame, tmp_path: Path) -> Non
 def test_features_of_another_encoder_are_refused(table: pd.DataFrame, tmp_path: Path) -> None:
     other = make_spec("audio", shape=(3, 2), fingerprint="e" * 64)
     write_features(tmp_path / "other", {"b-sound": np.ones((3, 2))}, other)
-    table.loc[2, ["audio_store", "audio_feature"]] = [
+    table.loc[2, ["audio_store", "audio_intermediate"]] = [
         str(tmp_path / "other"),
         other.key_of("b-sound"),
     ]
     with pytest.raises(MixedFeaturesError):
-        load_dataset(table, genders=GENDERS)
+        load(table)
 
 
 def test_features_that_are_gone_are_missed(table: pd.DataFrame, tmp_path: Path) -> None:
     for part in (tmp_path / "audio").glob("part-*"):
         part.rename(tmp_path / part.name)
     with pytest.raises(MissingFeaturesError, match="lacks 2 of 2"):
-        load_dataset(table, genders=GENDERS)
+        load(table)
 
 
 def test_a_dataset_without_a_modality_is_refused(table: pd.DataFrame) -> None:
     with pytest.raises(EmptyDatasetError, match="No window has speech"):
-        load_dataset(table.iloc[1:2], genders=GENDERS)
+        load(table.iloc[1:2])
     with pytest.raises(EmptyDatasetError, match="No window has a face"):
-        load_dataset(table.iloc[2:3], genders=GENDERS)
+        load(table.iloc[2:3])
+    with pytest.raises(EmptyDatasetError, match="features of level late"):
+        load_dataset(table, level="late", genders=GENDERS, memory_bytes=1)
 
 
 def test_splits_are_chosen_on_reading(table: pd.DataFrame, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Levels of encoders: early, intermediate and late, alone or from a unimodal model's folder."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -103,19 +104,23 @@ def save_face(folder: Path, metadata: dict[str, Any] | None = None) -> str:
     ("level", "shape"), [("early", (199, 8)), ("intermediate", (199, 16)), ("late", (1, 256))]
 )
 def test_the_shape_of_four_seconds(tmp_path: Path, level: Level, shape: tuple[int, int]) -> None:
-    encoder = load_audio_encoder(save_audio(tmp_path), level=level)
-    assert encoder.feature_shape(64_000) == shape
-    assert encoder.encode([make_noise(64_000)])[0].shape == shape
+    encoder = load_audio_encoder(save_audio(tmp_path))
+    assert encoder.feature_shape(64_000, level) == shape
+    assert encoder.encode([make_noise(64_000)], level)[0].shape == shape
 
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_a_folders_features_are_those_of_its_model(tmp_path: Path, level: Level) -> None:
-    encoder = load_audio_encoder(save_audio(tmp_path), level=level)
-    whole: Any = load_audio_encoder(str(tmp_path), level="late").model
+    encoder = load_audio_encoder(save_audio(tmp_path))
+    whole: Any = encoder.model
     sounds = prepare_sounds(encoder.extractor, [make_noise(24_000)])
     with torch.inference_mode():
-        expected = whole.features(sounds.samples, sounds.valid, level=level)[0]
-    np.testing.assert_allclose(encoder.encode([make_noise(24_000)])[0], expected, atol=1e-5)
+        expected = {
+            "early": lambda *sound: whole.early(*sound).transpose(1, 2),
+            "intermediate": whole.intermediate,
+            "late": lambda *sound: whole.late(*sound)[:, None],
+        }[level](*sounds)[0]
+    np.testing.assert_allclose(encoder.encode([make_noise(24_000)], level)[0], expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("published", [False, True])
@@ -125,20 +130,20 @@ def test_what_a_waveform_gives_does_not_depend_on_its_batch(
     tmp_path: Path, name: str, level: Level, published: bool
 ) -> None:
     metadata = {"input": PUBLISHED_SOUND} if published else None
-    encoder = load_audio_encoder(save_audio(tmp_path, name, metadata), level=level)
+    encoder = load_audio_encoder(save_audio(tmp_path, name, metadata))
     waveforms = [make_noise(n, seed=n) for n in (24_000, 24_000, 17_123, 15_000, 9_000)]
-    for waveform, rows in zip(waveforms, encoder.encode(waveforms), strict=True):
-        assert rows.shape == encoder.feature_shape(len(waveform))
-        np.testing.assert_allclose(rows, encoder.encode([waveform])[0], atol=5e-5)
+    for waveform, rows in zip(waveforms, encoder.encode(waveforms, level), strict=True):
+        assert rows.shape == encoder.feature_shape(len(waveform), level)
+        np.testing.assert_allclose(rows, encoder.encode([waveform], level)[0], atol=5e-5)
 
 
 def test_the_embedded_encoder_has_an_early_level() -> None:
-    encoder = load_audio_encoder("embedded", level="early")
-    assert encoder.feature_shape(64_000) == (199, 257)
+    encoder = load_audio_encoder("embedded")
+    assert encoder.feature_shape(64_000, "early") == (199, 257)
     first, alone = make_noise(16_000), make_noise(9000, seed=1)
-    [_, rows] = encoder.encode([first, alone])
-    assert rows.shape == encoder.feature_shape(9000)
-    np.testing.assert_allclose(rows, encoder.encode([alone])[0], atol=5e-5)
+    [_, rows] = encoder.encode([first, alone], "early")
+    assert rows.shape == encoder.feature_shape(9000, "early")
+    np.testing.assert_allclose(rows, encoder.encode([alone], "early")[0], atol=5e-5)
 
 
 def test_a_published_model_hears_the_padding(tmp_path: Path) -> None:
@@ -166,6 +171,28 @@ def test_whole_numbers_and_fractions_are_one_sound() -> None:
     assert not samples[1, 700:].any()
 
 
+@pytest.mark.parametrize("name", SPEECH_MODELS)
+def test_levels_asked_for_together_are_those_asked_for_alone(tmp_path: Path, name: str) -> None:
+    """... and the network runs once for all of them."""
+    encoder = load_audio_encoder(save_audio(tmp_path, name))
+    waveforms = [make_noise(n, seed=n) for n in (17_123, 9_000)]
+    prepared = encoder.prepare(waveforms)
+    with count_calls(encoder.network) as calls:
+        together = encoder.embed(prepared, LEVELS)
+    assert len(calls) == len(prepared.batches)
+    for level in LEVELS:
+        for one, other in zip(together[level], encoder.encode(waveforms, level), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+@contextmanager
+def count_calls(network: Any) -> Iterator[list[None]]:
+    calls: list[None] = []
+    hook = network.register_forward_hook(lambda *_: calls.append(None))
+    yield calls
+    hook.remove()
+
+
 # --- face ------------------------------------------------------------------------------------
 
 
@@ -173,22 +200,31 @@ def test_whole_numbers_and_fractions_are_one_sound() -> None:
     ("level", "shape"), [("early", (17, 16)), ("intermediate", (3, 16)), ("late", (1, 128))]
 )
 def test_the_shape_of_a_crop(tmp_path: Path, level: Level, shape: tuple[int, int]) -> None:
-    encoder = load_face_encoder(save_face(tmp_path), level=level)
-    assert encoder.feature_shape == shape
+    encoder = load_face_encoder(save_face(tmp_path))
+    assert encoder.feature_shape(level) == shape
     crops = make_crops(4)
-    for crop, rows in zip(crops, encoder.encode(crops), strict=True):
+    for crop, rows in zip(crops, encoder.encode(crops, level), strict=True):
         assert rows.shape == shape
-        np.testing.assert_allclose(rows, encoder.encode([crop])[0], atol=1e-5)
+        np.testing.assert_allclose(rows, encoder.encode([crop], level)[0], atol=1e-5)
 
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_a_folders_rows_are_those_of_its_model(tmp_path: Path, level: Level) -> None:
-    encoder = load_face_encoder(save_face(tmp_path), level=level)
-    whole: Any = load_face_encoder(str(tmp_path), level="late").model
+    encoder = load_face_encoder(save_face(tmp_path))
+    whole: Any = encoder.model
     with torch.inference_mode():
         images = prepare_crops(encoder.processor, make_crops(2))
-        expected = whole.features(images, level=level)
-    np.testing.assert_allclose(np.stack(encoder.encode(make_crops(2))), expected, atol=1e-5)
+        expected = whole.late(images)[:, None] if level == "late" else getattr(whole, level)(images)
+    np.testing.assert_allclose(np.stack(encoder.encode(make_crops(2), level)), expected, atol=1e-5)
+
+
+def test_face_levels_asked_for_together_are_those_asked_for_alone(tmp_path: Path) -> None:
+    encoder = load_face_encoder(save_face(tmp_path))
+    with count_calls(encoder.network) as calls:
+        together = encoder.embed(encoder.prepare(make_crops(3)), LEVELS)
+    assert len(calls) == 1
+    for level in LEVELS:
+        np.testing.assert_array_equal(together[level], encoder.encode(make_crops(3), level))
 
 
 def test_a_published_model_sees_what_it_was_trained_with(tmp_path: Path) -> None:
@@ -207,15 +243,13 @@ def test_bf16_points_where_fp32_does(tmp_path: Path, modality: str, level: Level
     if modality == "audio":
         folder = save_audio(tmp_path)
         one, other = (
-            load_audio_encoder(folder, level=level, precision=precision).encode(
-                [make_noise(24_000)]
-            )
+            load_audio_encoder(folder, precision=precision).encode([make_noise(24_000)], level)
             for precision in ("fp32", "bf16")
         )
     else:
         folder = save_face(tmp_path)
         one, other = (
-            load_face_encoder(folder, level=level, precision=precision).encode(make_crops(1))
+            load_face_encoder(folder, precision=precision).encode(make_crops(1), level)
             for precision in ("fp32", "bf16")
         )
     cosine = (one[0] * other[0]).sum() / np.linalg.norm(one[0]) / np.linalg.norm(other[0])
@@ -228,7 +262,7 @@ def test_an_encoder_alone_has_no_late_level(load: Callable[..., object]) -> None
     with pytest.raises(
         EncoderError, match=r"'embedded' has no level `late`.*Fine-tune.*oragen convert"
     ):
-        load("embedded", level="late")
+        load("embedded", levels=("intermediate", "late"))
 
 
 def test_a_model_of_the_other_modality_is_refused(tmp_path: Path) -> None:
@@ -258,7 +292,7 @@ def test_the_fingerprint_changes_only_with_what_the_features_depend_on(
 
     def fingerprint(model: Any, extractor: Any = None) -> str:
         extractor = extractor or Wav2Vec2FeatureExtractor(return_attention_mask=True)
-        return AudioEncoder(model, extractor, level=level).fingerprint
+        return AudioEncoder(model, extractor).fingerprint(level)
 
     before, decisions, summary, encoder, pooling = (build() for _ in range(5))
     with torch.no_grad():
@@ -277,17 +311,17 @@ def test_the_fingerprint_changes_only_with_what_the_features_depend_on(
 
 @pytest.mark.parametrize("level", ["early", "intermediate"])
 def test_an_encoder_has_one_fingerprint_alone_and_in_a_model(tmp_path: Path, level: Level) -> None:
-    encoder = load_audio_encoder(save_audio(tmp_path / "voice"), level=level)
-    alone = AudioEncoder(SPEECH_MODELS["wav2vec2"](), encoder.extractor, level=level)
-    alone.model.load_state_dict(encoder.model.state_dict())
-    assert alone.fingerprint == encoder.fingerprint
-    face = load_face_encoder(save_face(tmp_path / "face"), level=level)
+    encoder = load_audio_encoder(save_audio(tmp_path / "voice"))
+    alone = AudioEncoder(SPEECH_MODELS["wav2vec2"](), encoder.extractor)
+    alone.model.load_state_dict(encoder.network.state_dict())
+    assert alone.fingerprint(level) == encoder.fingerprint(level)
+    face = load_face_encoder(save_face(tmp_path / "face"))
     vit = ViTModel(ViTConfig(**SIZES, image_size=32, patch_size=8))  # with a pooler
-    vit.load_state_dict(face.model.state_dict(), strict=False)
-    assert FaceEncoder(vit, face.processor, level=level).fingerprint == face.fingerprint
+    vit.load_state_dict(face.network.state_dict(), strict=False)
+    assert FaceEncoder(vit, face.processor).fingerprint(level) == face.fingerprint(level)
 
 
 def test_the_fingerprint_knows_how_crops_are_prepared() -> None:
     face = load_face_encoder("embedded")
     other = ViTImageProcessor(size={"height": 64, "width": 64}, image_mean=[0.4] * 3)
-    assert FaceEncoder(face.model, other).fingerprint != face.fingerprint
+    assert FaceEncoder(face.network, other).fingerprint("early") != face.fingerprint("early")

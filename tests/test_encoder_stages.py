@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from oragen.encoders import load_audio_encoder, load_face_encoder
+from oragen.encoders import AudioEncoder, FaceEncoder, load_audio_encoder, load_face_encoder
 from oragen.parts import PartStore, read_head
 from oragen.unimodal import load_unimodal
 from tests.project import Project, Run, clone, tune_briefly
@@ -74,13 +74,13 @@ def test_what_is_saved_is_the_base_with_other_weights(project: Project, first: R
 
 def test_features_come_from_the_fine_tuned_encoders(project: Project, first: Run) -> None:
     folder = project.folder / "data"
-    loaded = {
+    loaded: dict[str, AudioEncoder | FaceEncoder] = {
         "tiny-wav2vec2": load_audio_encoder(str(folder / "encoders/tiny-wav2vec2")),
         "tiny-vit": load_face_encoder(str(folder / "encoders/tiny-vit")),
     }
     for name, encoder in loaded.items():
         (part,) = PartStore(folder / "features/mini" / name, "zarr").parts()
-        assert read_head(part, "zarr")["spec"]["fingerprint"] == encoder.fingerprint
+        assert read_head(part, "zarr")["spec"]["fingerprint"] == encoder.fingerprint()
 
 
 def test_one_more_option_trains_that_encoder_alone(project: Project, first: Run) -> None:

@@ -40,10 +40,10 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     ]
     table = pd.concat(corpora, ignore_index=True)
     unheard = table["clip_id"] == "x/test-001"
-    table.loc[unheard, ["audio_store", "audio_feature"]] = None
+    table.loc[unheard, ["audio_store", "audio_intermediate"]] = None
     unseen = table["clip_id"] == "x/test-002"
     table.loc[unseen, "face_store"] = None
-    table.loc[unseen, "face_features"] = pd.Series([[None, None]] * len(table))
+    table.loc[unseen, "face_intermediate"] = pd.Series([[None, None]] * len(table))
     lost = table["clip_id"] == "x/test-003"
     without = {"has_window": False, "start": -1, "stop": -1}
     table = pd.concat([table[~lost], table[lost].iloc[:1].assign(**without)], ignore_index=True)
@@ -99,10 +99,11 @@ def test_a_withheld_modality_has_no_influence(
 ) -> None:
     """Other features of the one modality change nothing but what is predicted with it."""
     head = make_head(0, name)
-    if kept == "face":
-        other = replace(dataset, audio=dataset.audio * -3 + 1)
-    else:
-        other = replace(dataset, face=dataset.face * -3 + 1)
+    values = dataset.in_memory
+    assert values is not None
+    withheld = {"face": "audio", "audio": "face"}[kept]
+    changed = values._replace(**{withheld: getattr(values, withheld) * -3 + 1})
+    other = replace(dataset, in_memory=changed)
     without = [
         predict_clips(head, data, genders=GENDERS, evidence=kept) for data in (dataset, other)
     ]

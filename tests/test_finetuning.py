@@ -23,10 +23,11 @@ from torch import Tensor, nn
 from torch.amp.grad_scaler import GradScaler
 
 from oragen.clip_scores import group_answers, join_labels, score_clips, selection_score
+from oragen.devices import make_fabric
 from oragen.epochs import ClassWeights, DivergedError
 from oragen.finetuning.checkpoints import Progress, read_checkpoint, write_checkpoint
 from oragen.finetuning.examples import Draw, ExampleBatch, Examples
-from oragen.finetuning.learner import Learner, freeze_idle, keep_all_layers, make_fabric
+from oragen.finetuning.learner import Learner, freeze_idle, keep_all_layers
 from oragen.losses import TaskWeights
 from oragen.schema import EXAMPLES, GENDERS, Precision, UserError
 from tests.finetuning_runs import (

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from oragen.answers import predict_clips
 from oragen.clip_scores import join_labels, score_clips, selection_score
-from oragen.dataset import WindowDataset
+from oragen.dataset import InMemory, WindowDataset
 from oragen.epochs import DivergedError, Epoch
 from oragen.heads import Head, HeadName, HeadSizes, build_head
 from oragen.losses import TaskWeights
@@ -199,8 +199,10 @@ def test_rare_classes_weigh_more_when_classes_are_balanced(
     few = table[table["clip_id"].isin([*women, *men])].reset_index(drop=True)
     dataset = load_people(few)
     generator = torch.Generator().manual_seed(0)
-    noise = torch.randn(dataset.audio.shape, generator=generator).half()
-    noisy = replace(dataset, audio=noise, face=torch.zeros_like(dataset.face))
+    assert dataset.in_memory is not None
+    audio, face = dataset.in_memory
+    noise = torch.randn(audio.shape, generator=generator).half()
+    noisy = replace(dataset, in_memory=InMemory(noise, torch.zeros_like(face)))
     shares = {}
     for balance in (True, False):
         options = replace(

@@ -98,9 +98,8 @@ def test_permuting_the_batch_permutes_the_answers(subject: Subject) -> None:
 
 
 def test_answers_are_decided_on_the_late_features(subject: Subject) -> None:
-    late = subject.model.features(subject.inputs, level="late")
-    assert late.shape[:2] == (3, 1)
-    assert_equal(subject.model.decisions(late[:, 0]), subject.model(subject.inputs))
+    late = subject.model.late(subject.inputs)
+    assert_equal(subject.model.decisions(late), subject.model(subject.inputs))
 
 
 def test_gradients_reach_all_that_is_trained(subject: Subject) -> None:
@@ -151,9 +150,6 @@ def test_audio_features_of_every_level(encoder: str) -> None:
     assert model.early(waveforms).shape == (3, 16, 199)
     assert model.intermediate(waveforms).shape == (3, 199, 32)
     assert model.late(waveforms).shape == (3, 256)
-    assert model.features(waveforms, level="early").shape == (3, 199, 16)
-    assert model.features(waveforms, level="intermediate").shape == (3, 199, 32)
-    assert model.features(waveforms, level="late").shape == (3, 1, 256)
     assert make_audio_model(encoder, "mean").late(waveforms).shape == (3, 32)
 
 
@@ -229,11 +225,7 @@ def test_face_features_of_every_level(summary: Any) -> None:
     assert model.early(images).shape == (2, 17, 24)
     assert model.intermediate(images).shape == (2, 4, 24)
     assert model.late(images).shape == (2, 128)
-    torch.testing.assert_close(model.features(images, level="early"), model.early(images))
-    rows = model.features(images, level="intermediate")
-    torch.testing.assert_close(rows, model.intermediate(images))
-    torch.testing.assert_close(rows[:, 0], model.early(images)[:, 0])
-    torch.testing.assert_close(model.features(images, level="late")[:, 0], model.late(images))
+    torch.testing.assert_close(model.intermediate(images)[:, 0], model.early(images)[:, 0])
 
 
 # ---- What goes in

@@ -1,10 +1,10 @@
 """Waveforms -> what a frozen speech transformer makes of them, mostly one row every 20 ms."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple, assert_never
 
 import numpy as np
 import torch
@@ -16,9 +16,11 @@ from oragen.encoders.embedded_audio import design_wav2vec2
 from oragen.encoders.fingerprint import fingerprint
 from oragen.encoders.source import (
     EMBEDDED,
+    INTERMEDIATE,
     EncoderError,
     autocast,
     explained,
+    keep_output,
     load_complete,
     load_finetuned,
     refuse_late,
@@ -65,18 +67,26 @@ def _to_floats(waveform: Sound) -> Float32[np.ndarray, " _"]:
     return floats / 2**15 if waveform.dtype == np.int16 else floats
 
 
+class PreparedSounds(NamedTuple):
+    """Waveforms as the network takes them: one batch, or several that it must hear apart."""
+
+    batches: list[Waveforms]
+    num_samples: list[int]  # of each waveform, in order
+
+
 class AudioEncoder(nn.Module):
     """A frozen wav2vec 2.0, HuBERT or WavLM.
 
     A waveform is brought to zero mean and unit variance over its real samples, then padded with
-    zeros; the network gets an attention mask where it was trained with one.
+    zeros; the network gets an attention mask where it was trained with one. It gives features of
+    several levels at once: `early`, what enters the transformer (512 channels of the
+    convolutions); `intermediate`, its last hidden states; `late`, the vector by which a unimodal
+    model decides.
 
     Args:
-        model: the network; of a unimodal model only the encoder is kept, but for `late`.
+        model: the network, alone or in a unimodal model; `late` needs the latter.
         extractor: how waveforms are prepared.
         precision: in which it computes.
-        level: `early`, what enters the transformer (512 channels of the convolutions);
-            `intermediate`, its last hidden states; `late`, the vector a unimodal model decides by.
     """
 
     def __init__(
@@ -84,70 +94,109 @@ class AudioEncoder(nn.Module):
         model: PreTrainedModel | UnimodalAudioModel,
         extractor: Wav2Vec2FeatureExtractor | PublishedInput,
         precision: Precision = "fp32",
-        level: Level = "intermediate",
     ) -> None:
         super().__init__()
-        if isinstance(model, UnimodalAudioModel) and level != "late":
-            model = model.encoder
-        assert level != "late" or isinstance(model, UnimodalAudioModel)
         self.model = model.eval().requires_grad_(False)
         self.extractor = extractor
         self.precision: Precision = precision
-        self.level: Level = level
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 of the weights, the architecture and the preparation of the waveforms."""
-        if isinstance(self.extractor, PublishedInput):
-            return fingerprint(self.model, asdict(self.extractor))
-        return fingerprint(self.model, json.loads(self.extractor.to_json_string()))
 
     @property
     def network(self) -> PreTrainedModel:
         """The encoder alone, without what a unimodal model puts on it."""
         return self.model.encoder if isinstance(self.model, UnimodalAudioModel) else self.model
 
-    @property
-    def width(self) -> int:
-        """Size of a row."""
-        if isinstance(self.model, UnimodalAudioModel):
-            return self.model.summary.width
-        config = self.model.config
-        width: int = config.conv_dim[-1] if self.level == "early" else config.hidden_size
-        return width
+    def fingerprint(self, level: Level = "intermediate") -> str:
+        """SHA-256 of what a level depends on: weights, architecture, how waveforms are prepared."""
+        model = self.model if level == "late" else self.network
+        if isinstance(self.extractor, PublishedInput):
+            return fingerprint(model, asdict(self.extractor))
+        return fingerprint(model, json.loads(self.extractor.to_json_string()))
+
+    def feature_shape(self, num_samples: int, level: Level = "intermediate") -> tuple[int, int]:
+        """Return the rows and the width of what so many samples give: one row at `late`."""
+        config = self.network.config
+        match level:
+            case "early":
+                return self.num_steps(num_samples), config.conv_dim[-1]
+            case "intermediate":
+                return self.num_steps(num_samples), config.hidden_size
+            case "late":
+                return 1, self._whole_model.summary.width
+            case _:
+                assert_never(level)
 
     def num_steps(self, num_samples: int) -> int:
-        """Return how many rows so many samples give: 199 for 4 s, and 1 at the level `late`."""
-        if self.level == "late":
-            return 1
+        """Return how many audio frames so many samples give: 199 for 4 s."""
         num_samples = self._num_heard(num_samples)
         config = self.network.config
         for kernel, stride in zip(config.conv_kernel, config.conv_stride, strict=True):
             num_samples = (num_samples - kernel) // stride + 1
         return max(0, num_samples)
 
-    def feature_shape(self, num_samples: int) -> tuple[int, int]:
-        """Return the rows and the width of what so many samples give."""
-        return self.num_steps(num_samples), self.width
+    def prepare(self, waveforms: Sequence[Sound]) -> PreparedSounds:
+        """Scale and pad waveforms of any lengths; may run while the network is at work.
 
-    @torch.inference_mode()
-    def forward(self, waveforms: Sequence[Sound]) -> Float[Tensor, "batch steps width"]:
-        """Encode waveforms of any lengths; row i has `num_steps(len(waveforms[i]))` real steps."""
-        sounds = prepare_sounds(self.extractor, waveforms)
-        device = self.network.device
-        with autocast(device, self.precision):
-            return self._features(sounds.samples.to(device), sounds.valid.to(device)).float()
-
-    def encode(self, waveforms: list[np.ndarray]) -> list[np.ndarray]:
-        """Encode waveforms (int16, any lengths) -> `steps x width` of each, without padding.
-
-        What a waveform gives does not depend on the others: a network that takes no attention
+        What a waveform gives must not depend on the others: a network that takes no attention
         mask would hear the padding, so it gets different lengths one after the other.
         """
-        if self._takes_mask:
-            return self._encode_padded(waveforms)
-        lengths = groupby(waveforms, key=lambda waveform: self._num_heard(len(waveform)))
-        return [row for _, batch in lengths for row in self._encode_padded(list(batch))]
+        groups = [list(waveforms)]
+        if not self._takes_mask:
+            by_length = groupby(waveforms, key=lambda waveform: self._num_heard(len(waveform)))
+            groups = [list(group) for _, group in by_length]
+        batches = [prepare_sounds(self.extractor, group) for group in groups]
+        return PreparedSounds(batches, [len(waveform) for waveform in waveforms])
+
+    def embed(
+        self, prepared: PreparedSounds, levels: Collection[Level]
+    ) -> dict[Level, list[np.ndarray]]:
+        """Encode what was prepared -> for each level, `steps x width` of each waveform."""
+        device = self.network.device
+        found: dict[Level, list[np.ndarray]] = {level: [] for level in levels}
+        for samples, valid in prepared.batches:
+            features = self(samples.to(device), valid.to(device), levels)
+            for level in levels:
+                found[level] += list(features[level].cpu().numpy())
+        for level, rows in found.items():
+            for place, num_samples in enumerate(prepared.num_samples):
+                rows[place] = rows[place][: self.feature_shape(num_samples, level)[0]]
+        return found
+
+    def encode(self, waveforms: Sequence[Sound], level: Level = "intermediate") -> list[np.ndarray]:
+        """Encode waveforms (int16, any lengths) -> `steps x width` of each, without padding."""
+        return self.embed(self.prepare(waveforms), (level,))[level]
+
+    @torch.inference_mode()
+    def forward(
+        self,
+        samples: Float[Tensor, "batch samples"],
+        valid: Bool[Tensor, "batch samples"],
+        levels: Collection[Level],
+    ) -> dict[Level, Float[Tensor, "batch _ _"]]:
+        """Encode a batch once, whichever levels are wanted of it."""
+        front_end = self.network.get_submodule("feature_extractor")
+        found: dict[Level, Tensor] = {}
+        with autocast(self.network.device, self.precision), keep_output(front_end) as channels:
+            if {*levels} == {"early"}:
+                front_end(samples)
+            else:
+                found["intermediate"] = self._steps(samples, valid)
+            found["early"] = channels[0].transpose(1, 2)
+            if "late" in levels:
+                model, steps = self._whole_model, found["intermediate"]
+                found["late"] = model.summary(steps, model.steps_valid(valid))[:, None]
+        return {level: found[level].float() for level in levels}
+
+    def _steps(
+        self, samples: Float[Tensor, "batch samples"], valid: Bool[Tensor, "batch samples"]
+    ) -> Float[Tensor, "batch steps width"]:
+        mask = valid.long() if self._takes_mask else None
+        steps: Tensor = self.network(samples, attention_mask=mask).last_hidden_state
+        return steps
+
+    @property
+    def _whole_model(self) -> UnimodalAudioModel:
+        assert isinstance(self.model, UnimodalAudioModel), "`late` is refused when it is loaded"
+        return self.model
 
     @property
     def _takes_mask(self) -> bool:
@@ -162,47 +211,28 @@ class AudioEncoder(nn.Module):
             return max(num_samples, self.extractor.min_samples)
         return num_samples
 
-    def _features(
-        self, samples: Float[Tensor, "batch samples"], valid: Bool[Tensor, "batch samples"]
-    ) -> Float[Tensor, "batch steps width"]:
-        if isinstance(self.model, UnimodalAudioModel):
-            return self.model.features(samples, valid, level=self.level)
-        if self.level == "early":
-            channels: Float[Tensor, "batch channels steps"] = self.model.get_submodule(
-                "feature_extractor"
-            )(samples)
-            return channels.transpose(1, 2)
-        mask = valid.long() if self._takes_mask else None
-        steps: Tensor = self.model(samples, attention_mask=mask).last_hidden_state
-        return steps
-
-    def _encode_padded(self, waveforms: list[np.ndarray]) -> list[np.ndarray]:
-        embeddings = self(waveforms).cpu().numpy()
-        steps = [self.num_steps(len(waveform)) for waveform in waveforms]
-        return [row[:count] for row, count in zip(embeddings, steps, strict=True)]
-
 
 def load_audio_encoder(
     source: str,
     revision: str | None = None,
     *,
     precision: Precision = "fp32",
-    level: Level = "intermediate",
+    levels: Collection[Level] = (INTERMEDIATE,),
 ) -> AudioEncoder:
     """Load a speech encoder from the hub, from a folder, or the `embedded` one.
 
     The folder may hold an encoder alone, or a unimodal model: one fine-tuned here, or converted
-    from a published checkpoint.
+    from a published checkpoint. `levels` are those that will be asked for.
 
     Raises:
-        EncoderError: when it cannot be had, is no speech encoder, or lacks the level.
+        EncoderError: when it cannot be had, is no speech encoder, or lacks a level.
     """
     if saved := load_finetuned(source):
-        return _from_finetuned(source, saved, precision, level)
-    refuse_late(source, level)
+        return _from_finetuned(source, saved, precision)
+    refuse_late(source, levels)
     if source == EMBEDDED:
         extractor = Wav2Vec2FeatureExtractor(return_attention_mask=True)
-        return AudioEncoder(design_wav2vec2(), extractor, precision, level)
+        return AudioEncoder(design_wav2vec2(), extractor, precision)
     model = load_complete(source, revision)
     if not hasattr(model.config, "conv_stride"):
         raise EncoderError(
@@ -211,15 +241,13 @@ def load_audio_encoder(
         )
     with explained(source, revision):
         extractor = AutoFeatureExtractor.from_pretrained(source, revision=revision)
-    return AudioEncoder(model, extractor, precision, level)
+    return AudioEncoder(model, extractor, precision)
 
 
-def _from_finetuned(
-    source: str, saved: SavedUnimodal, precision: Precision, level: Level
-) -> AudioEncoder:
+def _from_finetuned(source: str, saved: SavedUnimodal, precision: Precision) -> AudioEncoder:
     if not isinstance(saved.model, UnimodalAudioModel):
         raise EncoderError(f"Encoder {source!r} is a model of faces; expected one of voices.")
-    return AudioEncoder(saved.model, _load_input(source, saved.metadata), precision, level)
+    return AudioEncoder(saved.model, _load_input(source, saved.metadata), precision)
 
 
 def _load_input(source: str, metadata: dict[str, Any]) -> Wav2Vec2FeatureExtractor | PublishedInput:

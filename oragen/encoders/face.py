@@ -1,7 +1,7 @@
 """Face crops -> what a frozen vision transformer makes of them, mostly a CLS row of each layer."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from oragen.encoders.embedded_face import IMAGE_PX, design_vit
 from oragen.encoders.fingerprint import fingerprint
 from oragen.encoders.source import (
     EMBEDDED,
+    INTERMEDIATE,
     EncoderError,
     autocast,
     explained,
@@ -38,13 +39,14 @@ def prepare_crops(
 class FaceEncoder(nn.Module):
     """A frozen ViT of transformers or timm.
 
+    It gives features of several levels at once: `early`, the embeddings that enter the first layer,
+    CLS row first; `intermediate`, the CLS rows of the embeddings and of every layer (13 x 768 for
+    ViT-B); `late`, the vector by which a unimodal model decides.
+
     Args:
-        model: the network; of a unimodal model only the encoder is kept, but for `late`.
+        model: the network, alone or in a unimodal model; `late` needs the latter.
         processor: scales and normalises crops.
         precision: in which it computes.
-        level: `early`, the embeddings that enter the first layer, CLS row first; `intermediate`,
-            the CLS rows of the embeddings and of every layer (13 x 768 for ViT-B); `late`, the
-            vector a unimodal model decides by.
     """
 
     def __init__(
@@ -52,65 +54,66 @@ class FaceEncoder(nn.Module):
         model: PreTrainedModel | TimmVit | UnimodalFaceModel,
         processor: BaseImageProcessor,
         precision: Precision = "fp32",
-        level: Level = "intermediate",
     ) -> None:
         super().__init__()
-        if isinstance(model, UnimodalFaceModel) and level != "late":
-            model = model.encoder
-        assert level != "late" or isinstance(model, UnimodalFaceModel)
         self.model = model.eval().requires_grad_(False)
         self.processor = processor
         self.precision: Precision = precision
-        self.level: Level = level
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 of the weights, the architecture and the preparation of the crops."""
-        return fingerprint(self.model, json.loads(self.processor.to_json_string()))
 
     @property
     def network(self) -> PreTrainedModel | TimmVit:
         """The encoder alone, without what a unimodal model puts on it."""
         return self.model.encoder if isinstance(self.model, UnimodalFaceModel) else self.model
 
-    @property
-    def width(self) -> int:
-        """Size of a row."""
-        if isinstance(self.model, UnimodalFaceModel):
-            return self.model.summary.width
-        width: int = self.model.config.hidden_size
-        return width
+    def fingerprint(self, level: Level = "intermediate") -> str:
+        """SHA-256 of what a level depends on: weights, architecture, how crops are prepared."""
+        model = self.model if level == "late" else self.network
+        return fingerprint(model, json.loads(self.processor.to_json_string()))
 
-    @property
-    def feature_shape(self) -> tuple[int, int]:
+    def feature_shape(self, level: Level = "intermediate") -> tuple[int, int]:
         """Rows and width of what a crop gives; a blank one is encoded to find out."""
-        blank = np.zeros((1, 32, 32, 3), np.uint8)
-        rows, width = self(blank).shape[1:]
+        blank = np.zeros((32, 32, 3), np.uint8)
+        rows, width = self.encode([blank], level)[0].shape
         return rows, width
+
+    def prepare(
+        self, crops: Sequence[UInt8[np.ndarray, "_ _ 3"]]
+    ) -> Float[Tensor, "batch 3 image_height image_width"]:
+        """Scale and normalise RGB crops; may run while the network is at work."""
+        return prepare_crops(self.processor, crops)
+
+    def embed(
+        self,
+        images: Float[Tensor, "batch 3 image_height image_width"],
+        levels: Collection[Level],
+    ) -> dict[Level, list[np.ndarray]]:
+        """Encode what was prepared -> for each level, `rows x width` of each crop."""
+        features = self(images.to(self.network.device), levels)
+        return {level: list(features[level].cpu().numpy()) for level in levels}
+
+    def encode(
+        self, crops: Sequence[UInt8[np.ndarray, "_ _ 3"]], level: Level = "intermediate"
+    ) -> list[np.ndarray]:
+        """Encode RGB crops -> `rows x width` of each."""
+        return self.embed(self.prepare(crops), (level,))[level]
 
     @torch.inference_mode()
     def forward(
-        self, crops: UInt8[np.ndarray, "batch image_height image_width 3"]
-    ) -> Float[Tensor, "batch rows width"]:
-        """Encode RGB crops of any size."""
-        images = prepare_crops(self.processor, list(crops))
-        device = self.network.device
-        with autocast(device, self.precision):
-            return self._features(images.to(device)).float()
-
-    def encode(self, crops: list[np.ndarray]) -> list[np.ndarray]:
-        """Encode RGB crops (uint8, one size) -> `rows x width` of each."""
-        return list(self(np.stack(crops)).cpu().numpy())
-
-    def _features(
-        self, images: Float[Tensor, "batch 3 image_height image_width"]
-    ) -> Float[Tensor, "batch rows width"]:
-        if isinstance(self.model, UnimodalFaceModel):
-            return self.model.features(images, level=self.level)
-        states: tuple[Tensor, ...] = self.model(images, output_hidden_states=True).hidden_states
-        if self.level == "early":
-            return states[0]
-        return torch.stack([tokens[:, 0] for tokens in states], dim=1)
+        self,
+        images: Float[Tensor, "batch 3 image_height image_width"],
+        levels: Collection[Level],
+    ) -> dict[Level, Float[Tensor, "batch _ _"]]:
+        """Encode a batch once, whichever levels are wanted of it."""
+        with autocast(self.network.device, self.precision):
+            states: tuple[Tensor, ...] = self.network(
+                images, output_hidden_states=True
+            ).hidden_states
+            rows = torch.stack([tokens[:, 0] for tokens in states], dim=1)
+            found: dict[Level, Tensor] = {"early": states[0], "intermediate": rows}
+            if "late" in levels:
+                assert isinstance(self.model, UnimodalFaceModel), "refused when it is loaded"
+                found["late"] = self.model.summary(rows)[:, None]
+        return {level: found[level].float() for level in levels}
 
 
 def load_face_encoder(
@@ -118,24 +121,25 @@ def load_face_encoder(
     revision: str | None = None,
     *,
     precision: Precision = "fp32",
-    level: Level = "intermediate",
+    levels: Collection[Level] = (INTERMEDIATE,),
 ) -> FaceEncoder:
     """Load a vision transformer from the hub, from a folder, or the `embedded` one.
 
     `timm:NAME` is one of timm's. A folder may hold an encoder alone, or a unimodal model: one
-    fine-tuned here, or converted from a published checkpoint.
+    fine-tuned here, or converted from a published checkpoint. `levels` are those that will be asked
+    for.
 
     Raises:
-        EncoderError: when it cannot be had, is no vision transformer, or lacks the level.
+        EncoderError: when it cannot be had, is no vision transformer, or lacks a level.
     """
     if saved := load_finetuned(source):
-        return _from_finetuned(source, saved, precision, level)
-    refuse_late(source, level)
+        return _from_finetuned(source, saved, precision)
+    refuse_late(source, levels)
     if source == EMBEDDED:
         processor = ViTImageProcessor(size={"height": IMAGE_PX, "width": IMAGE_PX})
-        return FaceEncoder(design_vit(), processor, precision, level)
+        return FaceEncoder(design_vit(), processor, precision)
     if is_timm(source):
-        return FaceEncoder(*load_timm(source, revision), precision, level)
+        return FaceEncoder(*load_timm(source, revision), precision)
     model = load_complete(source, revision)
     if not hasattr(model.config, "patch_size"):
         raise EncoderError(
@@ -144,15 +148,13 @@ def load_face_encoder(
         )
     with explained(source, revision):
         processor = AutoImageProcessor.from_pretrained(source, revision=revision)
-    return FaceEncoder(model, processor, precision, level)
+    return FaceEncoder(model, processor, precision)
 
 
-def _from_finetuned(
-    source: str, saved: SavedUnimodal, precision: Precision, level: Level
-) -> FaceEncoder:
+def _from_finetuned(source: str, saved: SavedUnimodal, precision: Precision) -> FaceEncoder:
     if not isinstance(saved.model, UnimodalFaceModel):
         raise EncoderError(f"Encoder {source!r} is a model of voices; expected one of faces.")
-    return FaceEncoder(saved.model, _load_processor(source, saved.metadata), precision, level)
+    return FaceEncoder(saved.model, _load_processor(source, saved.metadata), precision)
 
 
 def _load_processor(source: str, metadata: dict[str, Any]) -> BaseImageProcessor:

@@ -1,11 +1,12 @@
 """Where encoders come from, and in which precision they run."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 import torch
+from torch import Tensor, nn
 from transformers import AutoModel, PreTrainedModel
 
 from oragen.model_folder import DESCRIPTION_FILE
@@ -13,6 +14,7 @@ from oragen.schema import Level, Precision, UserError
 from oragen.unimodal import SavedUnimodal, holds_unimodal, load_unimodal
 
 AUTOCAST_TYPES: Final = {"bf16": torch.bfloat16, "fp16": torch.float16}
+INTERMEDIATE: Final[Level] = "intermediate"
 EMBEDDED: Final = "embedded"
 UNUSED_WEIGHTS: Final = ("pooler.", "masked_spec_embed", "embeddings.mask_token")
 
@@ -39,6 +41,17 @@ def autocast(device: torch.device, precision: Precision) -> torch.autocast:
     """Return the context in which a network runs at a precision; fp32 is exact."""
     number_type = AUTOCAST_TYPES.get(precision, torch.bfloat16)
     return torch.autocast(device.type, number_type, enabled=precision in AUTOCAST_TYPES)
+
+
+@contextmanager
+def keep_output(module: nn.Module) -> Iterator[list[Tensor]]:
+    """Collect what a module gives inside the block."""
+    kept: list[Tensor] = []
+    hook = module.register_forward_hook(lambda _module, _inputs, output: kept.append(output))
+    try:
+        yield kept
+    finally:
+        hook.remove()
 
 
 def load_complete(source: str, revision: str | None) -> PreTrainedModel:
@@ -80,13 +93,13 @@ def load_finetuned(source: str) -> SavedUnimodal | None:
     return load_unimodal(folder)
 
 
-def refuse_late(source: str, level: Level) -> None:
+def refuse_late(source: str, levels: Collection[Level]) -> None:
     """Refuse the level `late` of an encoder alone.
 
     Raises:
         EncoderError: says how to get one that has it.
     """
-    if level == "late":
+    if "late" in levels:
         raise EncoderError(
             f"Encoder {source!r} has no level `late`: that is the vector from which a trained "
             "model decides. Fine-tune it (`encoders.finetune` in params.yaml), convert a published "

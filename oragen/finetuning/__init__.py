@@ -1,7 +1,6 @@
 """Windows or crops with labels, and a unimodal model -> the model fine-tuned on them."""
 
 from oragen.finetuning.examples import Crops, Examples, Sounds
-from oragen.finetuning.learner import make_fabric
 from oragen.finetuning.loop import FinetuningOptions, finetune
 
-__all__ = ["Crops", "Examples", "FinetuningOptions", "Sounds", "finetune", "make_fabric"]
+__all__ = ["Crops", "Examples", "FinetuningOptions", "Sounds", "finetune"]

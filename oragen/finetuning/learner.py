@@ -2,14 +2,12 @@
 
 import logging
 from collections.abc import Iterable, Sequence
-from typing import Final, Literal, assert_never
+from typing import Final, Literal
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.plugins import MixedPrecision
-from lightning_fabric.plugins.precision import Precision as PrecisionPlugin
-from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
@@ -18,40 +16,10 @@ from oragen.epochs import ClassWeights
 from oragen.finetuning.checkpoints import Checkpoint, Progress
 from oragen.finetuning.examples import ExampleBatch, mix_seeds
 from oragen.losses import TaskWeights, multi_task_loss
-from oragen.schema import Precision
 
 logger = logging.getLogger(__name__)
 
 _MAX_NUMPY_SEED: Final = 2**32
-
-
-def make_fabric(device: torch.device, precision: Precision, num_devices: int) -> Fabric:
-    """Choose the devices and the numbers to train with; call `launch()` on the result.
-
-    Args:
-        device: of what kind; without an index where there are several.
-        precision: bf16 and fp16 are mixed with fp32, which stays what weights are kept in.
-        num_devices: that share each batch; each has a process of its own.
-    """
-    one_of_many = device.type != "cpu" and device.index is not None and num_devices == 1
-    return Fabric(
-        accelerator=device.type,
-        devices=[device.index] if one_of_many else num_devices,
-        strategy=DDPStrategy() if num_devices > 1 else "auto",
-        plugins=_choose_precision(device, precision),
-    )
-
-
-def _choose_precision(device: torch.device, precision: Precision) -> PrecisionPlugin:
-    match precision:
-        case "fp32":
-            return PrecisionPlugin()
-        case "bf16":
-            return MixedPrecision("bf16-mixed", device.type)
-        case "fp16":
-            return MixedPrecision("16-mixed", device.type)
-        case _:
-            assert_never(precision)
 
 
 class Learner:

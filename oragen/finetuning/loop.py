@@ -72,7 +72,7 @@ def finetune(
     that a training that was killed ends as if it had not been.
 
     Args:
-        fabric: launched, see `make_fabric`.
+        fabric: launched, see `oragen.devices.make_fabric`.
         model: of `oragen.unimodal`. What requires no gradient stays as it is.
         train: examples to learn from.
         dev: examples of other speakers, to select by.

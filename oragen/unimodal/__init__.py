@@ -11,7 +11,7 @@ from oragen.unimodal.build import (
     build_face_model,
 )
 from oragen.unimodal.checkpoint import read_checkpoint, strip_prefixes
-from oragen.unimodal.contract import Level, UnimodalOutput
+from oragen.unimodal.contract import UnimodalOutput
 from oragen.unimodal.face import UnimodalFaceModel
 from oragen.unimodal.images import prepare_images
 from oragen.unimodal.published import build_published_model
@@ -30,7 +30,6 @@ __all__ = [
     "PUBLISHED",
     "AudioSummaryName",
     "FaceSummaryName",
-    "Level",
     "PublishedSource",
     "SavedUnimodal",
     "UnimodalAudioModel",

@@ -1,7 +1,5 @@
 """Waveforms -> gender, age and mask type of who is heard."""
 
-from typing import assert_never
-
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
@@ -9,7 +7,7 @@ from transformers import PreTrainedModel
 
 from oragen.layers import hide_invalid
 from oragen.unimodal.audio_summaries import MeanSummary, TransformerSummary
-from oragen.unimodal.contract import Level, UnimodalOutput
+from oragen.unimodal.contract import UnimodalOutput
 from oragen.unimodal.decisions import Decisions
 
 
@@ -72,24 +70,6 @@ class UnimodalAudioModel(nn.Module):
         """Return the vector from which the answers are decided."""
         steps = self.intermediate(waveforms, valid)
         return self.summary(steps, None if valid is None else self.steps_valid(valid))  # type: ignore[no-any-return]
-
-    def features(
-        self,
-        waveforms: Float[Tensor, "batch samples"],
-        valid: Bool[Tensor, "batch samples"] | None = None,
-        *,
-        level: Level,
-    ) -> Float[Tensor, "batch steps width"]:
-        """Return the features of a level as the heads take them; at `late` there is one step."""
-        match level:
-            case "early":
-                return self.early(waveforms, valid).transpose(1, 2)
-            case "intermediate":
-                return self.intermediate(waveforms, valid)
-            case "late":
-                return self.late(waveforms, valid)[:, None]
-            case _:
-                assert_never(level)
 
     def steps_valid(self, valid: Bool[Tensor, "batch samples"]) -> Bool[Tensor, "batch steps"]:
         """Tell which audio frames are made of real samples; the first counts in any case."""

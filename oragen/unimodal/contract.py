@@ -7,9 +7,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from oragen.losses import AGE_SCALE_YEARS
-from oragen.schema import Level
-
-__all__ = ["Level", "UnimodalOutput"]
 
 
 class UnimodalOutput(NamedTuple):

@@ -1,13 +1,11 @@
 """Face crops -> gender, age and mask type of who is seen."""
 
-from typing import assert_never
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from oragen.unimodal.contract import Level, UnimodalOutput
+from oragen.unimodal.contract import UnimodalOutput
 from oragen.unimodal.decisions import Decisions
 from oragen.unimodal.face_summaries import GatedSummary, SelfAttentionSummary
 from oragen.unimodal.timm_vit import TimmVit
@@ -51,20 +49,6 @@ class UnimodalFaceModel(nn.Module):
     ) -> Float[Tensor, "batch summary_width"]:
         """Return the vector from which the answers are decided."""
         return self.summary(self.intermediate(images))  # type: ignore[no-any-return]
-
-    def features(
-        self, images: Float[Tensor, "batch 3 image_height image_width"], *, level: Level
-    ) -> Float[Tensor, "batch rows width"]:
-        """Return the features of a level as the heads take them; at `late` there is one row."""
-        match level:
-            case "early":
-                return self.early(images)
-            case "intermediate":
-                return self.intermediate(images)
-            case "late":
-                return self.late(images)[:, None]
-            case _:
-                assert_never(level)
 
     def _hidden_states(self, images: Tensor) -> tuple[Tensor, ...]:
         states: tuple[Tensor, ...] = self.encoder(images, output_hidden_states=True).hidden_states

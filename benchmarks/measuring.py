@@ -1,0 +1,70 @@
+"""Ways to do the same work -> how long each takes, as a table and as JSON."""
+
+import json
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+
+Value = str | int | float | None
+WIDTH = 140
+
+
+class Timing(NamedTuple):
+    """Seconds of several runs of one way."""
+
+    median: float
+    lowest: float
+    highest: float
+
+
+def time_in_turns(
+    ways: Mapping[str, Callable[[], object]], *, repeats: int, warm_up: bool = True
+) -> dict[str, Timing]:
+    """Run every way once, then the next round, and so on; the first round may be a warm-up."""
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for run in range(-1 if warm_up else 0, repeats):
+        for name, do in ways.items():
+            start = time.perf_counter()
+            do()
+            if run >= 0:
+                seconds[name].append(time.perf_counter() - start)
+    return {
+        name: Timing(statistics.median(found), min(found), max(found))
+        for name, found in seconds.items()
+    }
+
+
+def show(name: str, title: str, rows: Sequence[Mapping[str, Value]], **facts: Value) -> None:
+    """Print rows as a table, and everything as one line of JSON behind it.
+
+    Args:
+        name: of the benchmark.
+        title: of the table.
+        rows: all with the same columns.
+        facts: what else was found, such as the machine.
+    """
+    table = Table(*rows[0], title=title, title_justify="left")
+    for row in rows:
+        table.add_row(*map(_shown, row.values()))
+    console = Console(width=WIDTH)
+    console.print(table)
+    for fact, value in facts.items():
+        console.print(f"{fact.replace('_', ' ')}: {_shown(value)}", highlight=False)
+    line = {"benchmark": name, "rows": [dict(row) for row in rows], **facts}
+    console.out(json.dumps(line), highlight=False)
+
+
+def _shown(value: Value) -> str:
+    match value:
+        case None:
+            return "-"
+        case float():
+            return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
+        case int():
+            return f"{value:,}"
+        case _:
+            return value

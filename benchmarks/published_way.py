@@ -1,0 +1,78 @@
+"""The same work done as the published code does it: one window at a time, one pickle a window.
+
+Written for comparison only: batch 1, sound padded to 4 s, fp32, the crops of a window encoded for
+that window even where the one before had them too, and a pickle of fp32 tensors for each window,
+read one by one by a DataLoader.
+"""
+
+import pickle
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+from transformers import ViTModel, Wav2Vec2Model
+
+WINDOW_SAMPLES = 64_000
+NUM_SLOTS = 4
+
+
+class Window(NamedTuple):
+    """What is heard and seen in a window."""
+
+    sound: np.ndarray  # int16, up to 4 s at 16 kHz
+    crops: list[np.ndarray]  # one a second, RGB
+
+
+def embed_sound(window: Window, network: Wav2Vec2Model) -> Tensor:
+    """Encode the sound of one window -> 199 x 1024, fp32."""
+    with torch.no_grad():
+        steps: Tensor = network(prepare_sound(window.sound).to(network.device)).last_hidden_state
+    return steps[0].cpu()
+
+
+def embed_faces(window: Window, network: ViTModel) -> Tensor:
+    """Encode the crops of one window, all of them -> 4 x 13 x 768, fp32.
+
+    A view of all tokens of all layers: who writes it drags the whole storage along.
+    """
+    pixels = prepare_pictures(window.crops).to(network.device)
+    with torch.no_grad():
+        states = network(pixels, output_hidden_states=True).hidden_states
+    return torch.stack(states, dim=1).cpu()[:, :, 0]
+
+
+def prepare_sound(sound: np.ndarray) -> Tensor:
+    """Pad to 4 s, then bring all of it to zero mean and unit variance."""
+    padded = np.zeros(WINDOW_SAMPLES, np.float32)
+    padded[: len(sound)] = sound / 2**15
+    return torch.from_numpy((padded - padded.mean()) / np.sqrt(padded.var() + 1e-7))[None]
+
+
+def prepare_pictures(crops: Sequence[np.ndarray]) -> Tensor:
+    """RGB crops of the size that the network takes -> pixels in -1..1."""
+    return torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def write_pickle(path: Path, window: Mapping[str, Tensor]) -> None:
+    """Write what is known of one window."""
+    with path.open("wb") as file:
+        pickle.dump(dict(window), file)
+
+
+class PickledWindows(Dataset[tuple[Tensor, Tensor, int]]):
+    """Reads a pickle for each window, whenever it is asked for it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.files = sorted(folder.glob("*.pickle"))
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, number: int) -> tuple[Tensor, Tensor, int]:
+        with self.files[number].open("rb") as file:
+            window = pickle.load(file)  # what this benchmark wrote itself
+        return window["audio"], window["face"], number

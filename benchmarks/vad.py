@@ -1,0 +1,92 @@
+"""Speech -> how long it takes to find it: Silero's standard network, its ONNX one, and ours.
+
+One thread. Without `--media` the voices are generated; give a folder of clips to hear real ones.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import torch
+import typer
+
+from benchmarks.measuring import Value, show, time_in_turns
+from oragen.audio import decode_audio
+from oragen.generator import draw_person, speak
+from oragen.schema import GENDERS, SAMPLE_RATE_HZ, Span
+from oragen.speech import detect_speech, load_speech_detector
+
+
+def main(
+    media: Annotated[Path | None, typer.Option(help="A folder of MP4 files.")] = None,
+    repeats: Annotated[int, typer.Option(help="Passes of each way, in turns.")] = 5,
+) -> None:
+    """Time three ways to find speech, and compare what they find."""
+    import silero_vad
+
+    torch.set_num_threads(1)
+    sounds = read_sounds(media) if media else make_sounds()
+    detector = load_speech_detector()
+    torch.set_num_threads(1)
+    ways: dict[str, Callable[[np.ndarray], list[Span]]] = {
+        "standard (JIT)": published_way(silero_vad.load_silero_vad()),
+        "ONNX": published_way(silero_vad.load_silero_vad(onnx=True)),
+        "ours (sequence)": partial(detect_speech, detector),
+    }
+    spans = {name: find_all(way, sounds) for name, way in ways.items()}
+    timings = time_in_turns(
+        {name: partial(find_all, way, sounds) for name, way in ways.items()},
+        repeats=repeats,
+    )
+    length_s = sum(map(len, sounds)) / SAMPLE_RATE_HZ
+    standard = "standard (JIT)"
+    rows: list[dict[str, Value]] = [
+        {
+            "way": name,
+            "real-time factor": timing.median / length_s,
+            "times the standard": timings[standard].median / timing.median,
+            "clips with the same spans": sum(map(list.__eq__, spans[name], spans[standard])),
+        }
+        for name, timing in timings.items()
+    ]
+    show(
+        "vad", f"Speech detection, {len(sounds)} clips, {length_s:.0f} s, medians of {repeats}",
+        rows, speech=str(media.name) if media else "generated", threads=torch.get_num_threads(),
+    )  # fmt: skip
+
+
+def find_all(
+    find: Callable[[np.ndarray], list[Span]], sounds: Sequence[np.ndarray]
+) -> list[list[Span]]:
+    """Find the speech in every clip."""
+    return [find(sound) for sound in sounds]
+
+
+def published_way(model: Callable[..., object]) -> Callable[[np.ndarray], list[Span]]:
+    """Return Silero's own function around one of its networks."""
+    from silero_vad import get_speech_timestamps
+
+    def find(sound: np.ndarray) -> list[Span]:
+        found = get_speech_timestamps(torch.from_numpy(sound.astype(np.float32) / 2**15), model)
+        return [Span(span["start"], span["end"]) for span in found]
+
+    return find
+
+
+def read_sounds(folder: Path) -> list[np.ndarray]:
+    """Decode the clips of a folder."""
+    return [decode_audio(path, max_duration_s=600) for path in sorted(folder.glob("*.mp4"))]
+
+
+def make_sounds() -> list[np.ndarray]:
+    """Let some generated people speak."""
+    random = np.random.default_rng(0)
+    people = [draw_person(GENDERS[number % 2], 15 + 5 * number, random) for number in range(12)]
+    spoken = [speak(person.voice, 7.0, random).waveform for person in people]
+    return [np.asarray(np.clip(waveform, -1, 1) * (2**15 - 1), np.int16) for waveform in spoken]
+
+
+if __name__ == "__main__":
+    typer.run(main)
