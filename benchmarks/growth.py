@@ -131,7 +131,7 @@ def to_rows(sizes: Sequence[Size]) -> list[dict[str, Value]]:
 
 def compare(more: float, fewer: float) -> float | None:
     """Return how many times as much, where there is enough to compare."""
-    return round(more / fewer, 1) if fewer >= 0.1 else None
+    return round(more / fewer, 1) if min(more, fewer) >= 0.1 else None
 
 
 def repro(project: Project) -> TimedRun:

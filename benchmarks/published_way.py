@@ -6,7 +6,8 @@ read one by one by a DataLoader.
 """
 
 import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +16,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 from transformers import ViTModel, Wav2Vec2Model
+
+from oragen.heads import Head
+from oragen.layers.resampling import TokenResampling
+from stages.running import keep_freed_memory
 
 WINDOW_SAMPLES = 64_000
 NUM_SLOTS = 4
@@ -61,6 +66,30 @@ def write_pickle(path: Path, window: Mapping[str, Tensor]) -> None:
     """Write what is known of one window."""
     with path.open("wb") as file:
         pickle.dump(dict(window), file)
+
+
+@contextmanager
+def usual_memory() -> Iterator[None]:
+    """Let the allocator do inside the block what it does by itself."""
+    keep_freed_memory(2**25)
+    yield
+    keep_freed_memory()
+
+
+class PublishedResampling(TokenResampling):
+    """The map over time as published: a linear layer on the transposed, so copied, states."""
+
+    def forward(self, states: Tensor) -> Tensor:
+        fewer = self.over_time(states.transpose(1, 2)).transpose(1, 2)
+        return self.over_features(fewer)  # type: ignore[no-any-return]
+
+
+def resample_as_published(head: Head) -> Head:
+    """Let a head do what it does in the published way; its answers stay the same."""
+    for module in head.modules():
+        if isinstance(module, TokenResampling):
+            module.__class__ = PublishedResampling
+    return head
 
 
 class PickledWindows(Dataset[tuple[Tensor, Tensor, int]]):

@@ -18,11 +18,12 @@ import typer
 from torch.utils.data import DataLoader
 
 from benchmarks.measuring import Value, show, time_in_turns
-from benchmarks.published_way import PickledWindows, write_pickle
+from benchmarks.published_way import PickledWindows, usual_memory, write_pickle
 from benchmarks.windows import write_dataset
 from oragen.dataset import WindowDataset, load_dataset
+from oragen.features import FeatureRows
 from oragen.schema import GENDERS
-from oragen.streaming import read_ahead
+from stages.running import keep_freed_memory
 
 CPU = torch.device("cpu")
 
@@ -35,6 +36,7 @@ def main(
 ) -> None:
     """Time reading an epoch, in float16 as it is kept and in float32 as a head takes it."""
     logging.disable(logging.INFO)
+    keep_freed_memory()
     with tempfile.TemporaryDirectory() as place:
         table = write_dataset(Path(place) / "store", num_windows)
         load = partial(load_dataset, table, level="intermediate", genders=GENDERS)
@@ -79,10 +81,9 @@ class Memmap:
     """The same features in two plain files of float16, a row for each window or crop."""
 
     def __init__(self, folder: Path, dataset: WindowDataset) -> None:
-        assert dataset.in_memory is not None
         self.audio, self.face = (
-            self._write(folder / f"{name}.bin", values.numpy())
-            for name, values in dataset.in_memory._asdict().items()
+            self._write(folder / f"{modality}.bin", gather_all(rows))
+            for modality, rows in (("audio", dataset.audio.rows), ("face", dataset.face.rows))
         )
 
     @staticmethod
@@ -96,9 +97,15 @@ class Memmap:
         """Read the windows of an epoch, in the order in which the dataset gives them."""
         order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(0))
         for windows in order.split(batch_size):
-            audio = self.audio[dataset.audio_row[windows].numpy()]
-            face = self.face[dataset.face_row[windows].numpy()]
+            audio = self.audio[dataset.audio.row_of[windows.numpy()]]
+            face = self.face[dataset.face.row_of[windows.numpy()]]
             yield torch.from_numpy(audio), torch.from_numpy(face)
+
+
+def gather_all(rows: FeatureRows) -> np.ndarray:
+    """Read all rows, in their order."""
+    parts = {number: rows.read_part(number) for number in range(len(rows.parts))}
+    return rows.gather(np.arange(len(rows)), parts)
 
 
 def write_pickles(folder: Path, memmap: Memmap, num_windows: int) -> PickledWindows:
@@ -117,12 +124,13 @@ def write_pickles(folder: Path, memmap: Memmap, num_windows: int) -> PickledWind
 
 def read_pickles(pickles: PickledWindows, batch_size: int) -> Iterable[object]:
     """Read an epoch as the published code does."""
-    return DataLoader(pickles, batch_size, shuffle=True)
+    with usual_memory():
+        yield from DataLoader(pickles, batch_size, shuffle=True)
 
 
 def read(dataset: WindowDataset, batch_size: int) -> Iterable[object]:
     """Read an epoch of what is kept."""
-    return read_ahead(dataset.read(batch_size, torch.Generator().manual_seed(0)))
+    return dataset.read(batch_size, torch.Generator().manual_seed(0))
 
 
 def batches(dataset: WindowDataset, batch_size: int) -> Iterable[object]:

@@ -65,7 +65,7 @@ def write_dataset(folder: Path, num_windows: int) -> pd.DataFrame:
     crops = {f"crop-{crop}": (10**7 + crop, w.name) for w in windows for crop in w.crops}
     for modality, seeds, batch_size in (("audio", sounds, 16), ("face", crops, 64)):
         inputs = [
-            FeatureInput(key, clip, 1, partial(np.array, [seed]))
+            FeatureInput(key, clip, 1.0, partial(np.array, [seed]))
             for key, (seed, clip) in seeds.items()
         ]
         spec = specs[modality]

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
@@ -10,15 +10,26 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Bool, Float, Float16, Int64
+from jaxtyping import Bool, Float, Int64
 from rich.filesize import decimal
 from torch import Tensor
 
-from oragen.features import FeatureRows, locate_features
+from oragen.features import NONE, FeatureRows, locate_features
 from oragen.losses import encode_labels
 from oragen.parts import Json
 from oragen.schema import DATASET, LEVELS, MASK_TYPES, Level, Modality, UserError
-from oragen.streaming import Block, Source, WindowFeatures, plan_blocks, read_ahead, stream_windows
+from oragen.streaming import (
+    Block,
+    PartName,
+    Parts,
+    Source,
+    WindowFeatures,
+    gather,
+    plan_blocks,
+    read_ahead,
+    read_parts,
+    stream_windows,
+)
 from oragen.windows import NO_CROP
 
 logger = logging.getLogger(__name__)
@@ -102,26 +113,17 @@ class Batch:
     mask_type: Int64[Tensor, " batch"]
 
 
-class InMemory(NamedTuple):
-    """Each feature row once, in float16."""
-
-    audio: Float16[Tensor, "audio_rows steps audio_width"]
-    face: Float16[Tensor, "face_rows layers face_width"]
-
-
 @dataclass(frozen=True)
 class WindowDataset:
     """Windows whose features are in memory, or are streamed from their parts."""
 
     table: pd.DataFrame  # the windows, in order
-    audio: FeatureRows
-    audio_row: Int64[Tensor, " windows"]  # NO_CROP where there is no speech
-    face: FeatureRows
-    face_row: Int64[Tensor, "windows slots"]  # NO_CROP where there is no crop
+    audio: Source  # a row for each window, NONE where there is no speech
+    face: Source  # ... and for each slot, NONE where there is no crop
     gender: Int64[Tensor, " windows"]
     age_years: Float[Tensor, " windows"]
     mask_type: Int64[Tensor, " windows"]
-    in_memory: InMemory | None  # None: they are streamed
+    in_memory: Parts | None  # all parts; None: they are streamed
     memory_bytes: int  # for streaming
 
     def __len__(self) -> int:
@@ -130,7 +132,12 @@ class WindowDataset:
     @property
     def specs(self) -> dict[str, dict[str, Json]]:
         """What the features of each modality were made with."""
-        return {"audio": self.audio.spec, "face": self.face.spec}
+        return {modality: source.rows.spec for modality, source in self.sources.items()}
+
+    @property
+    def sources(self) -> dict[Modality, Source]:
+        """Both modalities."""
+        return {"audio": self.audio, "face": self.face}
 
     def batches(
         self,
@@ -141,10 +148,12 @@ class WindowDataset:
     ) -> Iterator[Batch]:
         """Yield all windows once: shuffled by the generator, or without one in any order.
 
-        Float16 becomes float32 on the device. A thread gathers the next windows meanwhile.
+        Float16 becomes float32 on the device. For a GPU a thread gathers the next windows
+        meanwhile; a CPU needs its cores itself.
         """
-        for features in read_ahead(self.read(batch_size, generator)):
-            yield self.label(features, device)
+        features = self.read(batch_size, generator)
+        for gathered in features if device.type == "cpu" else read_ahead(features):
+            yield self.label(gathered, device)
 
     def read(
         self, batch_size: int, generator: torch.Generator | None = None
@@ -155,15 +164,13 @@ class WindowDataset:
         return self._gather(self.in_memory, batch_size, generator)
 
     def _gather(
-        self, values: InMemory, batch_size: int, generator: torch.Generator | None
+        self, parts: Parts, batch_size: int, generator: torch.Generator | None
     ) -> Iterator[WindowFeatures]:
         order = torch.arange(len(self))
         if generator is not None:
             order = torch.randperm(len(self), generator=generator)
         for windows in order.split(batch_size):
-            audio = values.audio[self.audio_row[windows].clamp(min=0)]
-            face = values.face[self.face_row[windows].clamp(min=0)]
-            yield WindowFeatures(windows, audio, face)
+            yield gather(self.sources, windows.numpy(), parts)
 
     def _stream(
         self, batch_size: int, generator: torch.Generator | None
@@ -172,7 +179,7 @@ class WindowDataset:
             seed = int(torch.randint(2**62, (), generator=generator))
             generator = torch.Generator().manual_seed(seed)
         return stream_windows(
-            self._sources,
+            self.sources,
             self._blocks,
             batch_size=batch_size,
             max_bytes=self.memory_bytes,
@@ -180,29 +187,30 @@ class WindowDataset:
         )
 
     @property
-    def _sources(self) -> dict[Modality, Source]:
-        return {
-            "audio": Source(self.audio, self.audio_row[:, None].numpy()),
-            "face": Source(self.face, self.face_row.numpy()),
-        }
+    def part_names(self) -> list[PartName]:
+        """All parts that hold features of these windows."""
+        return [
+            PartName(modality, number)
+            for modality, source in self.sources.items()
+            for number in range(len(source.rows.parts))
+        ]
 
     @cached_property
     def _blocks(self) -> list[Block]:
-        return plan_blocks(self._sources)
+        return plan_blocks(self.sources)
 
     def label(self, features: WindowFeatures, device: torch.device) -> Batch:
         """Bring features to the device, and put the labels of their windows to them."""
         windows = features.windows
-        audio_row = self.audio_row[windows]
-        all_steps = torch.from_numpy(self.audio.num_positions)
-        steps = torch.where(audio_row == NO_CROP, 0, all_steps[audio_row.clamp(min=0)])
-        positions = torch.arange(self.audio.shape[0])
+        heard, seen = (source.row_of[windows.numpy()] for source in (self.audio, self.face))
+        steps = torch.from_numpy(np.where(heard == NONE, 0, self.audio.rows.num_positions[heard]))
+        positions = torch.arange(self.audio.rows.shape[0])
         return Batch(
             windows=windows,
             audio=features.audio.to(device).float(),
             audio_valid=(positions < steps[:, None]).to(device),
             face=features.face.to(device).float(),
-            face_valid=(self.face_row[windows] != NO_CROP).to(device),
+            face_valid=torch.from_numpy(seen != NONE).to(device),
             gender=self.gender[windows].to(device),
             age_years=self.age_years[windows].to(device),
             mask_type=self.mask_type[windows].to(device),
@@ -230,23 +238,20 @@ def load_dataset(
     audio, audio_row_of = _locate(sounds, f"speech with features of level {level}")
     crops = [name for names in slots for name in names]
     face, face_row_of = _locate(crops, f"a face with features of level {level}")
-    in_memory = None
-    if (num_bytes := audio.num_bytes + face.num_bytes) <= memory_bytes:
-        in_memory = InMemory(torch.from_numpy(audio.load()), torch.from_numpy(face.load()))
-    else:
-        logger.info("features of %s are streamed", decimal(num_bytes))
-    return WindowDataset(
+    dataset = WindowDataset(
         table=windows,
-        audio=audio,
-        audio_row=torch.tensor([audio_row_of[name] for name in sounds]),
-        face=face,
-        face_row=torch.tensor([[face_row_of[name] for name in names] for names in slots]),
+        audio=Source(audio, np.array([audio_row_of[name] for name in sounds])),
+        face=Source(face, np.array([[face_row_of[name] for name in names] for names in slots])),
         gender=encode_labels(windows["gender"], genders),
         age_years=torch.tensor(windows["age_years"].to_numpy(np.float32, na_value=np.nan)),
         mask_type=encode_labels(windows["mask_type"], MASK_TYPES),
-        in_memory=in_memory,
+        in_memory=None,
         memory_bytes=memory_bytes,
     )
+    if (num_bytes := audio.num_bytes + face.num_bytes) > memory_bytes:
+        logger.info("features of %s are streamed", decimal(num_bytes))
+        return dataset
+    return replace(dataset, in_memory=read_parts(dataset.sources, dataset.part_names))
 
 
 def read_dataset(path: Path, splits: Sequence[str]) -> pd.DataFrame:
@@ -279,7 +284,7 @@ def _name_slots(windows: pd.DataFrame, level: Level) -> list[list[_Name | None]]
 def _locate(
     names: Sequence[_Name | None], what: str
 ) -> tuple[FeatureRows, dict[_Name | None, int]]:
-    """Find each feature once; return also the row of each, NO_CROP for none."""
+    """Find each feature once; return also the row of each, NONE for none."""
     keys: dict[str, dict[str, None]] = {}
     for store, key in filter(None, names):
         keys.setdefault(store, {})[key] = None
@@ -288,4 +293,4 @@ def _locate(
     in_order = [(store, key) for store, members in keys.items() for key in members]
     rows: dict[_Name | None, int] = {name: row for row, name in enumerate(in_order)}
     located = locate_features({store: list(members) for store, members in keys.items()})
-    return located, rows | {None: NO_CROP}
+    return located, rows | {None: NONE}

@@ -8,7 +8,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -16,7 +15,7 @@ import torch
 from rich.filesize import decimal
 from tqdm import tqdm
 
-from oragen.features import NUM_POSITIONS, FeatureSpec, to_row
+from oragen.features import FeatureSpec, to_half
 from oragen.parts import Located, PartStore, PartWriter
 from oragen.schema import Level, UserError
 
@@ -46,7 +45,7 @@ class FeatureInput:
 
     key: str
     clip_id: str
-    size: int  # samples of sound; crops have one size
+    fill: float  # share of a whole row that it fills: 1 for a crop, and for a window of full length
     read: Callable[[], np.ndarray]
 
 
@@ -69,10 +68,9 @@ def extract(
 ) -> int:
     """Encode what the store lacks, each input once for all levels; return how many inputs.
 
-    A row that fills less than all positions is followed by zeros, and its `num_positions` stands
-    in the entry's details. A part ends where a batch does, and with the parts of the other levels:
-    so a run that takes up a killed one encodes nothing twice but the parts that were under way, in
-    the same batches, with the same values to the last bit.
+    A row has as many positions as its input gives. The parts of all levels end together, with a
+    group of inputs: so a run that takes up a killed one encodes nothing twice but the group that
+    was under way, in the same batches, with the same values to the last bit.
 
     Args:
         store: where the rows are kept, in parts of one level each.
@@ -80,7 +78,7 @@ def extract(
         encoder: on its device.
         specs: what the rows of each level are.
         batch_size: inputs that are encoded together.
-        part_bytes: mean size at which the parts of all levels are written.
+        part_bytes: mean size of the parts of all levels.
 
     Raises:
         DiskTooSmallError: when the missing rows do not fit on the disk.
@@ -90,32 +88,31 @@ def extract(
     if not missing:
         return 0
     check_disk(store, missing, specs)
-    full = part_bytes * len(specs)
-    batch_bytes = batch_size * sum(spec.row_bytes for spec in specs)
-    rows_per_part = -(-full // batch_bytes) * batch_size
-    in_order = sort_inputs((item for item, _ in missing), rows_per_part)
+    groups = group_inputs(
+        [item for item, _ in missing],
+        group_fill=part_bytes * len(specs) / sum(spec.row_bytes for spec in specs),
+        batch_size=batch_size,
+    )
     lacks = {item.key: lacking for item, lacking in missing}
     runner = _Runner(encoder, batch_size)
     title = f"{specs[0].modality} features"
     with ExitStack() as stack:
-        progress = stack.enter_context(tqdm(total=len(in_order), desc=title, unit="row"))
+        progress = stack.enter_context(tqdm(total=len(missing), desc=title, unit="row"))
         writers = {
-            spec.level: stack.enter_context(PartWriter(store, spec.as_json(), part_bytes))
+            spec: stack.enter_context(PartWriter(store, spec.as_json(), part_bytes))
             for spec in specs
         }
-        for batch, embeddings in runner.run(in_order, [spec.level for spec in specs]):
-            for spec in specs:
-                writer = writers[spec.level]
-                for item, embedding in zip(batch, embeddings[spec.level], strict=True):
-                    if spec in lacks[item.key]:
-                        row = to_row(embedding, spec.shape, item.clip_id)
-                        details = {NUM_POSITIONS: len(embedding)}
-                        writer.collect(spec.key_of(item.key), item.clip_id, row, details=details)
-            if sum(writer.num_bytes for writer in writers.values()) >= full:
-                for writer in writers.values():
-                    writer.write_part()
-            progress.update(len(batch))
-    return len(in_order)
+        for group in groups:
+            for batch, embeddings in runner.run(group, [spec.level for spec in specs]):
+                for spec, writer in writers.items():
+                    for item, embedding in zip(batch, embeddings[spec.level], strict=True):
+                        if spec in lacks[item.key]:
+                            row = to_half(embedding, spec, item.clip_id)
+                            writer.collect(spec.key_of(item.key), item.clip_id, row)
+                progress.update(len(batch))
+            for writer in writers.values():
+                writer.write_part()
+    return len(missing)
 
 
 class Missing(NamedTuple):
@@ -163,20 +160,29 @@ def check_disk(store: PartStore, missing: Sequence[Missing], specs: Sequence[Fea
         )
 
 
-def sort_inputs(inputs: Iterable[FeatureInput], rows_per_part: int) -> list[FeatureInput]:
-    """Put inputs in the order in which they are encoded and kept.
+def group_inputs(
+    inputs: Sequence[FeatureInput], *, group_fill: float, batch_size: int
+) -> list[list[FeatureInput]]:
+    """Put inputs into the groups, and into the order, in which they are encoded and kept.
 
     Clips come in an order without meaning that is the same for sound and faces: so parts are
-    samples of a corpus, and a part of the one goes with few parts of the other. Within what fills
-    a part the longest come first, so that a batch wastes little padding.
+    samples of a corpus, and a part of the one goes with few parts of the other. Within a group the
+    longest come first, so that a batch wastes little padding.
+
+    Args:
+        inputs: all.
+        group_fill: how many whole rows a group is worth, at least.
+        batch_size: of which a group is a multiple, but for the last one.
     """
-    by_clip = sorted(inputs, key=lambda item: (_shuffled(item.clip_id), item.key))
-    numbered = groupby(enumerate(by_clip), key=lambda place: place[0] // rows_per_part)
-    return [
-        item
-        for _, group in numbered
-        for item in sorted((item for _, item in group), key=lambda item: -item.size)
-    ]
+    groups: list[list[FeatureInput]] = [[]]
+    filled = 0.0
+    for item in sorted(inputs, key=lambda item: (_shuffled(item.clip_id), item.key)):
+        if filled >= group_fill and len(groups[-1]) % batch_size == 0:
+            groups.append([])
+            filled = 0.0
+        groups[-1].append(item)
+        filled += item.fill
+    return [sorted(group, key=lambda item: -item.fill) for group in groups]
 
 
 def _shuffled(clip_id: str) -> str:

@@ -66,7 +66,10 @@ def crop_clip(path: Path, *, options: CropOptions) -> Made:
 
 @cache
 def _detector(name: DetectorName, weights: Path | None, min_score: float) -> FaceDetector:
-    """Build a detector once in each process."""
+    """Build a detector once in each process; the processes share the cores, one thread each."""
+    import cv2
+
+    cv2.setNumThreads(1)
     return build_detector(name, weights=weights, min_score=min_score)
 
 

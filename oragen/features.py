@@ -12,13 +12,11 @@ from typing import Final
 
 import numpy as np
 from jaxtyping import Float, Float16, Int64
-from tqdm import tqdm
 
-from oragen.parts import Json, Located, PartStore, make_key, open_part, read_head
+from oragen.parts import Json, Located, PartStore, make_key, map_values, read_head
 from oragen.schema import Level, Modality, Precision, UserError
 
 STORED_TYPE: Final = np.float16
-NUM_POSITIONS: Final = "num_positions"
 
 
 @dataclass(frozen=True)
@@ -46,13 +44,13 @@ class FeatureSpec:
 
     @property
     def row_bytes(self) -> int:
-        """Size of one row, before it is compressed."""
+        """Size of one row that fills all positions."""
         return self.shape[0] * self.shape[1] * np.dtype(STORED_TYPE).itemsize
 
     def as_json(self) -> dict[str, Json]:
         """Return the spec as it stands in the parts."""
         stored = np.dtype(STORED_TYPE).str
-        names = ["window" if self.modality == "audio" else "crop", self._position, "width"]
+        names = [self._position, "width"]  # the positions of all rows, one row after the other
         return {**asdict(self), "stored": stored, "dimension_names": names}
 
     @property
@@ -69,23 +67,26 @@ class FeatureSpec:
                 return "layer"
 
 
-def to_row(
-    embedding: Float[np.ndarray, "positions width"], shape: tuple[int, int], clip_id: str
-) -> Float16[np.ndarray, "1 all_positions width"]:
-    """One embedding -> a row of the store, zeros behind it.
+def to_half(
+    embedding: Float[np.ndarray, "positions width"], spec: FeatureSpec, clip_id: str
+) -> Float16[np.ndarray, "positions width"]:
+    """One embedding -> as it is stored.
 
     Raises:
         EmbeddingError: when float16 cannot hold it.
+        ValueError: when it is larger than its spec says.
     """
-    row = np.zeros((1, *shape), STORED_TYPE)
+    positions, width = embedding.shape
+    if positions > spec.shape[0] or width != spec.shape[1]:
+        raise ValueError(f"an embedding of {positions} x {width} for {clip_id}: {spec}")
     with np.errstate(over="ignore"):
-        row[0, : len(embedding)] = embedding
-    if not np.isfinite(row).all():
+        half = embedding.astype(STORED_TYPE)
+    if not np.isfinite(half).all():
         raise EmbeddingError(
             f"The encoder gave values for {clip_id} that float16 cannot hold (up to "
             f"{np.abs(embedding).max():.3g}). Try precision fp32, or another encoder."
         )
-    return row
+    return half
 
 
 class EmbeddingError(UserError):
@@ -104,14 +105,17 @@ class MixedFeaturesError(UserError):
 DECISIVE: Final = ("modality", "fingerprint", "level", "precision", "shape", "stored")
 
 
+NONE: Final = -1  # in the place of a row: no speech in a window, no crop in a slot
+
+
 @dataclass(frozen=True)
 class FeatureRows:
     """Where some rows of features are, in the order asked for; their values are not read yet."""
 
     parts: tuple[Path, ...]
     part_of: Int64[np.ndarray, " rows"]  # number of the part that holds a row
-    place_of: Int64[np.ndarray, " rows"]  # ... and which row it is there
-    num_positions: Int64[np.ndarray, " rows"]  # how many of a row's positions are real
+    start_of: Int64[np.ndarray, " rows"]  # where it begins there
+    num_positions: Int64[np.ndarray, " rows"]  # how many it has
     spec: dict[str, Json]  # what they were made with
 
     def __len__(self) -> int:
@@ -119,36 +123,30 @@ class FeatureRows:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Positions and width of a row."""
+        """Positions and width of a row when it is gathered."""
         positions, width = self.spec["shape"]
         return positions, width
 
     @property
     def num_bytes(self) -> int:
-        """Size of all rows in memory."""
-        return len(self) * self.shape[0] * self.shape[1] * np.dtype(STORED_TYPE).itemsize
+        """Size of all rows as they are kept."""
+        return int(self.num_positions.sum()) * self.shape[1] * np.dtype(STORED_TYPE).itemsize
 
-    def read_part(self, number: int) -> Float16[np.ndarray, "part_rows positions width"]:
-        """Read a part whole: single rows out of a shard are a hundred times slower.
+    def read_part(self, number: int) -> Float16[np.ndarray, "part_positions width"]:
+        """Map a part into memory, see `map_values`."""
+        return map_values(self.parts[number])
 
-        Raises:
-            DamagedPartError: when it cannot be read.
-        """
-        with open_part(self.parts[number], "zarr") as part:
-            return np.asarray(part["values"][:])
-
-    def load(self) -> Float16[np.ndarray, "rows positions width"]:
-        """Read all rows into memory, part after part.
-
-        Raises:
-            DamagedPartError: when a part cannot be read.
-        """
-        values = np.zeros((len(self), *self.shape), STORED_TYPE)
-        parts = range(len(self.parts))
-        for number in tqdm(parts, desc="reading features", unit="part", disable=len(parts) < 5):
-            own = np.flatnonzero(self.part_of == number)
-            values[own] = self.read_part(number)[self.place_of[own]]
-        return values
+    def gather(
+        self, rows: Int64[np.ndarray, "..."], parts: Mapping[int, np.ndarray]
+    ) -> Float16[np.ndarray, "... positions width"]:
+        """Take rows out of the parts that hold them; zeros behind short ones, and for NONE."""
+        gathered = np.zeros((rows.size, *self.shape), STORED_TYPE)
+        places = np.flatnonzero(rows.ravel() != NONE)
+        wanted = rows.ravel()[places]
+        columns = (places, self.part_of[wanted], self.start_of[wanted], self.num_positions[wanted])
+        for place, part, start, count in zip(*(column.tolist() for column in columns), strict=True):
+            gathered[place, :count] = parts[part][start : start + count]
+        return gathered.reshape(*rows.shape, *self.shape)
 
 
 def locate_features(stores: Mapping[str, Sequence[str]]) -> FeatureRows:
@@ -172,8 +170,8 @@ def locate_features(stores: Mapping[str, Sequence[str]]) -> FeatureRows:
     return FeatureRows(
         parts=parts,
         part_of=np.array([number_of[located.part] for located in found], np.int64),
-        place_of=np.array([entry.start for entry in entries], np.int64),
-        num_positions=np.array([entry.details[NUM_POSITIONS] for entry in entries], np.int64),
+        start_of=np.array([entry.start for entry in entries], np.int64),
+        num_positions=np.array([entry.stop - entry.start for entry in entries], np.int64),
         spec=_find_spec(parts),
     )
 

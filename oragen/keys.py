@@ -4,6 +4,7 @@ So a changed parameter changes the keys of all that follows from it, and of noth
 """
 
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import version
 
 from oragen.parts import Json, make_key
@@ -17,9 +18,13 @@ def audio_key(media_hash: str, audio: Mapping[str, Json]) -> str:
 
 def speech_key(sound: str, speech: Mapping[str, Json]) -> str:
     """Return the key of a clip's speech spans; Silero's weights come with its package."""
-    return make_key(
-        made="speech", audio=sound, params=dict(speech), silero_vad=version("silero-vad")
-    )
+    return make_key(made="speech", audio=sound, params=dict(speech), silero_vad=_silero_version())
+
+
+@cache
+def _silero_version() -> str:
+    """Look it up once: that takes longer than all the rest of a key."""
+    return version("silero-vad")
 
 
 def window_key(speech: str, windows: Mapping[str, Json], span: Span) -> str:

@@ -16,15 +16,16 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, fields
-from functools import cache
+from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final, Literal, assert_never
 
+import google_crc32c
 import h5py
 import numpy as np
 import zarr
-from zarr.codecs import BloscCodec, Crc32cCodec
+from zarr.codecs import Crc32cCodec
 
 from oragen.schema import UserError
 
@@ -32,7 +33,6 @@ logger = logging.getLogger(__name__)
 
 SCHEMA_VERSION: Final = 2  # of keys and parts; rows of another one are not used
 UNFINISHED: Final = ".unfinished"
-ZARR_CHUNK_BYTES: Final = 2**20
 
 PartFormat = Literal["h5", "zarr"]
 Json = Any  # what json.dumps takes
@@ -100,20 +100,21 @@ class PartStore:
     def read_many(self, wanted: Sequence[Located]) -> Iterator[tuple[Located, np.ndarray]]:
         """Yield the values of the wanted entries, part after part, each part opened once.
 
-        A part of which half is wanted is read whole, and a Zarr part in any case: single rows out
-        of a shard are a hundred times slower.
+        An HDF5 part of which half is wanted is read whole.
         """
         by_part: dict[Path, list[Located]] = {}
         for located in wanted:
             by_part.setdefault(located.part, []).append(located)
         for path, members in sorted(by_part.items()):
             with open_part(path, self.part_format) as part:
-                values = part["values"]
-                num_wanted = sum(located.entry.stop - located.entry.start for located in members)
-                is_read_whole = self.part_format == "zarr" or 2 * num_wanted >= len(values)
-                whole = values[:] if is_read_whole else values
+                if self.part_format == "zarr":
+                    values = map_values(path)
+                else:
+                    num_wanted = sum(row.entry.stop - row.entry.start for row in members)
+                    values = part["values"]
+                    values = values[:] if 2 * num_wanted >= len(values) else values
                 for located in members:
-                    yield located, np.asarray(whole[located.entry.start : located.entry.stop])
+                    yield located, np.asarray(values[located.entry.start : located.entry.stop])
 
     def remove_unfinished(self) -> None:
         """Drop what a killed writer left behind."""
@@ -129,8 +130,7 @@ class OpenParts:
     """
 
     def __init__(self, store: PartStore) -> None:
-        self._format: PartFormat = store.part_format
-        self._index = store.index()
+        self._store = store
         self._files = ExitStack()
         self._opened: dict[Path, Any] = {}
         self._one_at_a_time = Lock()
@@ -141,13 +141,18 @@ class OpenParts:
     def __exit__(self, *_: object) -> None:
         self._files.close()
 
+    @cached_property
+    def _index(self) -> dict[str, Located]:
+        return self._store.index()  # not before something is read: often nothing is
+
     def read(self, key: str, start: int, stop: int) -> np.ndarray:
         """Return rows `start:stop` of an entry, counted from its first."""
-        located = self._index[key]
+        with self._one_at_a_time:
+            located = self._index[key]
         first = located.entry.start
         with self._one_at_a_time, _named(located.part):
             if located.part not in self._opened:
-                part = self._files.enter_context(open_part(located.part, self._format))
+                part = self._files.enter_context(open_part(located.part, self._store.part_format))
                 self._opened[located.part] = part
             return np.asarray(self._opened[located.part]["values"][first + start : first + stop])
 
@@ -168,7 +173,7 @@ class PartWriter:
         self._values: list[np.ndarray] = []
         self._entries: list[Entry] = []
         self._num_rows = 0
-        self.num_bytes = 0
+        self._num_bytes = 0
 
     def __enter__(self) -> "PartWriter":
         self.store.folder.mkdir(parents=True, exist_ok=True)
@@ -190,7 +195,7 @@ class PartWriter:
     ) -> None:
         """Add one entry; `values` has its rows along the first axis and may have none."""
         self.collect(key, clip_id, values, reason=reason, details=details)
-        if self.num_bytes >= self.part_bytes:
+        if self._num_bytes >= self.part_bytes:
             self.write_part()
 
     def collect(
@@ -208,7 +213,7 @@ class PartWriter:
         self._entries.append(entry)
         self._values.append(values)
         self._num_rows = entry.stop
-        self.num_bytes += values.nbytes
+        self._num_bytes += values.nbytes
 
     def write_part(self) -> None:
         """Write what is together, if there is anything."""
@@ -216,7 +221,7 @@ class PartWriter:
             values = np.concatenate(self._values, casting="no")  # one dtype, or a TypeError
             folder, part_format = self.store.folder, self.store.part_format
             self.written.append(write_part(folder, part_format, values, self._entries, self.spec))
-        self._values, self._entries, self._num_rows, self.num_bytes = [], [], 0, 0
+        self._values, self._entries, self._num_rows, self._num_bytes = [], [], 0, 0
 
 
 def write_part(
@@ -263,12 +268,33 @@ def open_part(path: Path, part_format: PartFormat) -> Iterator[Any]:
                 with h5py.File(path, "r") as part:
                     yield part
             case "zarr":
-                with zarr.config.set({"codec_pipeline.path": _choose_codecs()}):
-                    part = zarr.open_group(path, mode="r")
-                    _refuse_missing_values(part, path)
-                    yield part
+                part = zarr.open_group(path, mode="r")
+                _refuse_missing_values(part, path)
+                yield part
             case _:
                 assert_never(part_format)
+
+
+def map_values(path: Path) -> np.ndarray:
+    """Map the values of a Zarr part into memory, once their checksum has been compared.
+
+    Their one chunk holds them as they are in memory, and a CRC-32C behind them: no copy is made,
+    the page cache is all the memory it takes, and any row costs the same.
+
+    Raises:
+        DamagedPartError: when they are not what was written.
+    """
+    with open_part(path, "zarr") as part:
+        array = part["values"]
+        if array.size == 0:
+            return np.zeros(array.shape, array.dtype)
+        chunk = array.metadata.encode_chunk_key((0,) * array.ndim)
+        stored = np.memmap(path / "values" / chunk, np.uint8, "r").view(np.ndarray)
+        values, checksum = stored[: array.nbytes], stored[array.nbytes :]
+        if google_crc32c.value(values) != int.from_bytes(checksum.tobytes(), "little"):
+            raise ValueError("its checksum does not fit")
+        mapped: np.ndarray = values.view(array.dtype).reshape(array.shape)
+        return mapped
 
 
 def read_head(path: Path, part_format: PartFormat) -> dict[str, Json]:
@@ -323,22 +349,6 @@ def _named(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _choose_codecs() -> str:
-    """Return what decodes chunks: zarrs on all cores, but not in a forked process.
-
-    Its threads do not survive a fork, and waiting for them would never end.
-    """
-    if os.getpid() == _first_process():
-        return "zarrs.ZarrsCodecPipeline"
-    return "zarr.core.codec_pipeline.BatchedCodecPipeline"
-
-
-@cache
-def _first_process() -> int:
-    """Return the process that was the first to ask; a fork remembers its parent's answer."""
-    return os.getpid()
-
-
 def _refuse_missing_values(part: zarr.Group, path: Path) -> None:
     """Zarr reads zeros where a file is missing or empty; a whole part has all of its files."""
     values, chunks = part["values"], (path / "values" / "c").rglob("*")
@@ -370,16 +380,12 @@ def _write_hdf5(path: Path, values: np.ndarray, head: Mapping[str, Json]) -> Non
 
 def _write_zarr(path: Path, values: np.ndarray, head: Mapping[str, Json]) -> None:
     part = zarr.create_group(path, attributes={"head": json.loads(_to_json(head))})
-    row_bytes = max(1, values.nbytes // max(1, len(values)))
-    rows_per_chunk = max(1, min(len(values), ZARR_CHUNK_BYTES // row_bytes))
-    rows_per_shard = max(1, -(-len(values) // rows_per_chunk)) * rows_per_chunk
     array = part.create_array(
         "values",
         shape=values.shape,
         dtype=values.dtype,
-        chunks=(rows_per_chunk, *values.shape[1:]),
-        shards=(rows_per_shard, *values.shape[1:]),
-        compressors=[BloscCodec(cname="zstd", clevel=1, shuffle="shuffle"), Crc32cCodec()],
+        chunks=(max(1, len(values)), *values.shape[1:]),  # one chunk as it is: see `map_values`
+        compressors=Crc32cCodec(),
         dimension_names=head["spec"].get("dimension_names"),
         config={"write_empty_chunks": True},  # zeros are values too: see _refuse_missing_values
     )

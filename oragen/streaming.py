@@ -1,27 +1,24 @@
-"""Features too large for memory -> batches, read part by part through a shuffle buffer.
+"""Features too large for memory -> batches, part by part.
 
-Windows that need the same parts come together, so each part is read about once an epoch; a buffer
-mixes the windows of several parts. Threads read the next parts while the present ones are used.
+Windows that need the same parts come together, so each part is read about once an epoch. Several
+parts at a time are kept, whose windows are shuffled; a thread reads the next ones meanwhile.
 """
 
-from collections import Counter, OrderedDict
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from itertools import chain
-from typing import Final, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
 from jaxtyping import Float16, Int64
 from torch import Tensor
 
-from oragen.features import FeatureRows
+from oragen.features import NONE, STORED_TYPE, FeatureRows
 from oragen.schema import Modality
 
-NUM_READERS: Final = 2
-NONE: Final = -1  # no row: no speech in a window, no crop in a slot
 Item = TypeVar("Item")
 
 
@@ -40,8 +37,11 @@ class PartName(NamedTuple):
     number: int
 
 
+Parts = Mapping[PartName, np.ndarray]
+
+
 class Block(NamedTuple):
-    """Windows that need the same parts."""
+    """Windows, and the parts that all of their features are in."""
 
     parts: tuple[PartName, ...]
     windows: Int64[np.ndarray, " windows"]
@@ -49,30 +49,34 @@ class Block(NamedTuple):
 
 @dataclass(frozen=True)
 class Source:
-    """One modality: its rows, and which of them each window needs; NONE = none."""
+    """One modality: its rows, and which of them each window needs."""
 
     rows: FeatureRows
-    row_of: Int64[np.ndarray, "windows slots"]
+    row_of: Int64[np.ndarray, "windows ..."]
 
     def parts_of_windows(self) -> Int64[np.ndarray, "windows slots"]:
         """Return the number of the part behind each slot, or NONE."""
-        return np.where(self.row_of == NONE, NONE, self.rows.part_of[self.row_of])
+        numbers = np.where(self.row_of == NONE, NONE, self.rows.part_of[self.row_of])
+        return numbers.reshape(len(numbers), -1)
+
+    def bytes_of_parts(self) -> list[int]:
+        """Return the size of the rows in each part that are wanted."""
+        positions = np.bincount(self.rows.part_of, self.rows.num_positions, len(self.rows.parts))
+        row_bytes = self.rows.shape[1] * np.dtype(STORED_TYPE).itemsize
+        return [int(count) * row_bytes for count in positions]
 
     def gather(
         self, windows: Int64[np.ndarray, " chosen"], parts: Mapping[int, np.ndarray]
-    ) -> Float16[np.ndarray, "chosen slots positions width"]:
+    ) -> Float16[Tensor, "chosen ... positions width"]:
         """Take the rows of some windows out of the parts that hold them."""
-        rows = self.row_of[windows]
-        taken = np.zeros((*rows.shape, *self.rows.shape), np.float16)
-        part_of = np.where(rows == NONE, NONE, self.rows.part_of[rows])
-        for number, values in parts.items():
-            own = part_of == number
-            taken[own] = values[self.rows.place_of[rows[own]]]
-        return taken
+        return torch.from_numpy(self.rows.gather(self.row_of[windows], parts))
 
 
-def plan_blocks(sources: Mapping[Modality, Source]) -> list[Block]:
-    """Group windows by the parts that they need; blocks of one part follow each other."""
+Sources = Mapping[Modality, Source]
+
+
+def plan_blocks(sources: Sources) -> list[Block]:
+    """Group windows by the parts that they need."""
     needed = {modality: source.parts_of_windows() for modality, source in sources.items()}
     groups: dict[tuple[PartName, ...], list[int]] = {}
     for window in range(len(next(iter(needed.values())))):
@@ -87,7 +91,7 @@ def plan_blocks(sources: Mapping[Modality, Source]) -> list[Block]:
 
 
 def stream_windows(
-    sources: Mapping[Modality, Source],
+    sources: Sources,
     blocks: Sequence[Block],
     *,
     batch_size: int,
@@ -100,28 +104,41 @@ def stream_windows(
         sources: `audio` and `face`.
         blocks: from `plan_blocks`.
         batch_size: windows a batch.
-        max_bytes: half of it for the buffer, half for parts; more where a batch, or the parts that
-            one block needs and the next ones, do not fit into that.
+        max_bytes: a third of it for the parts whose windows are mixed, a third for the next ones,
+            and the rest for what is left over; more where one block needs more.
         generator: shuffles; without one the windows come block by block.
     """
-    if generator is not None:
-        blocks = _shuffle(blocks, generator)
-    window_bytes = sum(
-        source.rows.num_bytes // max(1, len(source.rows)) * source.row_of.shape[1]
-        for source in sources.values()
-    )
-    capacity = batch_size if generator is None else max(batch_size, max_bytes // 2 // window_bytes)
-    buffer = _Buffer(sources, min(capacity, sum(len(block.windows) for block in blocks)))
-    with _PartCache(sources, max_bytes // 2) as cache:
-        for block, following in zip(blocks, [*blocks[1:], None], strict=True):
-            parts = cache.get(block.parts, following.parts if following else ())
-            remaining = block.windows
-            while len(remaining):
-                remaining = buffer.fill(remaining, parts)
-                if buffer.is_full:
-                    yield buffer.take(batch_size, generator)
-        while not buffer.is_empty:
-            yield buffer.take(batch_size, generator)
+    blocks = _shuffle(blocks, generator) if generator is not None else blocks
+    rounds = _join(blocks, sources, max_bytes // 3)
+    left = Block((), np.zeros(0, np.int64))
+    parts: Parts = {}
+    for number, (block, read) in enumerate(read_ahead(_read_rounds(sources, rounds)), start=1):
+        parts = {name: parts[name] for name in left.parts} | read
+        windows = np.concatenate([left.windows, block.windows])
+        if generator is not None:
+            windows = windows[torch.randperm(len(windows), generator=generator).numpy()]
+        num_now = len(windows) if number == len(rounds) else len(windows) // batch_size * batch_size
+        for start in range(0, num_now, batch_size):
+            yield gather(sources, windows[start : min(start + batch_size, num_now)], parts)
+        left = Block(tuple(parts) if num_now < len(windows) else (), windows[num_now:])
+
+
+def gather(sources: Sources, windows: Int64[np.ndarray, " batch"], parts: Parts) -> WindowFeatures:
+    """Take the features of some windows out of the parts that hold them."""
+    gathered = {
+        modality: source.gather(
+            windows, {name.number: part for name, part in parts.items() if name[0] == modality}
+        )
+        for modality, source in sources.items()
+    }
+    return WindowFeatures(torch.from_numpy(windows), gathered["audio"], gathered["face"])
+
+
+def read_parts(sources: Sources, names: Sequence[PartName]) -> dict[PartName, np.ndarray]:
+    """Map parts into memory, several at a time."""
+    with ThreadPoolExecutor() as executor:
+        read = executor.map(lambda name: sources[name[0]].rows.read_part(name.number), names)
+        return dict(zip(names, read, strict=True))
 
 
 def read_ahead(items: Iterator[Item]) -> Iterator[Item]:
@@ -133,8 +150,44 @@ def read_ahead(items: Iterator[Item]) -> Iterator[Item]:
             yield item
 
 
+def _read_rounds(
+    sources: Sources, rounds: Sequence[Block]
+) -> Iterator[tuple[Block, dict[PartName, np.ndarray]]]:
+    """Read the parts of one round after the other; what the last one had is not read again."""
+    read: dict[PartName, np.ndarray] = {}
+    for block in rounds:
+        kept = {name: read[name] for name in block.parts if name in read}
+        missing = [name for name in block.parts if name not in read]
+        read = kept | read_parts(sources, missing)
+        yield block, read
+
+
+def _join(blocks: Sequence[Block], sources: Sources, max_bytes: int) -> list[Block]:
+    """Put blocks that follow each other together as long as their parts fit into memory."""
+    bytes_of = {
+        PartName(modality, number): num_bytes
+        for modality, source in sources.items()
+        for number, num_bytes in enumerate(source.bytes_of_parts())
+    }
+    groups: list[list[Block]] = []
+    parts: set[PartName] = set()
+    for block in blocks:
+        parts |= {*block.parts}
+        if not groups or sum(bytes_of[name] for name in parts) > max_bytes:
+            groups.append([])
+            parts = {*block.parts}
+        groups[-1].append(block)
+    return [
+        Block(
+            tuple(dict.fromkeys(chain.from_iterable(block.parts for block in group))),
+            np.concatenate([block.windows for block in group]),
+        )
+        for group in groups
+    ]
+
+
 def _shuffle(blocks: Sequence[Block], generator: torch.Generator) -> list[Block]:
-    """Turn over the order of parts and of windows.
+    """Turn over the order of parts.
 
     Blocks of one part stay together, and first those of the modality that has fewer parts, because
     each of them goes with several of the other.
@@ -145,93 +198,4 @@ def _shuffle(blocks: Sequence[Block], generator: torch.Generator) -> list[Block]
     rank_of = {
         name: (num_parts[name.modality], place) for name, place in zip(names, order, strict=True)
     }
-    ordered = sorted(blocks, key=lambda block: sorted(rank_of[name] for name in block.parts))
-    return [
-        Block(parts, windows[torch.randperm(len(windows), generator=generator).numpy()])
-        for parts, windows in ordered
-    ]
-
-
-class _Buffer:
-    """Places for the features of some windows."""
-
-    def __init__(self, sources: Mapping[Modality, Source], capacity: int) -> None:
-        self._sources = sources
-        self._values = {
-            modality: np.zeros((capacity, source.row_of.shape[1], *source.rows.shape), np.float16)
-            for modality, source in sources.items()
-        }
-        self._windows = np.full(capacity, NONE)
-        self._free = list(range(capacity))
-        self._used: list[int] = []
-
-    @property
-    def is_full(self) -> bool:
-        return not self._free
-
-    @property
-    def is_empty(self) -> bool:
-        return not self._used
-
-    def fill(
-        self, windows: Int64[np.ndarray, " windows"], parts: Mapping[PartName, np.ndarray]
-    ) -> Int64[np.ndarray, " rest"]:
-        """Take in as many windows as there is room for; return the others."""
-        fitting = windows[: len(self._free)]
-        places, self._free = self._free[: len(fitting)], self._free[len(fitting) :]
-        for modality, source in self._sources.items():
-            own = {name.number: values for name, values in parts.items() if name[0] == modality}
-            self._values[modality][places] = source.gather(fitting, own)
-        self._windows[places] = fitting
-        self._used += places
-        return windows[len(fitting) :]
-
-    def take(self, batch_size: int, generator: torch.Generator | None) -> WindowFeatures:
-        """Give some windows away: any, or without a generator the first ones."""
-        order = list(range(len(self._used)))
-        if generator is not None:
-            order = torch.randperm(len(order), generator=generator).tolist()
-        places = [self._used[number] for number in order[:batch_size]]
-        self._used = [self._used[number] for number in order[batch_size:]]
-        self._free += places
-        taken = {name: torch.from_numpy(values[places]) for name, values in self._values.items()}
-        windows = torch.from_numpy(self._windows[places])
-        return WindowFeatures(windows, taken["audio"][:, 0], taken["face"])
-
-
-class _PartCache:
-    """Parts in memory and parts being read; those not used for the longest time leave first."""
-
-    def __init__(self, sources: Mapping[Modality, Source], max_bytes: int) -> None:
-        self._sources = sources
-        self._max_bytes = max_bytes
-        self._reading: OrderedDict[PartName, Future[np.ndarray]] = OrderedDict()
-        self._executor = ThreadPoolExecutor(NUM_READERS)
-
-    def __enter__(self) -> "_PartCache":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._executor.shutdown(cancel_futures=True)
-
-    def get(
-        self, needed: Collection[PartName], next_ones: Collection[PartName]
-    ) -> dict[PartName, np.ndarray]:
-        """Return parts, and begin to read those that are needed next."""
-        for name in (*needed, *next_ones):
-            if name not in self._reading:
-                read = partial(self._sources[name.modality].rows.read_part, name.number)
-                self._reading[name] = self._executor.submit(read)
-            self._reading.move_to_end(name)
-        found = {name: self._reading[name].result() for name in needed}
-        self._drop({*needed, *next_ones})
-        return found
-
-    def _drop(self, kept: Collection[PartName]) -> None:
-        sizes = {
-            name: future.result().nbytes for name, future in self._reading.items() if future.done()
-        }
-        for name in [name for name in sizes if name not in kept]:
-            if sum(sizes.values()) <= self._max_bytes:
-                break
-            del self._reading[name], sizes[name]
+    return sorted(blocks, key=lambda block: sorted(rank_of[name] for name in block.parts))

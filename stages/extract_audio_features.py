@@ -35,17 +35,17 @@ def main(corpus: str) -> None:
             encoder,
             shape_of=partial(encoder.feature_shape, max_samples),
             windows=windows,
-            inputs=[to_input(window, sounds) for window in spoken.itertuples()],
+            inputs=[to_input(window, sounds, max_samples) for window in spoken.itertuples()],
             without="no window with speech",
         )
 
 
-def to_input(window: Any, sounds: OpenParts) -> FeatureInput:
+def to_input(window: Any, sounds: OpenParts, max_samples: int) -> FeatureInput:
     """One row of the windows table -> the stretch of sound that is encoded."""
     return FeatureInput(
         key=window.key,
         clip_id=window.clip_id,
-        size=window.stop - window.start,
+        fill=(window.stop - window.start) / max_samples,
         read=partial(sounds.read, window.audio_key, window.start, window.stop),
     )
 

@@ -53,7 +53,7 @@ def to_input(crop: Any, pictures: OpenParts) -> FeatureInput:
     return FeatureInput(
         key=crop.key,
         clip_id=crop.clip_id,
-        size=1,
+        fill=1.0,
         read=lambda: pictures.read(crop.faces_key, crop.crop, crop.crop + 1)[0],
     )
 

@@ -1,10 +1,12 @@
 """What every stage does around its work: one line of account, and mistakes said in a sentence."""
 
+import ctypes
 import logging
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
+from typing import Final
 
 import typer
 
@@ -14,6 +16,8 @@ from oragen.schema import SKIPPED, Skipped, UserError
 logger = logging.getLogger(__name__)
 
 EXIT_USER_ERROR = 2
+M_TRIM_THRESHOLD: Final = -1  # as in glibc's malloc.h
+M_MMAP_THRESHOLD: Final = -3
 _started = time.monotonic()
 
 
@@ -25,6 +29,7 @@ def run_stage(main: Callable[..., None]) -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     for library in ("httpx", "transformers", "lightning_fabric"):
         logging.getLogger(library).setLevel(logging.WARNING)
+    keep_freed_memory()
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(main)
     try:
@@ -32,6 +37,19 @@ def run_stage(main: Callable[..., None]) -> None:
     except UserError as error:
         logger.error("%s", error)
         sys.exit(EXIT_USER_ERROR)
+
+
+def keep_freed_memory(num_bytes: int = 2**30) -> None:
+    """Let the allocator keep freed blocks of up to so many bytes, to use them again.
+
+    By itself glibc gives blocks of 32 MB and more back at once, and fresh pages cost as much as
+    what is computed in them: a training step of 128 windows on two cores takes 175 ms and not 117.
+    Other allocators are left alone.
+    """
+    libc = ctypes.CDLL(None)
+    if sys.platform == "linux" and hasattr(libc, "mallopt"):
+        libc.mallopt(M_MMAP_THRESHOLD, num_bytes)
+        libc.mallopt(M_TRIM_THRESHOLD, min(2 * num_bytes, 2**31 - 1))
 
 
 def account(

@@ -60,11 +60,11 @@ def main(head: str) -> None:
 def measure(train: WindowDataset, *, num_mask_types: int) -> HeadSizes:
     """Return the sizes of the features, and of the answers that are wanted."""
     return HeadSizes(
-        audio_steps=train.audio.shape[0],
-        audio_width=train.audio.shape[1],
-        face_slots=train.face_row.shape[1],
-        face_layers=train.face.shape[0],
-        face_width=train.face.shape[1],
+        audio_steps=train.audio.rows.shape[0],
+        audio_width=train.audio.rows.shape[1],
+        face_slots=train.face.row_of.shape[1],
+        face_layers=train.face.rows.shape[0],
+        face_width=train.face.rows.shape[1],
         num_genders=len(GENDERS),
         num_mask_types=num_mask_types,
     )

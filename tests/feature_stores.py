@@ -58,7 +58,9 @@ def write_features(
 ) -> dict[str, str]:
     """Write a row for each input key; return the features' keys."""
     inputs = [
-        FeatureInput(key, clip_of(key), len(embedding), partial(np.asarray, embedding))
+        FeatureInput(
+            key, clip_of(key), len(embedding) / specs[0].shape[0], partial(np.asarray, embedding)
+        )
         for key, embedding in embeddings.items()
     ]
     store = PartStore(folder, "zarr")

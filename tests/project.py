@@ -41,17 +41,17 @@ class Project:
 
     def run(self, *command: str) -> Run:
         """Run a command of this environment inside the clone."""
+        with self.start(*command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+            output, _ = process.communicate()
+        return Run(output.replace("\r", "\n"), process.returncode)
+
+    def start(self, *command: str, **options: Any) -> "subprocess.Popen[str]":
+        """Start a command of this environment inside the clone."""
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        done = subprocess.run(
-            command,
-            cwd=self.folder,
-            env=os.environ | {"PATH": path, "PYTHONPATH": str(self.folder), "NO_COLOR": "1"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        return Run(done.stdout.replace("\r", "\n"), done.returncode)
+        environment = os.environ | {
+            "PATH": path, "PYTHONPATH": str(self.folder), "NO_COLOR": "1",
+        }  # fmt: skip
+        return subprocess.Popen(command, cwd=self.folder, env=environment, text=True, **options)
 
     def repro(self, *targets: str) -> Run:
         """Run `dvc repro`, which must end well."""

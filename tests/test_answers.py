@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from oragen.answers import predict_clips
 from oragen.clip_scores import join_labels, score_clips, selection_score
 from oragen.dataset import WindowDataset, load_dataset
+from oragen.features import NONE
 from oragen.heads import HeadOutput
 from oragen.schema import DATASET, GENDERS, MASK_TYPES, UserError
-from oragen.windows import NO_CROP
 from tests.feature_stores import make_spec, write_features
 
 AUDIO, FACE = make_spec("audio", shape=(1, 2)), make_spec("face", shape=(1, 2))
@@ -148,7 +148,8 @@ def test_every_clip_has_a_row_also_without_a_prediction(
 def test_no_evidence_at_all_gives_no_prediction_and_still_every_row(
     dataset: WindowDataset, table: pd.DataFrame
 ) -> None:
-    nothing_seen = replace(dataset, face_row=torch.full_like(dataset.face_row, NO_CROP))
+    unseen = np.full_like(dataset.face.row_of, NONE)
+    nothing_seen = replace(dataset, face=replace(dataset.face, row_of=unseen))
     predictions = predict_clips(PlainHead().eval(), nothing_seen, genders=GENDERS, evidence="face")
     assert len(predictions) == 0
     nobody = join_labels(predictions, table)

@@ -75,10 +75,7 @@ def keys_of(names: str, fingerprint: str = "f") -> set[str]:
 def read_all(store: PartStore) -> dict[str, tuple[bytes, int]]:
     """Each key's bytes, and how many of its positions are real."""
     rows = store.read_many([*store.index().values()])
-    return {
-        row.entry.key: (values.tobytes(), row.entry.details["num_positions"])
-        for row, values in rows
-    }
+    return {row.entry.key: (values.tobytes(), len(values)) for row, values in rows}
 
 
 def clips_by_part(store: PartStore) -> list[list[str]]:

@@ -166,11 +166,10 @@ def test_a_batch_holds_what_is_there_and_says_what_is_not(dataset: WindowDataset
 
 
 def test_a_feature_in_two_windows_is_in_memory_once(dataset: WindowDataset) -> None:
-    assert len(dataset.face) == 2  # crops 0 and 1; crop 2 is in no window
-    assert len(dataset.audio) == 2
+    assert len(dataset.face.rows) == 2  # crops 0 and 1; crop 2 is in no window
+    assert len(dataset.audio.rows) == 2
     if dataset.in_memory is not None:
-        assert dataset.in_memory.face.shape == (2, 1, 2)
-        assert dataset.in_memory.audio.shape == (2, 3, 2)
+        assert [len(part) for part in dataset.in_memory.values()] == [3 + 2, 3]  # steps, layers
 
 
 def test_an_unknown_label_is_no_class(dataset: WindowDataset) -> None:
@@ -189,7 +188,7 @@ def test_labels_count_by_the_list_they_are_given(table: pd.DataFrame) -> None:
 def test_half_precision_in_memory_becomes_single_in_a_batch(dataset: WindowDataset) -> None:
     batch = whole(dataset)
     if dataset.in_memory is not None:
-        assert {values.dtype for values in dataset.in_memory} == {torch.float16}
+        assert {part.dtype for part in dataset.in_memory.values()} == {np.dtype(np.float16)}
     assert (batch.audio.dtype, batch.face.dtype) == (torch.float32, torch.float32)
     assert batch.age_years.dtype == torch.float32
 

@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from oragen.encoders import AudioEncoder, FaceEncoder, load_audio_encoder, load_face_encoder
+from oragen.heads import load_head
 from oragen.parts import PartStore, read_head
+from oragen.schema import LEVELS
 from oragen.unimodal import load_unimodal
 from tests.project import Project, Run, clone, tune_briefly
 
@@ -121,6 +123,32 @@ def test_encoders_used_as_they_come_give_other_features_and_back_computes_nothin
     assert fine_tuned(back) == []
     for target in TARGETS:
         assert count_rows(back, target).encoded_now == 0
+
+
+def test_heads_are_trained_at_every_level_and_going_back_computes_nothing(
+    project: Project, first: Run
+) -> None:
+    """Adding levels encodes every window once more, for both of them together."""
+    project.repro(*TARGETS)
+    params = project.read_params()
+    heads = {
+        f"{level}_head": params["heads"]["concatenation"] | {"level": level} for level in LEVELS
+    }
+    quick = {"seeds": [0], "max_epochs": 1, "patience": 1}
+    project.change(features={"levels": list(LEVELS)}, heads=heads, use_heads=[*heads], train=quick)
+    more = project.repro("evaluate_head")
+    assert fine_tuned(more) == []
+    for target in TARGETS:
+        rows = count_rows(more, target)
+        assert rows.in_use == len(LEVELS) * count_rows(first, target).in_use
+        assert rows.encoded_now == count_rows(first, target).in_use
+    for level in LEVELS:
+        head = load_head(project.folder / f"data/heads/{level}_head/seed-0")
+        assert {spec["level"] for spec in head.metadata["features"].values()} == {level}
+        assert (project.folder / f"data/predictions/{level}_head.parquet").is_file()
+    project.change(features={"levels": params["features"]["levels"]}, use_heads=["joint"])
+    back = project.repro(*TARGETS)
+    assert [count_rows(back, target).encoded_now for target in TARGETS] == [0, 0]
 
 
 def test_an_encoder_without_examples_to_select_by_is_one_sentence(

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -11,9 +12,9 @@ import torch
 from oragen.answers import EVIDENCES, predict_clips
 from oragen.dataset import WindowDataset
 from oragen.evaluation import OVERALL, predict_all, refuse_other_features, score_all
+from oragen.features import NONE
 from oragen.heads import Head, HeadName, HeadSizes, build_head
 from oragen.schema import DATASET, GENDERS, UserError
-from oragen.windows import NO_CROP
 from tests.feature_stores import load_people, write_people
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -102,7 +103,9 @@ def test_a_withheld_modality_has_no_influence(
     values = dataset.in_memory
     assert values is not None
     withheld = {"face": "audio", "audio": "face"}[kept]
-    changed = values._replace(**{withheld: getattr(values, withheld) * -3 + 1})
+    changed = {
+        name: part * -3 + 1 if name.modality == withheld else part for name, part in values.items()
+    }
     other = replace(dataset, in_memory=changed)
     without = [
         predict_clips(head, data, genders=GENDERS, evidence=kept) for data in (dataset, other)
@@ -147,7 +150,8 @@ def test_scores_are_those_of_the_predictions(predictions: pd.DataFrame) -> None:
 def test_a_corpus_that_is_never_heard_is_still_scored(
     dataset: WindowDataset, table: pd.DataFrame
 ) -> None:
-    unheard = replace(dataset, audio_row=torch.full_like(dataset.audio_row, NO_CROP))
+    silent = np.full_like(dataset.audio.row_of, NONE)
+    unheard = replace(dataset, audio=replace(dataset.audio, row_of=silent))
     scores = score_all(
         predict_all({0: make_head(0)}, unheard, table, genders=GENDERS).assign(head="late_fusion")
     )

@@ -18,7 +18,7 @@ from oragen.extraction import (
     FeatureInput,
     GpuTooSmallError,
     extract,
-    sort_inputs,
+    group_inputs,
 )
 from oragen.features import EmbeddingError, FeatureSpec, locate_features
 from oragen.parts import PartStore
@@ -46,7 +46,7 @@ class CountingEncoder(GiveBack):
 
 def make_input(key: str, num_positions: int = 4, value: float = 1.0) -> FeatureInput:
     read = partial(np.full, (num_positions, 2), value)
-    return FeatureInput(key, f"clip of {key}", num_positions, read)
+    return FeatureInput(key, f"clip of {key}", num_positions / 4, read)
 
 
 def encode(
@@ -68,7 +68,9 @@ def encode(
 
 
 def load(folder: Path, *keys: str, spec: FeatureSpec = SPEC) -> np.ndarray:
-    return locate_features({str(folder): [spec.key_of(key) for key in keys]}).load()
+    rows = locate_features({str(folder): [spec.key_of(key) for key in keys]})
+    parts = {number: rows.read_part(number) for number in range(len(rows.parts))}
+    return rows.gather(np.arange(len(rows)), parts)
 
 
 def test_what_is_there_is_not_encoded_again(tmp_path: Path) -> None:
@@ -84,7 +86,7 @@ def test_an_input_that_is_listed_twice_is_encoded_once(tmp_path: Path) -> None:
 
 def test_what_is_there_is_not_even_read(tmp_path: Path) -> None:
     encode(tmp_path, [make_input("a")])
-    unreadable = FeatureInput("a", "clip", 4, partial(np.load, tmp_path / "gone.npy"))
+    unreadable = FeatureInput("a", "clip", 1.0, partial(np.load, tmp_path / "gone.npy"))
     assert encode(tmp_path, [unreadable]) == []
 
 
@@ -143,22 +145,25 @@ def test_a_name_decides_nothing(tmp_path: Path, change: str) -> None:
 
 def test_batches_are_the_same_whatever_there_is_already(tmp_path: Path) -> None:
     """A part ends where a batch does, so a run that takes up a killed one makes equal parts."""
-    inputs = [make_input(f"{number}", value=float(number)) for number in range(11)]
+    lengths = (4, 1, 3, 2, 4, 4, 1, 2, 3, 4, 4)
+    inputs = [
+        make_input(f"{number}", length, float(number)) for number, length in enumerate(lengths)
+    ]
     parts = {}
     for folder in (tmp_path / "undisturbed", tmp_path / "killed"):
-        encode(folder, inputs, batch_size=2, part_bytes=60)  # 16 bytes a row: 4 rows a part
+        encode(folder, inputs, batch_size=2, part_bytes=40)  # 16 bytes a whole row
         parts[folder.name] = PartStore(folder, "zarr").parts()
     assert [len(names) for names in parts.values()] == [3, 3]
     for gone in parts["killed"]:
         kept = sorted(part.name for part in parts["killed"])
         shutil.rmtree(gone)
-        encode(gone.parent, inputs, batch_size=2, part_bytes=60)
+        encode(gone.parent, inputs, batch_size=2, part_bytes=40)
         assert sorted(part.name for part in gone.parent.glob("part-*")) == kept
 
 
 def test_an_encoder_that_fails_costs_no_more_than_the_part_under_way(tmp_path: Path) -> None:
     inputs = [make_input(f"{number}") for number in range(12)]
-    in_order = sort_inputs(inputs, 4)
+    [in_order] = group_inputs(inputs, group_fill=100.0, batch_size=2)
     broken = dataclasses.replace(in_order[9], read=partial(np.load, tmp_path / "gone.npy"))
     with pytest.raises(FileNotFoundError):
         encode(tmp_path, [*in_order[:9], broken, *in_order[10:]], part_bytes=60)
@@ -189,13 +194,13 @@ def test_parts_of_all_levels_end_together(tmp_path: Path) -> None:
     """Else a kill would cost all rows of a small level, and with them the whole extraction."""
     small = dataclasses.replace(SPEC, level="late", shape=(1, 2))
     whole = dataclasses.replace(SPEC, shape=(1, 2))
-    inputs = [make_input(f"{number}", num_positions=1) for number in range(8)]
-    encode(tmp_path, inputs, whole, small, part_bytes=16)  # 8 bytes an input: 4 fill both parts
+    inputs = [make_input(f"{number}", num_positions=1) for number in range(32)]
+    encode(tmp_path, inputs, whole, small, part_bytes=16)  # of 8 bytes, filled by a quarter
     store = PartStore(tmp_path, "zarr")
     sizes = [
         sum(located.part == part for located in store.index().values()) for part in store.parts()
     ]
-    assert sizes == [4, 4, 4, 4]
+    assert sizes == [16, 16, 16, 16]
 
 
 def test_a_gpu_that_is_too_small_gets_half_the_batch_from_then_on(tmp_path: Path) -> None:
@@ -215,7 +220,8 @@ def test_a_gpu_that_is_too_small_for_one_input_is_said(tmp_path: Path) -> None:
 def test_the_next_batch_is_read_while_the_encoder_is_at_work(tmp_path: Path) -> None:
     """Each embedding waits until a later batch was read."""
     was_read = {f"{number}": threading.Event() for number in range(6)}
-    order = sort_inputs([make_input(key) for key in was_read], 100)
+    inputs = [make_input(key) for key in was_read]
+    [order] = group_inputs(inputs, group_fill=100.0, batch_size=1)
     following = dict(zip((item.key for item in order), order[1:], strict=False))
 
     class WaitingEncoder(GiveBack):
@@ -230,7 +236,7 @@ def test_the_next_batch_is_read_while_the_encoder_is_at_work(tmp_path: Path) -> 
         was_read[key].set()
         return np.full((4, 2), float(key))
 
-    inputs = [FeatureInput(key, f"clip of {key}", 4, partial(read, key)) for key in was_read]
+    inputs = [FeatureInput(key, f"clip of {key}", 1.0, partial(read, key)) for key in was_read]
     store = PartStore(tmp_path, "zarr")
     extract(store, inputs, WaitingEncoder(), [SPEC], batch_size=1, part_bytes=2**20)
     assert load(tmp_path, *was_read)[:, 0, 0].tolist() == [0, 1, 2, 3, 4, 5]
@@ -250,17 +256,36 @@ def test_too_little_disk_is_refused_with_both_numbers(
     assert PartStore(tmp_path, "zarr").parts() == []
 
 
-def test_clips_stay_together_and_the_longest_of_a_part_come_first() -> None:
+def test_clips_stay_together_and_the_longest_of_a_group_come_first() -> None:
     inputs = [
-        FeatureInput(f"{clip}-{window}", f"clip {clip}", size, partial(np.zeros, 1))
+        FeatureInput(f"{clip}-{window}", f"clip {clip}", fill, partial(np.zeros, 1))
         for clip in range(20)
-        for window, size in enumerate((3, 1, 2))
+        for window, fill in enumerate((1.0, 0.25, 0.75))
     ]
-    ordered = sort_inputs(inputs, 6)
-    for start in range(0, 60, 6):
-        part = ordered[start : start + 6]
-        assert [item.size for item in part] == [3, 3, 2, 2, 1, 1]
-        assert len({item.clip_id for item in part}) == 2
-    clips = list(dict.fromkeys(item.clip_id for item in ordered))
+    groups = group_inputs(inputs, group_fill=4.0, batch_size=3)
+    assert [len(group) for group in groups] == [6] * 10
+    for group in groups:
+        assert [item.fill for item in group] == [1.0, 1.0, 0.75, 0.75, 0.25, 0.25]
+        assert len({item.clip_id for item in group}) == 2
+    clips = list(dict.fromkeys(item.clip_id for group in groups for item in group))
     assert clips != sorted(clips)
-    assert ordered == sort_inputs(inputs[::-1], 6)
+    assert groups == group_inputs(inputs[::-1], group_fill=4.0, batch_size=3)
+
+
+def test_a_group_is_worth_a_part_whatever_its_inputs_fill() -> None:
+    inputs = [FeatureInput(f"{n}", f"{n}", 0.25, partial(np.zeros, 1)) for n in range(100)]
+    groups = group_inputs(inputs, group_fill=5.0, batch_size=8)
+    assert [len(group) for group in groups] == [24, 24, 24, 24, 4]  # 20 and more, in batches of 8
+
+
+def test_groups_that_are_left_are_those_that_were_there() -> None:
+    """However many whole groups are done already."""
+    fills = np.random.default_rng(0).uniform(0.25, 1.0, 200)
+    inputs = [
+        FeatureInput(f"{n}", f"{n}", fill, partial(np.zeros, 1)) for n, fill in enumerate(fills)
+    ]
+    groups = group_inputs(inputs, group_fill=7.0, batch_size=4)
+    assert len(groups) > 10
+    for done in range(len(groups)):
+        left = [item for group in groups[done:] for item in group]
+        assert group_inputs(left, group_fill=7.0, batch_size=4) == groups[done:]

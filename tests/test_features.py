@@ -32,7 +32,12 @@ class Loaded:
 
 def load(folder: Path, *keys: str, spec: FeatureSpec = SPEC) -> Loaded:
     rows = locate_features({str(folder): [spec.key_of(key) for key in keys]})
-    return Loaded(rows, rows.load())
+    return Loaded(rows, read(rows))
+
+
+def read(rows: FeatureRows) -> np.ndarray:
+    parts = {number: rows.read_part(number) for number in range(len(rows.parts))}
+    return rows.gather(np.arange(len(rows)), parts)
 
 
 def test_rows_come_in_the_order_asked_for(tmp_path: Path) -> None:
@@ -68,7 +73,7 @@ def test_rows_of_two_stores_follow_each_other(tmp_path: Path) -> None:
         write_features(tmp_path / name, {"a": np.full((4, 2), float(value))}, SPEC)
     key = SPEC.key_of("a")
     rows = locate_features({str(tmp_path / "two"): [key], str(tmp_path / "one"): [key]})
-    assert rows.load()[:, 0, 0].tolist() == [1, 0]
+    assert read(rows)[:, 0, 0].tolist() == [1, 0]
 
 
 def test_a_missing_row_is_named_with_its_store(tmp_path: Path) -> None:
@@ -82,7 +87,7 @@ def test_a_missing_row_is_named_with_its_store(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("shape", [(5, 2), (4, 3)], ids=["longer", "wider"])
 def test_an_embedding_of_another_shape_is_no_row(tmp_path: Path, shape: tuple[int, int]) -> None:
-    with pytest.raises(ValueError, match="broadcast"):
+    with pytest.raises(ValueError, match="an embedding of"):
         write_features(tmp_path, {"a": np.ones(shape)}, SPEC)
 
 
@@ -105,10 +110,10 @@ def test_the_spec_comes_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("spec", "names"),
     [
-        (make_spec("audio"), ("window", "step", "width")),
-        (make_spec("face"), ("crop", "layer", "width")),
-        (dataclasses.replace(make_spec("face"), level="early"), ("crop", "token", "width")),
-        (dataclasses.replace(make_spec("audio"), level="late"), ("window", "vector", "width")),
+        (make_spec("audio"), ("step", "width")),
+        (make_spec("face"), ("layer", "width")),
+        (dataclasses.replace(make_spec("face"), level="early"), ("token", "width")),
+        (dataclasses.replace(make_spec("audio"), level="late"), ("vector", "width")),
     ],
 )
 def test_axes_are_named_in_the_file(
@@ -118,7 +123,7 @@ def test_axes_are_named_in_the_file(
     (part,) = PartStore(tmp_path, "zarr").parts()
     values: Any = zarr.open_group(part, mode="r")["values"]
     assert values.metadata.dimension_names == names
-    assert values.shape == (1, *spec.shape)
+    assert values.shape == spec.shape
 
 
 def test_rows_in_many_parts_are_found(tmp_path: Path) -> None:
@@ -130,11 +135,11 @@ def test_rows_in_many_parts_are_found(tmp_path: Path) -> None:
 
 
 def test_a_part_is_read_whole(tmp_path: Path) -> None:
-    """So damage to its last chunk is noticed by who wants its first row; a chunk is two rows."""
+    """So damage to its last row is noticed by who wants its first one."""
     spec = make_spec(shape=(512, 512))
     rows = np.random.default_rng(0).standard_normal((6, 512, 512))
     write_features(tmp_path, {f"{key}": rows[key] for key in range(6)}, spec, part_bytes=2**23)
-    (shard,) = tmp_path.rglob("c/0/0/0")
+    (shard,) = tmp_path.rglob("c/0/0")
     content = bytearray(shard.read_bytes())
     content[len(content) * 9 // 10] ^= 1
     shard.write_bytes(content)

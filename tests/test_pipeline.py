@@ -1,13 +1,17 @@
 """The whole pipeline, by the real `dvc repro`, on generated clips and on broken ones."""
 
 import json
+import random
 import re
 import shutil
+import signal
+import time
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from oragen.parts import verify_part
 from oragen.schema import CLIPS, SKIPPED, WINDOWS
 from tests.broken_clips import write_broken_clips
 from tests.project import Project, Run, clone
@@ -17,6 +21,7 @@ PER_CORPUS = (
     "index_clips", "decode_audio", "detect_speech", "crop_faces", "cut_windows",
     "extract_audio_features", "extract_face_features",
 )  # fmt: skip
+FEATURES = "data/features/mini/tiny-wav2vec2"
 EXPECTED_REASONS = {
     "empty": {"decode_audio": "empty file", "crop_faces": "empty file"},
     "text": {"decode_audio": "not a media file", "crop_faces": "not a media file"},
@@ -196,7 +201,7 @@ def test_a_head_more_costs_that_head(project: Project, first: Run) -> None:
 def test_window_parameters_leave_media_stages_alone(project: Project, first: Run) -> None:
     features = ("extract_audio_features@own", "extract_face_features@own")
     project.change(windows={"hop_s": 1})
-    assert project.repro(*features).stages == ["cut_windows@own", *features]
+    assert sorted(project.repro(*features).stages) == ["cut_windows@own", *features]
     project.change(windows={"hop_s": 2})
     back = project.repro(*features)
     for modality in ("audio", "face"):
@@ -223,6 +228,56 @@ def test_a_new_clip_costs_that_clip_alone(project: Project, first: Run) -> None:
     crops = {crop for crops in of_new["crops"] for crop in crops} - {-1}
     assert f" {len(of_new)} encoded now" in run.line_of("extract_audio_features own")
     assert f" {len(crops)} encoded now" in run.line_of("extract_face_features own")
+
+
+def test_an_extraction_that_is_killed_again_and_again_ends_as_one_undisturbed(
+    project: Project, first: Run, tmp_path: Path
+) -> None:
+    """Killed with -9 at random points; every batch makes a part, so no row is made twice either."""
+    undisturbed, killed = (copy_without_features(project, tmp_path / name) for name in "uk")
+    stage = ("python", "-m", "stages.extract_audio_features", "mini")
+    assert undisturbed.run(*stage).exit_code == 0
+    draw = random.Random(0)
+    counts = [
+        kill(killed, stage, len(parts_of(killed)) + draw.randrange(1, 5), draw) for _ in range(4)
+    ]
+    assert 0 < counts[0] < counts[-1] < len(parts_of(undisturbed))
+    last = killed.run(*stage)
+    assert last.exit_code == 0, last.output
+    num_rows = len(parts_of(undisturbed)) - counts[-1]
+    assert f" {num_rows} encoded now" in last.line_of("extract_audio_features mini")
+    # A part's name is the hash of its rows and values.
+    assert parts_of(killed) == parts_of(undisturbed)
+    assert not list((killed.folder / FEATURES).glob("*.unfinished*"))
+    for part in (killed.folder / FEATURES).glob("part-*"):
+        verify_part(part, "zarr")
+
+
+def copy_without_features(project: Project, folder: Path) -> Project:
+    """Copy what an extraction needs, with a part for every row."""
+    for name in ("stages", "oragen", "data/audio", "data/windows", "data/skipped"):
+        shutil.copytree(project.folder / name, folder / name)
+    shutil.copy2(project.folder / "params.yaml", folder)
+    copied = Project(folder)
+    features = copied.read_params()["features"]
+    features["audio"]["batch_size"] = 1
+    copied.change(features=features, execution={"part_mb": 0.001})
+    return copied
+
+
+def parts_of(project: Project) -> list[str]:
+    return sorted(part.name for part in (project.folder / FEATURES).glob("part-*.zarr"))
+
+
+def kill(project: Project, command: tuple[str, ...], num_parts: int, draw: random.Random) -> int:
+    """Kill a command some moment after there are so many parts; return how many there are then."""
+    with project.start(*command) as process:
+        while len(parts_of(project)) < num_parts and process.poll() is None:
+            time.sleep(0.001)
+        time.sleep(draw.uniform(0.0, 0.02))
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    return len(parts_of(project))
 
 
 def test_corpora_are_swapped_by_a_parameter(project: Project, first: Run) -> None:

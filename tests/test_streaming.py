@@ -113,14 +113,14 @@ def test_every_epoch_has_another_order(table: pd.DataFrame) -> None:
     assert epochs[0] != epochs[1]
 
 
-def test_a_batch_mixes_parts_as_far_as_the_buffer_reaches(table: pd.DataFrame) -> None:
-    """Half of the budget is the buffer: 6 windows, or 50 of 10 a part."""
+def test_a_batch_mixes_parts_as_far_as_memory_reaches(table: pd.DataFrame) -> None:
+    """A third of the budget holds the parts that are mixed: one of 10 windows, or several."""
 
     def parts_in_a_batch(memory_bytes: int) -> float:
         dataset = load_people(table, memory_bytes=memory_bytes)
-        part_of_window = np.append(dataset.audio.part_of, -1)[dataset.audio_row]
+        part_of_window = dataset.audio.parts_of_windows()[:, 0]
         batches = [batch.windows for batch in stream(dataset)][2:-2]
-        return float(np.mean([len(set(part_of_window[windows])) for windows in batches]))
+        return float(np.mean([len(set(part_of_window[windows.numpy()])) for windows in batches]))
 
     assert parts_in_a_batch(12 * WINDOW_BYTES) < 4 < parts_in_a_batch(100 * WINDOW_BYTES)
 
@@ -146,7 +146,7 @@ def test_a_part_is_hardly_ever_read_twice_an_epoch(
     dataset = load_people(table, memory_bytes=60 * WINDOW_BYTES)
     reads = CountedReads(monkeypatch)
     list(stream(dataset))
-    assert set(reads.counts) == {*dataset.audio.parts, *dataset.face.parts}
+    assert set(reads.counts) == {*dataset.audio.rows.parts, *dataset.face.rows.parts}
     assert sum(reads.counts.values()) <= 1.5 * len(reads.counts)
 
 
@@ -162,9 +162,10 @@ def test_nothing_is_read_before_it_is_asked_for(
 
 def test_a_part_that_is_damaged_ends_the_epoch_with_its_name(table: pd.DataFrame) -> None:
     dataset = load_people(table, memory_bytes=1)
-    gone = replace(dataset.audio, parts=(Path("part-gone.zarr"), *dataset.audio.parts[1:]))
+    rows = dataset.audio.rows
+    gone = replace(rows, parts=(Path("part-gone.zarr"), *rows.parts[1:]))
     with pytest.raises(DamagedPartError, match=r"part-gone\.zarr cannot be read"):
-        list(stream(replace(dataset, audio=gone)))
+        list(stream(replace(dataset, audio=replace(dataset.audio, rows=gone))))
 
 
 def test_an_epoch_that_is_broken_off_leaves_no_thread(table: pd.DataFrame) -> None:

@@ -1,8 +1,9 @@
 """Windows -> a trained head: it learns, keeps its best epoch, and does the same again."""
 
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -11,13 +12,13 @@ from torch import Tensor
 
 from oragen.answers import predict_clips
 from oragen.clip_scores import join_labels, score_clips, selection_score
-from oragen.dataset import InMemory, WindowDataset
+from oragen.dataset import WindowDataset
 from oragen.epochs import DivergedError, Epoch
+from oragen.features import NONE
 from oragen.heads import Head, HeadName, HeadSizes, build_head
 from oragen.losses import TaskWeights
-from oragen.schema import GENDERS, UserError
+from oragen.schema import GENDERS, Modality, UserError
 from oragen.training import MaskTypeTraining, TrainingOptions, train_head, train_in_phases
-from oragen.windows import NO_CROP
 from tests.feature_stores import load_people, write_people
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -198,11 +199,13 @@ def test_rare_classes_weigh_more_when_classes_are_balanced(
     women, men = clips[0:4:2], clips[1::2]
     few = table[table["clip_id"].isin([*women, *men])].reset_index(drop=True)
     dataset = load_people(few)
-    generator = torch.Generator().manual_seed(0)
+    random = np.random.default_rng(0)
     assert dataset.in_memory is not None
-    audio, face = dataset.in_memory
-    noise = torch.randn(audio.shape, generator=generator).half()
-    noisy = replace(dataset, in_memory=InMemory(noise, torch.zeros_like(face)))
+    noise = {
+        name: random.standard_normal(part.shape).astype(np.float16) * (name.modality == "audio")
+        for name, part in dataset.in_memory.items()
+    }
+    noisy = replace(dataset, in_memory=noise)
     shares = {}
     for balance in (True, False):
         options = replace(
@@ -263,16 +266,15 @@ def test_a_task_of_no_weight_is_not_selected_by(people: dict[str, WindowDataset]
 
 @pytest.mark.parametrize(("name", "modality"), [("audio_only", "audio"), ("face_only", "face")])
 def test_windows_that_a_head_cannot_perceive_teach_it_nothing(
-    people: dict[str, WindowDataset], name: HeadName, modality: str
+    people: dict[str, WindowDataset], name: HeadName, modality: Modality
 ) -> None:
     """Other labels on them lead to the same weights."""
     blind = torch.arange(len(people["train"])) % 3 == 0
-    audio_row, face_row = people["train"].audio_row, people["train"].face_row
-    if modality == "audio":
-        audio_row = audio_row.masked_fill(blind, NO_CROP)
-    else:
-        face_row = face_row.masked_fill(blind[:, None], NO_CROP)
-    train = replace(people["train"], audio_row=audio_row, face_row=face_row)
+    source = people["train"].sources[modality]
+    row_of = source.row_of.copy()
+    row_of[blind.numpy()] = NONE
+    hidden: dict[str, Any] = {modality: replace(source, row_of=row_of)}
+    train = replace(people["train"], **hidden)
     relabelled = replace(
         train,
         gender=torch.where(blind, 1 - train.gender, train.gender),

@@ -7,7 +7,7 @@ one row a clip, speakers in one split only. What cannot be used is left out with
 import hashlib
 import logging
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -76,9 +76,10 @@ def list_clips(
         )
     rows: list[dict[str, object]] = []
     skipped: list[Skipped] = []
+    resolved = root.resolve()
     with HashMemory(hash_memory, root) as hashes:
         for clip_id, (record, *others) in _group_by_clip(corpus, records).items():
-            reason = record.unusable or _find_fault(root, record)
+            reason = record.unusable or _find_fault(resolved, record)
             if others and not reason:
                 reason = "listed twice, with different files or labels"
             if reason:
@@ -179,7 +180,7 @@ def _find_fault(root: Path, record: ClipRecord) -> str | None:
 def _find_path_fault(root: Path, path: str) -> str | None:
     full = root / path
     try:
-        if not full.resolve().is_relative_to(root.resolve()):
+        if not full.resolve().is_relative_to(root):
             return f"path leaves the corpus root: {path}"
         if not full.exists():
             return "no such file"
@@ -194,7 +195,7 @@ def _find_path_fault(root: Path, path: str) -> str | None:
 
 
 def _to_row(corpus: str, clip_id: str, record: ClipRecord, hashes: HashMemory) -> dict[str, object]:
-    row = asdict(record) | {"clip_id": clip_id, "corpus": corpus}
+    row = vars(record) | {"clip_id": clip_id, "corpus": corpus}
     row["speaker_id"] = record.speaker_id or clip_id
     row["split"] = record.split or assign_split(f"{corpus}/{row['speaker_id']}")
     picture_path = record.video_path or record.image_path

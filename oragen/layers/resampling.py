@@ -1,5 +1,6 @@
 """A sequence of fixed length -> fewer, wider tokens."""
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -22,8 +23,18 @@ class TokenResampling(nn.Module):
     def forward(
         self, states: Float[Tensor, "batch length width"]
     ) -> Float[Tensor, "batch num_tokens width_out"]:
-        fewer = self.over_time(states.transpose(1, 2)).transpose(1, 2)
-        return self.over_features(fewer)  # type: ignore[no-any-return]
+        if isinstance(self.over_time, nn.Linear):
+            states = _map_over_time(self.over_time, states)
+        return self.over_features(states)  # type: ignore[no-any-return]
+
+
+def _map_over_time(
+    linear: nn.Linear, states: Float[Tensor, "batch length width"]
+) -> Float[Tensor, "batch num_tokens width"]:
+    """Do what `linear` would do to the transposed states, which are not copied for that."""
+    batch, _, width = states.shape
+    bias = linear.bias[:, None].expand(batch, -1, width)
+    return torch.baddbmm(bias, linear.weight.expand(batch, -1, -1), states)
 
 
 def _linear_if_needed(size_in: int, size_out: int) -> nn.Module:

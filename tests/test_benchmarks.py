@@ -1,0 +1,56 @@
+"""The benchmarks run, on very little, and say what they compared: their times are nobody's test."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.project import REPOSITORY, Project
+
+
+def run(*command: str) -> dict[str, Any]:
+    """Run a benchmark -> what its last line says."""
+    done = Project(REPOSITORY).run("python", "-m", *command)
+    assert done.exit_code == 0, done.output
+    found: dict[str, Any] = json.loads(done.output.splitlines()[-1])
+    return found
+
+
+def test_storage_is_compared_by_bytes_and_files() -> None:
+    published, compact, ours = run("benchmarks.storage", "--num-windows", "300")["rows"]
+    assert published["MB a window"] > compact["MB a window"] > 2 * ours["MB a window"]
+    assert ours["MB a window"] == pytest.approx(
+        0.4559, abs=0.001
+    )  # (199 x 1024 + 2.4 x 13 x 768) x 2
+    assert published["files for 10,000 windows"] == 10_000
+
+
+def test_reading_is_compared_with_pickles_and_a_memmap() -> None:
+    small = (
+        "--num-windows",
+        "32",
+        "--batch-size",
+        "8",
+        "--repeats",
+        "1",
+        "--streaming-gb",
+        "0.003",
+    )
+    rows = run("benchmarks.reading", *small)["rows"]
+    assert [row["way"].partition(",")[0] for row in rows] == [
+        "published: pickles", "memmap", "ours in memory", "ours streamed",
+        "memmap", "ours in memory", "ours streamed",
+    ]  # fmt: skip
+    assert all(row["windows/s"] > 0 for row in rows)
+
+
+def test_training_is_compared_with_pickles_and_ready_made_batches() -> None:
+    small = ("--num-windows", "32", "--width", "8", "--repeats", "1", "--streaming-gb", "0.003")
+    rows = run("benchmarks.training", *small, "--device", "cpu")["rows"]
+    assert {row["way"].rpartition(", ")[2] for row in rows} == {"fp32", "bf16"}
+    assert sum(row["share of ready-made"] is not None for row in rows) == 4
+
+
+def test_three_ways_to_find_speech_find_the_same() -> None:
+    rows = run("benchmarks.vad", "--repeats", "1")["rows"]
+    assert {row["clips with the same spans"] for row in rows} == {12}
