@@ -38,6 +38,14 @@ def make_fabric(device: torch.device, precision: Precision, num_devices: int = 1
     )
 
 
+def scales_gradients(fabric: "Fabric") -> bool:
+    """Tell whether gradients are scaled up, as fp16 needs it: infinite ones are left out then."""
+    from lightning_fabric.plugins import MixedPrecision
+
+    precision = fabric.strategy.precision
+    return isinstance(precision, MixedPrecision) and precision.scaler is not None
+
+
 def _choose_precision(device: torch.device, precision: Precision) -> "PrecisionPlugin":
     from lightning_fabric.plugins import MixedPrecision
     from lightning_fabric.plugins.precision import Precision as PrecisionPlugin

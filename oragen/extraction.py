@@ -99,7 +99,7 @@ def extract(
     with ExitStack() as stack:
         progress = stack.enter_context(tqdm(total=len(missing), desc=title, unit="row"))
         writers = {
-            spec: stack.enter_context(PartWriter(store, spec.as_json(), part_bytes))
+            spec: stack.enter_context(PartWriter(store, spec.as_json(), part_bytes=None))
             for spec in specs
         }
         for group in groups:
@@ -108,7 +108,7 @@ def extract(
                     for item, embedding in zip(batch, embeddings[spec.level], strict=True):
                         if spec in lacks[item.key]:
                             row = to_half(embedding, spec, item.clip_id)
-                            writer.collect(spec.key_of(item.key), item.clip_id, row)
+                            writer.add(spec.key_of(item.key), item.clip_id, row)
                 progress.update(len(batch))
             for writer in writers.values():
                 writer.write_part()

@@ -158,14 +158,14 @@ class OpenParts:
 
 
 class PartWriter:
-    """Collects entries and writes a part whenever `part_bytes` are together.
+    """Collects entries and writes a part whenever `part_bytes` are together; None = when told to.
 
     Use it as a context manager: what is left over is written when the block ends well, and nothing
     when it ends in an error. All values have the same dtype and row shape. A store has one writer
     at a time: what another left unfinished is removed.
     """
 
-    def __init__(self, store: PartStore, spec: Mapping[str, Json], part_bytes: int) -> None:
+    def __init__(self, store: PartStore, spec: Mapping[str, Json], part_bytes: int | None) -> None:
         self.store = store
         self.spec = dict(spec)
         self.part_bytes = part_bytes
@@ -194,26 +194,14 @@ class PartWriter:
         details: Mapping[str, Json] | None = None,
     ) -> None:
         """Add one entry; `values` has its rows along the first axis and may have none."""
-        self.collect(key, clip_id, values, reason=reason, details=details)
-        if self._num_bytes >= self.part_bytes:
-            self.write_part()
-
-    def collect(
-        self,
-        key: str,
-        clip_id: str,
-        values: np.ndarray,
-        *,
-        reason: str | None = None,
-        details: Mapping[str, Json] | None = None,
-    ) -> None:
-        """Add one entry, and leave it to the caller when the part is written."""
         start = self._num_rows
         entry = Entry(key, clip_id, start, start + len(values), reason, dict(details or {}))
         self._entries.append(entry)
         self._values.append(values)
         self._num_rows = entry.stop
         self._num_bytes += values.nbytes
+        if self.part_bytes is not None and self._num_bytes >= self.part_bytes:
+            self.write_part()
 
     def write_part(self) -> None:
         """Write what is together, if there is anything."""

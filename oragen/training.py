@@ -10,12 +10,12 @@ from typing import Literal, NamedTuple, assert_never
 import torch
 from jaxtyping import Float
 from lightning_fabric import Fabric
-from lightning_fabric.plugins import MixedPrecision
 from torch import Tensor, nn
 from tqdm import trange
 
 from oragen.answers import evidences_of, predict_clips
 from oragen.dataset import Batch, WindowDataset
+from oragen.devices import scales_gradients
 from oragen.epochs import ClassWeights, DivergedError, Epoch, score_epoch, weigh_classes
 from oragen.heads import Head, train_only_decisions
 from oragen.layers import drop_modality
@@ -161,13 +161,11 @@ def make_optimizer(
     fabric: Fabric, weights: Iterable[nn.Parameter], options: TrainingOptions
 ) -> torch.optim.AdamW:
     """Return AdamW, all of whose updates are made in one go where that can be."""
-    precision = fabric.strategy.precision
-    scales_gradients = isinstance(precision, MixedPrecision) and precision.scaler is not None
     return torch.optim.AdamW(
         weights,
         lr=options.learning_rate,
         weight_decay=options.weight_decay,
-        fused=not scales_gradients,  # a fused one would undo the scale after the clipping
+        fused=not scales_gradients(fabric),  # a fused one would undo the scale after the clipping
     )
 
 
@@ -182,6 +180,7 @@ def train_epoch(
     modality: Modality | None = None,
 ) -> float:
     """Make a step for each batch; return the mean loss, NaN where a loss or gradient is none."""
+    is_scaled = scales_gradients(fabric)
     losses = []
     for batch in batches:
         loss = _loss(model, modality, batch, weights, options, generator)
@@ -192,7 +191,7 @@ def train_epoch(
         )
         optimizer.step()
         assert norm is not None  # it is where `max_norm` is given
-        losses.append(loss.detach() + 0 * norm)  # NaN also where only the gradient is none
+        losses.append(loss.detach() if is_scaled else loss.detach() + 0 * norm)  # may be NaN
     return torch.stack(losses).mean().item()
 
 

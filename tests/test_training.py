@@ -13,11 +13,12 @@ from torch import Tensor
 from oragen.answers import predict_clips
 from oragen.clip_scores import join_labels, score_clips, selection_score
 from oragen.dataset import WindowDataset
+from oragen.devices import make_fabric
 from oragen.epochs import DivergedError, Epoch
 from oragen.features import NONE
 from oragen.heads import Head, HeadName, HeadSizes, build_head
 from oragen.losses import TaskWeights
-from oragen.schema import GENDERS, Modality, UserError
+from oragen.schema import GENDERS, Modality, Precision, UserError
 from oragen.training import MaskTypeTraining, TrainingOptions, train_head, train_in_phases
 from tests.feature_stores import load_people, write_people
 
@@ -72,10 +73,11 @@ def train(
     *,
     seed: int = 0,
     initial_seed: int | None = None,
+    precision: Precision = "fp32",
 ) -> Trained:
     torch.manual_seed(seed if initial_seed is None else initial_seed)
     head = build_head("concatenation", SIZES, width=16, dropout=0.1)
-    fabric = Fabric(accelerator="cpu", devices=1)
+    fabric = make_fabric(torch.device("cpu"), precision)
     history = train_head(fabric, head, train, dev, options, genders=GENDERS, seed=seed)
     return Trained(head, history)
 
@@ -102,6 +104,24 @@ def test_a_problem_that_can_be_learned_is_learned(trained: Trained) -> None:
     assert trained.history[-1].train_loss < first.train_loss / 2
     assert best.gender_uar is not None
     assert best.gender_uar > 0.95
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_it_is_learned_in_half_precision_too(
+    people: dict[str, WindowDataset], trained: Trained, precision: Precision
+) -> None:
+    rough = train(people["train"], people["dev"], precision=precision)
+    assert max(epoch.dev_score for epoch in rough.history) > 0.8
+    assert not torch.equal(weights_of(rough.head), weights_of(trained.head))
+    assert weights_of(rough.head).dtype == torch.float32
+
+
+def test_it_is_learned_from_streamed_features_too(tables: dict[str, pd.DataFrame]) -> None:
+    streamed = {split: load_people(table, memory_bytes=1) for split, table in tables.items()}
+    assert not any(dataset.in_memory for dataset in streamed.values())
+    one, other = (train(streamed["train"], streamed["dev"]) for _ in range(2))
+    assert max(epoch.dev_score for epoch in one.history) > 0.8
+    assert torch.equal(weights_of(one.head), weights_of(other.head))
 
 
 def test_the_weights_of_the_best_epoch_are_kept(

@@ -7,11 +7,11 @@ from typing import Final, Literal
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from lightning_fabric.plugins import MixedPrecision
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from oragen.clip_scores import PartAnswers
+from oragen.devices import scales_gradients
 from oragen.epochs import ClassWeights
 from oragen.finetuning.checkpoints import Checkpoint, Progress
 from oragen.finetuning.examples import ExampleBatch, mix_seeds
@@ -85,8 +85,8 @@ class Learner:
         )
         self._wrapped_optimizer.step()
         assert norm is not None  # it is where `max_norm` is given
-        if not self._is_scaled:  # a scaled gradient may overflow: the step is then left out
-            loss += 0 * norm
+        if not scales_gradients(self._fabric):
+            loss += 0 * norm  # a scaled one may overflow: the step is then left out
         return self._over_devices(loss, "mean").item()
 
     @torch.inference_mode()
@@ -131,11 +131,6 @@ class Learner:
         self._model.load_state_dict(checkpoint.weights)
         self._optimizer.load_state_dict(checkpoint.optimizer)
         self._fabric.strategy.precision.load_state_dict(checkpoint.precision)
-
-    @property
-    def _is_scaled(self) -> bool:
-        precision = self._fabric.strategy.precision
-        return isinstance(precision, MixedPrecision) and precision.scaler is not None
 
     def _over_devices(self, values: Tensor, how: Literal["mean", "sum"]) -> Tensor:
         reduced = self._fabric.all_reduce(values, reduce_op=how)
