@@ -54,10 +54,10 @@ class Source:
     rows: FeatureRows
     row_of: Int64[np.ndarray, "windows ..."]
 
-    def parts_of_windows(self) -> Int64[np.ndarray, "windows slots"]:
+    def parts_of(self, windows: Int64[np.ndarray, " chosen"]) -> Int64[np.ndarray, "chosen slots"]:
         """Return the number of the part behind each slot, or NONE."""
-        numbers = np.where(self.row_of == NONE, NONE, self.rows.part_of[self.row_of])
-        return numbers.reshape(len(numbers), -1)
+        rows = self.row_of.reshape(len(self.row_of), -1)[windows]
+        return np.where(rows == NONE, NONE, self.rows.part_of[rows])
 
     def bytes_of_parts(self) -> list[int]:
         """Return the size of the rows in each part that are wanted."""
@@ -77,9 +77,11 @@ Sources = Mapping[Modality, Source]
 
 def plan_blocks(sources: Sources) -> list[Block]:
     """Group windows by the parts that they need."""
-    needed = {modality: source.parts_of_windows() for modality, source in sources.items()}
+    num_windows = len(next(iter(sources.values())).row_of)
+    everything = np.arange(num_windows)
+    needed = {modality: source.parts_of(everything) for modality, source in sources.items()}
     groups: dict[tuple[PartName, ...], list[int]] = {}
-    for window in range(len(next(iter(needed.values())))):
+    for window in range(num_windows):
         names = {
             PartName(modality, int(number))
             for modality, numbers in needed.items()
@@ -120,7 +122,7 @@ def stream_windows(
         num_now = len(windows) if number == len(rounds) else len(windows) // batch_size * batch_size
         for start in range(0, num_now, batch_size):
             yield gather(sources, windows[start : min(start + batch_size, num_now)], parts)
-        left = Block(tuple(parts) if num_now < len(windows) else (), windows[num_now:])
+        left = Block(_find_parts(sources, windows[num_now:]), windows[num_now:])
 
 
 def gather(sources: Sources, windows: Int64[np.ndarray, " batch"], parts: Parts) -> WindowFeatures:
@@ -148,6 +150,16 @@ def read_ahead(items: Iterator[Item]) -> Iterator[Item]:
         while (item := ahead.result()) is not None:
             ahead = executor.submit(next, items, None)
             yield item
+
+
+def _find_parts(sources: Sources, windows: Int64[np.ndarray, " windows"]) -> tuple[PartName, ...]:
+    """Return the parts that some windows need."""
+    return tuple(
+        PartName(modality, number)
+        for modality, source in sources.items()
+        for number in np.unique(source.parts_of(windows)).tolist()
+        if number != NONE
+    )
 
 
 def _read_rounds(

@@ -1,6 +1,7 @@
 """Features that are streamed part by part: the same windows and values as from memory."""
 
 import threading
+import weakref
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -118,7 +119,7 @@ def test_a_batch_mixes_parts_as_far_as_memory_reaches(table: pd.DataFrame) -> No
 
     def parts_in_a_batch(memory_bytes: int) -> float:
         dataset = load_people(table, memory_bytes=memory_bytes)
-        part_of_window = dataset.audio.parts_of_windows()[:, 0]
+        part_of_window = dataset.audio.parts_of(np.arange(NUM_WINDOWS))[:, 0]
         batches = [batch.windows for batch in stream(dataset)][2:-2]
         return float(np.mean([len(set(part_of_window[windows.numpy()])) for windows in batches]))
 
@@ -148,6 +149,26 @@ def test_a_part_is_hardly_ever_read_twice_an_epoch(
     list(stream(dataset))
     assert set(reads.counts) == {*dataset.audio.rows.parts, *dataset.face.rows.parts}
     assert sum(reads.counts.values()) <= 1.5 * len(reads.counts)
+
+
+def test_parts_that_are_not_needed_any_more_are_let_go(
+    table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where a few windows of every round are left over for the next one."""
+    read = FeatureRows.read_part
+    held: list[weakref.ref[np.ndarray]] = []
+
+    def remember(rows: FeatureRows, number: int) -> np.ndarray:
+        part = read(rows, number).view()
+        held.append(weakref.ref(part))
+        return part
+
+    monkeypatch.setattr(FeatureRows, "read_part", remember)
+    most = 0
+    for _ in stream(load_people(table, memory_bytes=1), batch_size=7):
+        most = max(most, sum(part() is not None for part in held))
+    assert len(held) > 15
+    assert most <= 8  # of this round, of the next one, and of the windows that are left
 
 
 def test_nothing_is_read_before_it_is_asked_for(
