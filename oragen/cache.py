@@ -117,7 +117,7 @@ class HeldPart:
     @property
     def group(self) -> str:
         """Return what parts must share to be merged."""
-        return make_key(schema=self.schema_version, spec=self.spec, layout=self.layout)
+        return make_key(spec=self.spec, layout=self.layout)
 
 
 def find_stores() -> list[CorpusStore]:

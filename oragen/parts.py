@@ -148,13 +148,13 @@ class OpenParts:
     def read(self, key: str, start: int, stop: int) -> np.ndarray:
         """Return rows `start:stop` of an entry, counted from its first."""
         with self._one_at_a_time:
-            located = self._index[key]
-        first = located.entry.start
-        with self._one_at_a_time, _named(located.part):
-            if located.part not in self._opened:
-                part = self._files.enter_context(open_part(located.part, self._store.part_format))
-                self._opened[located.part] = part
-            return np.asarray(self._opened[located.part]["values"][first + start : first + stop])
+            path, entry = self._index[key].part, self._index[key].entry
+            if path not in self._opened:
+                part = open_part(path, self._store.part_format)
+                self._opened[path] = self._files.enter_context(part)
+            with _named(path):
+                rows = slice(entry.start + start, entry.start + stop)
+                return np.asarray(self._opened[path]["values"][rows])
 
 
 class PartWriter:

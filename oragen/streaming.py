@@ -129,7 +129,8 @@ def gather(sources: Sources, windows: Int64[np.ndarray, " batch"], parts: Parts)
     """Take the features of some windows out of the parts that hold them."""
     gathered = {
         modality: source.gather(
-            windows, {name.number: part for name, part in parts.items() if name[0] == modality}
+            windows,
+            {name.number: part for name, part in parts.items() if name.modality == modality},
         )
         for modality, source in sources.items()
     }
@@ -139,7 +140,7 @@ def gather(sources: Sources, windows: Int64[np.ndarray, " batch"], parts: Parts)
 def read_parts(sources: Sources, names: Sequence[PartName]) -> dict[PartName, np.ndarray]:
     """Map parts into memory, several at a time."""
     with ThreadPoolExecutor() as executor:
-        read = executor.map(lambda name: sources[name[0]].rows.read_part(name.number), names)
+        read = executor.map(lambda name: sources[name.modality].rows.read_part(name.number), names)
         return dict(zip(names, read, strict=True))
 
 
