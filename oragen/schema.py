@@ -144,6 +144,7 @@ CLIPS: Final = Table(
             "audio_path": pa.string(),  # paths are relative to the corpus root
             "video_path": pa.string(),
             "image_path": pa.string(),
+            "audio_encoding": pa.string(),  # of headerless sound, such as s16le@8000
             "audio_hash": pa.string(),  # SHA-256 of the file that holds the sound
             "picture_hash": pa.string(),  # ... and of the one that holds the pictures
             "face_box": pa.list_(pa.float64()),  # x1, y1, x2, y2 in pixels

@@ -7,14 +7,12 @@ assigned by a hash of the speaker, so that no speaker is in two. Comma, semicolo
 fields, a decimal point or comma in the age.
 """
 
-import csv
-import io
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from oragen.corpora.listing import ClipRecord, CorpusError
-from oragen.schema import MASK_TYPES
+from oragen.corpora.tables import Line, read_table
+from oragen.corpora.words import GENDER_WORDS, MASK_TYPE_WORDS, SPLIT_WORDS, look_up, to_number
 
 MEDIA_COLUMNS = ("media", "audio_path", "video_path", "image_path")
 # What is neither may hold both sound and pictures.
@@ -23,19 +21,6 @@ SOUND_SUFFIXES = (
     ".au", ".sph",
 )  # fmt: skip
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
-GENDER_WORDS = {"f": "female", "m": "male", "female": "female", "male": "male", "child": "child"}
-SPLIT_WORDS = {
-    "train": "train", "dev": "dev", "devel": "dev", "valid": "dev", "val": "dev",
-    "validation": "dev", "test": "test",
-}  # fmt: skip
-MASK_TYPE_WORDS = {word: word for word in MASK_TYPES} | {
-    "no mask": "none",
-    "tissue mask": "tissue",
-    "medical mask": "medical",
-    "protective mask (ffp2/ffp3)": "ffp",
-    "respirator": "respirator",
-    "protective face shield": "shield",
-}
 
 
 def read_csv(corpus: str, root: Path, table: Path) -> Iterator[ClipRecord]:
@@ -56,44 +41,7 @@ def read_csv(corpus: str, root: Path, table: Path) -> Iterator[ClipRecord]:
             "media,speaker_id,gender,age_years,mask_type,split, or name it in "
             f"corpora.{corpus}.table."
         )
-    try:
-        text = path.read_bytes().decode("utf-8-sig").lstrip("\r\n")
-        yield from map(_to_record, _read_lines(corpus, path, text))
-    except UnicodeDecodeError as error:
-        raise CorpusError(f"Corpus {corpus!r}: {path} is not UTF-8 text: {error}.") from error
-    except csv.Error as error:
-        raise CorpusError(
-            f"Corpus {corpus!r}: {path} is no table: {error}. Look for a stray quotation mark."
-        ) from error
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line of the table: what stands in each column; nothing where there is no such column."""
-
-    number: int
-    fields: dict[str, str]
-    is_too_long: bool
-
-    def __getitem__(self, column: str) -> str:
-        return self.fields.get(column, "")
-
-
-def _read_lines(corpus: str, path: Path, text: str) -> Iterator[Line]:
-    header = next(iter(text.splitlines()), "")
-    delimiter = max(",;\t", key=header.count)
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    names = [name.strip().lower() for name in next(lines, [])]
-    if not set(names) & set(MEDIA_COLUMNS):
-        raise CorpusError(
-            f"Corpus {corpus!r}: {path} has no column of media: expected one of "
-            f"{', '.join(MEDIA_COLUMNS)}, found {', '.join(names) or 'nothing'}."
-        )
-    for fields in lines:
-        stripped = [field.strip() for field in fields]
-        if any(stripped):
-            named = dict(zip(names, stripped, strict=False))
-            yield Line(lines.line_num, named, is_too_long=any(stripped[len(names) :]))
+    yield from map(_to_record, read_table(corpus, path, any_of=MEDIA_COLUMNS))
 
 
 def _to_record(line: Line) -> ClipRecord:
@@ -104,10 +52,10 @@ def _to_record(line: Line) -> ClipRecord:
     return ClipRecord(
         stem=str(named).removesuffix(named.suffix),
         speaker_id=line["speaker_id"] or None,
-        split=_word(line, "split", SPLIT_WORDS, faults),
-        gender=_word(line, "gender", GENDER_WORDS, faults),
-        mask_type=_word(line, "mask_type", MASK_TYPE_WORDS, faults),
-        age_years=_number(line, "age_years", faults),
+        split=look_up("split", line["split"], SPLIT_WORDS, faults),
+        gender=look_up("gender", line["gender"], GENDER_WORDS, faults),
+        mask_type=look_up("mask_type", line["mask_type"], MASK_TYPE_WORDS, faults),
+        age_years=to_number("age_years", line["age_years"], faults),
         camera=line["camera"] or None,
         language=line["language"] or None,
         unusable="; ".join(faults) or None,
@@ -128,21 +76,3 @@ def media_paths(media: str) -> dict[str, str]:
             return {"audio_path": media}
         case _:
             return {"audio_path": media, "video_path": media}
-
-
-def _word(line: Line, column: str, words: dict[str, str], faults: list[str]) -> str | None:
-    found = line[column]
-    if not found:
-        return None
-    if (known := words.get(found.lower())) is None:
-        faults.append(f"unknown {column}: {found}")
-    return known
-
-
-def _number(line: Line, column: str, faults: list[str]) -> float | None:
-    found = line[column]
-    try:
-        return float(found.replace(",", ".")) if found else None
-    except ValueError:
-        faults.append(f"{column} is no number: {found}")
-        return None

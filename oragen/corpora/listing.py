@@ -33,7 +33,8 @@ class CorpusError(UserError):
 class ClipRecord:
     """One clip as its corpus describes it; None = unknown. Paths are relative to the root.
 
-    A clip that the reader cannot use carries the reason in `unusable`.
+    Without a split one is assigned; `TRAIN_OR_DEV` says that it is one of these two. A clip that
+    the reader cannot use carries the reason in `unusable`.
     """
 
     stem: str
@@ -42,6 +43,7 @@ class ClipRecord:
     audio_path: str | None = None
     video_path: str | None = None
     image_path: str | None = None
+    audio_encoding: str | None = None  # of headerless sound: <sample format>@<rate in Hz>
     face_box: tuple[float, float, float, float] | None = None
     gender: str | None = None
     age_years: float | None = None

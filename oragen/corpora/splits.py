@@ -4,6 +4,7 @@ import hashlib
 
 TRAIN_SHARE = 0.7
 DEV_SHARE = 0.15
+TRAIN_OR_DEV = "train or dev"  # the split of a record whose corpus has a test split, but no dev
 
 
 def assign_split(speaker: str) -> str:
