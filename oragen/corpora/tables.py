@@ -8,6 +8,7 @@ import csv
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from oragen.corpora.listing import CorpusError
 
@@ -70,7 +71,7 @@ def _read_lines(
     quoted: bool,
 ) -> Iterator[Line]:
     header = next((line for line in file if line.strip()), "")
-    quoting = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
+    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
     delimiter = max(",;\t", key=header.count)
     (titles,) = csv.reader([header], delimiter=delimiter, quoting=quoting) if header else [[]]
     names = [name.strip().lower() for name in titles]
