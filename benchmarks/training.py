@@ -39,6 +39,7 @@ OPTIONS = TrainingOptions(
     gradient_clip=1.0,
     drop_modality=0.5,
     balance_classes=False,
+    balance_sampling=(),
     task_weights=TaskWeights(gender=1.0, age=1.0, mask_type=1.0),
 )
 SIZES = HeadSizes(

@@ -10,6 +10,8 @@ from torch import nn
 from oragen.clip_scores import PartAnswers, group_answers
 from oragen.dataset import WindowDataset
 from oragen.heads import Head
+from oragen.metrics import GroupingRule
+from oragen.schema import EvaluationProtocol
 
 Evidence = Literal["audio_visual", "audio", "face"]
 EVIDENCES: Final[tuple[Evidence, ...]] = ("audio_visual", "audio", "face")
@@ -27,15 +29,18 @@ def predict_clips(
     *,
     genders: Sequence[str],
     evidence: Evidence = "audio_visual",
+    protocol: EvaluationProtocol = "clean",
     batch_size: int = 256,
 ) -> pd.DataFrame:
-    """Predict the clips of a dataset from the mean over their windows.
+    """Predict the clips of a dataset from their windows.
 
     Args:
         head: in evaluation mode.
         dataset: windows; those without the evidence asked for do not take part.
         genders: the head's labels in order.
         evidence: `audio` withholds all faces, `face` all sound.
+        protocol: `clean` takes the mean over the windows; `paper` their most frequent class, and
+            the mean age in whole years.
         batch_size: in windows.
 
     Returns:
@@ -60,4 +65,6 @@ def predict_clips(
         torch.cat(mask_types_of).numpy()[keep] if mask_types_of else None,
     )
     clips = dataset.table["clip_id"].iloc[torch.cat(windows).numpy()[keep]]
-    return group_answers(clips, answers, genders=genders)
+    paper = protocol == "paper"
+    rule: GroupingRule = "majority" if paper else "mean"
+    return group_answers(clips, answers, genders=genders, rule=rule, round_to_years=paper)

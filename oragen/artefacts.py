@@ -3,7 +3,6 @@
 from pathlib import Path
 
 DATA = Path("data")
-TRAIN_DATASET = DATA / "datasets" / "train.parquet"
 EVALUATION_DATASET = DATA / "datasets" / "evaluation.parquet"
 REPORTS = DATA / "reports"
 
@@ -76,6 +75,11 @@ def encoder_folder(encoder: str) -> Path:
 def finetuning_checkpoint(encoder: str) -> Path:
     """Return where a fine-tuning under way is kept: no artefact, may be removed."""
     return DATA / "cache" / "finetuning" / f"{encoder}.ckpt"
+
+
+def train_dataset(head: str) -> Path:
+    """Return the table of the windows that a head is trained on and selected by."""
+    return DATA / "datasets" / "train" / f"{head}.parquet"
 
 
 def head_folder(head: str) -> Path:

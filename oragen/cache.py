@@ -219,7 +219,8 @@ def _read_joined_tables() -> defaultdict[Path, set[str]]:
     named: defaultdict[Path, set[str]] = defaultdict(set)
     for path in sorted(Path().glob(str(artefacts.examples_table("*")))):
         _collect(named, EXAMPLES.read(path), "store", "key")
-    for path in (artefacts.TRAIN_DATASET, artefacts.EVALUATION_DATASET):
+    datasets = sorted(Path().glob(str(artefacts.train_dataset("*"))))
+    for path in (*datasets, artefacts.EVALUATION_DATASET):
         if path.is_file():
             dataset = DATASET.read(path)
             for level in LEVELS:

@@ -12,10 +12,16 @@ import pandas as pd
 from jaxtyping import Float
 
 from oragen.losses import Task
-from oragen.metrics import group_ages, group_probabilities, score_ages, score_classes
+from oragen.metrics import (
+    GroupingRule,
+    group_ages,
+    group_probabilities,
+    score_ages,
+    score_classes,
+)
 from oragen.schema import MASK_TYPES, UserError
 
-LABELS: Final = ("gender", "age_years", "mask_type")
+LABELS: Final = ("gender", "age_years", "age_low", "age_high", "mask_type")
 SELECTED_BY: Final[dict[Task, str]] = {
     "gender": "gender_uar", "mask_type": "mask_type_uar", "age": "age_ccc",
 }  # fmt: skip
@@ -31,24 +37,33 @@ class PartAnswers(NamedTuple):
 
 
 def group_answers(
-    clips: pd.Series, answers: PartAnswers, *, genders: Sequence[str]
+    clips: pd.Series,
+    answers: PartAnswers,
+    *,
+    genders: Sequence[str],
+    rule: GroupingRule = "mean",
+    round_to_years: bool = False,
 ) -> pd.DataFrame:
-    """Take the mean over the parts of each clip.
+    """Answers for the parts of clips -> one answer for each clip.
 
     Args:
         clips: the `clip_id` of each part.
         answers: of each part.
         genders: the model's labels in order.
+        rule: mean of the probabilities, or the shares of the parts' votes.
+        round_to_years: round the age of a clip.
 
     Returns:
         a row for each clip, indexed by `clip_id`: `num_windows`, `predicted_gender`,
         `predicted_age_years`, `predicted_mask_type` (if the model tells it), and the
         probabilities `gender_<label>`, `mask_type_<label>`.
     """
-    columns = _choose("gender", clips, answers.gender, genders)
-    columns["predicted_age_years"] = group_ages(clips, answers.age_years)
+    columns = _choose("gender", clips, answers.gender, genders, rule)
+    columns["predicted_age_years"] = group_ages(
+        clips, answers.age_years, round_to_years=round_to_years
+    )
     if answers.mask_type is not None:
-        columns |= _choose("mask_type", clips, answers.mask_type, MASK_TYPES)
+        columns |= _choose("mask_type", clips, answers.mask_type, MASK_TYPES, rule)
     num_windows = clips.value_counts(sort=False)
     return pd.DataFrame({"num_windows": num_windows, **columns}).rename_axis("clip_id")
 
@@ -63,17 +78,52 @@ def join_labels(predictions: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     return joined.sort_index()
 
 
+def find_usual_labels(clips: pd.DataFrame) -> dict[str, str | float | None]:
+    """Return the most frequent gender and mask type, and the mean age, of labelled clips.
+
+    Of two equally frequent labels it is the first in the alphabet; None where nothing is known.
+    """
+    usual: dict[str, str | float | None] = {}
+    for task in ("gender", "mask_type"):
+        known = clips[task].dropna()
+        usual[task] = str(known.mode().iloc[0]) if len(known) else None
+    ages = clips["age_years"].dropna()
+    usual["age_years"] = float(ages.mean()) if len(ages) else None
+    return usual
+
+
+def fill_unanswered(
+    predictions: pd.DataFrame, usual: Mapping[str, str | float | None]
+) -> pd.DataFrame:
+    """Give clips without a usable window the usual labels, as the published evaluation does.
+
+    Args:
+        predictions: from `join_labels`.
+        usual: from `find_usual_labels`, of the clips that the head was trained on.
+    """
+    filled = predictions.copy()
+    empty = filled["num_windows"] == 0
+    for task in ("gender", "mask_type"):
+        if f"predicted_{task}" in filled and usual[task] is not None:
+            filled.loc[empty, f"predicted_{task}"] = usual[task]
+            for label in _labels_of(task, filled):
+                filled.loc[empty, f"{task}_{label}"] = float(label == usual[task])
+    if usual["age_years"] is not None:
+        filled.loc[empty, "predicted_age_years"] = round(float(usual["age_years"]))
+    return filled
+
+
 def score_clips(clips: pd.DataFrame) -> Scores:
     """Score labelled predictions; None for a task that cannot be scored on these clips.
 
-    UAR and F1 are fractions, the error of the age is in years. Clips without a usable window are
+    UAR and F1 are fractions, the error of the age is in years. Clips without an answer are
     counted, and not scored. A label that the head does not know is unknown, as in training.
     """
-    answered = clips[clips["num_windows"] > 0]
+    answered = clips[clips["predicted_age_years"].notna()]
     scores: Scores = {
         "clips": len(clips),
         "speakers": len(clips[["corpus", "speaker_id"]].drop_duplicates()),
-        "without_window": len(clips) - len(answered),
+        "without_window": int((clips["num_windows"] == 0).sum()),
     }
     for task in ("gender", "mask_type"):
         known = answered[answered[task].isin(_labels_of(task, clips))]
@@ -112,9 +162,13 @@ def _labels_of(task: str, clips: pd.DataFrame) -> list[str]:
 
 
 def _choose(
-    task: str, clips: pd.Series, probabilities: np.ndarray, labels: Sequence[str]
+    task: str,
+    clips: pd.Series,
+    probabilities: np.ndarray,
+    labels: Sequence[str],
+    rule: GroupingRule,
 ) -> dict[str, pd.Series]:
-    means = group_probabilities(clips, probabilities)
+    means = group_probabilities(clips, probabilities, rule=rule)
     chosen = means.to_numpy().argmax(axis=1)
     columns = {f"{task}_{label}": means[code] for code, label in enumerate(labels)}
     words = pd.Series([labels[code] for code in chosen], index=means.index, dtype="str")

@@ -3,7 +3,7 @@
 Only stages and the command line read them; library functions take plain values.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -21,7 +21,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from oragen.schema import Level, Modality, Precision, UserError
+from oragen.schema import Balanced, EvaluationProtocol, Level, Modality, Precision, UserError
 
 PARAMS_PATH = Path("params.yaml")
 Item = TypeVar("Item", str, int)
@@ -64,21 +64,84 @@ class _Section(BaseModel):
         return self.model_dump(mode="json")
 
 
-class GeneratedCorpus(_Section):
-    reader: Literal["generated"]
+class _Corpus(_Section):
     root: Path
+
+
+class GeneratedCorpus(_Corpus):
+    reader: Literal["generated"]
     condition: Literal["studio", "phone"]
     num_speakers: Count
     seed: int
 
 
-class CsvCorpus(_Section):
+class CsvCorpus(_Corpus):
     reader: Literal["csv"]
-    root: Path
     table: Path = Path("labels.csv")
+    columns: dict[str, str] = {}
 
 
-Corpus = Annotated[GeneratedCorpus | CsvCorpus, Field(discriminator="reader")]
+class TimitCorpus(_Corpus):
+    reader: Literal["timit"]
+
+
+class AgenderCorpus(_Corpus):
+    reader: Literal["agender"]
+    # Which field of the lists holds what, from 0; and what the headerless files hold.
+    columns: dict[Literal["path", "speaker", "class", "age", "gender"], Annotated[int, Field(ge=0)]]
+    sample_format: Literal["s16le", "s16be", "u8", "alaw", "mulaw"]
+    rate_hz: Count
+
+
+class CommonVoiceCorpus(_Corpus):
+    reader: Literal["common_voice"]
+    languages: Literal["all"] | Names = "all"
+    splits: Literal["official", "ours"] = "official"
+
+
+class LagendaCorpus(_Corpus):
+    reader: Literal["lagenda"]
+    annotations: Path = Path("lagenda_annotation.csv")
+
+
+class ImdbCleanCorpus(_Corpus):
+    reader: Literal["imdb_clean"]
+    images: Literal["original", "1024"] = "1024"
+
+
+class AfewCorpus(_Corpus):
+    reader: Literal["afew"]
+    table: Path = Path("afew_age_gender.csv")
+    columns: dict[str, str] = {}
+    xml_tags: dict[str, str] = {}
+
+
+class Voxceleb2Corpus(_Corpus):
+    reader: Literal["voxceleb2"]
+    ages: Literal["enrichment", "agevoxceleb"] = "enrichment"
+    age_column: str = "speaker_age_title_only"
+    tracks: Literal["both", "audio", "video"] = "both"
+
+
+class BraveMasksCorpus(_Corpus):
+    reader: Literal["brave_masks"]
+    table: Path = Path("index.csv")
+    cameras: Names = ["c"]
+
+
+Corpus = Annotated[
+    GeneratedCorpus
+    | CsvCorpus
+    | TimitCorpus
+    | AgenderCorpus
+    | CommonVoiceCorpus
+    | LagendaCorpus
+    | ImdbCleanCorpus
+    | AfewCorpus
+    | Voxceleb2Corpus
+    | BraveMasksCorpus,
+    Field(discriminator="reader"),
+]
 
 
 class Audio(_Section):
@@ -233,10 +296,12 @@ class Head(_Section):
 
 class Train(_Optimisation):
     corpora: Literal["all"] | Names
+    corpora_of: dict[str, Names]
     seeds: Annotated[list[int], Field(min_length=1), AfterValidator(_refuse_repeats)]
     precision: Precision
     memory_gb: Positive
     drop_modality: Share
+    balance_sampling: Annotated[list[Balanced], AfterValidator(_refuse_repeats)]
 
     @property
     def memory_bytes(self) -> int:
@@ -280,14 +345,14 @@ class Params(_Section):
     features: Features
     use_heads: Names
     heads: dict[Name, Head]
+    protocol: EvaluationProtocol
     train: Train
     evaluate: Evaluate
     execution: Execution
 
-    @property
-    def train_corpora(self) -> list[str]:
-        """The corpora to train on."""
-        return self._chosen(self.train.corpora)
+    def train_corpora(self, head: str) -> list[str]:
+        """Return the corpora to train a head on."""
+        return self._chosen(self.train.corpora_of.get(head, self.train.corpora))
 
     @property
     def evaluate_corpora(self) -> list[str]:
@@ -311,7 +376,11 @@ class Params(_Section):
     def _check_references(self) -> "Params":
         used, encoders = self.use_corpora, self.encoders
         _check_names("use_corpora", used, "corpora", self.corpora)
-        _check_names("train.corpora", self.train_corpora, "use_corpora", used)
+        _check_names("train.corpora", self._chosen(self.train.corpora), "use_corpora", used)
+        _check_names("train.corpora_of", self.train.corpora_of, "heads", self.heads)
+        for head in self.use_heads:
+            place = f"train.corpora_of.{head}"
+            _check_names(place, self.train_corpora(head), "use_corpora", used)
         _check_names("evaluate.corpora", self.evaluate_corpora, "use_corpora", used)
         _check_names("use_heads", self.use_heads, "heads", self.heads)
         _check_names("encoders.finetune", encoders.finetune, "the catalogue", encoders.catalogue)
@@ -332,7 +401,7 @@ class Params(_Section):
         return self
 
 
-def _check_names(place: str, names: list[str], catalogue: str, known: Collection[str]) -> None:
+def _check_names(place: str, names: Iterable[str], catalogue: str, known: Collection[str]) -> None:
     for name in names:
         if name not in known:
             raise ValueError(f"{place}: {name!r} is not in {catalogue}{_suggest(name, known)}")

@@ -1,7 +1,7 @@
 """Tables and cached features -> batches for a head."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int64
 from rich.filesize import decimal
 from torch import Tensor
 
-from oragen.features import NONE, FeatureRows, locate_features
+from oragen.features import NONE, FeatureRows, locate_features, no_rows
 from oragen.losses import encode_labels
 from oragen.parts import Json
 from oragen.schema import DATASET, LEVELS, MASK_TYPES, Level, Modality, UserError
@@ -24,6 +24,7 @@ from oragen.streaming import (
     Parts,
     Source,
     WindowFeatures,
+    choose_from,
     gather,
     plan_blocks,
     read_ahead,
@@ -36,7 +37,10 @@ logger = logging.getLogger(__name__)
 
 NO_WINDOW = {"start": -1, "stop": -1, "has_window": False}
 _Name: TypeAlias = tuple[str, str]  # a store and the key of a feature in it
-LABELLED = ("clip_id", "corpus", "split", "speaker_id", "gender", "age_years", "mask_type")
+LABELLED = (
+    "clip_id", "corpus", "split", "speaker_id", "gender", "age_years", "age_low", "age_high",
+    "mask_type",
+)  # fmt: skip
 
 
 class EmptyDatasetError(UserError):
@@ -130,9 +134,10 @@ class WindowDataset:
         return len(self.table)
 
     @property
-    def specs(self) -> dict[str, dict[str, Json]]:
-        """What the features of each modality were made with."""
-        return {modality: source.rows.spec for modality, source in self.sources.items()}
+    def specs(self) -> dict[Modality, dict[str, Json]]:
+        """What the features of each modality were made with; nothing of one that is not known."""
+        specs = {modality: source.rows.spec for modality, source in self.sources.items()}
+        return {modality: spec for modality, spec in specs.items() if "fingerprint" in spec}
 
     @property
     def sources(self) -> dict[Modality, Source]:
@@ -145,42 +150,57 @@ class WindowDataset:
         device: torch.device,
         *,
         generator: torch.Generator | None = None,
+        weights: Float[Tensor, " windows"] | None = None,
     ) -> Iterator[Batch]:
         """Yield all windows once: shuffled by the generator, or without one in any order.
 
+        With weights as many windows are drawn by the generator, each as often as its weight says.
         Float16 becomes float32 on the device. For a GPU a thread gathers the next windows
         meanwhile; a CPU needs its cores itself.
         """
-        features = self.read(batch_size, generator)
+        features = self.read(batch_size, generator, weights)
         for gathered in features if device.type == "cpu" else read_ahead(features):
             yield self.label(gathered, device)
 
     def read(
-        self, batch_size: int, generator: torch.Generator | None = None
+        self,
+        batch_size: int,
+        generator: torch.Generator | None = None,
+        weights: Float[Tensor, " windows"] | None = None,
     ) -> Iterator[WindowFeatures]:
-        """Yield the features of all windows once, as `batches` does."""
+        """Yield the features of the windows, as `batches` does."""
+        windows = torch.arange(len(self))
+        if weights is not None:
+            drawn = torch.multinomial(weights, len(self), replacement=True, generator=generator)
+            windows = drawn.sort().values
         if self.in_memory is None:
-            return self._stream(batch_size, generator)
-        return self._gather(self.in_memory, batch_size, generator)
+            return self._stream(windows, batch_size, generator)
+        return self._gather(self.in_memory, windows, batch_size, generator)
 
     def _gather(
-        self, parts: Parts, batch_size: int, generator: torch.Generator | None
+        self,
+        parts: Parts,
+        windows: Int64[Tensor, " drawn"],
+        batch_size: int,
+        generator: torch.Generator | None,
     ) -> Iterator[WindowFeatures]:
-        order = torch.arange(len(self))
         if generator is not None:
-            order = torch.randperm(len(self), generator=generator)
-        for windows in order.split(batch_size):
-            yield gather(self.sources, windows.numpy(), parts)
+            windows = windows[torch.randperm(len(windows), generator=generator)]
+        for chosen in windows.split(batch_size):
+            yield gather(self.sources, chosen.numpy(), parts)
 
     def _stream(
-        self, batch_size: int, generator: torch.Generator | None
+        self,
+        windows: Int64[Tensor, " drawn"],
+        batch_size: int,
+        generator: torch.Generator | None,
     ) -> Iterator[WindowFeatures]:
         if generator is not None:  # another one: the thread that reads ahead draws from it
             seed = int(torch.randint(2**62, (), generator=generator))
             generator = torch.Generator().manual_seed(seed)
         return stream_windows(
             self.sources,
-            self._blocks,
+            choose_from(self._blocks, windows.numpy()),
             batch_size=batch_size,
             max_bytes=self.memory_bytes,
             generator=generator,
@@ -203,7 +223,8 @@ class WindowDataset:
         """Bring features to the device, and put the labels of their windows to them."""
         windows = features.windows
         heard, seen = (source.row_of[windows.numpy()] for source in (self.audio, self.face))
-        steps = torch.from_numpy(np.where(heard == NONE, 0, self.audio.rows.num_positions[heard]))
+        # NONE is the last one.
+        steps = torch.from_numpy(np.append(self.audio.rows.num_positions, 0)[heard])
         positions = torch.arange(self.audio.rows.shape[0])
         return Batch(
             windows=windows,
@@ -218,9 +239,16 @@ class WindowDataset:
 
 
 def load_dataset(
-    table: pd.DataFrame, *, level: Level, genders: Sequence[str], memory_bytes: int
+    table: pd.DataFrame,
+    *,
+    level: Level,
+    genders: Sequence[str],
+    memory_bytes: int,
+    specs: Mapping[Modality, Mapping[str, Json]] | None = None,
 ) -> WindowDataset:
     """Find the features of a dataset table's windows; read them if they fit into memory.
+
+    A corpus may have no sound at all, or no faces.
 
     Args:
         table: from `read_dataset`.
@@ -228,16 +256,27 @@ def load_dataset(
         genders: the labels in order.
         memory_bytes: features that need more than this are streamed, in an order that is random
             only within some parts at a time.
+        specs: of the features that a head knows, where there is one: those of a modality that it
+            does not know are passed over.
 
     Raises:
-        EmptyDatasetError: when no window has sound, or none has a face.
+        EmptyDatasetError: when no window has a feature of this level.
         MissingFeaturesError: when a feature that the table names is not there.
     """
     windows = table[table["has_window"]].reset_index(drop=True)
     sounds, slots = _name_sounds(windows, level), _name_slots(windows, level)
-    audio, audio_row_of = _locate(sounds, f"speech with features of level {level}")
-    crops = [name for names in slots for name in names]
-    face, face_row_of = _locate(crops, f"a face with features of level {level}")
+    if specs is not None and "audio" not in specs:
+        sounds = [None] * len(sounds)
+    if specs is not None and "face" not in specs:
+        slots = [[None] * len(names) for names in slots]
+    known = specs or {}
+    audio, audio_row_of = _locate(sounds, known.get("audio"))
+    face, face_row_of = _locate([name for names in slots for name in names], known.get("face"))
+    if not len(audio) and not len(face):
+        raise EmptyDatasetError(
+            f"No window has speech or a face with features of level {level}: see data/skipped for "
+            "the reasons."
+        )
     dataset = WindowDataset(
         table=windows,
         audio=Source(audio, np.array([audio_row_of[name] for name in sounds])),
@@ -282,14 +321,17 @@ def _name_slots(windows: pd.DataFrame, level: Level) -> list[list[_Name | None]]
 
 
 def _locate(
-    names: Sequence[_Name | None], what: str
+    names: Sequence[_Name | None], spec: Mapping[str, Json] | None
 ) -> tuple[FeatureRows, dict[_Name | None, int]]:
-    """Find each feature once; return also the row of each, NONE for none."""
+    """Find each feature once; return also the row of each, NONE for none.
+
+    Where there is none at all, they are as the spec says.
+    """
     keys: dict[str, dict[str, None]] = {}
     for store, key in filter(None, names):
         keys.setdefault(store, {})[key] = None
     if not keys:
-        raise EmptyDatasetError(f"No window has {what}: see data/skipped for the reasons.")
+        return no_rows(spec), {None: NONE}
     in_order = [(store, key) for store, members in keys.items() for key in members]
     rows: dict[_Name | None, int] = {name: row for row, name in enumerate(in_order)}
     located = locate_features({store: list(members) for store, members in keys.items()})

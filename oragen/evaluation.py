@@ -6,11 +6,11 @@ from pathlib import Path
 import pandas as pd
 
 from oragen.answers import evidences_of, predict_clips
-from oragen.clip_scores import Scores, join_labels, score_clips
+from oragen.clip_scores import Scores, fill_unanswered, join_labels, score_clips
 from oragen.dataset import WindowDataset
 from oragen.heads import Head
 from oragen.parts import Json
-from oragen.schema import UserError
+from oragen.schema import EvaluationProtocol, Modality, UserError
 
 OVERALL = "all corpora"
 
@@ -21,16 +21,16 @@ class OtherFeaturesError(UserError):
 
 def refuse_other_features(
     folder: Path,
-    trained_on: Mapping[str, Mapping[str, Json]],
-    found: Mapping[str, Mapping[str, Json]],
+    trained_on: Mapping[Modality, Mapping[str, Json]],
+    found: Mapping[Modality, Mapping[str, Json]],
 ) -> None:
-    """Compare what a head was trained on with what it is asked about.
+    """Compare what a head was trained on with what it is asked about, where that is there.
 
     Raises:
         OtherFeaturesError: names the modality and both encoders.
     """
     for modality, spec in trained_on.items():
-        other = found[modality]
+        other = found.get(modality, spec)
         for name in ("fingerprint", "level", "precision", "shape"):
             if spec[name] != other[name]:
                 raise OtherFeaturesError(
@@ -46,6 +46,8 @@ def predict_all(
     table: pd.DataFrame,
     *,
     genders: Sequence[str],
+    protocol: EvaluationProtocol = "clean",
+    usual: Mapping[str, str | float | None] | None = None,
 ) -> pd.DataFrame:
     """Predict every clip with the head of every seed and with each kind of evidence it takes.
 
@@ -54,16 +56,23 @@ def predict_all(
         dataset: the windows.
         table: the dataset table with all clips, also those without a window.
         genders: the heads' labels in order.
+        protocol: how the windows of a clip become one answer, see `predict_clips`.
+        usual: what a clip without a usable window is answered, see `fill_unanswered`.
 
     Returns:
         one row for each clip, seed and evidence. A clip without a usable window has no
-        prediction, and `num_windows` 0.
+        prediction (but for the usual one), and `num_windows` 0.
     """
     blocks = []
     for seed, head in heads.items():
         for evidence in evidences_of(head):
-            predictions = predict_clips(head, dataset, genders=genders, evidence=evidence)
-            labelled = join_labels(predictions, table).reset_index()
+            predictions = predict_clips(
+                head, dataset, genders=genders, evidence=evidence, protocol=protocol
+            )
+            labelled = join_labels(predictions, table)
+            if usual is not None:
+                labelled = fill_unanswered(labelled, usual)
+            labelled = labelled.reset_index()
             labelled.insert(0, "evidence", evidence)
             labelled.insert(0, "seed", seed)
             blocks.append(labelled)

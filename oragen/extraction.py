@@ -155,7 +155,7 @@ def check_disk(store: PartStore, missing: Sequence[Missing], specs: Sequence[Fea
             f"The {specs[0].modality} features of {len(missing):,} inputs need up to "
             f"{decimal(expected)} (and {decimal(SPARE_BYTES)} to spare), and the disk of "
             f"{store.folder} has {decimal(free)} free. Make room (`oragen cache compact` drops "
-            "what is not used), choose fewer corpora or levels (`late` is the smallest), or link "
+            "what is not used), choose fewer corpora or a smaller level (`pooled`), or link "
             "data/ to a larger disk."
         )
 

@@ -59,6 +59,8 @@ class FeatureSpec:
         match self.modality, self.level:
             case _, "late":
                 return "vector"
+            case _, "pooled":
+                return "statistic"
             case "audio", _:
                 return "step"
             case "face", "early":
@@ -106,6 +108,12 @@ DECISIVE: Final = ("modality", "fingerprint", "level", "precision", "shape", "st
 
 
 NONE: Final = -1  # in the place of a row: no speech in a window, no crop in a slot
+
+
+def no_rows(spec: Mapping[str, Json] | None = None) -> "FeatureRows":
+    """Return the rows of a modality that no window has; without a spec their size is 1 x 1."""
+    nothing = np.zeros(0, np.int64)
+    return FeatureRows((), nothing, nothing, nothing, dict(spec) if spec else {"shape": (1, 1)})
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,14 @@ Level = Literal[  # of an encoder's features
     "early",  # what enters its transformer
     "intermediate",  # what that makes of it
     "late",  # one vector, from which the answers are decided
+    "pooled",  # mean and standard deviation of the intermediate ones: a hundred times smaller
 ]
-LEVELS: Final[tuple[Level, ...]] = ("early", "intermediate", "late")
+Balanced = Literal["corpus", "gender", "mask_type", "age"]  # what windows are drawn equally by
+EvaluationProtocol = Literal[
+    "clean",  # select on dev, score every clip of test once, mean over the windows
+    "paper",  # train and dev merged, last epoch, most frequent class, usual label without windows
+]
+LEVELS: Final[tuple[Level, ...]] = ("early", "intermediate", "late", "pooled")
 
 
 class Span(NamedTuple):
@@ -255,12 +261,16 @@ DATASET: Final = Table(
             "audio_early": pa.string(),  # the key of the features of each level
             "audio_intermediate": pa.string(),
             "audio_late": pa.string(),
+            "audio_pooled": pa.string(),
             "face_store": pa.string(),
             "face_early": pa.list_(pa.string()),  # a key for each slot, null = none
             "face_intermediate": pa.list_(pa.string()),
             "face_late": pa.list_(pa.string()),
+            "face_pooled": pa.list_(pa.string()),
             "gender": pa.string(),
             "age_years": pa.float64(),
+            "age_low": pa.float64(),  # where the corpus gives a band of ages
+            "age_high": pa.float64(),
             "mask_type": pa.string(),
         },
     ),

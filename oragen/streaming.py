@@ -57,7 +57,8 @@ class Source:
     def parts_of(self, windows: Int64[np.ndarray, " chosen"]) -> Int64[np.ndarray, "chosen slots"]:
         """Return the number of the part behind each slot, or NONE."""
         rows = self.row_of.reshape(len(self.row_of), -1)[windows]
-        return np.where(rows == NONE, NONE, self.rows.part_of[rows])
+        part_of: np.ndarray = np.append(self.rows.part_of, NONE)
+        return np.asarray(part_of[rows])  # a row NONE is the last one
 
     def bytes_of_parts(self) -> list[int]:
         """Return the size of the rows in each part that are wanted."""
@@ -90,6 +91,15 @@ def plan_blocks(sources: Sources) -> list[Block]:
         }
         groups.setdefault(tuple(sorted(names)), []).append(window)
     return [Block(parts, np.array(windows)) for parts, windows in sorted(groups.items())]
+
+
+def choose_from(blocks: Sequence[Block], windows: Int64[np.ndarray, " drawn"]) -> list[Block]:
+    """Keep some windows of each block, each as often as it was drawn."""
+    times = np.bincount(windows, minlength=sum(len(block.windows) for block in blocks))
+    chosen = [
+        Block(block.parts, np.repeat(block.windows, times[block.windows])) for block in blocks
+    ]
+    return [block for block in chosen if len(block.windows)]
 
 
 def stream_windows(

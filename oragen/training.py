@@ -14,13 +14,14 @@ from torch import Tensor, nn
 from tqdm import trange
 
 from oragen.answers import evidences_of, predict_clips
+from oragen.balancing import weigh_windows
 from oragen.dataset import Batch, WindowDataset
 from oragen.devices import scales_gradients
 from oragen.epochs import ClassWeights, DivergedError, Epoch, score_epoch, weigh_classes
 from oragen.heads import Head, train_only_decisions
 from oragen.layers import drop_modality
 from oragen.losses import UNKNOWN_LABEL, Targets, Task, TaskWeights, multi_task_loss
-from oragen.schema import Modality
+from oragen.schema import Balanced, Modality
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +44,8 @@ class TrainingOptions:
     weight_decay: float
     gradient_clip: float
     drop_modality: float  # probability that one of two modalities is hidden
-    balance_classes: bool  # weigh classes by inverse frequency
+    balance_classes: bool  # weigh classes by inverse frequency in the loss
+    balance_sampling: tuple[Balanced, ...]  # ... or draw windows of each class equally often
     task_weights: TaskWeights
 
 
@@ -75,7 +77,7 @@ def train_in_phases(
     fabric: Fabric,
     head: Head,
     train: WindowDataset,
-    dev: WindowDataset,
+    dev: WindowDataset | None,
     options: TrainingOptions,
     *,
     mask_type: MaskTypeTraining,
@@ -96,7 +98,7 @@ def train_head(
     fabric: Fabric,
     head: Head,
     train: WindowDataset,
-    dev: WindowDataset,
+    dev: WindowDataset | None,
     options: TrainingOptions,
     *,
     genders: Sequence[str],
@@ -104,11 +106,13 @@ def train_head(
 ) -> list[Epoch]:
     """Train with AdamW until the dev score stops growing; leave the best epoch's weights.
 
+    Without windows to select by the last of `max_epochs` counts.
+
     Args:
         fabric: the device to train on.
         head: with fresh weights.
         train: windows to learn from.
-        dev: windows of other speakers, to select by.
+        dev: windows of other speakers, to select by; or None.
         options: how.
         genders: the head's labels in order.
         seed: of the order of windows and of what is hidden.
@@ -126,13 +130,17 @@ def train_head(
             train.gender, train.mask_type, num_genders=len(genders), device=fabric.device
         )
     generator = torch.Generator().manual_seed(seed)
+    balanced = options.balance_sampling
+    shares = weigh_windows(train.table, balanced) if balanced else None
     history: list[Epoch] = []
     best = copy.deepcopy(head.state_dict())
     best_epoch, best_score = 0, float("-inf")
     progress = trange(1, options.max_epochs + 1, desc=f"seed {seed}", unit="epoch")
     for epoch in progress:
         model.train(is_whole)  # what is frozen has no dropout
-        batches = train.batches(options.batch_size, fabric.device, generator=generator)
+        batches = train.batches(
+            options.batch_size, fabric.device, generator=generator, weights=shares
+        )
         train_loss = train_epoch(
             fabric, model, optimizer, batches, options, weights, generator, head.modality
         )
@@ -142,6 +150,9 @@ def train_head(
                 f"no number any more. Lower train.learning_rate ({options.learning_rate:g})."
             )
         model.eval()
+        if dev is None:
+            history.append(Epoch(epoch, train_loss, math.nan, None, None, None))
+            continue
         predictions = predict_clips(model, dev, genders=genders, evidence=evidences_of(head)[0])
         tasks = options.task_weights.tasks
         history.append(score_epoch(epoch, train_loss, predictions, dev.table, tasks))
@@ -151,9 +162,10 @@ def train_head(
             best = copy.deepcopy(head.state_dict())
         if epoch - best_epoch >= options.patience:
             break
-    head.load_state_dict(best)
+    if dev is not None:
+        head.load_state_dict(best)
+        logger.info("seed %d: best dev score %.3f in epoch %d", seed, best_score, best_epoch)
     head.eval()
-    logger.info("seed %d: best dev score %.3f in epoch %d", seed, best_score, best_epoch)
     return history
 
 

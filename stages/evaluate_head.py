@@ -20,20 +20,32 @@ def main(head: str) -> None:
     folder = artefacts.head_folder(head)
     device = choose_device(params.execution.device)
     saved = {seed: load_head(folder / f"seed-{seed}") for seed in params.train.seeds}
+    metadata = next(iter(saved.values())).metadata  # but for the seed they are all alike
     table = read_dataset(artefacts.EVALUATION_DATASET, params.evaluate.splits)
     dataset = load_dataset(
         table,
         level=params.heads[head].level,
         genders=GENDERS,
         memory_bytes=params.train.memory_bytes,
+        specs=metadata["features"],
     )
-    for found in saved.values():
-        refuse_other_features(folder, found.metadata["features"], dataset.specs)
-    heads = {seed: found.head.to(device) for seed, found in saved.items()}
-    predictions = predict_all(heads, dataset, table, genders=GENDERS)
+    refuse_other_features(folder, metadata["features"], dataset.specs)
+    predictions = predict_all(
+        {seed: found.head.to(device) for seed, found in saved.items()},
+        dataset,
+        table,
+        genders=GENDERS,
+        protocol=params.protocol,
+        usual=metadata["usual_labels"] if params.protocol == "paper" else None,
+    )
     path = artefacts.predictions_table(head)
     path.parent.mkdir(parents=True, exist_ok=True)
-    predictions.assign(head=head).to_parquet(path, index=False)
+    predictions.assign(
+        head=head,
+        variant=params.heads[head].variant,
+        level=params.heads[head].level,
+        trained_on=", ".join(metadata["trained_on"]),
+    ).to_parquet(path, index=False)
     clips, scored = table["clip_id"].nunique(), dataset.table["clip_id"].nunique()
     logger.info(
         "evaluate_head %s: %d clips in, %d answered, %d without a usable window",

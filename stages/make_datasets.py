@@ -1,11 +1,13 @@
-"""Tables of all corpora -> what a head is trained on, and what it is scored on.
+"""Tables of all corpora -> what each head is trained on, and what all are scored on.
 
 A list of corpora cannot be a DVC dependency. So this stage depends on the folders of tables and
-writes two files that hold the wanted corpora alone; another corpus that changes leaves them the
-same, and the head is not trained again.
+writes files that hold the wanted corpora alone; another corpus that changes leaves them the same,
+and no head is trained again.
 """
 
 import logging
+from collections.abc import Collection, Iterable, Mapping
+from itertools import chain
 
 import pandas as pd
 
@@ -19,17 +21,30 @@ logger = logging.getLogger(__name__)
 
 
 def main() -> None:
-    """Join the tables of the corpora to train on, and of those to evaluate on."""
+    """Join the tables of the corpora that each head is trained on, and of those to evaluate on."""
     params = load_params()
-    corpora = dict.fromkeys(params.train_corpora + params.evaluate_corpora)
-    joined = {corpus: join_corpus(corpus) for corpus in corpora}
-    train = pd.concat([joined[corpus] for corpus in params.train_corpora])
-    train = train[train["split"].isin(["train", "dev"])]
-    evaluation = pd.concat([joined[corpus] for corpus in params.evaluate_corpora])
-    evaluation = evaluation[evaluation["split"].isin(params.evaluate.splits)]
-    DATASET.write(artefacts.TRAIN_DATASET, train)
+    corpora_of = {head: tuple(params.train_corpora(head)) for head in params.use_heads}
+    evaluated = tuple(params.evaluate_corpora)
+    joined = {
+        corpus: join_corpus(corpus)
+        for corpus in dict.fromkeys(chain(evaluated, *corpora_of.values()))
+    }
+    for head, corpora in corpora_of.items():
+        DATASET.write(artefacts.train_dataset(head), choose(joined, corpora, ["train", "dev"]))
+    for corpora in dict.fromkeys(corpora_of.values()):
+        train = choose(joined, corpora, ["train", "dev"])
+        logger.info("make_datasets: %s", describe("train", train))
+    evaluation = choose(joined, evaluated, params.evaluate.splits)
     DATASET.write(artefacts.EVALUATION_DATASET, evaluation)
-    logger.info("make_datasets: %s; %s", describe("train", train), describe("evaluate", evaluation))
+    logger.info("make_datasets: %s", describe("evaluate", evaluation))
+
+
+def choose(
+    joined: Mapping[str, pd.DataFrame], corpora: Iterable[str], splits: Collection[str]
+) -> pd.DataFrame:
+    """Return the rows of some corpora and splits."""
+    table = pd.concat([joined[corpus] for corpus in corpora])
+    return table[table["split"].isin(splits)]
 
 
 def join_corpus(corpus: str) -> pd.DataFrame:

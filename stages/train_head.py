@@ -6,8 +6,9 @@ import pandas as pd
 import torch
 
 from oragen import artefacts
+from oragen.clip_scores import find_usual_labels
 from oragen.config import Params, Train, load_params
-from oragen.dataset import WindowDataset, load_dataset, read_dataset
+from oragen.dataset import EmptyDatasetError, WindowDataset, load_dataset, read_dataset
 from oragen.devices import choose_device, make_fabric
 from oragen.heads import Head, HeadSizes, build_head, save_head
 from oragen.losses import TaskWeights
@@ -19,18 +20,22 @@ logger = logging.getLogger(__name__)
 
 
 def main(head: str) -> None:
-    """Train HEAD on the corpora of `train.corpora`, once for each seed."""
+    """Train HEAD on its corpora, once for each seed.
+
+    By the protocol `paper` train and dev are merged, and the last epoch counts.
+    """
     params = load_params()
     entry = params.heads[head]
-    train, dev = (
-        load_dataset(
-            read_dataset(artefacts.TRAIN_DATASET, [split]),
-            level=entry.level,
-            genders=GENDERS,
-            memory_bytes=params.train.memory_bytes,
+    level, memory_bytes = entry.level, params.train.memory_bytes
+    path, merged = artefacts.train_dataset(head), params.protocol == "paper"
+    table = read_dataset(path, ["train", "dev"] if merged else ["train"])
+    train = load_dataset(table, level=level, genders=GENDERS, memory_bytes=memory_bytes)
+    dev = None
+    if not merged:
+        selected_by = read_dataset(path, ["dev"])
+        dev = load_dataset(
+            selected_by, level=level, genders=GENDERS, memory_bytes=memory_bytes, specs=train.specs
         )
-        for split in ("train", "dev")
-    )
     sizes = measure(train, num_mask_types=0 if entry.mask_type == "none" else len(MASK_TYPES))
     fabric = make_fabric(choose_device(params.execution.device), params.train.precision)
     fabric.launch()
@@ -39,22 +44,37 @@ def main(head: str) -> None:
     for seed in params.train.seeds:
         torch.manual_seed(seed)
         built = build_head(entry.variant, sizes, width=entry.width, dropout=entry.dropout)
+        refuse_blind_head(head, built, train)
         phases = train_in_phases(
             fabric, built, train, dev, to_options(params.train),
             mask_type=entry.mask_type, genders=GENDERS, seed=seed,
         )  # fmt: skip
-        save_head(folder / f"seed-{seed}", built.cpu(), describe(params, train, built, seed))
+        save_head(folder / f"seed-{seed}", built.cpu(), describe(params, table, train, built, seed))
         lines += [
             {"seed": seed, "phase": number, **epoch._asdict()}
             for number, history in enumerate(phases, start=1)
             for epoch in history
         ]
     pd.DataFrame(lines).to_csv(folder / "history.csv", index=False)
+    num_weights = sum(weights.numel() for weights in built.parameters())
     logger.info(
         "train_head %s: %d windows to train on, %d to select by; %d weights, %d seeds in %s",
-        head, len(train), len(dev), sum(p.numel() for p in built.parameters()),
-        len(params.train.seeds), folder,
+        head, len(train), len(dev or ()), num_weights, len(params.train.seeds), folder,
     )  # fmt: skip
+
+
+def refuse_blind_head(name: str, head: Head, train: WindowDataset) -> None:
+    """Refuse to train a head of one modality on clips that all lack it.
+
+    Raises:
+        EmptyDatasetError: names the head and its corpora.
+    """
+    if head.modality is not None and head.modality not in train.specs:
+        corpora = ", ".join(sorted(train.table["corpus"].unique()))
+        raise EmptyDatasetError(
+            f"The head {name} answers from {head.modality} alone, and no window of {corpora} has "
+            f"any. Take it out of `use_heads`, or train it on another corpus."
+        )
 
 
 def measure(train: WindowDataset, *, num_mask_types: int) -> HeadSizes:
@@ -81,19 +101,24 @@ def to_options(train: Train) -> TrainingOptions:
         gradient_clip=train.gradient_clip,
         drop_modality=train.drop_modality,
         balance_classes=train.balance_classes,
+        balance_sampling=tuple(train.balance_sampling),
         task_weights=TaskWeights(
             gender=train.gender_weight, mask_type=train.mask_type_weight, age=train.age_weight
         ),
     )
 
 
-def describe(params: Params, train: WindowDataset, head: Head, seed: int) -> dict[str, object]:
+def describe(
+    params: Params, table: pd.DataFrame, train: WindowDataset, head: Head, seed: int
+) -> dict[str, object]:
     """Return what the head must carry: its labels, and what its features were made with."""
     return {
         "genders": list(GENDERS),
         "mask_types": list(MASK_TYPES[: head.spec.sizes.num_mask_types]),
         "seed": seed,
         "trained_on": sorted(train.table["corpus"].unique()),
+        "protocol": params.protocol,
+        "usual_labels": find_usual_labels(table.drop_duplicates("clip_id")),
         "features": train.specs,
         "preprocessing": {
             "audio": params.audio.as_ingredients(),

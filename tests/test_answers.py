@@ -12,7 +12,13 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from oragen.answers import predict_clips
-from oragen.clip_scores import join_labels, score_clips, selection_score
+from oragen.clip_scores import (
+    fill_unanswered,
+    find_usual_labels,
+    join_labels,
+    score_clips,
+    selection_score,
+)
 from oragen.dataset import WindowDataset, load_dataset
 from oragen.features import NONE
 from oragen.heads import HeadOutput
@@ -210,10 +216,41 @@ def test_clips_without_a_window_are_counted_and_not_scored() -> None:
             num_windows=[1, 1, 0],
             gender=["female", "male", "male"],
             predicted_gender=["female", "male", None],
+            predicted_age_years=[50.0, 50.0, None],
         )
     )
     assert (scores["clips"], scores["without_window"]) == (3, 1)
     assert scores["gender_uar"] == 1.0
+
+
+def test_the_usual_labels_are_the_most_frequent_and_the_mean_age() -> None:
+    clips = answered(
+        gender=["male", "female", "male", None],
+        mask_type=["ffp", "none", None, None],
+        age_years=[20.0, 40.0, None, 60.0],
+    )
+    usual = find_usual_labels(clips)
+    assert usual == {"gender": "male", "mask_type": "ffp", "age_years": 40.0}
+    unknown = find_usual_labels(clips[3:].assign(age_years=None))
+    assert unknown == {"gender": None, "mask_type": None, "age_years": None}
+
+
+def test_an_empty_clip_that_is_answered_as_usual_is_scored() -> None:
+    """The man without a window is taken for a woman: recall 1 and 1/2; his age is wrong by 7."""
+    clips = answered(
+        num_windows=[1, 1, 0],
+        gender=["female", "male", "male"],
+        predicted_gender=["female", "male", None],
+        age_years=[50.0, 50.0, 48.0],
+        predicted_age_years=[50.0, 50.0, None],
+    )
+    filled = fill_unanswered(clips, {"gender": "female", "mask_type": None, "age_years": 54.6})
+    scores = score_clips(filled)
+    assert scores["gender_uar"] == 0.75
+    assert scores["age_mae_years"] == pytest.approx(7 / 3)
+    assert scores["without_window"] == 1
+    assert filled["gender_female"].tolist() == [0.5, 0.5, 1.0]
+    assert clips["predicted_gender"].isna().tolist() == [False, False, True]
 
 
 def test_unknown_labels_are_not_scored() -> None:

@@ -236,7 +236,7 @@ def test_what_examples_and_datasets_name_is_in_use(project: Path) -> None:
     clip |= {"split": "train", "speaker_id": "a"}
     window = {"has_window": True, "audio_store": folder, "audio_intermediate": a}
     faces = {"face_store": folder, "face_intermediate": [b, None, c]}
-    DATASET.write(artefacts.TRAIN_DATASET, DATASET.frame([clip | window | faces]))
+    DATASET.write(artefacts.train_dataset("joint"), DATASET.frame([clip | window | faces]))
     assert count_in_use("features") == 3
     fill_audio("mini", {"a": 3, "b": 5})
     write_clips("mini", "b")

@@ -31,7 +31,7 @@ def test_the_shipped_file_is_valid() -> None:
     assert params.windows.as_ingredients() == {
         "rule": "every_overlap", "length_s": 4.0, "hop_s": 2.0, "min_length_s": 1.0,
     }  # fmt: skip
-    assert params.train_corpora == params.use_corpora
+    assert params.train_corpora("joint") == params.use_corpora
 
 
 def test_the_shipped_file_says_everything() -> None:
@@ -62,7 +62,7 @@ def test_sizes_in_megabytes_become_bytes(path: Path) -> None:
 
 def test_a_list_of_corpora_is_taken_as_it_stands(path: Path) -> None:
     params = load(path, "train", "corpora", value=["phone"])
-    assert params.train_corpora == ["phone"]
+    assert params.train_corpora("joint") == ["phone"]
     assert params.evaluate_corpora == ["studio", "phone"]
 
 

@@ -19,7 +19,16 @@ from oragen.dataset import (
     read_dataset,
 )
 from oragen.features import MissingFeaturesError, MixedFeaturesError
-from oragen.schema import CLIPS, CROPS, DATASET, FEATURE_ROWS, GENDERS, GENDERS_WITH_CHILD, WINDOWS
+from oragen.schema import (
+    CLIPS,
+    CROPS,
+    DATASET,
+    FEATURE_ROWS,
+    GENDERS,
+    GENDERS_WITH_CHILD,
+    WINDOWS,
+    Modality,
+)
 from tests.feature_stores import make_spec, write_features
 
 CPU = torch.device("cpu")
@@ -265,11 +274,39 @@ def test_features_that_are_gone_are_missed(table: pd.DataFrame, tmp_path: Path) 
         load(table)
 
 
-def test_a_dataset_without_a_modality_is_refused(table: pd.DataFrame) -> None:
-    with pytest.raises(EmptyDatasetError, match="No window has speech"):
-        load(table.iloc[1:2])
-    with pytest.raises(EmptyDatasetError, match="No window has a face"):
-        load(table.iloc[2:3])
+@pytest.mark.parametrize("memory_bytes", [2**20, 1], ids=["in memory", "streamed"])
+def test_a_dataset_may_lack_a_modality_altogether(table: pd.DataFrame, memory_bytes: int) -> None:
+    unheard, unseen = (load(table.iloc[row : row + 1], GENDERS, memory_bytes) for row in (1, 2))
+    assert (set(unheard.specs), set(unseen.specs)) == ({"face"}, {"audio"})
+    assert not whole(unheard).audio_valid.any()
+    assert whole(unheard).face[0, 0].tolist() == CROP_VALUES["a-crop-1"]
+    assert not whole(unseen).face_valid.any()
+    assert whole(unseen).audio[0].tolist() == [*SOUNDS["b-sound"], [0.0, 0.0]]
+    both = load(table.iloc[1:3], GENDERS, memory_bytes)
+    assert set(both.specs) == {"audio", "face"}
+
+
+def test_what_is_absent_has_the_size_that_a_head_expects(table: pd.DataFrame) -> None:
+    specs = load(table).specs
+    unheard = load_dataset(
+        table.iloc[1:2], level="intermediate", genders=GENDERS, memory_bytes=1, specs=specs
+    )
+    assert whole(unheard).audio.shape == (1, 3, 2)
+    assert unheard.specs == specs
+
+
+def test_a_modality_that_a_head_does_not_know_is_not_looked_at(table: pd.DataFrame) -> None:
+    known = load(table).specs
+    specs: dict[Modality, dict[str, Any]] = {"face": known["face"]}
+    blind = load_dataset(
+        table, level="intermediate", genders=GENDERS, memory_bytes=2**20, specs=specs
+    )
+    assert not whole(blind).audio_valid.any()
+    assert whole(blind).face_valid.sum() == 3
+    assert set(blind.specs) == {"face"}
+
+
+def test_a_dataset_without_any_features_is_refused(table: pd.DataFrame) -> None:
     with pytest.raises(EmptyDatasetError, match="features of level late"):
         load_dataset(table, level="late", genders=GENDERS, memory_bytes=1)
 

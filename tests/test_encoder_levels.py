@@ -41,7 +41,7 @@ from oragen.unimodal import (
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-LEVELS: Final[tuple[Level, ...]] = ("early", "intermediate", "late")
+LEVELS: Final[tuple[Level, ...]] = ("early", "intermediate", "late")  # that a network computes
 SIZES: Final[dict[str, Any]] = {
     "hidden_size": 16,
     "num_hidden_layers": 2,
@@ -135,6 +135,28 @@ def test_what_a_waveform_gives_does_not_depend_on_its_batch(
     for waveform, rows in zip(waveforms, encoder.encode(waveforms, level), strict=True):
         assert rows.shape == encoder.feature_shape(len(waveform), level)
         np.testing.assert_allclose(rows, encoder.encode([waveform], level)[0], atol=5e-5)
+
+
+def test_pooled_is_mean_and_deviation_of_the_steps_without_the_padding(tmp_path: Path) -> None:
+    encoder = load_audio_encoder(save_audio(tmp_path))
+    sounds = [make_noise(24_000), make_noise(64_000, seed=1)]
+    found = encoder.embed(encoder.prepare(sounds), ("pooled", "early"))
+    assert {level: len(rows) for level, rows in found.items()} == {"pooled": 2, "early": 2}
+    for pooled, sound in zip(found["pooled"], sounds, strict=True):
+        steps = encoder.encode([sound], "intermediate")[0]
+        expected = [steps.mean(axis=0), steps.std(axis=0)]
+        np.testing.assert_allclose(pooled, expected, atol=1e-5)
+    assert encoder.feature_shape(64_000, "pooled") == found["pooled"][0].shape == (2, 16)
+
+
+def test_pooled_rows_of_a_crop_are_mean_and_deviation_of_its_layers(tmp_path: Path) -> None:
+    encoder = load_face_encoder(save_face(tmp_path))
+    (pooled,), (layers,) = (
+        encoder.encode(make_crops(1), level) for level in ("pooled", "intermediate")
+    )
+    expected = [layers.mean(axis=0), layers.std(axis=0)]
+    np.testing.assert_allclose(pooled, expected, atol=1e-6)
+    assert encoder.feature_shape("pooled") == (2, 16)
 
 
 def test_the_embedded_encoder_has_an_early_level() -> None:

@@ -39,9 +39,12 @@ EXPECTED: dict[str, set[str]] = {
 WORDS = [
     "yunet", "paper", "bf16", "early", "cpu", "phone", "dev", "test", "transformer", "gated",
     "separate", "afterwards", "studio", "wav2vec2-large", "vit-age", "face_only", "other",
+    "intermediate",
 ]  # fmt: skip
 SHAPE = (199, 8)
-LISTS = [["intermediate", "early", "late"], ["tiny-vit"], ["studio"], ["joint"], ["dev"], [7]]
+LISTS = [
+    ["intermediate", "early", "late"], ["tiny-vit"], ["studio"], ["joint"], ["dev"], ["corpus"], [7],
+]  # fmt: skip
 
 
 def list_fields(section: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

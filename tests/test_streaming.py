@@ -17,7 +17,7 @@ from oragen.dataset import Batch, WindowDataset
 from oragen.features import FeatureRows
 from oragen.parts import DamagedPartError, PartStore
 from oragen.schema import DATASET
-from oragen.streaming import read_ahead
+from oragen.streaming import Parts, gather, read_ahead, read_parts
 from tests.feature_stores import AUDIO_SHAPE, FACE_SHAPE, load_people, make_spec, write_features
 
 CPU = torch.device("cpu")
@@ -112,6 +112,33 @@ def test_every_epoch_has_another_order(table: pd.DataFrame) -> None:
         for _ in range(2)
     ]
     assert epochs[0] != epochs[1]
+
+
+@pytest.mark.parametrize("memory_bytes", [2**20, 2000], ids=["in memory", "streamed"])
+def test_weights_say_how_often_a_window_is_drawn(table: pd.DataFrame, memory_bytes: int) -> None:
+    """Of 120 windows the first 30 count nine times as much: 30 * 9 / (30 * 9 + 90) = 3/4."""
+    dataset = load_people(table, memory_bytes=memory_bytes)
+    weights = torch.ones(NUM_WINDOWS)
+    weights[:30] = 9
+    weights[-1] = 0
+    generator = torch.Generator().manual_seed(0)
+    drawn: Counter[int] = Counter()
+    for _ in range(20):
+        batches = [*dataset.batches(7, CPU, generator=generator, weights=weights)]
+        assert sum(len(batch.windows) for batch in batches) == NUM_WINDOWS
+        for batch in batches:
+            drawn.update(batch.windows.tolist())
+            expected = dataset.label(
+                gather(dataset.sources, batch.windows.numpy(), everything(dataset)), CPU
+            )
+            assert torch.equal(batch.audio, expected.audio)
+    share = sum(count for window, count in drawn.items() if window < 30) / drawn.total()
+    assert share == pytest.approx(0.75, abs=0.03)
+    assert NUM_WINDOWS - 1 not in drawn
+
+
+def everything(dataset: WindowDataset) -> Parts:
+    return read_parts(dataset.sources, dataset.part_names)
 
 
 def test_a_batch_mixes_parts_as_far_as_memory_reaches(table: pd.DataFrame) -> None:

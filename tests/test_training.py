@@ -1,5 +1,6 @@
 """Windows -> a trained head: it learns, keeps its best epoch, and does the same again."""
 
+import math
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -42,6 +43,7 @@ OPTIONS = TrainingOptions(
     gradient_clip=1.0,
     drop_modality=0.5,
     balance_classes=True,
+    balance_sampling=(),
     task_weights=TaskWeights(),
 )
 
@@ -68,7 +70,7 @@ class Trained(NamedTuple):
 
 def train(
     train: WindowDataset,
-    dev: WindowDataset,
+    dev: WindowDataset | None,
     options: TrainingOptions = OPTIONS,
     *,
     seed: int = 0,
@@ -131,6 +133,35 @@ def test_the_weights_of_the_best_epoch_are_kept(
     assert score(trained.head, people["dev"]) == max(scores)
     assert scores[-1] < max(scores)  # or the last epoch's would do as well
     assert not trained.head.training
+
+
+def test_without_windows_to_select_by_the_last_epoch_counts(
+    people: dict[str, WindowDataset], trained: Trained
+) -> None:
+    """The same training up to its last epoch, which the dev windows do not choose here."""
+    merged = train(people["train"], None)
+    assert [epoch.train_loss for epoch in merged.history] == [
+        epoch.train_loss for epoch in trained.history
+    ]
+    assert all(math.isnan(epoch.dev_score) for epoch in merged.history)
+    assert not torch.equal(weights_of(merged.head), weights_of(trained.head))
+    last = trained.history[-1].dev_score
+    assert score(merged.head, people["dev"]) == pytest.approx(last)
+
+
+def test_balanced_sampling_teaches_a_rare_class(tables: dict[str, pd.DataFrame]) -> None:
+    """Three of four women are taken out, and the loss is not balanced: then only the draws are."""
+    clips = tables["train"]
+    number = clips["clip_id"].str[-3:].astype(int)
+    lopsided = clips[(number % 2 == 1) | (number % 8 == 0)].reset_index(drop=True)
+    plain = replace(OPTIONS, balance_classes=False, max_epochs=1)
+    balanced = replace(plain, balance_sampling=("gender",))
+    windows, dev = load_people(lopsided), load_people(tables["dev"])
+    women = []
+    for options in (plain, balanced):
+        answers = predict_clips(train(windows, dev, options).head, dev, genders=GENDERS)
+        women.append(answers["gender_female"].mean())
+    assert women[1] > women[0] + 0.05
 
 
 def test_the_history_has_a_line_for_every_epoch(trained: Trained) -> None:

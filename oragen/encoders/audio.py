@@ -23,7 +23,9 @@ from oragen.encoders.source import (
     keep_output,
     load_complete,
     load_finetuned,
+    pool_positions,
     refuse_late,
+    unpooled,
 )
 from oragen.schema import SAMPLE_RATE_HZ, Level, Precision
 from oragen.unimodal import SavedUnimodal, UnimodalAudioModel, Waveforms, prepare_waveforms
@@ -81,7 +83,7 @@ class AudioEncoder(nn.Module):
     zeros; the network gets an attention mask where it was trained with one. It gives features of
     several levels at once: `early`, what enters the transformer (512 channels of the
     convolutions); `intermediate`, its last hidden states; `late`, the vector by which a unimodal
-    model decides.
+    model decides; `pooled`, mean and standard deviation of the intermediate ones.
 
     Args:
         model: the network, alone or in a unimodal model; `late` needs the latter.
@@ -122,6 +124,8 @@ class AudioEncoder(nn.Module):
                 return self.num_steps(num_samples), config.hidden_size
             case "late":
                 return 1, self._whole_model.summary.width
+            case "pooled":
+                return 2, config.hidden_size
             case _:
                 assert_never(level)
 
@@ -151,15 +155,18 @@ class AudioEncoder(nn.Module):
     ) -> dict[Level, list[np.ndarray]]:
         """Encode what was prepared -> for each level, `steps x width` of each waveform."""
         device = self.network.device
-        found: dict[Level, list[np.ndarray]] = {level: [] for level in levels}
+        computed = unpooled(levels)
+        found: dict[Level, list[np.ndarray]] = {level: [] for level in computed}
         for samples, valid in prepared.batches:
-            features = self(samples.to(device), valid.to(device), levels)
-            for level in levels:
+            features = self(samples.to(device), valid.to(device), computed)
+            for level in computed:
                 found[level] += list(features[level].cpu().numpy())
         for level, rows in found.items():
             for place, num_samples in enumerate(prepared.num_samples):
                 rows[place] = rows[place][: self.feature_shape(num_samples, level)[0]]
-        return found
+        if "pooled" in levels:
+            found["pooled"] = [pool_positions(rows) for rows in found[INTERMEDIATE]]
+        return {level: found[level] for level in levels}
 
     def encode(self, waveforms: Sequence[Sound], level: Level = "intermediate") -> list[np.ndarray]:
         """Encode waveforms (int16, any lengths) -> `steps x width` of each, without padding."""

@@ -20,7 +20,9 @@ from oragen.encoders.source import (
     explained,
     load_complete,
     load_finetuned,
+    pool_positions,
     refuse_late,
+    unpooled,
 )
 from oragen.encoders.timm_source import is_timm, load_timm
 from oragen.schema import Level, Precision
@@ -41,7 +43,8 @@ class FaceEncoder(nn.Module):
 
     It gives features of several levels at once: `early`, the embeddings that enter the first layer,
     CLS row first; `intermediate`, the CLS rows of the embeddings and of every layer (13 x 768 for
-    ViT-B); `late`, the vector by which a unimodal model decides.
+    ViT-B); `late`, the vector by which a unimodal model decides; `pooled`, mean and standard
+    deviation over the intermediate ones.
 
     Args:
         model: the network, alone or in a unimodal model; `late` needs the latter.
@@ -88,8 +91,12 @@ class FaceEncoder(nn.Module):
         levels: Collection[Level],
     ) -> dict[Level, list[np.ndarray]]:
         """Encode what was prepared -> for each level, `rows x width` of each crop."""
-        features = self(images.to(self.network.device), levels)
-        return {level: list(features[level].cpu().numpy()) for level in levels}
+        computed = unpooled(levels)
+        features = self(images.to(self.network.device), computed)
+        found = {level: list(features[level].cpu().numpy()) for level in computed}
+        if "pooled" in levels:
+            found["pooled"] = [pool_positions(rows) for rows in found[INTERMEDIATE]]
+        return {level: found[level] for level in levels}
 
     def encode(
         self, crops: Sequence[UInt8[np.ndarray, "_ _ 3"]], level: Level = "intermediate"

@@ -5,7 +5,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import AutoModel, PreTrainedModel
 
@@ -41,6 +43,18 @@ def autocast(device: torch.device, precision: Precision) -> torch.autocast:
     """Return the context in which a network runs at a precision; fp32 is exact."""
     number_type = AUTOCAST_TYPES.get(precision, torch.bfloat16)
     return torch.autocast(device.type, number_type, enabled=precision in AUTOCAST_TYPES)
+
+
+def unpooled(levels: Collection[Level]) -> list[Level]:
+    """Return the levels that a network must compute: `pooled` is made of `intermediate`."""
+    return [*dict.fromkeys(INTERMEDIATE if level == "pooled" else level for level in levels)]
+
+
+def pool_positions(
+    rows: Float[np.ndarray, "positions width"],
+) -> Float[np.ndarray, "2 width"]:
+    """Rows of the level `intermediate` -> `pooled`: their mean and standard deviation."""
+    return np.stack([rows.mean(axis=0), rows.std(axis=0)])
 
 
 @contextmanager
