@@ -1,10 +1,12 @@
 """A head and windows -> predictions of clips."""
 
 from collections.abc import Sequence
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
+import numpy as np
 import pandas as pd
 import torch
+from jaxtyping import Int64
 from torch import nn
 
 from oragen.clip_scores import PartAnswers, group_answers
@@ -22,29 +24,28 @@ def evidences_of(head: Head) -> tuple[Evidence, ...]:
     return EVIDENCES if head.modality is None else (head.modality,)
 
 
+class WindowAnswers(NamedTuple):
+    """What a head says about the windows in which it perceives something."""
+
+    windows: Int64[np.ndarray, " answered"]  # their places in the dataset's table, in order
+    answers: PartAnswers
+
+
 @torch.inference_mode()
-def predict_clips(
+def answer_windows(
     head: nn.Module,
     dataset: WindowDataset,
     *,
-    genders: Sequence[str],
     evidence: Evidence = "audio_visual",
-    protocol: EvaluationProtocol = "clean",
     batch_size: int = 256,
-) -> pd.DataFrame:
-    """Predict the clips of a dataset from their windows.
+) -> WindowAnswers:
+    """Ask a head about the windows of a dataset.
 
     Args:
         head: in evaluation mode.
         dataset: windows; those without the evidence asked for do not take part.
-        genders: the head's labels in order.
         evidence: `audio` withholds all faces, `face` all sound.
-        protocol: `clean` takes the mean over the windows; `paper` their most frequent class, and
-            the mean age in whole years.
         batch_size: in windows.
-
-    Returns:
-        a row for each clip with at least one usable window, see `group_answers`.
     """
     device = next(head.parameters()).device
     genders_of, ages_of, mask_types_of, usable, windows = [], [], [], [], []
@@ -58,13 +59,41 @@ def predict_clips(
             mask_types_of.append(output.mask_type_logits.softmax(-1).cpu())
         usable.append((audio_valid.any(1) | face_valid.any(1)).cpu())
         windows.append(batch.windows)
-    keep = torch.cat(usable).numpy()
+    places = torch.cat(windows)
+    order = places.argsort()[torch.cat(usable)[places.argsort()]]
     answers = PartAnswers(
-        torch.cat(genders_of).numpy()[keep],
-        torch.cat(ages_of).numpy()[keep],
-        torch.cat(mask_types_of).numpy()[keep] if mask_types_of else None,
+        torch.cat(genders_of)[order].numpy(),
+        torch.cat(ages_of)[order].numpy(),
+        torch.cat(mask_types_of)[order].numpy() if mask_types_of else None,
     )
-    clips = dataset.table["clip_id"].iloc[torch.cat(windows).numpy()[keep]]
+    return WindowAnswers(places[order].numpy(), answers)
+
+
+def predict_clips(
+    head: nn.Module,
+    dataset: WindowDataset,
+    *,
+    genders: Sequence[str],
+    evidence: Evidence = "audio_visual",
+    protocol: EvaluationProtocol = "clean",
+    batch_size: int = 256,
+) -> pd.DataFrame:
+    """Predict the clips of a dataset from their windows.
+
+    Args:
+        head: in evaluation mode.
+        dataset: windows.
+        genders: the head's labels in order.
+        evidence: see `answer_windows`.
+        protocol: `clean` takes the mean over the windows; `paper` their most frequent class, and
+            the mean age in whole years.
+        batch_size: in windows.
+
+    Returns:
+        a row for each clip with at least one usable window, see `group_answers`.
+    """
+    windows, answers = answer_windows(head, dataset, evidence=evidence, batch_size=batch_size)
+    clips = dataset.table["clip_id"].iloc[windows]
     paper = protocol == "paper"
     rule: GroupingRule = "majority" if paper else "mean"
     return group_answers(clips, answers, genders=genders, rule=rule, round_to_years=paper)

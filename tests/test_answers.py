@@ -292,3 +292,15 @@ def test_the_selection_score_is_the_mean_of_the_tasks_there_are() -> None:
 def test_nothing_to_select_by_says_what_to_label() -> None:
     with pytest.raises(UserError, match="label some clips of the split `dev`"):
         selection_score({"gender_uar": None, "age_ccc": None, "mask_type_uar": None})
+
+
+def test_the_paper_counts_votes_and_whole_years(dataset: WindowDataset) -> None:
+    """The mean of two windows may point elsewhere than their votes; ages are rounded."""
+    clean, paper = (
+        predict_clips(PlainHead().eval(), dataset, genders=GENDERS, protocol=protocol)
+        for protocol in ("clean", "paper")
+    )
+    assert set(paper["gender_female"]) <= {0.0, 0.5, 1.0}
+    assert not set(clean["gender_female"]) <= {0.0, 0.5, 1.0}
+    assert paper["predicted_age_years"].tolist() == clean["predicted_age_years"].round().tolist()
+    assert paper["predicted_age_years"].tolist() != clean["predicted_age_years"].tolist()

@@ -43,7 +43,8 @@ WORDS = [
 ]  # fmt: skip
 SHAPE = (199, 8)
 LISTS = [
-    ["intermediate", "early", "late"], ["tiny-vit"], ["studio"], ["joint"], ["dev"], ["corpus"], [7],
+    ["intermediate", "early", "late"], ["tiny-vit"], ["studio"], ["joint"], ["dev"], ["corpus"],
+    [7],
 ]  # fmt: skip
 
 
