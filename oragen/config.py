@@ -16,6 +16,7 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    TypeAdapter,
     ValidationError,
     model_validator,
 )
@@ -430,6 +431,22 @@ def load_params(path: Path = PARAMS_PATH) -> Params:
     except ValidationError as error:
         lines = [f"  {_describe(issue)}" for issue in error.errors()]
         raise ParamsError(f"{path} cannot be used:\n" + "\n".join(lines)) from error
+
+
+def read_corpus_entry(entry: dict[str, str]) -> Corpus:
+    """Check one entry of `corpora` that does not stand in params.yaml.
+
+    Raises:
+        ParamsError: with what is missing.
+    """
+    try:
+        found: Corpus = TypeAdapter(Corpus).validate_python(entry)
+    except ValidationError as error:
+        lines = [f"  {_describe(issue)}" for issue in error.errors()]
+        raise ParamsError(
+            "The corpus needs an entry in params.yaml:\n" + "\n".join(lines)
+        ) from error
+    return found
 
 
 def _describe(issue: ErrorDetails) -> str:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from oragen import artefacts
 from oragen.config import load_params
-from oragen.schema import CLIPS, CROPS, EXAMPLES, WINDOWS
+from oragen.schema import CLIPS, CROPS, EXAMPLES, WINDOWS, Modality, UserError
 from stages.running import run_stage
 
 logger = logging.getLogger(__name__)
@@ -23,9 +23,10 @@ def main(encoder: str) -> None:
     """List the windows or crops of train and dev that ENCODER learns from."""
     params = load_params()
     choose = {"audio": choose_windows, "face": choose_crops}
-    of_modality = choose[params.encoders.catalogue[encoder].modality]
+    modality = params.encoders.catalogue[encoder].modality
     corpora = params.finetune_corpora(encoder)
-    examples = pd.concat([label(corpus, of_modality(corpus)) for corpus in corpora])
+    examples = pd.concat([label(corpus, choose[modality](corpus)) for corpus in corpora])
+    refuse_nothing(encoder, modality, corpora, examples)
     EXAMPLES.write(artefacts.examples_table(encoder), examples)
     counts = examples["split"].value_counts()
     logger.info(
@@ -33,6 +34,24 @@ def main(encoder: str) -> None:
         encoder, counts.get("train", 0), counts.get("dev", 0), examples["clip_id"].nunique(),
         ", ".join(corpora),
     )  # fmt: skip
+
+
+def refuse_nothing(
+    encoder: str, modality: Modality, corpora: list[str], examples: pd.DataFrame
+) -> None:
+    """Refuse to fine-tune an encoder on corpora that have nothing for it.
+
+    Raises:
+        UserError: names the encoder, the corpora and the split.
+    """
+    for split in ("train", "dev"):
+        if split not in set(examples["split"]):
+            what = {"audio": "window with speech", "face": "face"}[modality]
+            raise UserError(
+                f"{encoder} has no {what} to learn from in the split {split} of "
+                f"{', '.join(corpora)}. Take it out of encoders.finetune, or name other corpora in "
+                f"encoders.catalogue.{encoder}.finetuning.corpora."
+            )
 
 
 def choose_windows(corpus: str) -> pd.DataFrame:

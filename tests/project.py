@@ -64,8 +64,8 @@ class Project:
         params: dict[str, Any] = yaml.safe_load((self.folder / "params.yaml").read_text())
         return params
 
-    def change(self, **sections: dict[str, Any] | list[str]) -> None:
-        """Change parameters: a section is updated, a list replaced."""
+    def change(self, **sections: dict[str, Any] | list[str] | str) -> None:
+        """Change parameters: a section is updated, a list or a word replaced."""
         params = self.read_params()
         for name, value in sections.items():
             params[name] = {**params[name], **value} if isinstance(value, dict) else value

@@ -47,7 +47,13 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
         use_corpora=["mini", "own"],
         use_heads=["cross_attention", "face_only"],
         encoders={"finetune": []},
-        train={"corpora": ["mini"], "seeds": [0], "max_epochs": 2, "patience": 2},
+        train={
+            "corpora": ["mini"],
+            "corpora_of": {},
+            "seeds": [0],
+            "max_epochs": 2,
+            "patience": 2,
+        },
         corpora={"mini": studio, "own": own},
     )
     generated = project.run("oragen", "generate", "mini")
@@ -183,6 +189,40 @@ def test_a_head_parameter_reruns_that_head_alone(project: Project, first: Run) -
     assert project.repro().stages == ["train_head@face_only", "evaluate_head@face_only", "report"]
 
 
+def test_the_published_protocol_merges_dev_and_answers_every_clip(
+    project: Project, first: Run
+) -> None:
+    project.repro()
+    project.change(protocol="paper")
+    stages = project.repro().stages
+    assert {stage.partition("@")[0] for stage in stages} == {*PER_HEAD, "report"}
+    history = pd.read_csv(project.folder / "data/heads/face_only/history.csv")
+    assert history["epoch"].tolist() == [1, 2]
+    assert history["dev_score"].isna().all()
+    predictions = pd.read_parquet(project.folder / "data/predictions/face_only.parquet")
+    empty = predictions[predictions["num_windows"] == 0]
+    assert {f"own/{name}" for name in UNUSABLE} <= set(empty["clip_id"])
+    assert empty["predicted_gender"].nunique() == 1
+    ages = predictions["predicted_age_years"]
+    assert (ages == ages.round()).all()
+    report = (project.folder / "data/reports/report.md").read_text()
+    assert "protocol `paper`" in report
+    project.change(protocol="clean")
+    project.repro()
+    assert "protocol `clean`" in (project.folder / "data/reports/report.md").read_text()
+
+
+def test_a_head_may_be_trained_on_corpora_of_its_own(project: Project, first: Run) -> None:
+    project.repro()
+    train = project.folder / "data" / "datasets" / "train"
+    before = (train / "face_only.parquet").read_bytes()
+    project.change(train={"corpora_of": {"cross_attention": ["own"]}})
+    assert project.run("python", "-m", "stages.make_datasets").exit_code == 0
+    assert (train / "face_only.parquet").read_bytes() == before
+    assert pd.read_parquet(train / "cross_attention.parquet").empty  # own is all for testing
+    project.change(train={"corpora_of": {}})
+
+
 def test_a_head_more_costs_that_head(project: Project, first: Run) -> None:
     """Here one that does not tell the mask type, and stands first in the report."""
     project.repro()
@@ -190,12 +230,12 @@ def test_a_head_more_costs_that_head(project: Project, first: Run) -> None:
     plain = heads["late_fusion"] | {"mask_type": "none"}
     project.change(use_heads=["plain", "cross_attention", "face_only"], heads={"plain": plain})
     more = project.repro().stages
-    assert more == ["train_head@plain", "evaluate_head@plain", "report"]
+    assert more == ["make_datasets", "train_head@plain", "evaluate_head@plain", "report"]
     metrics = json.loads((project.folder / "data/reports/metrics.json").read_text())
     assert "mask_type_uar" not in metrics["plain"]["mini"]["audio_visual"]
     assert "mask_type_uar" in metrics["cross_attention"]["mini"]["audio_visual"]
     project.change(use_heads=["cross_attention", "face_only"])
-    assert project.repro().stages == ["report"]
+    assert project.repro().stages == ["make_datasets", "report"]
 
 
 def test_window_parameters_leave_media_stages_alone(project: Project, first: Run) -> None:

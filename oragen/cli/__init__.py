@@ -1,0 +1,5 @@
+"""The `oragen` command."""
+
+from oragen.cli.main import app, run
+
+__all__ = ["app", "run"]

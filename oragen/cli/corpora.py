@@ -1,0 +1,145 @@
+"""`oragen corpora`: which corpora can be read, and whether one's own copy is as expected."""
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from oragen.cli.printing import print_table
+from oragen.config import Corpus, ParamsError, load_params, read_corpus_entry
+
+if TYPE_CHECKING:
+    from oragen.corpora.facts import CorpusFacts
+    from oragen.corpora.listing import Listing
+
+corpora_app = typer.Typer(
+    no_args_is_help=True,
+    help="See which corpora can be read and how to get them, and check a copy of one.",
+)
+
+
+@corpora_app.command("list")
+def list_corpora(
+    reader: Annotated[
+        str | None, typer.Argument(help="Show all that is known of this one.")
+    ] = None,
+) -> None:
+    """Show the corpora that can be read: what they hold, their licence, how to get them."""
+    from oragen.catalogue import FACTS
+
+    if reader is not None:
+        if reader not in FACTS:
+            raise ParamsError(f"There is no reader {reader!r}. There are: {', '.join(FACTS)}.")
+        _describe(reader, FACTS[reader])
+        return
+    named: dict[str, list[str]] = {}
+    for name, entry in load_params().corpora.items():
+        named.setdefault(entry.reader, []).append(name)
+    table = Table("reader", "corpus", "holds", "labels", "licence", "how to get it", "in params")
+    for name, facts in FACTS.items():
+        shown = (facts.title, facts.modalities, facts.labels, facts.licence, facts.access)
+        table.add_row(name, *map(escape, shown), ", ".join(named.get(name, [])))
+    print_table(table)
+    typer.echo("`oragen corpora list READER` shows its layout, splits and published counts.")
+
+
+@corpora_app.command()
+def check(
+    name: Annotated[str, typer.Argument(help="A name in params.yaml, or a reader with --root.")],
+    root: Annotated[
+        Path | None, typer.Option(help="Where the corpus is, if not as in params.yaml.")
+    ] = None,
+) -> None:
+    """Read a corpus as the pipeline would, and count: nothing is decoded or written.
+
+    Counts are shown by split, gender, age and mask type, beside those that are published. A root
+    that is not laid out as expected is refused with the expected tree (exit code 2).
+    """
+    from oragen.catalogue import FACTS, read_corpus
+    from oragen.corpora.listing import list_clips
+
+    entry = _find_entry(name, root)
+    listing = list_clips(name, entry.root, read_corpus(name, entry), hash_memory=None)
+    typer.echo(f"{name}: {FACTS[entry.reader].title}, at {entry.root}")
+    _print_counts(listing)
+    _print_skipped(listing)
+    _compare(listing, FACTS[entry.reader])
+
+
+def _find_entry(name: str, root: Path | None) -> Corpus:
+    corpora = load_params().corpora
+    if name in corpora:
+        entry = corpora[name]
+        return entry if root is None else entry.model_copy(update={"root": root})
+    from oragen.catalogue import FACTS
+
+    if root is None or name not in FACTS:
+        raise ParamsError(
+            f"{name!r} is not in corpora of params.yaml. There are: {', '.join(corpora)}. Or name "
+            f"one of the readers ({', '.join(FACTS)}) with --root."
+        )
+    return read_corpus_entry({"reader": name, "root": str(root)})
+
+
+def _describe(reader: str, facts: "CorpusFacts") -> None:
+    for title, text in {
+        facts.title: f"{facts.modalities}; labels: {facts.labels}",
+        "Licence": facts.licence,
+        "How to get it": facts.access,
+        "Splits": facts.splits,
+    }.items():
+        typer.echo(f"{title}: {text}")
+    if (published := facts.statistics) is not None:
+        genders = ", ".join(f"{count:,} {word}" for word, count in published.by_gender.items())
+        clips = "" if published.clips is None else f"{published.clips:,} clips; "
+        typer.echo(f"Published: {clips}{published.counted}: {genders} ({published.source})")
+    typer.echo(f"Expected under its root:\n\n{facts.layout.strip()}\n")
+    typer.echo(f"In params.yaml, under corpora:\n  NAME: {{reader: {reader}, root: FOLDER}}")
+
+
+def _print_counts(listing: "Listing") -> None:
+    from oragen.corpora.counting import count_clips
+
+    table = Table("", "", title="clips that can be used")
+    counts = count_clips(listing.clips)
+    for column in counts.columns:
+        table.add_column(column, justify="right")
+    last = None
+    for (kind, value), row in counts.iterrows():
+        if last not in (None, kind):
+            table.add_section()
+        last = kind
+        table.add_row(kind, value, *(f"{count:,}" for count in row))
+    print_table(table)
+
+
+def _print_skipped(listing: "Listing") -> None:
+    if not listing.skipped:
+        typer.echo("Nothing is left out.")
+        return
+    reasons = Counter(item.reason for item in listing.skipped)
+    example = {item.reason: item.clip_id for item in reversed(listing.skipped)}
+    table = Table("left out because", "an example", title="what is left out")
+    table.add_column("clips", justify="right")
+    for reason, count in reasons.most_common(20):
+        table.add_row(escape(reason), escape(example[reason]), f"{count:,}")
+    print_table(table)
+    if (rest := len(reasons) - 20) > 0:
+        typer.echo(f"... and {rest} more reasons; the pipeline writes all to data/skipped.")
+
+
+def _compare(listing: "Listing", facts: "CorpusFacts") -> None:
+    from oragen.corpora.counting import compare_with_published
+
+    if facts.statistics is None:
+        return
+    table = Table("", title="beside what is published")
+    for column in ("published", "here"):
+        table.add_column(column, justify="right")
+    for comparison in compare_with_published(listing.clips, facts.statistics):
+        table.add_row(*comparison)
+    print_table(table)
+    typer.echo(f"Published: {facts.statistics.source}")

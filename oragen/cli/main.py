@@ -1,0 +1,120 @@
+"""The `oragen` command."""
+
+import logging
+import shutil
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markdown import Markdown
+
+from oragen import artefacts
+from oragen.cli.cache import cache_app
+from oragen.cli.corpora import corpora_app
+from oragen.config import GeneratedCorpus, ParamsError, load_params
+from oragen.schema import UserError
+
+EXIT_USER_ERROR = 2
+app = typer.Typer(
+    help="Gender, age and mask type of a speaking person, from voice and face.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",  # joins the lines of a paragraph
+)
+app.add_typer(corpora_app, name="corpora")
+app.add_typer(cache_app, name="cache")
+
+
+@app.callback()
+def main() -> None:
+    """Set up what all commands share."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+
+
+@app.command()
+def generate(
+    corpora: Annotated[
+        list[str] | None, typer.Argument(help="Names in params.yaml; all generated ones if none.")
+    ] = None,
+) -> None:
+    """Make the demo corpora of params.yaml: talking heads as real MP4 files.
+
+    Clips that are there already are left alone, so an interrupted run is taken up again.
+    """
+    from oragen.generator import CorpusSpec, generate_corpus
+
+    params = load_params()
+    made = {name: entry for name, entry in params.corpora.items() if entry.reader == "generated"}
+    for name in corpora or list(made):
+        if name not in made:
+            raise ParamsError(f"{name!r} is no generated corpus. There are: {', '.join(made)}.")
+        entry = made[name]
+        assert isinstance(entry, GeneratedCorpus)
+        spec = CorpusSpec(entry.condition, entry.num_speakers, entry.seed)
+        generate_corpus(entry.root, spec, num_workers=params.execution.num_processes)
+
+
+@app.command()
+def results() -> None:
+    """Show the table of the last evaluation."""
+    report = artefacts.REPORTS / "report.md"
+    if not report.is_file():
+        raise ParamsError(f"There is no report at {report} yet. Run `make demo` or `dvc repro`.")
+    width = max(shutil.get_terminal_size().columns, 140)
+    Console(width=width).print(Markdown(report.read_text()))
+    Console().print(f"Report: {report}\nPictures: {report.parent / 'figures'}")
+
+
+@app.command()
+def convert(
+    checkpoint: Annotated[
+        Path, typer.Argument(help="A file of torch.save or safetensors: the weights of a model.")
+    ],
+    folder: Annotated[Path, typer.Argument(help="Where to write the model; new or empty.")],
+    model: Annotated[
+        str | None, typer.Option(help="Published class, such as AVModelV3, if it does not show.")
+    ] = None,
+    level: Annotated[
+        str | None, typer.Option(help="EARLY, INTERMEDIATE or LATE, if it does not show.")
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            help="orig (markitantov/ORAGEN) or chimera (the released weights).",
+            show_default="chimera, unless the weights show that it is orig",
+        ),
+    ] = None,
+    encoder_config: Annotated[
+        Path | None,
+        typer.Option(help="JSON of the encoder's config; its sizes show, other settings do not."),
+    ] = None,
+    age_as_fraction: Annotated[
+        bool, typer.Option(help="The age is a fraction: the weights that audEERING released.")
+    ] = False,
+    like: Annotated[
+        Path | None, typer.Option(help="A model of ours that the weights are of the same kind as.")
+    ] = None,
+    force: Annotated[bool, typer.Option(help="Replace the model in FOLDER.")] = False,
+) -> None:
+    """Turn a published or trained CHECKPOINT into a FOLDER with a model and its description.
+
+    No code in the checkpoint is run: one that holds more than tensors is refused.
+    """
+    from oragen.published import Origin, convert_checkpoint, read_encoder_config
+
+    config = None if encoder_config is None else read_encoder_config(encoder_config)
+    origin = Origin(model, level, source, config, age_as_fraction)
+    title = convert_checkpoint(checkpoint, folder, origin, like=like, force=force)
+    typer.echo(f"{checkpoint}: {title}, now in {folder}")
+
+
+def run() -> None:
+    """Run the command line: a mistake of the user is one sentence and exit code 2."""
+    try:
+        app()
+    except UserError as error:
+        typer.echo(str(error), err=True)
+        sys.exit(EXIT_USER_ERROR)
