@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Int64
 from torch import nn
 
+from oragen.calibration import UNCALIBRATED, Calibration
 from oragen.clip_scores import PartAnswers, group_answers
 from oragen.dataset import WindowDataset
 from oragen.heads import Head
@@ -76,6 +77,7 @@ def predict_clips(
     genders: Sequence[str],
     evidence: Evidence = "audio_visual",
     protocol: EvaluationProtocol = "clean",
+    calibration: Calibration = UNCALIBRATED,
     batch_size: int = 256,
 ) -> pd.DataFrame:
     """Predict the clips of a dataset from their windows.
@@ -87,6 +89,7 @@ def predict_clips(
         evidence: see `answer_windows`.
         protocol: `clean` takes the mean over the windows; `paper` their most frequent class, and
             the mean age in whole years.
+        calibration: of the probabilities.
         batch_size: in windows.
 
     Returns:
@@ -96,4 +99,5 @@ def predict_clips(
     clips = dataset.table["clip_id"].iloc[windows]
     paper = protocol == "paper"
     rule: GroupingRule = "majority" if paper else "mean"
+    answers = calibration.apply(answers)
     return group_answers(clips, answers, genders=genders, rule=rule, round_to_years=paper)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from oragen.answers import evidences_of, predict_clips
+from oragen.calibration import UNCALIBRATED, Calibration
 from oragen.clip_scores import Scores, fill_unanswered, join_labels, score_clips
 from oragen.dataset import WindowDataset
 from oragen.heads import Head
@@ -47,6 +48,7 @@ def predict_all(
     *,
     genders: Sequence[str],
     protocol: EvaluationProtocol = "clean",
+    calibrations: Mapping[int, Calibration] | None = None,
     usual: Mapping[str, str | float | None] | None = None,
 ) -> pd.DataFrame:
     """Predict every clip with the head of every seed and with each kind of evidence it takes.
@@ -57,6 +59,7 @@ def predict_all(
         table: the dataset table with all clips, also those without a window.
         genders: the heads' labels in order.
         protocol: how the windows of a clip become one answer, see `predict_clips`.
+        calibrations: of the head of each seed.
         usual: what a clip without a usable window is answered, see `fill_unanswered`.
 
     Returns:
@@ -67,7 +70,12 @@ def predict_all(
     for seed, head in heads.items():
         for evidence in evidences_of(head):
             predictions = predict_clips(
-                head, dataset, genders=genders, evidence=evidence, protocol=protocol
+                head,
+                dataset,
+                genders=genders,
+                evidence=evidence,
+                protocol=protocol,
+                calibration=(calibrations or {}).get(seed, UNCALIBRATED),
             )
             labelled = join_labels(predictions, table)
             if usual is not None:

@@ -3,6 +3,7 @@
 import logging
 
 from oragen import artefacts
+from oragen.calibration import read_calibration
 from oragen.config import load_params
 from oragen.dataset import load_dataset, read_dataset
 from oragen.devices import choose_device
@@ -36,6 +37,9 @@ def main(head: str) -> None:
         table,
         genders=GENDERS,
         protocol=params.protocol,
+        calibrations={
+            seed: read_calibration(found.metadata["calibration"]) for seed, found in saved.items()
+        },
         usual=metadata["usual_labels"] if params.protocol == "paper" else None,
     )
     path = artefacts.predictions_table(head)

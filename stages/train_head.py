@@ -6,6 +6,8 @@ import pandas as pd
 import torch
 
 from oragen import artefacts
+from oragen.answers import answer_windows, evidences_of
+from oragen.calibration import UNCALIBRATED, Calibration, fit_calibration
 from oragen.clip_scores import find_usual_labels
 from oragen.config import Params, Train, load_params
 from oragen.dataset import EmptyDatasetError, WindowDataset, load_dataset, read_dataset
@@ -49,7 +51,10 @@ def main(head: str) -> None:
             fabric, built, train, dev, to_options(params.train),
             mask_type=entry.mask_type, genders=GENDERS, seed=seed,
         )  # fmt: skip
-        save_head(folder / f"seed-{seed}", built.cpu(), describe(params, table, train, built, seed))
+        calibration = UNCALIBRATED if dev is None else calibrate(built, dev)
+        description = describe(params, table, train, built, seed)
+        description["calibration"] = calibration.as_json()
+        save_head(folder / f"seed-{seed}", built.cpu(), description)
         lines += [
             {"seed": seed, "phase": number, **epoch._asdict()}
             for number, history in enumerate(phases, start=1)
@@ -61,6 +66,14 @@ def main(head: str) -> None:
         "train_head %s: %d windows to train on, %d to select by; %d weights, %d seeds in %s",
         head, len(train), len(dev or ()), num_weights, len(params.train.seeds), folder,
     )  # fmt: skip
+
+
+def calibrate(head: Head, dev: WindowDataset) -> Calibration:
+    """Learn from the dev clips how far to trust a head."""
+    windows, answers = answer_windows(head, dev, evidence=evidences_of(head)[0])
+    clips = dev.table["clip_id"].iloc[windows]
+    labels = dev.table.drop_duplicates("clip_id").set_index("clip_id")
+    return fit_calibration(clips, answers, labels, genders=GENDERS)
 
 
 def refuse_blind_head(name: str, head: Head, train: WindowDataset) -> None:
