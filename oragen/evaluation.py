@@ -64,10 +64,12 @@ def predict_all(
 
     Returns:
         one row for each clip, seed and evidence. A clip without a usable window has no
-        prediction (but for the usual one), and `num_windows` 0.
+        prediction (but for the usual one), and `num_windows` 0; `age_half_width_years` is that
+        of the head's interval of ages, null where it has none.
     """
     blocks = []
     for seed, head in heads.items():
+        calibration = (calibrations or {}).get(seed, UNCALIBRATED)
         for evidence in evidences_of(head):
             predictions = predict_clips(
                 head,
@@ -75,12 +77,13 @@ def predict_all(
                 genders=genders,
                 evidence=evidence,
                 protocol=protocol,
-                calibration=(calibrations or {}).get(seed, UNCALIBRATED),
+                calibration=calibration,
             )
             labelled = join_labels(predictions, table)
             if usual is not None:
                 labelled = fill_unanswered(labelled, usual)
             labelled = labelled.reset_index()
+            labelled["age_half_width_years"] = calibration.age_half_width_years
             labelled.insert(0, "evidence", evidence)
             labelled.insert(0, "seed", seed)
             blocks.append(labelled)

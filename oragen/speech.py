@@ -28,9 +28,14 @@ class SpeechOptions:
 
 
 def hear_clip(sound: Located, *, options: SpeechOptions) -> Made:
-    """Find the speech in a clip's decoded sound -> `span x (start, stop)`, for a store."""
+    """Find the speech in a clip's decoded sound, see `hear_samples`."""
     with open_part(sound.part, "h5") as part:
         samples = part["values"][sound.entry.start : sound.entry.stop]
+    return hear_samples(samples, options=options)
+
+
+def hear_samples(samples: Int16[np.ndarray, " samples"], *, options: SpeechOptions) -> Made:
+    """Find the speech in sound at 16 kHz -> `span x (start, stop)`, for a store."""
     spans = detect_speech(_detector(), samples, **asdict(options))
     values = np.array(spans, np.int64).reshape(-1, 2)
     details = {"num_samples": len(samples), "notes": []}
