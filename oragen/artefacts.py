@@ -4,6 +4,7 @@ from pathlib import Path
 
 DATA = Path("data")
 EVALUATION_DATASET = DATA / "datasets" / "evaluation.parquet"
+EXPLANATIONS = DATA / "explanations"
 REPORTS = DATA / "reports"
 
 

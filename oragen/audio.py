@@ -12,11 +12,14 @@ from jaxtyping import Int16
 
 from oragen.execution import Made
 from oragen.media import (
+    EncodingError,
+    SoundEncoding,
     UnusableMediaError,
     decode_frames,
     find_audio_stream,
     in_seconds,
     open_media,
+    parse_encoding,
     start_of,
     too_long,
 )
@@ -29,23 +32,42 @@ _FULL_SCALE: Final = 2**15
 Samples = Int16[np.ndarray, " samples"]
 
 
-def decode_clip(path: Path, *, max_duration_s: float) -> Made:
-    """Decode a clip's sound for a store, or say why that cannot be done."""
+def decode_clip(path: Path, *, max_duration_s: float, encoding: str | None = None) -> Made:
+    """Decode a clip's sound for a store, or say why that cannot be done.
+
+    Args:
+        path: of the file.
+        max_duration_s: what is longer is refused.
+        encoding: of headerless sound, e.g. `s16le@8000`.
+    """
     notes: list[str] = []
     try:
-        samples = decode_audio(path, max_duration_s=max_duration_s, notes=notes)
+        samples = decode_audio(
+            path,
+            max_duration_s=max_duration_s,
+            encoding=parse_encoding(encoding) if encoding is not None else None,
+            notes=notes,
+        )
+    except EncodingError as error:
+        return Made(np.zeros(0, np.int16), "unknown sound encoding", {"notes": [str(error)]})
     except UnusableMediaError as error:
         return Made(np.zeros(0, np.int16), error.reason, {"notes": [error.detail]})
     return Made(samples, None, {"notes": notes})
 
 
-def decode_audio(path: Path, *, max_duration_s: float, notes: list[str] | None = None) -> Samples:
+def decode_audio(
+    path: Path,
+    *,
+    max_duration_s: float,
+    encoding: SoundEncoding | None = None,
+    notes: list[str] | None = None,
+) -> Samples:
     """One media file -> its sound, the mean over the channels, at 16 kHz.
 
     Sample 0 is where the file starts, with sound or with a picture: sound that begins later than
     the pictures is preceded by silence, and a hole in the sound is silence too, so that sound and
     pictures stay in step. A file that breaks off or is damaged midway gives what could be decoded,
-    and each such fault adds a line to `notes`.
+    and each such fault adds a line to `notes`. Headerless sound needs its `encoding`.
 
     Raises:
         UnusableMediaError: no media file, no sound in it, nothing decodable, or longer than
@@ -54,7 +76,7 @@ def decode_audio(path: Path, *, max_duration_s: float, notes: list[str] | None =
     notes = [] if notes is None else notes
     chunks: list[Samples] = []
     num_samples = 0
-    with open_media(path, max_duration_s=max_duration_s) as container:
+    with open_media(path, max_duration_s=max_duration_s, encoding=encoding) as container:
         stream = find_audio_stream(path, container)
         frames = decode_frames(path, container, stream, notes)
         sound = (frame for frame in frames if isinstance(frame, AudioFrame) and frame.samples)

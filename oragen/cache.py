@@ -15,7 +15,7 @@ from typing import Final, Literal, assert_never
 import pandas as pd
 
 from oragen import artefacts
-from oragen.keys import audio_key
+from oragen.keys import audio_keys
 from oragen.parts import (
     SCHEMA_VERSION,
     UNFINISHED,
@@ -182,8 +182,7 @@ def _find_audio_usage(corpus: str, named: set[str], audio: Mapping[str, Json]) -
     """Sound is decoded before it is searched for speech, so not by the speech table alone."""
     if not artefacts.clips_table(corpus).is_file():
         return None
-    files = _read_column(CLIPS, artefacts.clips_table(corpus), "audio_hash")
-    decoded = {audio_key(digest, audio) for digest in files}
+    decoded = {*audio_keys(CLIPS.read(artefacts.clips_table(corpus)), audio).values()}
     speech = _read_column(SPEECH, artefacts.speech_table(corpus), "audio_key")
     windows = _read_column(WINDOWS, artefacts.windows_table(corpus), "audio_key")
     return Usage(named | decoded | speech | windows)

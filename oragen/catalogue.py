@@ -60,6 +60,8 @@ def read_corpus(  # noqa: C901  # one case a reader
             spec = CorpusSpec(entry.condition, entry.num_speakers, entry.seed)
             return generated.read_generated(corpus, root, spec)
         case CsvCorpus():
+            if entry.tables:
+                return csv.read_csv_tables(corpus, root, entry.tables, entry.columns)
             return csv.read_csv(corpus, root, entry.table, entry.columns)
         case TimitCorpus():
             return timit.read_timit(corpus, root)

@@ -79,7 +79,8 @@ class GeneratedCorpus(_Corpus):
 class CsvCorpus(_Corpus):
     reader: Literal["csv"]
     table: Path = Path("labels.csv")
-    columns: dict[str, str] = {}
+    tables: dict[Literal["train", "dev", "test"], Path] = {}  # instead, one a split
+    columns: dict[str, str] = {}  # our names -> those of the table
 
 
 class TimitCorpus(_Corpus):
@@ -89,9 +90,11 @@ class TimitCorpus(_Corpus):
 class AgenderCorpus(_Corpus):
     reader: Literal["agender"]
     # Which field of the lists holds what, from 0; and what the headerless files hold.
-    columns: dict[Literal["path", "speaker", "class", "age", "gender"], Annotated[int, Field(ge=0)]]
-    sample_format: Literal["s16le", "s16be", "u8", "alaw", "mulaw"]
-    rate_hz: Count
+    columns: dict[
+        Literal["path", "speaker", "class", "age", "gender"], Annotated[int, Field(ge=0)]
+    ] = {"path": 0, "speaker": 1, "class": 2, "age": 3, "gender": 4}
+    sample_format: Literal["s16le", "s16be", "u8", "alaw", "mulaw"] = "s16le"
+    rate_hz: Count = 8000
 
 
 class CommonVoiceCorpus(_Corpus):
@@ -315,6 +318,11 @@ class Evaluate(_Section):
     splits: Annotated[list[Literal["train", "dev", "test"]], Field(min_length=1)]
 
 
+class Report(_Section):
+    num_resamples: Annotated[int, Field(ge=100)]
+    num_examples: Annotated[int, Field(ge=0)]
+
+
 class Execution(_Section):
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]
     num_devices: Count
@@ -349,6 +357,7 @@ class Params(_Section):
     protocol: EvaluationProtocol
     train: Train
     evaluate: Evaluate
+    report: Report
     execution: Execution
 
     def train_corpora(self, head: str) -> list[str]:

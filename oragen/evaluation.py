@@ -12,8 +12,7 @@ from oragen.dataset import WindowDataset
 from oragen.heads import Head
 from oragen.parts import Json
 from oragen.schema import EvaluationProtocol, Modality, UserError
-
-OVERALL = "all corpora"
+from oragen.tables import OVERALL
 
 
 class OtherFeaturesError(UserError):

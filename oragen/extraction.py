@@ -84,6 +84,7 @@ def extract(
         DiskTooSmallError: when the missing rows do not fit on the disk.
         EmbeddingError: when an embedding does not fit into float16.
     """
+    store.folder.mkdir(parents=True, exist_ok=True)  # wanted even where nothing is to be kept in it
     missing = find_missing(store.index(), {item.key: item for item in inputs}.values(), specs)
     if not missing:
         return 0

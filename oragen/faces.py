@@ -30,38 +30,75 @@ class CropOptions:
     max_duration_s: float
 
 
-def crop_clip(path: Path, *, options: CropOptions) -> Made:
+def crop_clip(
+    path: Path,
+    *,
+    options: CropOptions,
+    face_box: tuple[float, float, float, float] | None = None,
+) -> Made:
     """Cut the main face out of a clip's pictures, or say why there is none.
 
     The values are `crop x height x width x 3`. The details hold the time of each crop in samples,
-    its box, its landmarks where there are any, and the number of pictures. The clip is decoded
-    twice, so that no more than one picture is held at a time: an hour in HD would be 20 GB.
+    its box, its landmarks where there are any, and the number of pictures.
+
+    Args:
+        path: of the video or the image.
+        options: how the face is found and cut out.
+        face_box: where the face is known to be, in all pictures: x1, y1, x2, y2 in pixels. Then
+            nothing is detected.
     """
     nothing = np.zeros((0, options.crop_px, options.crop_px, 3), np.uint8)
-    detector = _detector(options.detector, options.weights, options.min_score)
     notes: list[str] = []
     try:
-        pictures = sample_pictures(path, max_duration_s=options.max_duration_s, notes=notes)
-        boxes = [detector.detect(picture.rgb) for picture in pictures]
-        main = track_main_face(boxes, max_gap=options.max_gap)
-        again = sample_pictures(path, max_duration_s=options.max_duration_s)
-        found = [
-            (picture.sample, box, *_crop(picture.rgb, box, options))
-            for picture, box in zip(again, main, strict=True)
-            if box
-        ]
+        faces = (
+            _detect_faces(path, options, notes)
+            if face_box is None
+            else _place_faces(path, Box(*face_box, 1.0), options, notes)
+        )
     except UnusableMediaError as error:
         return Made(nothing, error.reason, {"notes": [error.detail]})
+    found = [face for face in faces if face is not None]
     details = {
-        "num_pictures": len(boxes),
-        "samples": [sample for sample, *_ in found],
-        "boxes": [list(box[:5]) for _, box, *_ in found],
-        "landmarks": [landmarks for *_, landmarks in found],
+        "num_pictures": len(faces),
+        "samples": [face.sample for face in found],
+        "boxes": [list(face.box[:5]) for face in found],
+        "landmarks": [face.crop.landmarks for face in found],
         "notes": notes,
     }
     if not found:
-        return Made(nothing, "no face", details)
-    return Made(np.stack([crop for _, _, crop, _ in found]), None, details)
+        reason = "no face" if face_box is None else "face box outside the picture"
+        return Made(nothing, reason, details)
+    return Made(np.stack([face.crop.rgb for face in found]), None, details)
+
+
+def _detect_faces(path: Path, options: CropOptions, notes: list[str]) -> "list[_FoundFace | None]":
+    """Find the main face in each picture, None where it is not seen.
+
+    The clip is decoded twice, so that no more than one picture is held at a time: an hour in HD
+    would be 20 GB.
+    """
+    detector = _detector(options.detector, options.weights, options.min_score)
+    pictures = sample_pictures(path, max_duration_s=options.max_duration_s, notes=notes)
+    boxes = [detector.detect(picture.rgb) for picture in pictures]
+    main = track_main_face(boxes, max_gap=options.max_gap)
+    again = sample_pictures(path, max_duration_s=options.max_duration_s)
+    return [
+        _FoundFace(picture.sample, box, _crop(picture.rgb, box, options)) if box else None
+        for picture, box in zip(again, main, strict=True)
+    ]
+
+
+def _place_faces(
+    path: Path, box: Box, options: CropOptions, notes: list[str]
+) -> "list[_FoundFace | None]":
+    """Take the face of each picture from where it is known to be, None where that is outside."""
+    pictures = sample_pictures(path, max_duration_s=options.max_duration_s, notes=notes)
+    return [
+        _FoundFace(picture.sample, box, _crop(picture.rgb, box, options))
+        if _is_inside(picture.rgb, box)
+        else None
+        for picture in pictures
+    ]
 
 
 @cache
@@ -78,6 +115,14 @@ class _Crop(NamedTuple):
 
     rgb: Rgb
     landmarks: list[float] | None
+
+
+class _FoundFace(NamedTuple):
+    """The face in one picture, and when that was taken."""
+
+    sample: int
+    box: Box
+    crop: _Crop
 
 
 def _crop(rgb: Rgb, box: Box, options: CropOptions) -> _Crop:
@@ -188,6 +233,18 @@ def place_landmarks(rgb: Rgb, box: Box, *, margin: float, crop_px: int) -> list[
     return placed
 
 
+def _clip(rgb: Rgb, box: Box) -> Box:
+    height, width = rgb.shape[:2]
+    x1, y1 = max(0.0, box.x1), max(0.0, box.y1)
+    return Box(x1, y1, min(float(width), box.x2), min(float(height), box.y2), box.score)
+
+
+def _is_inside(rgb: Rgb, box: Box) -> bool:
+    """Say whether any part of the box lies in the picture."""
+    part = _clip(rgb, box)
+    return part.x1 < part.x2 and part.y1 < part.y2
+
+
 class _Square(NamedTuple):
     """What is cut out of a picture, in pixels; a part of it may lie outside."""
 
@@ -208,10 +265,9 @@ class _Square(NamedTuple):
 
 
 def _place_square(rgb: Rgb, box: Box, margin: float) -> _Square:
-    height, width = rgb.shape[:2]
-    x1, y1 = max(0.0, box.x1), max(0.0, box.y1)
-    x2, y2 = min(float(width), box.x2), min(float(height), box.y2)
-    if x1 >= x2 or y1 >= y2:
+    if not _is_inside(rgb, box):
+        height, width = rgb.shape[:2]
         raise ValueError(f"{box} lies outside the picture of {width} x {height} pixels")
+    x1, y1, x2, y2, *_ = _clip(rgb, box)
     side = max(1, round(max(x2 - x1, y2 - y1) * (1 + 2 * margin)))
     return _Square(round((x1 + x2) / 2 - side / 2), round((y1 + y2) / 2 - side / 2), side)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 import av
 from av.audio.frame import AudioFrame
@@ -16,6 +16,8 @@ from av.packet import Packet
 from av.stream import Disposition, Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
+
+from oragen.schema import UserError
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +31,12 @@ _SIGNATURES: Final = (
     b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"\x00\x00\x01\xba",
 )  # fmt: skip
 _MP4_BOXES: Final = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
+_SAMPLE_BYTES: Final = {  # FFmpeg's names
+    "s8": 1, "u8": 1, "alaw": 1, "mulaw": 1, "s16le": 2, "s16be": 2, "s24le": 3, "s24be": 3,
+    "s32le": 4, "s32be": 4, "f32le": 4, "f32be": 4,
+}  # fmt: skip
+_MIN_RATE_HZ: Final = 1_000
+_MAX_RATE_HZ: Final = 384_000
 _GUESSED_DURATION: Final = frozenset({"aac", "mp3"})  # FFmpeg divides the size by the bit rate
 _MAX_SHORTFALL_S: Final = 1
 
@@ -51,23 +59,63 @@ class UnusableMediaError(ValueError):
         return f"{self.path}: {self.reason}" + (f" ({self.detail})" if self.detail else "")
 
 
+class EncodingError(UserError):
+    """Words that say how headerless sound is stored, and say nothing known."""
+
+
+class SoundEncoding(NamedTuple):
+    """How headerless sound of one channel is stored."""
+
+    sample_format: str
+    rate_hz: int
+
+
+def parse_encoding(text: str) -> SoundEncoding:
+    """Read `<sample format>@<rate in Hz>`, e.g. s16le@8000 or alaw@8000.
+
+    Raises:
+        EncodingError: with the formats that there are.
+    """
+    sample_format, _, rate = text.partition("@")
+    rate_hz = int(rate) if rate.isascii() and rate.isdecimal() else 0
+    if sample_format not in _SAMPLE_BYTES or not _MIN_RATE_HZ <= rate_hz <= _MAX_RATE_HZ:
+        raise EncodingError(
+            f"{text!r} is no encoding of headerless sound. Write <sample format>@<rate in Hz>, "
+            f"e.g. s16le@8000, with a format out of {', '.join(_SAMPLE_BYTES)} and a rate from "
+            f"{_MIN_RATE_HZ} to {_MAX_RATE_HZ}."
+        )
+    return SoundEncoding(sample_format, rate_hz)
+
+
 @contextmanager
-def open_media(path: Path, *, max_duration_s: float) -> Iterator[InputContainer]:
+def open_media(
+    path: Path, *, max_duration_s: float, encoding: SoundEncoding | None = None
+) -> Iterator[InputContainer]:
     """One file -> a container of local sound and pictures, closed at the end.
+
+    Args:
+        path: of the file.
+        max_duration_s: what says that it lasts longer is refused.
+        encoding: of headerless sound. A file that has a header after all, such as a WAV copy, is
+            read by its header.
 
     Raises:
         UnusableMediaError: it is no readable media file, or says that it lasts longer than
             `max_duration_s`.
     """
     head = _read_head(path)
+    if _looks_like_media(head):  # headerless sound begins like that once in millions of files
+        encoding = None
     try:
         container = av.open(
             f"file:{path.absolute()}",  # a bare "a:b.mp4" would be taken for a protocol
-            options={"protocol_whitelist": "file"},
+            format=encoding.sample_format if encoding else None,
+            options={"protocol_whitelist": "file"} | _as_options(encoding),
             metadata_errors="replace",  # tags in an old code page are no reason to refuse the sound
         )
     except FFmpegError as error:
-        reason = "truncated or damaged" if _looks_like_media(head) else "not a media file"
+        is_media = encoding is not None or _looks_like_media(head)
+        reason = "truncated or damaged" if is_media else "not a media file"
         raise UnusableMediaError(path, reason, str(error)) from error
     with container:
         _check_container(path, container, max_duration_s)
@@ -75,6 +123,11 @@ def open_media(path: Path, *, max_duration_s: float) -> Iterator[InputContainer]
             yield container
         except FFmpegError as error:  # decoded, but into something that cannot be converted
             raise UnusableMediaError(path, "truncated or damaged", str(error)) from error
+
+
+def _as_options(encoding: SoundEncoding | None) -> dict[str, str]:
+    """What FFmpeg's readers of headerless sound want to know besides the format."""
+    return {"sample_rate": str(encoding.rate_hz), "ch_layout": "mono"} if encoding else {}
 
 
 def _read_head(path: Path) -> bytes:
@@ -183,7 +236,7 @@ def decode_frames(
         raise UnusableMediaError(
             path, "truncated or damaged" if found else "empty track", "; ".join(found)
         )
-    found += _shortfall(container, stream, end)
+    found += _shortfall(container, stream, end) + _rest(container)
     for note in found:
         logger.warning("%s: %s", path, note)
     notes += found
@@ -219,3 +272,9 @@ def _shortfall(
     if declared - end <= _MAX_SHORTFALL_S:
         return []
     return [f"truncated or damaged: ends at {float(end):.2f} of {float(declared):.2f} s"]
+
+
+def _rest(container: InputContainer) -> list[str]:
+    """Headerless sound that breaks off inside a sample; FFmpeg passes over that in silence."""
+    num_bytes = container.size % _SAMPLE_BYTES.get(container.format.name, 1)
+    return [f"truncated or damaged: {num_bytes} bytes after the last sample"] if num_bytes else []

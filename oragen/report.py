@@ -1,24 +1,41 @@
-"""Scores and predictions -> tables and pictures that people read."""
+"""Predictions of all heads -> what a report shows of them, and what DVC shows."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import pandas as pd
-from matplotlib.figure import Figure
-from sklearn.metrics import ConfusionMatrixDisplay
+
+from oragen.page import PagePart, PagePicture, PageSection, PageTable
+from oragen.pictures import (
+    ClassTask,
+    age_rows,
+    confusion_rows,
+    curve_rows,
+    draw_age_errors,
+    draw_ages,
+    draw_confusion,
+    draw_curves,
+    draw_reliability,
+    reliability_rows,
+)
+from oragen.schema import GENDERS, MASK_TYPES, EvaluationProtocol
+from oragen.tables import ReportTable, to_cells
 
 COUNTS: Final = ("clips", "speakers", "without_window")
-COLUMNS: Final = {
-    "gender_uar": ("Gender UAR %", 100.0, 1),
-    "gender_macro_f1": ("Gender F1 %", 100.0, 1),
-    "age_mae_years": ("Age MAE, years", 1.0, 2),
-    "mask_type_uar": ("Mask UAR %", 100.0, 1),
-    "mask_type_macro_f1": ("Mask F1 %", 100.0, 1),
-}
-EVIDENCE_NAMES: Final = {"audio_visual": "audio-visual", "audio": "audio only", "face": "face only"}
+SCALES: Final = {  # of the scores of a summary, and the digits that DVC shows
+    "gender_uar": 4, "gender_macro_f1": 4, "age_mae_years": 3, "mask_type_uar": 4,
+    "mask_type_macro_f1": 4,
+}  # fmt: skip
 KEYS: Final = ("corpus", "head", "evidence")
+PROTOCOLS: Final[dict[EvaluationProtocol, str]] = {
+    "clean": "heads are selected on dev, and each clip of the evaluation is scored once, by the "
+    "mean over its windows; clips without an answer are counted, not scored",
+    "paper": "train and dev are merged, the last epoch counts, a clip gets the most frequent class "
+    "of its windows and their mean age in whole years, and a clip without a window the usual "
+    "labels of the training clips: as published, to be compared with published numbers",
+}
 
 
 def summarise(scores: pd.DataFrame) -> pd.DataFrame:
@@ -28,7 +45,7 @@ def summarise(scores: pd.DataFrame) -> pd.DataFrame:
     seed is 0.
     """
     groups = scores.groupby(list(KEYS), sort=False)
-    measured = groups[[*COLUMNS, "age_ccc"]].agg(["mean", "std"])
+    measured = groups[[*SCALES, "age_ccc"]].agg(["mean", "std"])
     measured = measured.astype(float)
     for name in {name for name, _ in measured.columns}:
         known = measured[(name, "mean")].notna()
@@ -38,20 +55,6 @@ def summarise(scores: pd.DataFrame) -> pd.DataFrame:
     return measured.join(counts)
 
 
-def compare_heads(summary: pd.DataFrame, num_seeds: int) -> str:
-    """Write a Markdown table of all heads, each with the first kind of evidence it was given."""
-    firsts = summary.groupby(["corpus", "head"], sort=False).head(1).droplevel("evidence")
-    corpora = dict.fromkeys(firsts.index.get_level_values("corpus"))
-    rows = pd.concat([firsts.xs(corpus, level="corpus", drop_level=False) for corpus in corpora])
-    return _table(["Corpus", "Head"], rows, num_seeds)
-
-
-def compare_evidence(summary: pd.DataFrame, head: str, num_seeds: int) -> str:
-    """Write a Markdown table of one head with all evidence, and with a modality withheld."""
-    lines = summary.xs(head, level="head").rename(index=EVIDENCE_NAMES, level="evidence")
-    return _table(["Corpus", "Evidence"], lines, num_seeds)
-
-
 def to_metrics(
     summary: pd.DataFrame,
 ) -> dict[str, dict[str, dict[str, dict[str, float | int]]]]:
@@ -59,10 +62,10 @@ def to_metrics(
     metrics: dict[str, dict[str, dict[str, dict[str, float | int]]]] = {}
     for (corpus, head, evidence), row in summary.iterrows():
         scores: dict[str, float | int] = {name: int(row[name, "count"]) for name in COUNTS}
-        for name, (_, scale, _) in COLUMNS.items():
+        for name, digits in SCALES.items():
             if pd.notna(row[name, "mean"]):
-                scores[name] = round(float(row[name, "mean"]), 4 if scale > 1 else 3)
-                scores[f"{name}_std"] = round(float(row[name, "std"]), 4 if scale > 1 else 3)
+                scores[name] = round(float(row[name, "mean"]), digits)
+                scores[f"{name}_std"] = round(float(row[name, "std"]), digits)
         of_head = metrics.setdefault(str(head), {})
         of_head.setdefault(str(corpus).replace(" ", "_"), {})[str(evidence)] = scores
     return metrics
@@ -74,51 +77,143 @@ def write_json(path: Path, content: object) -> None:
     path.write_text(json.dumps(content, indent=2) + "\n")
 
 
-def draw_confusion(
-    path: Path, true: pd.Series, predicted: pd.Series, labels: Sequence[str], title: str
-) -> None:
-    """Draw a confusion matrix as a PNG: the share of each true class that got each answer.
+class Facts(NamedTuple):
+    """What a reader of scores must know of how they came about."""
 
-    Without anything to show, the picture says so.
+    protocol: EvaluationProtocol
+    splits: Sequence[str]
+    seeds: Sequence[int]
+    encoders: Mapping[str, Sequence[str]]  # the corpora that each was fine-tuned on, if any
+
+
+def describe_run(predictions: pd.DataFrame, head: str, facts: Facts) -> list[str]:
+    """Say in a few sentences what was scored, and how."""
+    clips = predictions.drop_duplicates("clip_id")
+    corpora = ", ".join(sorted(clips["corpus"].unique()))
+    num_speakers = len(clips[["corpus", "speaker_id"]].drop_duplicates())
+    seeds = ", ".join(map(str, facts.seeds))
+    tuned = "; ".join(
+        f"{encoder} ({'fine-tuned on ' + ', '.join(corpora) if corpora else 'as it comes'})"
+        for encoder, corpora in facts.encoders.items()
+    )
+    lines = [
+        f"Scored on {' and '.join(facts.splits)} of {corpora}: {len(clips)} clips of "
+        f"{num_speakers} speakers, by the protocol `{facts.protocol}`: "
+        f"{PROTOCOLS[facts.protocol]}.",
+        f"Training seeds: {seeds}. Encoders: {tuned}.",
+    ]
+    if (covered := measure_coverage(choose_answers(predictions, head))) is not None:
+        lines.append(
+            f"Of the true ages {covered:.0%} lie in the 90 % interval of {head}, which was made on "
+            "dev."
+        )
+    return lines
+
+
+def choose_answers(predictions: pd.DataFrame, head: str) -> pd.DataFrame:
+    """Return what one head answered to the widest evidence it takes, with all seeds."""
+    of_head = predictions[predictions["head"] == head]
+    return of_head[of_head["evidence"] == of_head["evidence"].iloc[0]]
+
+
+def measure_coverage(answers: pd.DataFrame) -> float | None:
+    """Return the share of known ages inside the head's interval; None where it has none."""
+    known = answers.dropna(subset=["age_years", "predicted_age_years", "age_half_width_years"])
+    errors = (known["age_years"] - known["predicted_age_years"]).abs()
+    return float((errors <= known["age_half_width_years"]).mean()) if len(known) else None
+
+
+class Drawn(NamedTuple):
+    """A picture, and what it shows."""
+
+    path: Path
+    alt: str
+    caption: str = ""
+
+
+def draw_pictures(
+    folder: Path, answers: pd.DataFrame, histories: Mapping[str, pd.DataFrame], head: str
+) -> list[Drawn]:
+    """Draw what one head takes for what, its ages, its certainty, and all trainings.
+
+    Args:
+        folder: for the PNGs.
+        answers: of the head, see `choose_answers`.
+        histories: of the training of each head.
+        head: its name.
     """
-    figure = Figure(figsize=(1.6 + 0.8 * len(labels),) * 2, layout="constrained")
-    axes = figure.subplots()
-    known = true.isin(labels).to_numpy()
-    if known.any():
-        ConfusionMatrixDisplay.from_predictions(
-            true[known], predicted[known], labels=list(labels), normalize="true",
-            values_format=".0%", cmap="Blues", ax=axes, colorbar=False, xticks_rotation=45,
-        )  # fmt: skip
-    else:
-        axes.text(0.5, 0.5, "no labelled clip", ha="center", va="center")
-    axes.set(title=title, xlabel="predicted", ylabel="true")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
+    drawn = []
+    for name, labels in {"gender": GENDERS, "mask_type": MASK_TYPES}.items():
+        words = name.replace("_", " ")
+        told = answers.reindex(columns=[name, f"predicted_{name}"]).dropna()
+        path = folder / f"confusion_{name}.png"
+        draw_confusion(path, told[name], told[f"predicted_{name}"], labels, f"{words}, {head}")
+        drawn.append(Drawn(path, f"Confusion matrix of {words}", f"What {head} takes for what."))
+    ages = folder / "ages.png"
+    draw_ages(ages, answers, f"Age, {head}")
+    drawn.append(Drawn(ages, "Predicted over true ages", "Each dot is a clip and a seed."))
+    errors = folder / "age_errors.png"
+    draw_age_errors(errors, answers, f"Error of the age, {head}")
+    drawn.append(Drawn(errors, "Error of the age by true age", "Median, quartiles and bias."))
+    tasks: tuple[ClassTask, ...] = ("gender", "mask_type")
+    for task in tasks:
+        path, words = folder / f"reliability_{task}.png", task.replace("_", " ")
+        draw_reliability(path, answers, task, f"Reliability of {words}, {head}")
+        drawn.append(
+            Drawn(path, f"Reliability diagram of {words}", "How often a certainty is right.")
+        )
+    curves = folder / "training.png"
+    draw_curves(curves, histories, "Training of all heads")
+    drawn.append(Drawn(curves, "Training curves", "Every seed; the dot is the epoch that is kept."))
+    return drawn
 
 
-def _table(titles: Sequence[str], rows: pd.DataFrame, num_seeds: int) -> str:
-    """Rows of a summary -> Markdown: mean ± standard deviation over the seeds, and counts."""
-    names = [title for title, _, _ in COLUMNS.values()]
-    header = [*titles, *names, "Clips", "Speakers", "Without window"]
-    numbers = len(header) - len(titles)
-    lines = [_line(header), _line(["---"] * len(titles) + ["---:"] * numbers)]
-    for labels, row in rows.iterrows():
-        cells = [str(label) for label in labels]
-        cells += [
-            _cell(row[name, "mean"], row[name, "std"], scale, digits, num_seeds)
-            for name, (_, scale, digits) in COLUMNS.items()
-        ]
-        cells += [str(int(row[name, "count"])) for name in COUNTS]
-        lines.append(_line(cells))
-    return "\n".join(lines) + "\n"
+def list_explanations(folder: Path, head: str) -> list[Drawn]:
+    """Return the pictures of single clips that `explain_head` drew, in order."""
+    alts = {"clip": "A clip over its time", "attention": "Attention in its first window"}
+    return [
+        Drawn(path, f"{alts[path.stem.partition('-')[2]]}, as {head} sees it")
+        for path in sorted(folder.glob("*.png"), key=_by_number)
+    ]
 
 
-def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
+def _by_number(path: Path) -> tuple[int, bool]:
+    number, _, kind = path.stem.partition("-")
+    return int(number), kind != "clip"
 
 
-def _cell(mean: float, std: float, scale: float, digits: int, num_seeds: int) -> str:
-    if pd.isna(mean):
-        return "–"
-    spread = f" ± {std * scale:.{digits}f}" if num_seeds > 1 else ""
-    return f"{mean * scale:.{digits}f}{spread}"
+def lay_out(
+    tables: Sequence[ReportTable], drawn: Sequence[Drawn], examples: Sequence[Drawn], head: str
+) -> list[PageSection]:
+    """Put tables and pictures into the sections of a page."""
+    sections = [PageSection("Scores", [_to_page_table(table) for table in tables])]
+    sections.append(PageSection(f"{head} in pictures", _to_page_pictures(drawn)))
+    if examples:
+        sections.append(PageSection("Single clips", _to_page_pictures(examples)))
+    return sections
+
+
+def _to_page_table(table: ReportTable) -> PageTable:
+    columns, rows = to_cells(table)
+    return PageTable(title=table.title, columns=columns, rows=rows, note=table.note)
+
+
+def _to_page_pictures(drawn: Sequence[Drawn]) -> list[PagePart]:
+    return [PagePicture(one.path, one.alt, one.caption) for one in drawn]
+
+
+def write_plot_data(
+    folder: Path, answers: pd.DataFrame, histories: Mapping[str, pd.DataFrame]
+) -> None:
+    """Write what `dvc plots` draws, as CSV."""
+    folder.mkdir(parents=True, exist_ok=True)
+    frames = {
+        "confusion_gender": confusion_rows(answers, "gender"),
+        "confusion_mask_type": confusion_rows(answers, "mask_type"),
+        "ages": age_rows(answers),
+        "reliability_gender": reliability_rows(answers, "gender"),
+        "reliability_mask_type": reliability_rows(answers, "mask_type"),
+        "training": curve_rows(histories),
+    }
+    for name, frame in frames.items():
+        frame.to_csv(folder / f"{name}.csv", index=False)

@@ -1,5 +1,6 @@
 """One video or image file -> pictures at a steady rate."""
 
+import logging
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -23,8 +24,13 @@ from oragen.media import (
 )
 from oragen.schema import SAMPLE_RATE_HZ
 
+logger = logging.getLogger(__name__)
+
 _ROUNDING_S: Final = Fraction(1, 1000)  # Matroska keeps whole milliseconds
 _DEFAULT_RATE: Final = Fraction(25)  # for a video that says neither rate nor time stamps
+_START_OF_JPEG: Final = b"\xff\xd8\xff"
+_END_OF_JPEG: Final = b"\xff\xd9"
+_UNKNOWN_LEVEL: Final = 128  # of red, green and blue where nothing was decoded
 _MAX_PIXELS: Final = 2**26  # 67 million: 8K video has 33 million
 
 Rgb = UInt8[np.ndarray, "height width 3"]
@@ -52,7 +58,8 @@ def sample_pictures(
     less any whole second before its first frame. Time 0 is where the file starts, with sound or
     with a picture. Pictures stand upright: the rotation in the file is applied, and pixels that
     are not square are made so. A video that breaks off or is damaged midway gives what could be
-    decoded, and each such fault adds a line to `notes`.
+    decoded, and each such fault adds a line to `notes`. A JPEG file that breaks off gives the rows
+    that are there, or the whole picture in less detail if it was stored in passes.
 
     Raises:
         UnusableMediaError: on the first step, no media file, no pictures in it, too large or too
@@ -62,7 +69,7 @@ def sample_pictures(
     step = 1 / Fraction(pictures_per_second).limit_denominator(1000)
     with open_media(path, max_duration_s=max_duration_s) as container:
         if _is_image(container):
-            yield _decode_image(path, container, max_pixels)
+            yield _decode_image(path, container, max_pixels, notes)
             return
         stream = find_video_stream(path, container)
         _check_size(path, stream.width, stream.height, max_pixels)
@@ -77,8 +84,12 @@ def sample_pictures(
             yield Picture(round(time * SAMPLE_RATE_HZ), _to_rgb(frame, _pixel_aspect(stream)))
 
 
-def read_image(path: Path, *, max_pixels: int = _MAX_PIXELS) -> Picture:
+def read_image(
+    path: Path, *, max_pixels: int = _MAX_PIXELS, notes: list[str] | None = None
+) -> Picture:
     """One image file -> its picture, upright as its EXIF orientation says, at sample 0.
+
+    What a file that breaks off still gives is as in `sample_pictures`, with a line in `notes`.
 
     Raises:
         UnusableMediaError: no image, damaged, or more than `max_pixels`.
@@ -86,26 +97,48 @@ def read_image(path: Path, *, max_pixels: int = _MAX_PIXELS) -> Picture:
     with open_media(path, max_duration_s=float("inf")) as container:
         if not _is_image(container):
             raise UnusableMediaError(path, "not a picture", f"format {container.format.name}")
-        return _decode_image(path, container, max_pixels)
+        return _decode_image(path, container, max_pixels, [] if notes is None else notes)
 
 
 def _is_image(container: InputContainer) -> bool:
     return container.format.name.endswith("_pipe") or container.format.name == "image2"
 
 
-def _decode_image(path: Path, container: InputContainer, max_pixels: int) -> Picture:
-    import cv2
-
+def _decode_image(
+    path: Path, container: InputContainer, max_pixels: int, notes: list[str]
+) -> Picture:
     stream = find_video_stream(path, container)
     _check_size(path, stream.width, stream.height, max_pixels)
+    content = path.read_bytes()
+    rgb = _decode_whole(path, content)
+    if rgb is None and content.startswith(_START_OF_JPEG):
+        rgb = _decode_beginning(path, content, notes)
+    if rgb is None:
+        raise UnusableMediaError(path, "truncated or damaged")
+    return Picture(0, rgb)
+
+
+def _decode_whole(path: Path, content: bytes) -> Rgb | None:
+    import cv2
+
     try:
         # OpenCV rather than FFmpeg: it knows all eight EXIF orientations, the mirrored ones too.
-        bgr = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
+        bgr = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
         raise UnusableMediaError(path, "truncated or damaged", str(error)) from error
-    if bgr is None:
-        raise UnusableMediaError(path, "truncated or damaged")
-    return Picture(0, np.ascontiguousarray(bgr[..., ::-1], np.uint8))
+    return None if bgr is None else np.ascontiguousarray(bgr[..., ::-1], np.uint8)
+
+
+def _decode_beginning(path: Path, content: bytes, notes: list[str]) -> Rgb | None:
+    """Close a JPEG file that breaks off, and leave out the rows below, which libjpeg makes grey."""
+    rgb = _decode_whole(path, content + _END_OF_JPEG)
+    if rgb is None:
+        return None
+    known = np.flatnonzero((rgb != _UNKNOWN_LEVEL).any(axis=(1, 2)))
+    num_rows = int(known[-1]) + 1 if len(known) else 0
+    notes.append(f"truncated or damaged: {num_rows} of {len(rgb)} rows of the picture are there")
+    logger.warning("%s: %s", path, notes[-1])
+    return rgb[:num_rows] if num_rows else None
 
 
 class _Shown(NamedTuple):

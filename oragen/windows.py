@@ -81,6 +81,11 @@ def fill_slots(span: Span, crop_at_second: Mapping[int, int], *, num_slots: int)
     ]
 
 
+def hold_still(crop_samples: Sequence[int], *, num_slots: int) -> list[int]:
+    """Return the slots of any window beside a still picture: its crop, if there is one, once."""
+    return [0 if crop_samples else NO_CROP] + [NO_CROP] * (num_slots - 1)
+
+
 def cut_windows(
     num_samples: int,
     speech: Sequence[Span],
@@ -90,12 +95,16 @@ def cut_windows(
     length: int,
     hop: int,
     min_length: int,
+    is_still: bool = False,
 ) -> list[Window]:
     """One clip's speech and crops -> its windows, by start.
 
     Where there is speech, windows are the stretches of it. Where there is none, but a face, the
     clip is cut without regard to sound and the windows are marked as having no speech. A clip
     with neither has no window.
+
+    A still picture is the face of all that is spoken: it stands in the first slot of every window
+    with speech. Without speech one window, the first, holds it: more would say the same again.
 
     Args:
         num_samples: length of the sound, or 0.
@@ -105,13 +114,15 @@ def cut_windows(
         length: of a window, in samples.
         hop: from one window to the next, in samples.
         min_length: of a piece of speech, in samples.
+        is_still: the first crop is of a still picture, which holds for the whole clip.
     """
     crop_at_second = {sample // SAMPLE_RATE_HZ: crop for crop, sample in enumerate(crop_samples)}
     num_slots = -(-length // SAMPLE_RATE_HZ)
     sound = slide(Span(0, num_samples), length=length, hop=hop, min_length=min_length)
     if pieces := _overlaps(rule, list(sound), speech, min_length):
+        held = hold_still(crop_samples, num_slots=num_slots) if is_still else None
         return [
-            Window(piece, True, fill_slots(piece, crop_at_second, num_slots=num_slots))
+            Window(piece, True, held or fill_slots(piece, crop_at_second, num_slots=num_slots))
             for piece in sorted(set(pieces))
         ]
     pictured = max(crop_samples, default=-SAMPLE_RATE_HZ) + SAMPLE_RATE_HZ

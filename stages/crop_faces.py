@@ -1,11 +1,16 @@
 """Clips -> crops of the main face, one a second, in immutable HDF5 parts, and their table."""
 
 from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
 
 from oragen import artefacts
 from oragen.config import load_params
 from oragen.detectors import detector_fingerprint
-from oragen.execution import Wanted, fill_store, skipped_entries
+from oragen.execution import Made, Wanted, fill_store, skipped_entries
 from oragen.faces import CropOptions, crop_clip
 from oragen.keys import crop_key, faces_key
 from oragen.parts import Entry, PartStore
@@ -21,16 +26,20 @@ def main(corpus: str) -> None:
     root = params.corpora[corpus].root
     clips = CLIPS.read(artefacts.clips_table(corpus)).set_index("clip_id")
     seen = clips[clips["picture_hash"].notna()]
-    paths = seen["video_path"].fillna(seen["image_path"])
+    sources = find_sources(seen, root)
     options = CropOptions(**params.faces.model_dump())
     ingredients = params.faces.as_ingredients()
-    detector = detector_fingerprint(options.detector, weights=options.weights)
-    keys = seen["picture_hash"].map(lambda digest: faces_key(digest, ingredients, detector))
+    is_needed = any(source.face_box is None for source in sources.values())
+    detector = detector_fingerprint(options.detector, weights=options.weights) if is_needed else ""
+    keys = {
+        clip: faces_key(digest, ingredients, detector, sources[clip].face_box)
+        for clip, digest in seen["picture_hash"].items()
+    }
     store = PartStore(artefacts.faces_store(corpus), "h5")
     num_new = fill_store(
         store,
-        {keys[clip]: Wanted(clip, root / path) for clip, path in paths.items()},
-        partial(crop_clip, options=options),
+        {key: Wanted(clip, sources[clip]) for clip, key in keys.items()},
+        partial(crop_source, options=options),
         spec={"values": "RGB uint8: crop x height x width x 3", "faces": ingredients},
         part_bytes=params.execution.part_bytes,
         num_workers=params.execution.num_processes,
@@ -52,6 +61,35 @@ def main(corpus: str) -> None:
         ],
         made=f"{len(rows)} crops, {num_new} clips looked at now",
     )
+
+
+class Source(NamedTuple):
+    """A file with pictures, and where in them the face is, if that is known."""
+
+    path: Path
+    face_box: tuple[float, float, float, float] | None
+
+
+def find_sources(seen: pd.DataFrame, root: Path) -> dict[str, Source]:
+    """Rows of the clips table that have pictures -> where those of each clip come from."""
+    paths = seen["video_path"].fillna(seen["image_path"])
+    return {
+        clip: Source(root / path, to_box(box))
+        for clip, path, box in zip(seen.index, paths, seen["face_box"], strict=True)
+    }
+
+
+def to_box(edges: np.ndarray | None) -> tuple[float, float, float, float] | None:
+    """Convert a box as it is read from the table."""
+    if edges is None:
+        return None
+    x1, y1, x2, y2 = edges.tolist()
+    return x1, y1, x2, y2
+
+
+def crop_source(source: Source, *, options: CropOptions) -> Made:
+    """Cut out a clip's face in another process."""
+    return crop_clip(source.path, options=options, face_box=source.face_box)
 
 
 def list_crops(clip: str, entry: Entry) -> list[dict[str, object]]:

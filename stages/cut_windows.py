@@ -17,11 +17,12 @@ NOTHING_HEARD: Mapping[str, Any] = {"num_samples": 0, "starts": [], "stops": []}
 def main(corpus: str) -> None:
     """Cut the clips of CORPUS into windows."""
     params = load_params().windows
-    clips = CLIPS.read(artefacts.clips_table(corpus))["clip_id"]
+    clips = CLIPS.read(artefacts.clips_table(corpus)).set_index("clip_id")
+    is_still = clips["image_path"].notna() & clips["video_path"].isna()
     speech = SPEECH.read(artefacts.speech_table(corpus)).set_index("clip_id").to_dict("index")
     crops = CROPS.read(artefacts.crops_table(corpus)).groupby("clip_id")["sample"].agg(list)
     rows: list[dict[str, object]] = []
-    for clip in clips:
+    for clip in clips.index:
         heard = speech.get(clip, NOTHING_HEARD)
         windows = cut_windows(
             heard["num_samples"],
@@ -34,6 +35,7 @@ def main(corpus: str) -> None:
             length=round(params.length_s * SAMPLE_RATE_HZ),
             hop=round(params.hop_s * SAMPLE_RATE_HZ),
             min_length=round(params.min_length_s * SAMPLE_RATE_HZ),
+            is_still=bool(is_still[clip]),
         )
         rows += [to_row(clip, window, heard, params.as_ingredients()) for window in windows]
     table = WINDOWS.frame(rows)
@@ -42,9 +44,11 @@ def main(corpus: str) -> None:
     account(
         STAGE,
         corpus,
-        clips_in=clips,
+        clips_in=clips.index,
         clips_out=table["clip_id"],
-        skipped=[Skipped(clip, STAGE, reason) for clip in sorted({*clips} - {*table["clip_id"]})],
+        skipped=[
+            Skipped(clip, STAGE, reason) for clip in sorted({*clips.index} - {*table["clip_id"]})
+        ],
         made=f"{len(table)} windows, {table['has_speech'].sum()} with speech",
     )
 

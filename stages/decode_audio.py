@@ -1,12 +1,16 @@
 """Clips -> sound: int16 mono 16 kHz, in immutable HDF5 parts."""
 
 from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
 
 from oragen import artefacts
 from oragen.audio import decode_clip
 from oragen.config import load_params
-from oragen.execution import Wanted, fill_store, skipped_entries
-from oragen.keys import audio_key
+from oragen.execution import Made, Wanted, fill_store, skipped_entries
+from oragen.keys import audio_keys
 from oragen.parts import PartStore
 from oragen.schema import CLIPS, Skipped
 from stages.running import account, run_stage
@@ -18,15 +22,15 @@ def main(corpus: str) -> None:
     """Decode the sound of the clips of CORPUS that the store lacks."""
     params = load_params()
     root = params.corpora[corpus].root
-    clips = CLIPS.read(artefacts.clips_table(corpus)).set_index("clip_id")
-    heard = clips[clips["audio_hash"].notna()]
+    clips = CLIPS.read(artefacts.clips_table(corpus))
     ingredients = params.audio.as_ingredients()
-    keys = heard["audio_hash"].map(lambda digest: audio_key(digest, ingredients))
+    keys = audio_keys(clips, ingredients)
+    sources = find_sources(clips, root)
     store = PartStore(artefacts.audio_store(corpus), "h5")
     num_new = fill_store(
         store,
-        {keys[clip]: Wanted(clip, root / path) for clip, path in heard["audio_path"].items()},
-        partial(decode_clip, max_duration_s=params.audio.max_duration_s),
+        {key: Wanted(clip, sources[clip]) for clip, key in keys.items()},
+        partial(decode_source, max_duration_s=params.audio.max_duration_s),
         spec={"values": "int16 mono 16 kHz", "audio": ingredients},
         part_bytes=params.execution.part_bytes,
         num_workers=params.execution.num_processes,
@@ -34,11 +38,11 @@ def main(corpus: str) -> None:
     )
     index = store.index()
     entries = {clip: index[key].entry for clip, key in keys.items()}
-    mute = clips.index.difference(heard.index)
+    mute = [clip for clip in clips["clip_id"] if clip not in keys]
     account(
         STAGE,
         corpus,
-        clips_in=clips.index,
+        clips_in=clips["clip_id"],
         clips_out=[clip for clip, entry in entries.items() if not entry.reason],
         skipped=[
             *skipped_entries(STAGE, entries),
@@ -46,6 +50,28 @@ def main(corpus: str) -> None:
         ],
         made=f"{num_new} decoded now",
     )
+
+
+class Source(NamedTuple):
+    """A file with sound, and how it is stored where it does not say so itself."""
+
+    path: Path
+    encoding: str | None
+
+
+def find_sources(clips: pd.DataFrame, root: Path) -> dict[str, Source]:
+    """Clips table -> where the sound of each clip that has any comes from."""
+    heard = clips[clips["audio_path"].notna()]
+    columns = zip(heard["clip_id"], heard["audio_path"], heard["audio_encoding"], strict=True)
+    return {
+        clip: Source(root / path, None if pd.isna(encoding) else encoding)
+        for clip, path, encoding in columns
+    }
+
+
+def decode_source(source: Source, *, max_duration_s: float) -> Made:
+    """Decode a clip's sound in another process."""
+    return decode_clip(source.path, max_duration_s=max_duration_s, encoding=source.encoding)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import numpy as np
 from oragen import artefacts
 from oragen.config import load_params
 from oragen.execution import Wanted, fill_store, skipped_entries
-from oragen.keys import audio_key, speech_key
+from oragen.keys import audio_keys, speech_key
 from oragen.parts import Located, PartStore
 from oragen.schema import CLIPS, SPEECH
 from oragen.speech import SpeechOptions, hear_clip
@@ -53,9 +53,8 @@ def main(corpus: str) -> None:
 def find_sounds(corpus: str, audio: dict[str, object]) -> dict[str, Located]:
     """Return where the sound of each clip that has one is."""
     index = PartStore(artefacts.audio_store(corpus), "h5").index()
-    clips = CLIPS.read(artefacts.clips_table(corpus)).set_index("clip_id")
-    hashes = clips["audio_hash"].dropna()
-    sounds = {clip: index[audio_key(digest, audio)] for clip, digest in hashes.items()}
+    keys = audio_keys(CLIPS.read(artefacts.clips_table(corpus)), audio)
+    sounds = {clip: index[key] for clip, key in keys.items()}
     return {clip: sound for clip, sound in sounds.items() if sound.entry.reason is None}
 
 

@@ -1,21 +1,29 @@
-"""What all heads answered -> scores, tables, confusion matrices."""
+"""What all heads answered -> tables, pictures, a page, and what DVC shows."""
 
 import logging
 
+import numpy as np
 import pandas as pd
 
 from oragen import artefacts
-from oragen.config import load_params
+from oragen.bootstrap import SpeakerDraws
+from oragen.config import Params, load_params
 from oragen.evaluation import score_all
+from oragen.page import write_page
 from oragen.report import (
-    compare_evidence,
-    compare_heads,
-    draw_confusion,
+    Facts,
+    choose_answers,
+    describe_run,
+    draw_pictures,
+    lay_out,
+    list_explanations,
     summarise,
     to_metrics,
     write_json,
+    write_plot_data,
 )
-from oragen.schema import GENDERS, MASK_TYPES, UserError
+from oragen.schema import UserError
+from oragen.tables import HOW_TO_READ, HeadScores, build_tables, to_markdown, write_tables
 from stages.running import run_stage
 
 logger = logging.getLogger(__name__)
@@ -24,21 +32,42 @@ logger = logging.getLogger(__name__)
 def main() -> None:
     """Compare the heads of `use_heads`, and look closer at the first of them."""
     params = load_params()
-    first, num_seeds = params.use_heads[0], len(params.train.seeds)
-    answers = {head: read_answers(head) for head in params.use_heads}
-    summary = summarise(pd.concat([score_all(answered) for answered in answers.values()]))
-    write_json(artefacts.REPORTS / "metrics.json", to_metrics(summary))
-    (artefacts.REPORTS / "report.md").write_text(
-        f"# Heads on {', '.join(params.evaluate.splits)}\n\n"
-        f"{compare_heads(summary, num_seeds)}\n"
-        f"# {first} with all evidence, and with a modality withheld\n\n"
-        f"{compare_evidence(summary, first, num_seeds)}"
-    )
-    draw_confusions(answers[first], first)
+    first = params.use_heads[0]
+    predictions = pd.concat([read_answers(head) for head in params.use_heads], ignore_index=True)
+    draws = SpeakerDraws(np.random.default_rng(0), params.report.num_resamples)
+    readers = {corpus: params.corpora[corpus].reader for corpus in params.evaluate_corpora}
+    tables = build_tables(HeadScores(predictions, draws), head=first, readers=readers)
+    about = describe_run(predictions, first, gather_facts(params))
+    write_json(artefacts.REPORTS / "metrics.json", to_metrics(summarise(score_all(predictions))))
+    write_tables(artefacts.REPORTS / "tables", tables)
+    text = "\n".join(["# Report\n", *(f"{line}\n" for line in about), f"{HOW_TO_READ}\n"])
+    text += "\n".join(to_markdown(table) for table in tables)
+    (artefacts.REPORTS / "report.md").write_text(text)
+    histories = {head: read_history(head) for head in params.use_heads}
+    of_first = choose_answers(predictions, first)
+    write_plot_data(artefacts.REPORTS / "plots", of_first, histories)
+    drawn = draw_pictures(artefacts.REPORTS / "figures", of_first, histories, first)
+    examples = list_explanations(artefacts.EXPLANATIONS, first)
+    page = artefacts.REPORTS / "index.html"
+    write_page(page, "oragen report", lay_out(tables, drawn, examples, first), summary=about)
     logger.info(
-        "report: %d heads, %d clips; %s",
-        len(params.use_heads), answers[first]["clip_id"].nunique(), artefacts.REPORTS / "report.md",
+        "report: %d heads, %d clips, %d tables; %s",
+        len(params.use_heads), of_first["clip_id"].nunique(), len(tables), page,
     )  # fmt: skip
+
+
+def gather_facts(params: Params) -> Facts:
+    """Return what a reader of the scores must know of how they came about."""
+    encoders = [params.features.of(modality).encoder for modality in ("audio", "face")]
+    return Facts(
+        protocol=params.protocol,
+        splits=params.evaluate.splits,
+        seeds=params.train.seeds,
+        encoders={
+            encoder: params.finetune_corpora(encoder) if encoder in params.encoders.finetune else []
+            for encoder in encoders
+        },
+    )
 
 
 def read_answers(head: str) -> pd.DataFrame:
@@ -53,17 +82,16 @@ def read_answers(head: str) -> pd.DataFrame:
     return pd.read_parquet(path)
 
 
-def draw_confusions(predictions: pd.DataFrame, head: str) -> None:
-    """Draw what a head takes for what, over all corpora and seeds."""
-    widest = predictions["evidence"].iloc[0]
-    seen = predictions[(predictions["evidence"] == widest) & (predictions["num_windows"] > 0)]
-    for task, labels in {"gender": GENDERS, "mask_type": MASK_TYPES}.items():
-        known = seen.reindex(columns=[task, f"predicted_{task}"]).dropna()
-        draw_confusion(
-            artefacts.REPORTS / "figures" / f"confusion_{task}.png",
-            known[task], known[f"predicted_{task}"], labels,
-            f"{head}: {task}, all corpora",
-        )  # fmt: skip
+def read_history(head: str) -> pd.DataFrame:
+    """Read the training history of a head, all seeds.
+
+    Raises:
+        UserError: when it was not trained yet.
+    """
+    path = artefacts.head_folder(head) / "history.csv"
+    if not path.is_file():
+        raise UserError(f"{path} is missing: {head} was not trained. Run `dvc repro`.")
+    return pd.read_csv(path)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,11 @@ def tone(
     return np.tile(0.5 * np.sin(2 * np.pi * tone_hz * time_s), (channels, 1))
 
 
+def to_int16(sound: Sound) -> np.ndarray:
+    """The first channel as 16-bit samples, little-endian."""
+    return np.asarray(np.rint(sound[0] * 32_767), "<i2")
+
+
 def plain(level: int, *, width: int = 64, height: int = 48) -> Rgb:
     """A picture of one shade of grey."""
     return np.full((height, width, 3), level, np.uint8)
@@ -94,14 +99,15 @@ def write_video(
     codec: str = "libx264",
     sound: Sound | None = None,
     sound_start_s: float = 0.0,
+    sound_codec: str = "aac",
     pixel_aspect: Fraction | None = None,
+    time_base: Fraction = Fraction(1, 12_800),
     options: dict[str, str] | None = None,
 ) -> Path:
-    """Write each picture at its time, and perhaps AAC sound at 16 kHz.
+    """Write each picture at its time, and perhaps sound at 16 kHz.
 
     So the rate may vary, and either track may start late.
     """
-    time_base = Fraction(1, 12_800)
     height, width = pictures[0].shape[:2]
     with av.open(str(path), "w", options=options or {}) as container:
         stream = container.add_stream(codec, rate=25)
@@ -110,7 +116,7 @@ def write_video(
         stream.codec_context.time_base = time_base
         stream.codec_context.sample_aspect_ratio = pixel_aspect or Fraction(1)
         if sound is not None:
-            add_sound(container, sound, start_s=sound_start_s)
+            add_sound(container, sound, codec=sound_codec, start_s=sound_start_s)
         for time_s, picture in zip(times_s, pictures, strict=True):
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
             frame.pts, frame.time_base = round(time_s / time_base), time_base
@@ -167,10 +173,65 @@ def add_exif_orientation(jpeg: bytes, orientation: int) -> bytes:
 
 def write_sphere(path: Path, samples: np.ndarray) -> Path:
     """Write int16 samples as NIST SPHERE, the format of many speech corpora."""
+    return write_coded_sphere(path, samples.astype("<i2").tobytes(), num_samples=len(samples))
+
+
+def write_coded_sphere(
+    path: Path,
+    content: bytes,
+    *,
+    num_samples: int,
+    coding: str = "pcm",
+    rate_hz: int = 16_000,
+    sample_bytes: int = 2,
+    byte_order: str = "01",
+) -> Path:
+    """Put the header of NIST SPHERE before samples in any coding."""
     header = (
         "NIST_1A\n   1024\n"
-        f"sample_count -i {len(samples)}\nsample_rate -i 16000\nchannel_count -i 1\n"
-        "sample_n_bytes -i 2\nsample_byte_format -s2 01\nsample_coding -s3 pcm\nend_head\n"
+        f"sample_count -i {num_samples}\nsample_rate -i {rate_hz}\nchannel_count -i 1\n"
+        f"sample_n_bytes -i {sample_bytes}\n"
+        f"sample_byte_format -s{len(byte_order)} {byte_order}\n"
+        f"sample_coding -s{len(coding)} {coding}\nend_head\n"
     )
-    path.write_bytes(header.encode().ljust(1024) + samples.astype("<i2").tobytes())
+    path.write_bytes(header.encode().ljust(1024) + content)
     return path
+
+
+def compress_with_shorten(samples: np.ndarray, *, block: int = 256) -> bytes:
+    """Code int16 samples as Shorten 2 does without any prediction (Robinson, 1994)."""
+    bits = _ShortenBits()
+    for number in (5, 1, block, 0, 0, 0):  # int16 little-endian, one channel, no prediction
+        bits.add_number(number)
+    for start in range(0, len(samples), block):
+        part = samples[start : start + block].tolist()
+        if len(part) < block:
+            bits.add_code(5, low_bits=2)  # the blocks from here on are of another length
+            bits.add_number(len(part))
+        bits.add_code(0, low_bits=2)  # a block without prediction
+        bits.add_code(12, low_bits=3)
+        for sample in part:
+            bits.add_code(2 * sample if sample >= 0 else -2 * sample - 1, low_bits=13)
+    bits.add_code(4, low_bits=2)  # the end
+    return b"ajkg\x02" + bits.to_bytes()
+
+
+class _ShortenBits:
+    """Rice codes one after the other."""
+
+    def __init__(self) -> None:
+        self._bits: list[str] = []
+
+    def add_code(self, number: int, *, low_bits: int) -> None:
+        high, low = divmod(number, 1 << low_bits)
+        self._bits.append("0" * high + "1" + (f"{low:0{low_bits}b}" if low_bits else ""))
+
+    def add_number(self, number: int) -> None:
+        low_bits = max(number.bit_length() - 1, 0)
+        self.add_code(low_bits, low_bits=2)
+        self.add_code(number, low_bits=low_bits)
+
+    def to_bytes(self) -> bytes:
+        bits = "".join(self._bits)
+        bits += "0" * (-len(bits) % 8)
+        return int(bits, 2).to_bytes(len(bits) // 8, "big")

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from oragen.ages import band_ages
-from oragen.corpora.counting import Comparison, compare_with_published, count_clips
 from oragen.corpora.facts import Statistics
+from oragen.counting import Comparison, compare_with_published, count_clips
 from oragen.schema import CLIPS
 
 

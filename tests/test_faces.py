@@ -20,12 +20,14 @@ from oragen.detectors import (
     fetch_yunet_weights,
     find_yunet_weights,
 )
+from oragen.execution import Made
 from oragen.faces import CropOptions, crop_clip, crop_face, place_landmarks, track_main_face
 from oragen.keys import faces_key
 from oragen.parts import Entry
 from oragen.schema import CROPS
 from oragen.video import sample_pictures
 from stages.crop_faces import list_crops
+from tests.media_files import write_fade
 
 SHARED = Path(__file__).parents[2] / "shared"
 WEIGHTS = SHARED / "models" / "face_detection_yunet_n_640.onnx"
@@ -201,6 +203,71 @@ def test_a_spot_in_the_picture_is_at_its_landmark_in_the_crop(crop_px: int) -> N
     middle = [columns.mean() + 0.5, rows.mean() + 0.5]
     assert placed is not None
     assert placed[:2] == pytest.approx(middle, abs=0.6)
+
+
+# -- given boxes -----------------------------------------------------------------------------------
+
+GIVEN = CropOptions("yunet", None, 0.6, 2, 0.0, 40, 60.0)  # no weights: to build it is an error
+
+
+def crop_given(path: Path, *box: float) -> Made:
+    x1, y1, x2, y2 = map(float, box)
+    return crop_clip(path, options=GIVEN, face_box=(x1, y1, x2, y2))
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    path = tmp_path / "numbered.png"
+    cv2.imwrite(str(path), numbered(60, 80)[..., ::-1])
+    return path
+
+
+def test_a_given_box_is_cut_out_and_nothing_is_detected(image: Path) -> None:
+    made = crop_given(image, 20, 10, 60, 50)
+    np.testing.assert_array_equal(made.values, numbered(60, 80)[np.newaxis, 10:50, 20:60])
+    assert made.reason is None
+    assert made.details == {
+        "num_pictures": 1,
+        "samples": [0],
+        "boxes": [[20.0, 10.0, 60.0, 50.0, 1.0]],
+        "landmarks": [None],
+        "notes": [],
+    }
+    with pytest.raises(FaceWeightsError):
+        crop_clip(image, options=GIVEN)
+
+
+def test_the_margin_is_added_to_a_given_box_too(image: Path) -> None:
+    options = CropOptions(**{**vars(GIVEN), "margin": 0.5})
+    made = crop_clip(image, options=options, face_box=(30.0, 20.0, 50.0, 40.0))
+    np.testing.assert_array_equal(made.values[0], numbered(60, 80)[10:50, 20:60])
+
+
+def test_a_given_box_that_leaves_the_picture_is_clipped_to_it(image: Path) -> None:
+    np.testing.assert_array_equal(
+        crop_given(image, -30, -20, 40, 40).values, crop_given(image, 0, 0, 40, 40).values
+    )
+
+
+@pytest.mark.parametrize("box", [(80, 0, 99, 9), (-9, 0, 0, 9), (0, 61, 9, 70), (5, 5, 5, 9)])
+def test_a_given_box_without_a_pixel_in_the_picture_gives_no_crop(
+    image: Path, box: tuple[int, ...]
+) -> None:
+    made = crop_given(image, *box)
+    assert (made.reason, made.values.shape) == ("face box outside the picture", (0, 40, 40, 3))
+    assert (made.details["num_pictures"], made.details["samples"]) == (1, [])
+
+
+def test_a_given_box_holds_for_every_picture_of_a_video(tmp_path: Path) -> None:
+    video = write_fade(tmp_path / "a.mp4", 3.0)
+    made = crop_given(video, 10, 10, 30, 30)
+    assert made.details["samples"] == [0, 16_000, 32_000]
+    assert made.details["boxes"] == [[10.0, 10.0, 30.0, 30.0, 1.0]] * 3
+    assert made.values.mean(axis=(1, 2, 3)) == pytest.approx([20, 70, 120], abs=3)
+
+
+def test_a_given_box_does_not_hide_that_there_is_no_picture(tmp_path: Path) -> None:
+    assert crop_given(tmp_path / "missing.png", 0, 0, 9, 9).reason == "no such file"
 
 
 # -- detectors -------------------------------------------------------------------------------------

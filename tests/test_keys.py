@@ -6,18 +6,20 @@ from typing import Any
 
 import pytest
 
-from oragen.keys import audio_key, crop_key, faces_key, speech_key, window_key
+from oragen.keys import audio_key, audio_keys, crop_key, faces_key, speech_key, window_key
 from oragen.parts import make_key
-from oragen.schema import Span
+from oragen.schema import CLIPS, Span
 
 INGREDIENTS: dict[str, Any] = {
     "media": "a" * 64,
     "audio": {"max_duration_s": 7200.0},
+    "encoding": None,
     "speech": {"threshold": 0.5, "pad_ms": 30},
     "windows": {"length_s": 4.0, "hop_s": 2.0},
     "span": Span(0, 64_000),
-    "faces": {"margin": 0.15, "crop_px": 96},
+    "faces": {"margin": 0.15, "crop_px": 96, "detector": "cascade", "min_score": 0.6, "max_gap": 2},
     "detector": "b" * 64,
+    "face_box": None,
     "sample": 16_000,
 }
 STAGES = ("audio", "speech", "window", "faces", "crop")
@@ -25,9 +27,9 @@ STAGES = ("audio", "speech", "window", "faces", "crop")
 
 def make_keys(**changed: Any) -> dict[str, str]:
     made = INGREDIENTS | changed
-    audio = audio_key(made["media"], made["audio"])
+    audio = audio_key(made["media"], made["audio"], made["encoding"])
     speech = speech_key(audio, made["speech"])
-    faces = faces_key(made["media"], made["faces"], made["detector"])
+    faces = faces_key(made["media"], made["faces"], made["detector"], made["face_box"])
     return {
         "audio": audio,
         "speech": speech,
@@ -42,11 +44,14 @@ def make_keys(**changed: Any) -> dict[str, str]:
     [
         ({"media": "c" * 64}, {"audio", "speech", "window", "faces", "crop"}),
         ({"audio": {"max_duration_s": 60.0}}, {"audio", "speech", "window"}),
+        ({"encoding": "s16le@8000"}, {"audio", "speech", "window"}),
         ({"speech": {"threshold": 0.5, "pad_ms": 31}}, {"speech", "window"}),
         ({"windows": {"length_s": 4.0, "hop_s": 1.0}}, {"window"}),
         ({"span": Span(0, 63_999)}, {"window"}),
         ({"span": Span(1, 64_000)}, {"window"}),
-        ({"faces": {"margin": 0.2, "crop_px": 96}}, {"faces", "crop"}),
+        ({"faces": INGREDIENTS["faces"] | {"margin": 0.2}}, {"faces", "crop"}),
+        ({"faces": INGREDIENTS["faces"] | {"max_gap": 3}}, {"faces", "crop"}),
+        ({"face_box": (0.0, 0.0, 9.0, 9.0)}, {"faces", "crop"}),
         ({"detector": "d" * 64}, {"faces", "crop"}),
         ({"sample": 32_000}, {"crop"}),
     ],
@@ -56,6 +61,44 @@ def test_an_ingredient_changes_the_keys_of_what_follows_alone(
 ) -> None:
     before, after = make_keys(), make_keys(**changed)
     assert {stage for stage in STAGES if before[stage] != after[stage]} == other
+
+
+GIVEN: dict[str, Any] = {"face_box": (1.0, 2.0, 30.0, 40.0)}
+
+
+@pytest.mark.parametrize(
+    ("changed", "counts"),
+    [
+        ({"detector": "d" * 64}, False),
+        ({"faces": INGREDIENTS["faces"] | {"detector": "yunet"}}, False),
+        ({"faces": INGREDIENTS["faces"] | {"min_score": 0.7}}, False),
+        ({"faces": INGREDIENTS["faces"] | {"max_gap": 3}}, False),
+        ({"faces": INGREDIENTS["faces"] | {"margin": 0.2}}, True),
+        ({"faces": INGREDIENTS["faces"] | {"crop_px": 64}}, True),
+        ({"face_box": (1.0, 2.0, 30.0, 40.5)}, True),
+        ({"media": "c" * 64}, True),
+    ],
+)
+def test_how_faces_are_detected_does_not_count_where_the_box_is_given(
+    changed: dict[str, Any], counts: bool
+) -> None:
+    before, after = make_keys(**GIVEN), make_keys(**(GIVEN | changed))
+    assert (before["faces"] != after["faces"], before["crop"] != after["crop"]) == (counts, counts)
+
+
+def test_keys_of_the_clips_table_are_those_of_each_clip() -> None:
+    """Sound of one file is another where it is taken for another; a mute clip has no key."""
+    labels = {"corpus": "c", "split": "train", "speaker_id": "s"}
+    rows: list[dict[str, object]] = [
+        {"clip_id": "c/plain", "audio_path": "a", "audio_hash": "a" * 64, **labels},
+        {"clip_id": "c/raw", "audio_hash": "a" * 64, "audio_encoding": "u8@8000", **labels},
+        {"clip_id": "c/mute", "picture_hash": "a" * 64, **labels},
+    ]
+    assert audio_keys(CLIPS.frame(rows), INGREDIENTS["audio"]) == {
+        "c/plain": audio_key("a" * 64, INGREDIENTS["audio"]),
+        "c/raw": audio_key("a" * 64, INGREDIENTS["audio"], "u8@8000"),
+    }
+    assert audio_keys(CLIPS.empty(), INGREDIENTS["audio"]) == {}
 
 
 def test_equal_ingredients_give_equal_keys_in_any_order() -> None:
@@ -69,6 +112,14 @@ def test_keys_of_different_things_differ() -> None:
 
 def test_a_key_is_32_hexadecimal_digits() -> None:
     assert all(re.fullmatch(r"[0-9a-f]{32}", key) for key in make_keys().values())
+
+
+def test_what_clips_seldom_have_leaves_the_keys_of_others_as_they_were() -> None:
+    audio, faces = INGREDIENTS["audio"], INGREDIENTS["faces"]
+    assert audio_key("a" * 64, audio) == make_key(made="audio", media="a" * 64, params=audio)
+    assert faces_key("a" * 64, faces, "b" * 64) == make_key(
+        made="faces", media="a" * 64, params=faces, detector="b" * 64
+    )
 
 
 def test_a_key_stays_what_it_was() -> None:

@@ -1,28 +1,29 @@
-"""Scores -> tables and pictures that people read, compared with what was written by hand."""
+"""Predictions -> what a report says, shows and gives to DVC, compared with numbers by hand."""
 
 import json
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pandas as pd
 import pytest
 
+from oragen.page import PagePicture, PageTable
 from oragen.report import (
-    compare_evidence,
-    compare_heads,
-    draw_confusion,
+    Drawn,
+    Facts,
+    choose_answers,
+    describe_run,
+    draw_pictures,
+    lay_out,
+    list_explanations,
+    measure_coverage,
     summarise,
     to_metrics,
     write_json,
+    write_plot_data,
 )
-
-HEADER = (
-    "| Corpus | {} | Gender UAR % | Gender F1 % | Age MAE, years | Mask UAR % | Mask F1 % | "
-    "Clips | Speakers | Without window |\n"
-    "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n"
-)
+from oragen.tables import Cell, Column, ReportTable, Row
 
 
 def scores(
@@ -41,59 +42,6 @@ def two_seeds() -> list[dict[str, Any]]:
     return [
         scores("a", "audio_visual", seed, gender_uar=uar, gender_macro_f1=0.7, age_mae_years=years)
         for seed, uar, years in ((0, 0.7, 6.0), (1, 0.9, 8.0))
-    ]
-
-
-def test_two_seeds_give_mean_and_spread_and_a_dash_for_no_score() -> None:
-    table = compare_evidence(summarise(pd.DataFrame(two_seeds())), "joint", num_seeds=2)
-    assert table == HEADER.format("Evidence") + (
-        "| a | audio-visual | 80.0 ± 14.1 | 70.0 ± 0.0 | 7.00 ± 1.41 | – | – | 40 | 10 | 3 |\n"
-    )
-
-
-def test_one_seed_has_no_spread() -> None:
-    table = compare_evidence(summarise(pd.DataFrame(two_seeds()[:1])), "joint", num_seeds=1)
-    assert table == HEADER.format("Evidence") + (
-        "| a | audio-visual | 70.0 | 70.0 | 6.00 | – | – | 40 | 10 | 3 |\n"
-    )
-
-
-def test_lines_stand_in_the_order_of_the_scores() -> None:
-    rows = [
-        scores(c, e, 0, gender_uar=0.5) for c in "ba" for e in ("audio_visual", "audio", "face")
-    ]
-    lines = compare_evidence(summarise(pd.DataFrame(rows)), "joint", num_seeds=1).splitlines()[2:]
-    assert [line.split(" | ")[:2] for line in lines] == [
-        [f"| {corpus}", evidence]
-        for corpus in "ba"
-        for evidence in ("audio-visual", "audio only", "face only")
-    ]
-
-
-def test_nothing_that_can_be_scored_is_a_line_of_dashes() -> None:
-    table = compare_evidence(
-        summarise(pd.DataFrame([scores("a", "face", 0)])), "joint", num_seeds=1
-    )
-    assert (
-        table == HEADER.format("Evidence") + "| a | face only | – | – | – | – | – | 40 | 10 | 3 |\n"
-    )
-
-
-def test_heads_are_compared_on_the_widest_evidence_each_takes() -> None:
-    """The first line of a head and corpus counts; heads of one corpus stand together."""
-    rows = [
-        scores(corpus, evidence, 0, head, gender_uar=uar)
-        for head, evidences in {"wide": ("audio_visual", "audio"), "narrow": ("audio",)}.items()
-        for evidence, uar in zip(evidences, (0.9, 0.6), strict=False)
-        for corpus in ("b", "a")
-    ]
-    lines = compare_heads(summarise(pd.DataFrame(rows)), num_seeds=1).splitlines()
-    assert lines[0] + "\n" == HEADER.format("Head").splitlines(keepends=True)[0]
-    assert [line.split(" | ")[:3] for line in lines[2:]] == [
-        ["| b", "wide", "90.0"],
-        ["| b", "narrow", "90.0"],
-        ["| a", "wide", "90.0"],
-        ["| a", "narrow", "90.0"],
     ]
 
 
@@ -127,48 +75,131 @@ def test_metrics_can_be_read_back(tmp_path: Path) -> None:
     assert path.read_text().startswith('{\n  "joint": {\n')
 
 
-def read_picture(path: Path) -> np.ndarray:
-    picture = cv2.imread(str(path))
-    assert picture is not None
-    return picture
+@pytest.fixture
+def predictions() -> pd.DataFrame:
+    """Three clips of two speakers, asked with two kinds of evidence; the ages are wrong by 1 to 3.
+
+    The third clip is not answered from the face.
+    """
+    clips = pd.DataFrame(
+        {
+            "corpus": ["a", "a", "b"], "clip_id": ["a/1", "a/2", "b/1"],
+            "speaker_id": ["x", "x", "x"], "gender": ["female", "female", "male"],
+            "mask_type": ["none", "ffp", "none"], "age_years": [20.0, 30.0, 40.0],
+            "predicted_gender": ["female", "male", "male"],
+            "predicted_mask_type": ["none", "ffp", "ffp"],
+            "predicted_age_years": [21.0, 32.0, 43.0], "num_windows": [1, 1, 1],
+            "gender_female": [0.9, 0.2, 0.1], "gender_male": [0.1, 0.8, 0.9],
+            "mask_type_none": [0.8, 0.1, 0.4], "mask_type_ffp": [0.2, 0.9, 0.6],
+        }
+    )  # fmt: skip
+    about = {"head": "joint", "seed": 0, "split": "test", "age_half_width_years": 2.0}
+    wide = clips.assign(evidence="audio_visual", **about)
+    narrow = wide.assign(evidence="face")
+    narrow.loc[2, ["predicted_gender", "predicted_age_years", "predicted_mask_type"]] = None
+    return pd.concat([wide, narrow], ignore_index=True)
 
 
-@pytest.mark.parametrize("num_labels", [2, 6])
-def test_a_confusion_matrix_is_a_square_picture_of_a_size_to_look_at(
-    tmp_path: Path, num_labels: int
+FACTS = Facts("clean", ["test"], [0, 1], {"tiny": ["a", "b"], "large": []})
+
+
+def test_the_widest_evidence_is_looked_at(predictions: pd.DataFrame) -> None:
+    other = predictions.assign(head="late_fusion")
+    chosen = choose_answers(pd.concat([other, predictions]), "joint")
+    assert chosen[["head", "evidence"]].drop_duplicates().to_numpy().tolist() == [
+        ["joint", "audio_visual"]
+    ]
+
+
+def test_a_run_is_described_with_its_protocol_counts_and_encoders(
+    predictions: pd.DataFrame,
 ) -> None:
-    labels = [f"class {number}" for number in range(num_labels)]
-    path = tmp_path / "figures" / "confusion.png"
-    draw_confusion(path, pd.Series(labels), pd.Series(labels[::-1]), labels, "title")
-    height, width = read_picture(path).shape[:2]
-    assert path.read_bytes().startswith(b"\x89PNG")
-    assert height == width
-    assert 300 < height < 1000
+    """Both corpora have a speaker x, who are two; two of three errors are at most 2 years."""
+    scored, trained, covered = describe_run(predictions, "joint", FACTS)
+    assert scored.startswith("Scored on test of a, b: 3 clips of 2 speakers, by the protocol")
+    assert "`clean`: heads are selected on dev" in scored
+    assert trained == (
+        "Training seeds: 0, 1. Encoders: tiny (fine-tuned on a, b); large (as it comes)."
+    )
+    assert covered.startswith("Of the true ages 67% lie in the 90 % interval of joint")
+    paper = describe_run(predictions, "joint", FACTS._replace(protocol="paper"))[0]
+    assert "train and dev are merged" in paper
 
 
-def test_a_confusion_matrix_shows_what_was_confused(tmp_path: Path) -> None:
-    """Of two women both are right, of two men one: on the diagonal it is darker for the women."""
-    true = pd.Series(["female", "female", "male", "male"])
-    labels = ["female", "male"]
-    pictures = []
-    for name, predicted in {"some": [*true[:3], "female"], "none": list(true)}.items():
-        draw_confusion(tmp_path / f"{name}.png", true, pd.Series(predicted), labels, "title")
-        pictures.append(read_picture(tmp_path / f"{name}.png").astype(int))
-    is_darker = pictures[0].mean(axis=2) - pictures[1].mean(axis=2)
-    assert (np.abs(is_darker) > 50).mean() > 0.1
+def test_without_an_interval_nothing_is_said_of_coverage(predictions: pd.DataFrame) -> None:
+    uncalibrated = predictions.assign(age_half_width_years=np.nan)
+    assert measure_coverage(uncalibrated) is None
+    assert len(describe_run(uncalibrated, "joint", FACTS)) == 2
 
 
-def test_a_picture_of_nothing_can_be_drawn(tmp_path: Path) -> None:
-    nothing = pd.Series([], dtype=str)
-    draw_confusion(tmp_path / "nothing.png", nothing, nothing, ["a", "b"], "title")
-    child = pd.Series(["child"])
-    draw_confusion(tmp_path / "child.png", child, pd.Series(["a"]), ["a", "b"], "title")
-    assert read_picture(tmp_path / "nothing.png").min() < 255
-    assert (tmp_path / "nothing.png").read_bytes() == (tmp_path / "child.png").read_bytes()
+def test_the_edge_of_an_interval_is_inside(predictions: pd.DataFrame) -> None:
+    assert measure_coverage(predictions.iloc[:2]) == 1.0
+    assert measure_coverage(predictions.iloc[:2].assign(age_half_width_years=1.99)) == 0.5
 
 
-def test_the_same_numbers_give_the_same_picture(tmp_path: Path) -> None:
-    true = pd.Series(["a", "b"])
-    for name in ("one", "two"):
-        draw_confusion(tmp_path / f"{name}.png", true, true, ["a", "b"], "title")
-    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
+HISTORY = pd.DataFrame(
+    {
+        "seed": [0, 0], "phase": [1, 1], "epoch": [1, 2], "train_loss": [2.0, 1.0],
+        "dev_score": [0.5, 0.6], "gender_uar": [0.5, 0.6], "age_mae_years": [9.0, 8.0],
+        "mask_type_uar": [0.5, 0.6],
+    }
+)  # fmt: skip
+
+
+def test_every_picture_is_drawn_and_can_be_told_by_its_words(
+    predictions: pd.DataFrame, tmp_path: Path
+) -> None:
+    drawn = draw_pictures(tmp_path, choose_answers(predictions, "joint"), {"joint": HISTORY}, "j")
+    assert {one.path.name for one in drawn} == {
+        "confusion_gender.png", "confusion_mask_type.png", "ages.png", "age_errors.png",
+        "reliability_gender.png", "reliability_mask_type.png", "training.png",
+    }  # fmt: skip
+    assert all(one.path.read_bytes().startswith(b"\x89PNG") for one in drawn)
+    assert len({one.alt for one in drawn}) == len(drawn)
+
+
+def test_a_head_that_was_never_selected_is_drawn_too(
+    predictions: pd.DataFrame, tmp_path: Path
+) -> None:
+    """By the published protocol there is no dev score."""
+    unselected = HISTORY.assign(dev_score=np.nan, gender_uar=np.nan, age_mae_years=np.nan)
+    draw_pictures(tmp_path, choose_answers(predictions, "joint"), {"joint": unselected}, "joint")
+    assert (tmp_path / "training.png").is_file()
+
+
+def test_dvc_gets_the_numbers_behind_the_pictures(
+    predictions: pd.DataFrame, tmp_path: Path
+) -> None:
+    write_plot_data(tmp_path, choose_answers(predictions, "joint"), {"joint": HISTORY})
+    confusion = pd.read_csv(tmp_path / "confusion_gender.csv")
+    assert confusion.to_numpy().tolist() == [
+        ["female", "female"], ["female", "male"], ["male", "male"],
+    ]  # fmt: skip
+    ages = pd.read_csv(tmp_path / "ages.csv")
+    assert ages["true_age_years"].tolist() == [20.0, 30.0, 40.0]
+    assert ages["predicted_age_years"].tolist() == [21.0, 32.0, 43.0]
+    assert len(pd.read_csv(tmp_path / "training.csv")) == 2
+    assert {path.stem for path in tmp_path.iterdir()} >= {
+        "reliability_gender", "reliability_mask_type", "confusion_mask_type",
+    }  # fmt: skip
+
+
+def test_single_clips_come_in_their_order_each_before_its_attention(tmp_path: Path) -> None:
+    for name in ("10-clip", "2-attention", "2-clip", "10-attention"):
+        (tmp_path / f"{name}.png").touch()
+    drawn = list_explanations(tmp_path, "joint")
+    assert [one.path.stem for one in drawn] == ["2-clip", "2-attention", "10-clip", "10-attention"]
+    assert drawn[1].alt == "Attention in its first window, as joint sees it"
+
+
+def test_a_page_holds_all_tables_and_pictures() -> None:
+    cells = [Cell("gender_uar", 0.5)]
+    table = ReportTable(
+        "name", "Title", "A note.", [Column("a", "A")], [Row({"method": "joint"}, cells)]
+    )
+    picture, example = Drawn(Path("a.png"), "alt", "caption"), Drawn(Path("b.png"), "clip")
+    scored, pictured, single = lay_out([table], [picture], [example], "joint")
+    assert scored.parts == [PageTable("Title", ["Method", "A"], [["joint", "50.0"]], "A note.")]
+    assert pictured.parts == [PagePicture(Path("a.png"), "alt", "caption")]
+    assert single.parts == [PagePicture(Path("b.png"), "clip")]
+    assert len(lay_out([table], [picture], [], "joint")) == 2

@@ -34,6 +34,7 @@ def cut(
     *,
     rule: Rule = "every_overlap",
     hop: int = HOP,
+    is_still: bool = False,
 ) -> list[Window]:
     return cut_windows(
         num_samples,
@@ -43,6 +44,7 @@ def cut(
         length=LENGTH,
         hop=hop,
         min_length=MIN_LENGTH,
+        is_still=is_still,
     )
 
 
@@ -198,6 +200,32 @@ def test_a_longer_last_slot_counts_where_the_length_is_no_whole_second() -> None
         40_000, [Span(0, 40_000)], crops, rule="paper", length=40_000, hop=40_000, min_length=1
     )
     assert found == [Window(Span(0, 40_000), True, [0, 1, 2])]
+
+
+def test_a_still_picture_stands_in_the_first_slot_of_all_speech() -> None:
+    """Speech from 1.5 to 7 s: neither of its windows begins at second 0, where the picture is."""
+    speech = [Span(24_000, 7 * SECOND)]
+    found = cut(8 * SECOND, speech, [0], is_still=True)
+    first = [0, NO_CROP, NO_CROP, NO_CROP]
+    assert found == [
+        Window(Span(24_000, 4 * SECOND), True, first),
+        Window(Span(2 * SECOND, 6 * SECOND), True, first),
+        Window(Span(4 * SECOND, 7 * SECOND), True, first),
+    ]
+    as_video = cut(8 * SECOND, speech, [0])
+    assert [window.span for window in as_video] == [window.span for window in found]
+    assert all(window.crops == [NO_CROP] * 4 for window in as_video)
+
+
+def test_a_still_picture_without_a_face_leaves_every_slot_empty() -> None:
+    found = cut(3 * SECOND, [Span(0, 3 * SECOND)], [], is_still=True)
+    assert found == [Window(Span(0, 3 * SECOND), True, [NO_CROP] * 4)]
+
+
+def test_a_still_picture_beside_silence_is_one_window() -> None:
+    first = [0, NO_CROP, NO_CROP, NO_CROP]
+    assert cut(9 * SECOND, [], [0], is_still=True) == [Window(Span(0, 4 * SECOND), False, first)]
+    assert cut(0, [], [0], is_still=True) == [Window(Span(0, SECOND), False, first)]
 
 
 def test_a_clip_with_neither_has_no_window() -> None:

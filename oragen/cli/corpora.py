@@ -101,7 +101,7 @@ def _describe(reader: str, facts: "CorpusFacts") -> None:
 
 
 def _print_counts(listing: "Listing") -> None:
-    from oragen.corpora.counting import count_clips
+    from oragen.counting import count_clips
 
     table = Table("", "", title="clips that can be used")
     counts = count_clips(listing.clips)
@@ -132,7 +132,7 @@ def _print_skipped(listing: "Listing") -> None:
 
 
 def _compare(listing: "Listing", facts: "CorpusFacts") -> None:
-    from oragen.corpora.counting import compare_with_published
+    from oragen.counting import compare_with_published
 
     if facts.statistics is None:
         return

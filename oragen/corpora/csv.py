@@ -1,38 +1,93 @@
 """Any folder of clips with a table of labels: how most people bring their own data.
 
 The table has a header with `media` (or `audio_path`, `video_path`, `image_path` where a clip's
-sound and pictures are separate files), and any of `speaker_id`, `gender`, `age_years`, `mask_type`,
-`split`; other columns are passed over. An empty field is an unknown label. A missing split is
-assigned by a hash of the speaker, so that no speaker is in two. Comma, semicolon or tab between the
-fields, a decimal point or comma in the age.
+sound and pictures are separate files), and any of the other `COLUMNS`; further columns are passed
+over. A map says where a table has names of its own for them, so that an audformat table is read as
+it is: `columns={"media": "file", "age_years": "age", "speaker_id": "speaker"}`.
+
+An empty field is an unknown label. A missing split is assigned by a hash of the speaker, so that no
+speaker is in two. Comma, semicolon or tab between the fields, a decimal point or comma in a number.
 """
 
-from collections.abc import Iterator
+import math
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
+from oragen.corpora.facts import CorpusFacts
 from oragen.corpora.listing import ClipRecord, CorpusError
+from oragen.corpora.splits import TRAIN_OR_DEV
 from oragen.corpora.tables import Line, read_table
 from oragen.corpora.words import GENDER_WORDS, MASK_TYPE_WORDS, SPLIT_WORDS, look_up, to_number
 
 MEDIA_COLUMNS = ("media", "audio_path", "video_path", "image_path")
+FACE_BOX_COLUMNS: Final = ("face_x1", "face_y1", "face_x2", "face_y2")
+COLUMNS: Final = (
+    *MEDIA_COLUMNS,
+    "audio_encoding",  # of headerless sound, such as s16le@8000
+    "speaker_id",
+    "gender",
+    "age_years",
+    "age_low",  # whole years that the age is among; without `age_years`, their middle is the age
+    "age_high",
+    "mask_type",
+    "split",
+    "camera",
+    "language",
+    "face_box",  # x1 y1 x2 y2 in pixels, with blanks between
+    *FACE_BOX_COLUMNS,  # or one by one
+)
 # What is neither may hold both sound and pictures.
 SOUND_SUFFIXES = (
     ".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".aac", ".wma", ".aif", ".aiff", ".amr",
     ".au", ".sph",
 )  # fmt: skip
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+FACTS: Final = CorpusFacts(
+    title="your own clips",
+    modalities="audio, face",
+    labels="gender, age, mask type, as far as they are known",
+    licence="yours",
+    access="a folder with a table, see README.md",
+    splits="a column `split`, one table a split, or drawn by speaker",
+    layout="""
+labels.csv      media,speaker_id,gender,age_years,mask_type,split
+<media>         videos, sounds or pictures, as the table names them
+""",
+)
+_NO_COLUMNS: Final[Mapping[str, str]] = MappingProxyType({})
+_SEGMENT_COLUMNS: Final = {"file", "start", "end"}  # the index of an audformat table
 
 
-def read_csv(corpus: str, root: Path, table: Path) -> Iterator[ClipRecord]:
+class _Age(NamedTuple):
+    years: float | None
+    low: float | None
+    high: float | None
+
+
+def read_csv(
+    corpus: str,
+    root: Path,
+    table: Path,
+    columns: Mapping[str, str] = _NO_COLUMNS,
+    *,
+    split: str | None = None,
+) -> Iterator[ClipRecord]:
     """Yield a record for each line of the table.
 
     Args:
         corpus: its name, for messages.
         root: the folder that media paths are relative to.
         table: the table's path, relative to the root.
+        columns: the table's own names for any of `COLUMNS`, by ours.
+        split: of every line; a line that names another one is unusable.
 
     Raises:
-        CorpusError: when there is no table, it cannot be read, or it has no column of media.
+        CorpusError: when there is no table, it cannot be read, it has no column of media, it lacks
+            a column that is mapped, or `split` is none.
     """
     path = root / table
     if not path.is_file():
@@ -41,27 +96,118 @@ def read_csv(corpus: str, root: Path, table: Path) -> Iterator[ClipRecord]:
             "media,speaker_id,gender,age_years,mask_type,split, or name it in "
             f"corpora.{corpus}.table."
         )
-    yield from map(_to_record, read_table(corpus, path, any_of=MEDIA_COLUMNS))
+    whole_split = None if split is None else _to_split(corpus, split)
+    check_column_map(corpus, path, columns, known=COLUMNS)
+    renamed = {name: column.strip().lower() for name, column in columns.items()}
+    any_of = [renamed.get(name, name) for name in MEDIA_COLUMNS]
+    for line in read_table(corpus, path, any_of=any_of):
+        fields = line.fields | {name: line[column] for name, column in renamed.items()}
+        yield _to_record(replace(line, fields=fields), whole_split)
 
 
-def _to_record(line: Line) -> ClipRecord:
+def read_csv_tables(
+    corpus: str,
+    root: Path,
+    tables: Mapping[str, Path],
+    columns: Mapping[str, str] = _NO_COLUMNS,
+) -> Iterator[ClipRecord]:
+    """Yield a record for each line of one table a split, as audformat databases have them.
+
+    Args:
+        corpus: its name, for messages.
+        root: the folder that media paths are relative to.
+        tables: the path of each split's table, relative to the root. Where there are tables of
+            train and test but none of dev, some speakers of train become dev.
+        columns: the tables' own names for any of `COLUMNS`, by ours.
+
+    Raises:
+        CorpusError: as `read_csv`.
+    """
+    splits = {word: _to_split(corpus, word) for word in tables}
+    has_no_dev = {"train", "test"} == set(splits.values())
+    for word, table in tables.items():
+        split = TRAIN_OR_DEV if has_no_dev and splits[word] == "train" else splits[word]
+        yield from read_csv(corpus, root, table, columns, split=split)
+
+
+def check_column_map(
+    corpus: str, path: Path, columns: Mapping[str, str], *, known: Collection[str]
+) -> None:
+    """Raise a CorpusError for a map of a name that is not known, or to a column that is not there.
+
+    Args:
+        corpus: its name, for messages.
+        path: the table, whose first line that is not blank is the header.
+        columns: the table's own names, by ours.
+        known: our names.
+    """
+    place = f"corpora.{corpus}.columns"
+    for name in columns:
+        if name not in known:
+            raise CorpusError(
+                f"{place} names {name!r}{_suggest(name, known)}, expected any of "
+                f"{', '.join(known)}."
+            )
+    titles = _read_titles(path) if columns else []
+    for name, column in columns.items():
+        if (title := column.strip().lower()) not in titles:
+            raise CorpusError(
+                f"{place} maps {name} to {column!r}, which is no column of {path}"
+                f"{_suggest(title, titles)}; found {', '.join(titles) or 'nothing'}."
+            )
+
+
+def _read_titles(path: Path) -> list[str]:
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        header = next((line for line in file if line.strip()), "")
+    delimiter = max(",;\t", key=header.count)
+    return [title.strip().strip('"').strip().lower() for title in header.split(delimiter)]
+
+
+def _suggest(name: str, known: Collection[str]) -> str:
+    close = get_close_matches(name.lower(), known, n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def _to_split(corpus: str, word: str) -> str:
+    words = SPLIT_WORDS | {TRAIN_OR_DEV: TRAIN_OR_DEV}
+    if word.lower() not in words:
+        raise CorpusError(
+            f"Corpus {corpus!r}: a table is said to be of the split {word!r}, expected one of "
+            f"{', '.join(words)}."
+        )
+    return words[word.lower()]
+
+
+def _to_record(line: Line, whole_split: str | None) -> ClipRecord:
     media = media_paths(line["media"])
+    if line["audio_encoding"] and line["media"]:
+        media = {"audio_path": line["media"]}
     audio, video, image = (line[name] or media.get(name) for name in MEDIA_COLUMNS[1:])
     named = PurePosixPath(line["media"] or audio or video or image or f"line {line.number}")
     faults = ["more fields than columns"] if line.is_too_long else []
+    faults += _find_segment(line)
+    split = _choose_split(line, whole_split, faults)
+    gender = look_up("gender", line["gender"], GENDER_WORDS, faults)
+    mask_type = look_up("mask_type", line["mask_type"], MASK_TYPE_WORDS, faults)
+    age = _to_age(line, faults)
     return ClipRecord(
         stem=str(named).removesuffix(named.suffix),
         speaker_id=line["speaker_id"] or None,
-        split=look_up("split", line["split"], SPLIT_WORDS, faults),
-        gender=look_up("gender", line["gender"], GENDER_WORDS, faults),
-        mask_type=look_up("mask_type", line["mask_type"], MASK_TYPE_WORDS, faults),
-        age_years=to_number("age_years", line["age_years"], faults),
+        split=split,
+        gender=gender,
+        mask_type=mask_type,
+        age_years=age.years,
+        age_low=age.low,
+        age_high=age.high,
+        face_box=_to_face_box(line, faults),
         camera=line["camera"] or None,
         language=line["language"] or None,
         unusable="; ".join(faults) or None,
         audio_path=audio,
         video_path=video,
         image_path=image,
+        audio_encoding=line["audio_encoding"] or None,
     )
 
 
@@ -76,3 +222,47 @@ def media_paths(media: str) -> dict[str, str]:
             return {"audio_path": media}
         case _:
             return {"audio_path": media, "video_path": media}
+
+
+def _find_segment(line: Line) -> list[str]:
+    """Say that an audformat line is about a part of its file: a clip is a whole file."""
+    start, end = line["start"].lower(), line["end"].lower()
+    if not line.fields.keys() >= _SEGMENT_COLUMNS:
+        return []
+    starts_late = start not in ("nat", "nan") and bool(start.replace("days", "").strip("0:. "))
+    if starts_late or end not in ("", "nat", "nan"):
+        return [f"a segment of a file: {line['start'] or '0'} to {line['end'] or 'its end'}"]
+    return []
+
+
+def _choose_split(line: Line, whole_split: str | None, faults: list[str]) -> str | None:
+    own = look_up("split", line["split"], SPLIT_WORDS, faults)
+    allowed = ("train", "dev") if whole_split == TRAIN_OR_DEV else (whole_split,)
+    if own and whole_split and own not in allowed:
+        faults.append(f"split {line['split']} in the table of {whole_split}")
+    return own or whole_split
+
+
+def _to_age(line: Line, faults: list[str]) -> _Age:
+    years, low, high = (
+        to_number(name, line[name], faults) for name in ("age_years", "age_low", "age_high")
+    )
+    if low is None and high is None:
+        return _Age(years, None, None)
+    if low is None or high is None or not low <= high:
+        faults.append(f"age_low and age_high are no range: {line['age_low']}..{line['age_high']}")
+        return _Age(years, None, None)
+    return _Age((low + high) / 2 if years is None else years, low, high)
+
+
+def _to_face_box(line: Line, faults: list[str]) -> tuple[float, float, float, float] | None:
+    texts = line["face_box"].split() or [line[name] for name in FACE_BOX_COLUMNS]
+    if not any(texts):
+        return None
+    match [to_number("face_box", text, []) for text in texts]:
+        case [float(x1), float(y1), float(x2), float(y2)] if (
+            x1 < x2 and y1 < y2 and all(map(math.isfinite, (x1, y1, x2, y2)))
+        ):
+            return x1, y1, x2, y2
+    faults.append(f"face_box is no x1 y1 x2 y2: {' '.join(texts).strip()}")
+    return None

@@ -2,12 +2,27 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from oragen.corpora.csv import read_csv
+from oragen.corpora.facts import CorpusFacts
 from oragen.corpora.listing import ClipRecord, CorpusError
 from oragen.generator import SPEC_FILE, CorpusSpec, check_spec
 
 TABLE = Path("labels.csv")
+FACTS: Final = CorpusFacts(
+    title="the demo corpora",
+    modalities="audio, face",
+    labels="gender, age, mask type",
+    licence="made on this machine",
+    access="`oragen generate`",
+    splits="train, dev and test, by speaker",
+    layout="""
+labels.csv      media,speaker_id,gender,age_years,mask_type,split
+corpus.json     what it was generated from
+clips/*.mp4     talking heads
+""",
+)
 
 
 def read_generated(corpus: str, root: Path, spec: CorpusSpec) -> Iterator[ClipRecord]:

@@ -1,0 +1,223 @@
+"""Labelled predictions of clips -> scores with a 95 % interval, by drawing speakers again.
+
+Clips of one speaker are alike, so that speakers are drawn, with all their clips and the answers of
+all training seeds: more clips of a speaker, or more seeds, make nothing surer that they should not.
+Every score is an unweighted mean over classes of the mean over clips. For UAR the classes are the
+labels and a clip counts 1 where it is told rightly; an error in years has one class.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, Literal, assert_never
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int, UInt16
+
+Measure = Literal[
+    "gender_uar",
+    "gender_recall",  # share told rightly, also where there is only one gender
+    "mask_type_uar",
+    "age_mae_years",
+    "age_bias_years",  # mean of predicted minus true: above 0 where people are taken for older
+    "age_interval_error_years",  # distance to the years of the age band, 0 within it
+]
+INTERVAL: Final = (0.025, 0.975)
+DRAWN_AT_ONCE: Final = 1_000_000  # speakers, over the resamples of a block: some 30 MB
+
+
+@dataclass(frozen=True)
+class Score:
+    """A score over some clips; shares from 0 to 1, errors in years."""
+
+    value: float  # mean over the seeds
+    low: float | None  # of the 95 % interval; None for a single speaker
+    high: float | None
+    std_over_seeds: float | None  # None for a single seed
+    clips: int  # labelled and answered
+    speakers: int
+
+
+class SpeakerDraws:
+    """How often each speaker is drawn in each resample.
+
+    Equally many speakers are always drawn alike: so two heads meet the same speakers, and a score
+    does not depend on what was scored before.
+    """
+
+    def __init__(self, generator: np.random.Generator, num_resamples: int = 1000) -> None:
+        """Take one number from `generator`, which decides all draws."""
+        self._entropy = int(generator.integers(2**63))
+        self._num_resamples = num_resamples
+        self.among = lru_cache(maxsize=4)(self._draw)
+
+    def _draw(self, num_speakers: int) -> UInt16[np.ndarray, "resamples speakers"]:
+        """Draw as many speakers as there are, with replacement.
+
+        The counts are multinomial; to count draws is far quicker than numpy's multinomial where
+        there are many speakers.
+        """
+        generator = np.random.default_rng(self._entropy)
+        weights = np.empty((self._num_resamples, num_speakers), np.uint16)
+        for weight in weights:
+            drawn = generator.integers(num_speakers, size=num_speakers)
+            weight[:] = np.bincount(drawn, minlength=num_speakers)
+        return weights
+
+
+def score_predictions(
+    predictions: pd.DataFrame,
+    measure: Measure,
+    draws: SpeakerDraws,
+) -> Score | None:
+    """Score what one head answered to one kind of evidence.
+
+    Clips that are not answered, have no label, or one that the head does not know (there is no
+    probability of it), do not take part.
+
+    Args:
+        predictions: a row for each clip and seed: `corpus`, `speaker_id`, `clip_id`, `seed`, the
+            labels, `predicted_*`, and the probabilities `gender_<label>`, `mask_type_<label>`.
+        measure: what to score.
+        draws: of speakers, who are taken in the order of their names: the order of the rows does
+            not matter.
+
+    Returns:
+        None where there is nothing to score, or for UAR only one class.
+
+    Raises:
+        ValueError: two rows are about the same clip and seed.
+    """
+    if predictions.duplicated(["seed", "clip_id"]).any():
+        raise ValueError("Each clip and seed must have one row: choose one head and evidence.")
+    speakers = predictions.groupby(["corpus", "speaker_id"]).ngroup().to_numpy()
+    values, classes = _value_clips(predictions, measure)
+    scored = values.notna().to_numpy()
+    class_codes = pd.factorize(classes[scored], sort=True)[0]
+    least = 2 if measure in ("gender_uar", "mask_type_uar") else 1
+    if len(np.unique(class_codes)) < least:
+        return None
+    return bootstrap_means(
+        values.to_numpy()[scored],
+        class_codes,
+        predictions["seed"].to_numpy()[scored],
+        speakers[scored],
+        draws,
+    )
+
+
+def bootstrap_means(
+    values: Float[np.ndarray, " rows"],
+    classes: Int[np.ndarray, " rows"],
+    seeds: Int[np.ndarray, " rows"],
+    speakers: Int[np.ndarray, " rows"],
+    draws: SpeakerDraws,
+) -> Score:
+    """Average over clips, then classes, then seeds; the percentile interval over speakers.
+
+    A class of which a resample has no clip is left out of that resample's mean.
+
+    Args:
+        values: of each clip and seed; at least one.
+        classes: over which to average unweighted.
+        seeds: of the training, of each row; a resample has the same speakers for all of them.
+        speakers: of each row.
+        draws: of the speakers.
+    """
+    order = np.lexsort((values, classes, seeds, speakers))  # sums are then always the same
+    codes = [
+        np.unique(labels, return_inverse=True)[1]
+        for labels in (speakers[order], seeds[order], classes[order])
+    ]
+    num_speakers, num_seeds, num_classes = (int(code.max()) + 1 for code in codes)
+    cells = np.ravel_multi_index(codes, (num_speakers, num_seeds, num_classes))
+    size = num_speakers * num_seeds * num_classes
+    sums = np.bincount(cells, weights=values[order], minlength=size).reshape(num_speakers, -1)
+    counts = np.bincount(cells, minlength=size).reshape(num_speakers, -1)
+    parts, shape = np.hstack([sums, counts]), (2, num_seeds, num_classes)
+
+    of_seeds = _average_classes(parts.sum(axis=0).reshape(shape))
+    low = high = None
+    if num_speakers > 1:
+        drawn = _resample(parts, draws.among(num_speakers)).reshape(-1, *shape)
+        low, high = np.quantile(_mean_of_known(_average_classes(drawn)), INTERVAL).tolist()
+    return Score(
+        value=float(_mean_of_known(of_seeds)),
+        low=low,
+        high=high,
+        std_over_seeds=float(of_seeds.std(ddof=1)) if num_seeds > 1 else None,
+        clips=int(np.bincount(codes[1]).max()),
+        speakers=num_speakers,
+    )
+
+
+def _value_clips(
+    predictions: pd.DataFrame, measure: Measure
+) -> tuple["pd.Series[float]", pd.Series]:
+    """Return what each row counts, NaN where it does not, and its class."""
+    true = predictions["age_years"].astype(float)
+    told = predictions["predicted_age_years"].astype(float)
+    no_class = pd.Series(0, index=predictions.index)
+    match measure:
+        case "gender_uar" | "gender_recall":
+            return _value_labels(predictions, "gender")
+        case "mask_type_uar":
+            return _value_labels(predictions, "mask_type")
+        case "age_mae_years":
+            return (told - true).abs().where(true >= 0), no_class
+        case "age_bias_years":
+            return (told - true).where(true >= 0), no_class
+        case "age_interval_error_years":
+            low = predictions["age_low"].astype(float)
+            end = predictions["age_high"].astype(float) + 1  # 29 lasts until the 30th birthday
+            return (low - told).clip(lower=0) + (told - end).clip(lower=0), no_class
+        case _:
+            assert_never(measure)
+
+
+def _value_labels(
+    predictions: pd.DataFrame, task: Literal["gender", "mask_type"]
+) -> tuple["pd.Series[float]", pd.Series]:
+    true = predictions[task]
+    if f"predicted_{task}" not in predictions:
+        return pd.Series(np.nan, index=predictions.index), true
+    told = predictions[f"predicted_{task}"]
+    answered = told.notna() & predictions["predicted_age_years"].notna()
+    known = answered & true.isin(_known_labels(predictions, task))
+    return (told == true).astype(float).where(known), true
+
+
+def _known_labels(predictions: pd.DataFrame, task: str) -> list[str]:
+    """Return the labels that the head gives probabilities of."""
+    columns = [name for name in predictions if name.startswith(f"{task}_")]
+    return [name.removeprefix(f"{task}_") for name in columns if predictions[name].notna().any()]
+
+
+def _resample(
+    parts: Float[np.ndarray, "speakers parts"], weights: UInt16[np.ndarray, "resamples speakers"]
+) -> Float[np.ndarray, "resamples parts"]:
+    """Add up the drawn speakers, some resamples at a time."""
+    block = max(1, DRAWN_AT_ONCE // len(parts))
+    starts = range(0, len(weights), block)
+    return np.concatenate(
+        [weights[start : start + block].astype(float) @ parts for start in starts]
+    )
+
+
+def _average_classes(
+    parts: Float[np.ndarray, "*resamples 2 seeds classes"],
+) -> Float[np.ndarray, "*resamples seeds"]:
+    """Sums and counts -> the mean over the classes that have clips; NaN where none has."""
+    sums, counts = parts[..., 0, :, :], parts[..., 1, :, :]
+    means = np.full_like(sums, np.nan)
+    np.divide(sums, counts, out=means, where=counts > 0)
+    return _mean_of_known(means)
+
+
+def _mean_of_known(numbers: Float[np.ndarray, "*rows last"]) -> Float[np.ndarray, "*rows"]:
+    """Mean over the last axis without NaN; NaN where there is nothing else, and no warning."""
+    known = ~np.isnan(numbers)
+    mean = np.full(numbers.shape[:-1], np.nan)
+    total = np.where(known, numbers, 0.0).sum(axis=-1)
+    np.divide(total, known.sum(axis=-1), out=mean, where=known.any(axis=-1))
+    return mean

@@ -1,0 +1,134 @@
+"""An index of BRAVE-MASKS, a row for each camera of a clip -> records of the chosen cameras.
+
+Thirty speakers of Russian, fifteen women and fifteen men of 19 to 86 years, with and without five
+kinds of coverings of the face, before three cameras: 14 940 clips of five seconds on average,
+21 hours; sound in WAV, 48 kHz; pictures in MPEG-4, 3840 x 2160.
+
+How the corpus lies on the disk is not public, so that an index is needed: a CSV file with the
+columns of the published code, of which any but the media and `mask_type` may be missing:
+
+    audio_file_path,image_file_path,video_file_path,speaker_id,gender,age,mask_type,channel,subset
+
+The words of `mask_type` are the published code's. It numbers them in another order than the table
+on the corpus' page, where `Respirator` is called FFP2/FFP3, so that numbers and abbreviations are
+refused: only names say which mask it is.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from oragen.corpora.facts import CorpusFacts, Statistics, wrong_layout
+from oragen.corpora.listing import ClipRecord, CorpusError
+from oragen.corpora.tables import Line, read_table
+from oragen.corpora.words import GENDER_WORDS, MASK_TYPE_WORDS, SPLIT_WORDS, look_up, to_number
+
+logger = logging.getLogger(__name__)
+
+MEDIA_COLUMNS: Final = ("audio_file_path", "image_file_path", "video_file_path")
+CAMERA_WORDS: Final = {"c": "c", "r": "r", "l": "l"}  # centre, right, left
+DEFAULT_CAMERA: Final = "c"  # of an index without the column, as in the published code
+
+FACTS: Final = CorpusFacts(
+    title="BRAVE-MASKS",
+    modalities="audio, face",
+    labels="gender, age, mask type",
+    licence="by agreement with its authors, not verified",
+    access="on request: hci.nw.ru, SPC RAS",
+    splits="as the index says: train, dev, test",
+    layout="""
+index.csv      audio_file_path,image_file_path,video_file_path,speaker_id,gender,age,mask_type,
+               channel,subset; paths relative to the root
+...            the media, as the index says
+""",
+    statistics=Statistics(
+        source="corpus table on the ORAGEN page; clips of all three cameras",
+        clips=14_940,
+        by_gender={"female": 15, "male": 15},
+        age_range_years=(19, 86),
+        age_mean_years=40.8,
+        age_std_years=19.0,
+        hours=21.0,
+    ),
+)
+
+
+def read_brave_masks(
+    corpus: str, root: Path, *, table: Path, cameras: Sequence[str] = (DEFAULT_CAMERA,)
+) -> Iterator[ClipRecord]:
+    """Yield a record for each row of one of the cameras; rows of others are counted, no more.
+
+    Args:
+        corpus: its name, for messages.
+        root: the folder that the paths in the index are relative to.
+        table: the index, relative to the root.
+        cameras: some of `c`, `r`, `l`. All cameras of a clip share its sound.
+
+    Raises:
+        CorpusError: there is no index, it lacks a column, an unknown camera is asked for, or there
+            is no row of the cameras.
+    """
+    _check_cameras(corpus, cameras)
+    path = root / table
+    if not path.is_file():
+        raise wrong_layout(corpus, root, FACTS, f"there is no index {table}")
+    passed_over = Counter[str]()
+    num_taken = 0
+    for line in read_table(corpus, path, any_of=MEDIA_COLUMNS, all_of=["mask_type"]):
+        record = _to_record(line)
+        if record.camera is None or record.camera in cameras:
+            num_taken += 1
+            yield record
+        else:
+            passed_over[record.camera] += 1
+    others = ", ".join(f"{count} of {camera}" for camera, count in sorted(passed_over.items()))
+    if not num_taken:
+        raise CorpusError(
+            f"Corpus {corpus!r}: {path} has no row of camera {' or '.join(cameras)}, but "
+            f"{others or 'none at all'}. Mend corpora.{corpus}.cameras in params.yaml."
+        )
+    logger.info("%s: %d rows, passed over other cameras: %s", corpus, num_taken, others or "none")
+
+
+def _check_cameras(corpus: str, cameras: Sequence[str]) -> None:
+    if not cameras or not set(cameras) <= CAMERA_WORDS.keys():
+        raise CorpusError(
+            f"Corpus {corpus!r}: cameras are some of {', '.join(CAMERA_WORDS)}, but "
+            f"corpora.{corpus}.cameras in params.yaml is {list(cameras)}."
+        )
+
+
+def _to_record(line: Line) -> ClipRecord:
+    audio, image, video = (line[name] or None for name in MEDIA_COLUMNS)
+    faults = ["more fields than columns"] if line.is_too_long else []
+    camera = look_up("channel", line.fields.get("channel", DEFAULT_CAMERA), CAMERA_WORDS, faults)
+    gender = look_up("gender", line["gender"], GENDER_WORDS, faults)
+    mask_type = look_up("mask_type", line["mask_type"], MASK_TYPE_WORDS, faults)
+    age_years = to_number("age", line["age"], faults)
+    split = look_up("subset", line["subset"], SPLIT_WORDS, faults)
+    if not line["channel"] and "channel" in line.fields:
+        faults.append("no channel")
+    if not line["speaker_id"] and not line["subset"]:
+        faults.append("neither speaker_id nor subset")
+    if not (gender or mask_type or age_years is not None or faults):
+        faults.append("no label")
+    return ClipRecord(
+        stem=_name_clip(audio or video or image or f"line {line.number}", camera),
+        speaker_id=line["speaker_id"] or None,
+        split=split,
+        audio_path=audio,
+        video_path=video,
+        image_path=None if video else image,  # beside a video it is one of its frames
+        gender=gender,
+        age_years=age_years,
+        mask_type=mask_type,
+        camera=camera,
+        unusable="; ".join(faults) or None,
+    )
+
+
+def _name_clip(media: str, camera: str | None) -> str:
+    """Cameras share a sound file, so that the camera is a part of the name."""
+    return f"{media.removesuffix(PurePosixPath(media).suffix)}/{camera or 'no camera'}"

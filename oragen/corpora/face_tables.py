@@ -1,0 +1,133 @@
+"""A row of a table of faces -> one face: where it is in its image, whose age and gender it has.
+
+Two public forms are read: the annotations that come with MiVOLO (LAGENDA, and its own of
+IMDB-Clean), whose -1 means missing and whose ages may be ranges, and the tables of IMDB-Clean.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from oragen.corpora.tables import Line, read_table
+from oragen.corpora.words import GENDER_WORDS, look_up, to_number
+
+MISSING: Final = frozenset({"", "-1", "-1.0"})
+FACE_COLUMNS: Final = ("face_x0", "face_y0", "face_x1", "face_y1")
+PERSON_COLUMNS: Final = ("person_x0", "person_y0", "person_x1", "person_y1")
+MIVOLO_COLUMNS: Final = ("img_name", "age", "gender", *FACE_COLUMNS)
+FACE_GENDER_WORDS: Final[Mapping[str, str | None]] = GENDER_WORDS | dict.fromkeys(MISSING)
+
+Box = tuple[float, float, float, float]  # x1, y1, x2, y2 in pixels of the image
+
+
+class Age(NamedTuple):
+    """Years; of a range its ends, whole years that both belong to it, and the middle of them."""
+
+    years: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+class Face(NamedTuple):
+    """What a row says of one face; `place` tells the faces of one image apart."""
+
+    image: str
+    place: str
+    box: Box | None
+    gender: str | None
+    age: Age
+    faults: list[str]
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether the row tries to give a label, be it one that cannot be read."""
+        return bool(self.gender or self.age.years is not None or self.faults)
+
+
+def read_mivolo_table(corpus: str, path: Path) -> Iterator[Face]:
+    """Yield the faces of an annotation file of MiVOLO, one at a time, in its order.
+
+    Raises:
+        CorpusError: the file is not there, is no table, or lacks a column.
+    """
+    yield from map(_to_face, read_table(corpus, path, all_of=MIVOLO_COLUMNS))
+
+
+def _to_face(line: Line) -> Face:
+    return read_face(
+        line["img_name"],
+        is_too_long=line.is_too_long,
+        age=line["age"],
+        gender=line["gender"],
+        corners=[line[name] for name in FACE_COLUMNS],
+        person_corners=[line[name] for name in PERSON_COLUMNS],
+    )
+
+
+def read_face(
+    image: str,
+    *,
+    age: str,
+    gender: str,
+    corners: Sequence[str],
+    person_corners: Sequence[str] = (),
+    is_too_long: bool = False,
+) -> Face:
+    """Read the fields of a row.
+
+    Args:
+        image: its name, as the table has it.
+        age: years, or `lowest;highest`.
+        gender: a letter or a word.
+        corners: x1, y1, x2, y2 of the face.
+        person_corners: the same of the whole person: tells persons without a face apart.
+        is_too_long: the row has more fields than the table has columns.
+    """
+    faults = ["more fields than columns"] if is_too_long else []
+    return Face(
+        image=image,
+        place=_name_place(corners, person_corners),
+        gender=look_up("gender", gender, FACE_GENDER_WORDS, faults),
+        age=read_age(age, faults),
+        box=read_box(corners, faults),
+        faults=faults,
+    )
+
+
+def _name_place(corners: Sequence[str], person_corners: Sequence[str]) -> str:
+    if not MISSING.issuperset(corners):
+        return "_".join(corners)
+    if not MISSING.issuperset(person_corners):
+        return "_".join(["person", *person_corners])
+    return "nowhere"
+
+
+def read_age(found: str, faults: list[str]) -> Age:
+    """Read years or `lowest;highest`; what is neither adds a line to `faults`."""
+    if found in MISSING:
+        return Age()
+    if ";" not in found:
+        return Age(to_number("age", found, faults))
+    low, high = (to_number("age", end, faults) for end in found.split(";", maxsplit=1))
+    if low is None or high is None or not low <= high:
+        faults.append(f"age is no range: {found}")
+        return Age()
+    return Age((low + high) / 2, low, high)
+
+
+def read_box(corners: Sequence[str], faults: list[str]) -> Box | None:
+    """Read x1, y1, x2, y2; a box without an area, or with a corner missing, adds to `faults`.
+
+    It may reach beyond the image: one corner at -1 is such a box, and no missing one.
+    """
+    if MISSING.issuperset(corners):
+        return None
+    try:
+        x1, y1, x2, y2 = map(float, corners)
+    except ValueError:
+        x1 = y1 = x2 = y2 = math.nan
+    if not (-math.inf < x1 < x2 < math.inf and -math.inf < y1 < y2 < math.inf):
+        faults.append(f"no box: {','.join(corners)}")
+        return None
+    return x1, y1, x2, y2

@@ -1,0 +1,91 @@
+"""A path and a size -> a figure in the project's style, saved as a PNG when it is drawn."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from textwrap import fill
+from typing import Final
+
+from matplotlib import style
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+# Okabe & Ito, "Color Universal Design" (2008): told apart with any kind of colour blindness.
+BLUE: Final = "#0072b2"
+VERMILION: Final = "#d55e00"
+GREEN: Final = "#009e73"
+ORANGE: Final = "#e69f00"
+SKY: Final = "#56b4e9"
+PINK: Final = "#cc79a7"
+GREY: Final = "#7a7a7a"
+INK: Final = "#222222"
+PALE: Final = "#e4e4e4"
+
+COLOUR_OF: Final = {
+    "female": VERMILION, "male": BLUE, "child": GREEN, "unknown": GREY,
+    "none": GREY, "tissue": PINK, "medical": SKY, "ffp": ORANGE, "respirator": VERMILION,
+    "shield": GREEN,
+}  # fmt: skip
+SERIES: Final = (BLUE, VERMILION, GREEN, ORANGE, PINK, SKY)
+
+STYLE: Final = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib, so it is the same everywhere
+    "font.size": 11,
+    "text.color": INK,
+    "text.parse_math": False,  # a $ in the name of a clip is a $
+    "axes.labelcolor": INK,
+    "axes.edgecolor": GREY,
+    "axes.titlesize": 12,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titlepad": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "figure.titlesize": 14,
+    "figure.titleweight": "bold",
+    "grid.color": PALE,
+    "grid.linewidth": 0.8,
+    "legend.frameon": False,
+    "legend.fontsize": 10,
+    "lines.linewidth": 1.8,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.labelsize": 10,
+    "ytick.labelsize": 10,
+}
+DOTS_PER_INCH: Final = 120
+MARGIN_IN: Final = 0.09
+
+
+@contextmanager
+def drawing(
+    path: Path, width_in: float, height_in: float, *, gap_in: float = MARGIN_IN
+) -> Iterator[Figure]:
+    """Give a figure to draw on, with `gap_in` above and below all that is in it; then save it."""
+    with style.context(STYLE, after_reset=True), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # drawn as a box
+        figure = Figure(figsize=(width_in, height_in))
+        figure.set_layout_engine("constrained", w_pad=MARGIN_IN, h_pad=gap_in)
+        yield figure
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
+
+
+def say(axes: Axes, words: str) -> None:
+    """Write words where the picture would be."""
+    axes.text(0.5, 0.5, words, ha="center", va="center", color=GREY, transform=axes.transAxes)
+    axes.set(xticks=[], yticks=[])
+    axes.grid(False)
+
+
+def write_title(figure: Figure, title: str) -> None:
+    """Write a title above everything, in as many lines as it needs."""
+    num_characters = int(7.2 * figure.get_figwidth())
+    figure.suptitle(fill(title, num_characters, break_on_hyphens=False), x=0.015, ha="left")
+
+
+def count(number: int, singular: str, plural: str | None = None) -> str:
+    """Write `1 answer`, `2,000 answers`."""
+    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"

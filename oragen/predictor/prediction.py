@@ -1,0 +1,155 @@
+"""What a model says about one clip, and how it is written down."""
+
+import json
+from dataclasses import dataclass
+from typing import Final
+
+from oragen.predictor.material import FaceBox
+from oragen.schema import SAMPLE_RATE_HZ, Modality, Span
+
+SCHEMA_VERSION: Final = 1
+PROBABILITY_DIGITS: Final = 6
+
+
+@dataclass(frozen=True)
+class ClassAnswer:
+    """A class, and the probability of each."""
+
+    label: str
+    probabilities: dict[str, float]  # in the order of the model's labels
+
+
+@dataclass(frozen=True)
+class AgeAnswer:
+    """An age in years, and an interval that covers nine of ten ages of clips like those of dev."""
+
+    value: float
+    interval: tuple[float, float] | None  # None where the model was not calibrated
+
+
+@dataclass(frozen=True)
+class WindowAnswer:
+    """What one window says; times are those of the clip."""
+
+    span: Span
+    has_speech: bool
+    num_faces: int
+    gender: ClassAnswer
+    age_years: float
+    mask_type: ClassAnswer | None
+
+
+@dataclass(frozen=True)
+class ModalityReport:
+    """Whether a modality could be used, or why not."""
+
+    usable: bool
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The answer about one clip; without anything usable gender, age and mask type are None."""
+
+    input: str
+    gender: ClassAnswer | None
+    age: AgeAnswer | None
+    mask_type: ClassAnswer | None  # None also where the model does not tell it
+    windows: list[WindowAnswer]
+    modalities: dict[Modality, ModalityReport]
+    speech: list[Span]
+    faces: list[FaceBox]
+    length_s: float
+    notes: list[str]
+    model: dict[str, str]
+
+    @property
+    def is_answered(self) -> bool:
+        """Tell whether anything was usable."""
+        return self.gender is not None
+
+    @property
+    def reasons(self) -> str:
+        """Say in one line what was missing."""
+        return "; ".join(
+            f"{modality}: {report.reason}"
+            for modality, report in self.modalities.items()
+            if report.reason
+        )
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain JSON: a superset of what the published inference gives."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "input": self.input,
+            "status": "ok" if self.is_answered else "no_predictions",
+            "gender": _class_to_dict(self.gender),
+            "age": None
+            if self.age is None
+            else {
+                "value": round(self.age.value, 3),
+                "interval": None
+                if self.age.interval is None
+                else [round(edge, 3) for edge in self.age.interval],
+            },
+            "mask_type": _class_to_dict(self.mask_type),
+            "num_windows": len(self.windows),
+            "windows": [_window_to_dict(index, one) for index, one in enumerate(self.windows)],
+            "modalities": {
+                modality: {"usable": report.usable, "reason": report.reason}
+                for modality, report in self.modalities.items()
+            },
+            "speech": [
+                {"start_sec": _seconds(span.start), "end_sec": _seconds(span.stop)}
+                for span in self.speech
+            ],
+            "faces": [
+                {
+                    "time_sec": box.time_s,
+                    "box": [round(edge, 1) for edge in (box.x1, box.y1, box.x2, box.y2)],
+                    "score": round(box.score, 4),
+                }
+                for box in self.faces
+            ],
+            "length_sec": round(self.length_s, 3),
+            "notes": self.notes,
+            "model": self.model,
+        }
+
+    def to_json(self) -> str:
+        """Return `to_dict` as text."""
+        return json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False, indent=2)
+
+
+def _class_to_dict(answer: ClassAnswer | None) -> dict[str, object] | None:
+    if answer is None:
+        return None
+    return {
+        "label": answer.label,
+        "class_index": list(answer.probabilities).index(answer.label),
+        "probabilities": _round(answer.probabilities),
+    }
+
+
+def _window_to_dict(index: int, window: WindowAnswer) -> dict[str, object]:
+    mask_type = window.mask_type
+    return {
+        "index": index,
+        "start_sec": _seconds(window.span.start),
+        "end_sec": _seconds(window.span.stop),
+        "has_speech": window.has_speech,
+        "num_faces": window.num_faces,
+        "gender_pred_label": window.gender.label,
+        "gender_probs": _round(window.gender.probabilities),
+        "age_pred": round(window.age_years, 3),
+        "mask_type_pred_label": None if mask_type is None else mask_type.label,
+        "mask_type_probs": None if mask_type is None else _round(mask_type.probabilities),
+    }
+
+
+def _round(probabilities: dict[str, float]) -> dict[str, float]:
+    return {label: round(share, PROBABILITY_DIGITS) for label, share in probabilities.items()}
+
+
+def _seconds(sample: int) -> float:
+    return round(sample / SAMPLE_RATE_HZ, 4)

@@ -1,0 +1,240 @@
+"""A model, loaded once -> answers about as many clips as one likes."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int16, UInt8
+
+from oragen.answers import answer_windows, evidences_of
+from oragen.clip_scores import PartAnswers, group_answers
+from oragen.devices import choose_device
+from oragen.predictor.features import Modalities, embed_windows
+from oragen.predictor.material import Material, read_material, take_material
+from oragen.predictor.prediction import (
+    AgeAnswer,
+    ClassAnswer,
+    ModalityReport,
+    Prediction,
+    WindowAnswer,
+)
+from oragen.predictor.pretrained import Pretrained, load_pretrained
+from oragen.schema import SAMPLE_RATE_HZ, Modality, Precision
+from oragen.windows import NO_CROP, Window
+
+BATCH_SIZE: Final = 16  # windows or crops
+WINDOWS_AT_ONCE: Final = 64  # whose features are in memory: an hour has 1,800
+CLIPS_AHEAD: Final = 2  # decoded while the encoders are at work
+
+
+class Predictor:
+    """Gender, age and mask type of the speaking person of a clip.
+
+    Clips are decoded, cut and encoded by the functions that the pipeline's stages use, with the
+    parameters that the head was trained with, so an answer here is the answer there.
+    """
+
+    def __init__(self, model: Pretrained, device: str = "auto") -> None:
+        self.device = choose_device(device)
+        self._model = model
+        self._head = model.head.to(self.device)
+        self._evidence = evidences_of(model.head)[0]
+        self._modalities = Modalities(
+            audio=None if model.audio is None else model.audio.to(self.device),
+            face=None if model.face is None else model.face.to(self.device),
+            specs=model.specs,
+            batch_size=BATCH_SIZE,
+        )
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        source: str | Path,
+        *,
+        device: str = "auto",
+        precision: Precision | None = None,
+        revision: str | None = None,
+    ) -> "Predictor":
+        """Load a model once.
+
+        Args:
+            source: a folder, such as `data/heads/joint/seed-0`, or the id of a model of the hub.
+            device: auto, cpu, cuda, cuda:1, ...
+            precision: of the encoders: fp32, bf16 or fp16; as in training if None.
+            revision: of a model of the hub.
+
+        Raises:
+            UserError: the model cannot be had, is damaged, or its parts do not belong together.
+        """
+        folder = Path(source)
+        return cls(load_pretrained(folder, precision=precision, revision=revision), device)
+
+    @property
+    def description(self) -> dict[str, str]:
+        """What the model is: the head, its encoders and their fingerprints."""
+        return self._model.description
+
+    def __call__(
+        self,
+        clips: str | Path | Iterable[str | Path],
+        *,
+        use_audio: bool = True,
+        use_face: bool = True,
+    ) -> Prediction | list[Prediction]:
+        """Answer about one file, or about several: see `predict_files`."""
+        if isinstance(clips, str | Path):
+            [prediction] = self.predict_files([clips], use_audio=use_audio, use_face=use_face)
+            return prediction
+        return list(self.predict_files(clips, use_audio=use_audio, use_face=use_face))
+
+    def predict_files(
+        self,
+        clips: Iterable[str | Path],
+        *,
+        use_audio: bool = True,
+        use_face: bool = True,
+    ) -> Iterator[Prediction]:
+        """Yield an answer for each file, in order: video, sound or pictures.
+
+        The next files are decoded while the encoders are at work. A file that cannot be used
+        gives an answer that says why.
+
+        Args:
+            clips: paths.
+            use_audio: False withholds all sound.
+            use_face: False withholds all faces.
+        """
+        read = partial(
+            read_material,
+            preprocessing=self._model.preprocessing,
+            use_audio=use_audio,
+            use_face=use_face,
+        )
+        with ThreadPoolExecutor(1) as executor:  # the detectors of speech and faces keep a state
+            ahead: deque[Future[Material]] = deque()
+            for path in clips:
+                ahead.append(executor.submit(read, Path(path)))
+                if len(ahead) > CLIPS_AHEAD:
+                    yield self.answer(ahead.popleft().result())
+            while ahead:
+                yield self.answer(ahead.popleft().result())
+
+    def predict(
+        self,
+        *,
+        audio: Float[np.ndarray, " samples"] | Int16[np.ndarray, " samples"] | None = None,
+        rate_hz: int = SAMPLE_RATE_HZ,
+        faces: Sequence[UInt8[np.ndarray, "_ _ 3"]] = (),
+        name: str = "arrays",
+    ) -> Prediction:
+        """Answer about a waveform and crops of a face that the caller has: one of them, or both.
+
+        Args:
+            audio: mono, floats in -1..1 or int16.
+            rate_hz: of the audio.
+            faces: RGB crops of one face, one a second from the start; a single one beside sound
+                holds for all of it.
+            name: for the answer.
+
+        Raises:
+            UserError: neither is given, or the audio is not one channel of finite numbers.
+        """
+        return self.answer(
+            take_material(
+                self._model.preprocessing, audio=audio, rate_hz=rate_hz, faces=faces, name=name
+            )
+        )
+
+    def answer(self, material: Material) -> Prediction:
+        """Answer about a clip that is decoded and cut."""
+        model = self._model
+        windows: list[WindowAnswer] = []
+        blocks: list[PartAnswers] = []
+        for start in range(0, len(material.windows), WINDOWS_AT_ONCE):
+            chunk = material.windows[start : start + WINDOWS_AT_ONCE]
+            dataset = embed_windows(material, chunk, self._modalities)
+            places, answers = answer_windows(self._head, dataset, evidence=self._evidence)
+            blocks.append(model.calibration.apply(answers))
+            windows += [
+                self._to_window(chunk[place], blocks[-1], row) for row, place in enumerate(places)
+            ]
+        if not windows:
+            return self._to_prediction(material, [], None)
+        merged = _merge(blocks)
+        clips = pd.Series([material.name] * len(windows))
+        grouped = group_answers(clips, merged, genders=model.genders)
+        return self._to_prediction(material, windows, grouped.iloc[0])
+
+    def _to_window(self, window: Window, answers: PartAnswers, row: int) -> WindowAnswer:
+        mask_type = answers.mask_type
+        return WindowAnswer(
+            span=window.span,
+            has_speech=window.has_speech,
+            num_faces=sum(crop != NO_CROP for crop in window.crops),
+            gender=_choose(self._model.genders, answers.gender[row]),
+            age_years=float(answers.age_years[row]),
+            mask_type=None
+            if mask_type is None
+            else _choose(self._model.mask_types, mask_type[row]),
+        )
+
+    def _to_prediction(
+        self, material: Material, windows: list[WindowAnswer], clip: pd.Series | None
+    ) -> Prediction:
+        tells_mask_type = clip is not None and "predicted_mask_type" in clip
+        return Prediction(
+            input=material.name,
+            gender=None if clip is None else _read_class(clip, "gender", self._model.genders),
+            age=None if clip is None else self._to_age(float(clip["predicted_age_years"])),
+            mask_type=_read_class(clip, "mask_type", self._model.mask_types)
+            if tells_mask_type
+            else None,
+            windows=windows,
+            modalities=self._report(material),
+            speech=material.speech,
+            faces=material.boxes,
+            length_s=material.length_s,
+            notes=material.notes,
+            model=self._model.description,
+        )
+
+    def _to_age(self, years: float) -> AgeAnswer:
+        half_width = self._model.calibration.age_half_width_years
+        if half_width is None:
+            return AgeAnswer(years, None)
+        return AgeAnswer(years, (max(0.0, years - half_width), years + half_width))
+
+    def _report(self, material: Material) -> dict[Modality, ModalityReport]:
+        reasons: dict[Modality, str | None] = {
+            "audio": material.audio_reason, "face": material.face_reason,
+        }  # fmt: skip
+        for modality in reasons:
+            if modality not in self._model.specs:
+                reasons[modality] = f"the model knows no {modality}"
+        return {
+            modality: ModalityReport(reason is None, reason) for modality, reason in reasons.items()
+        }
+
+
+def _merge(blocks: Sequence[PartAnswers]) -> PartAnswers:
+    genders, ages, mask_types = zip(*blocks, strict=True)
+    return PartAnswers(
+        np.concatenate(genders),
+        np.concatenate(ages),
+        None if mask_types[0] is None else np.concatenate(mask_types),
+    )
+
+
+def _choose(labels: Sequence[str], probabilities: np.ndarray) -> ClassAnswer:
+    shares = {label: float(share) for label, share in zip(labels, probabilities, strict=True)}
+    return ClassAnswer(labels[int(probabilities.argmax())], shares)
+
+
+def _read_class(clip: pd.Series, task: str, labels: Sequence[str]) -> ClassAnswer:
+    shares = {label: float(clip[f"{task}_{label}"]) for label in labels}
+    return ClassAnswer(str(clip[f"predicted_{task}"]), shares)

@@ -1,0 +1,135 @@
+"""A folder, or a model of the hub -> a head, its encoders, and how clips are prepared for them."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from oragen.calibration import Calibration, read_calibration
+from oragen.encoders import AudioEncoder, FaceEncoder, load_audio_encoder, load_face_encoder
+from oragen.heads import Head, load_head
+from oragen.model_folder import DESCRIPTION_FILE
+from oragen.predictor.preprocessing import Preprocessing, read_preprocessing
+from oragen.schema import Modality, Precision, UserError
+
+logger = logging.getLogger(__name__)
+
+ENCODER_FOLDERS: Final[dict[Modality, str]] = {"audio": "audio_encoder", "face": "face_encoder"}
+# `data/heads/<head>/seed-<n>` names its encoders from the project's folder.
+_DEPTH_IN_PROJECT: Final = 4
+
+
+class ModelError(UserError):
+    """A model for predictions is missing, or its parts do not belong together."""
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """All that answers about a clip."""
+
+    head: Head
+    audio: AudioEncoder | None
+    face: FaceEncoder | None
+    preprocessing: Preprocessing
+    calibration: Calibration
+    genders: list[str]
+    mask_types: list[str]
+    specs: dict[Modality, dict[str, Any]]
+    description: dict[str, str]  # what it is, for the answers
+
+
+def load_pretrained(
+    folder: Path, *, precision: Precision | None = None, revision: str | None = None
+) -> Pretrained:
+    """Load a head from a folder, and the encoders that it was trained with.
+
+    Args:
+        folder: of a head that was trained here, or of a model with its encoders beside it.
+        precision: of the encoders; as in training if None.
+        revision: of encoders that come from a hub.
+
+    Raises:
+        ModelError: there is no head, or an encoder is not the one it was trained with.
+        UserError: a part is damaged.
+    """
+    if not (folder / DESCRIPTION_FILE).is_file():
+        raise ModelError(
+            f"{folder} holds no model. Run `make demo` or `dvc repro` to train one, or name a "
+            "folder with a head.json, or a model of the hub."
+        )
+    head, metadata = load_head(folder)
+    if "preprocessing" not in metadata or not metadata.get("features"):
+        raise ModelError(
+            f"The head in {folder} does not say what features it takes and how clips are prepared: "
+            "it was converted or trained elsewhere. Give its encoders with `oragen pack`."
+        )
+    specs: dict[Modality, dict[str, Any]] = metadata["features"]
+    encoders = {
+        modality: _load_encoder(folder, modality, spec, precision, revision)
+        for modality, spec in specs.items()
+    }
+    audio, face = encoders.get("audio"), encoders.get("face")
+    assert not isinstance(audio, FaceEncoder)
+    assert not isinstance(face, AudioEncoder)
+    return Pretrained(
+        head=head,
+        audio=audio,
+        face=face,
+        preprocessing=read_preprocessing(metadata["preprocessing"]),
+        calibration=read_calibration(metadata.get("calibration") or {}),
+        genders=metadata["genders"],
+        mask_types=metadata["mask_types"],
+        specs=specs,
+        description=_describe(folder, head, specs, metadata),
+    )
+
+
+def _load_encoder(
+    folder: Path,
+    modality: Modality,
+    spec: Mapping[str, Any],
+    precision: Precision | None,
+    revision: str | None,
+) -> AudioEncoder | FaceEncoder:
+    source = _find_source(folder, modality, spec["source"])
+    load = load_audio_encoder if modality == "audio" else load_face_encoder
+    encoder = load(
+        source, revision, precision=precision or spec["precision"], levels=[spec["level"]]
+    )
+    found = encoder.fingerprint(spec["level"])
+    if found != spec["fingerprint"]:
+        raise ModelError(
+            f"The {modality} encoder {source} is not the one that the head in {folder} was trained "
+            f"with (fingerprint {found[:12]}, expected {spec['fingerprint'][:12]}). Run "
+            "`dvc repro`, or take head and encoders from one run."
+        )
+    return encoder
+
+
+def _find_source(folder: Path, modality: Modality, source: str) -> str:
+    """Return where an encoder is: beside the head, in the project of the head, or on the hub."""
+    beside = folder / ENCODER_FOLDERS[modality]
+    if beside.is_dir():
+        return str(beside)
+    parents = folder.resolve().parents
+    if len(parents) >= _DEPTH_IN_PROJECT:
+        in_project = parents[_DEPTH_IN_PROJECT - 1] / source
+        if in_project.is_dir():
+            return str(in_project)
+    return source
+
+
+def _describe(
+    folder: Path, head: Head, specs: Mapping[Modality, Mapping[str, Any]], metadata: dict[str, Any]
+) -> dict[str, str]:
+    described = {
+        "folder": str(folder),
+        "head": head.spec.name,
+        "trained_on": ", ".join(metadata.get("trained_on", [])),
+        "weights_sha256": metadata.get("weights_sha256", ""),
+    }
+    for modality, spec in specs.items():
+        described[f"{modality}_encoder"] = spec["encoder"]
+        described[f"{modality}_fingerprint"] = spec["fingerprint"]
+    return described

@@ -1,0 +1,139 @@
+"""Held-out clips -> the few that a report shows, and all that a head says about one of them."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from itertools import chain, zip_longest
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+
+from oragen.answers import answer_windows, evidences_of
+from oragen.attention_maps import AttentionLane, AttentionMaps, lay_on_time, read_attention
+from oragen.calibration import Calibration
+from oragen.clip_scores import PartAnswers, group_answers
+from oragen.dataset import WindowDataset
+from oragen.heads import Head
+from oragen.pictures import Attributes, ClipExample, ExampleCrop, ExampleWindow
+from oragen.schema import MASK_TYPES, SAMPLE_RATE_HZ, Span
+
+KINDS = ["corpus", "mask_type"]
+
+
+class Explained(NamedTuple):
+    """One clip, and what the head's attentions looked at in each of its windows."""
+
+    example: ClipExample
+    maps: AttentionMaps
+
+
+def choose_clips(table: pd.DataFrame, number: int) -> list[str]:
+    """Choose clips by a hash, so that they are the same next time, of as many kinds as there are.
+
+    A clip of each corpus and mask type comes first, then another of each.
+
+    Args:
+        table: rows of a dataset; only clips with a window are chosen.
+        number: how many.
+    """
+    clips = table[table["has_window"]].drop_duplicates("clip_id")
+    clips = clips.assign(place=[_shuffled(clip) for clip in clips["clip_id"]]).sort_values("place")
+    kinds = [list(kind["clip_id"]) for _, kind in clips.groupby(KINDS, dropna=False, sort=True)]
+    in_turn = chain.from_iterable(zip_longest(*kinds))
+    return [clip for clip in in_turn if clip is not None][:number]
+
+
+def explain_clip(
+    head: Head,
+    name: str,
+    dataset: WindowDataset,
+    *,
+    crops: Sequence[ExampleCrop],
+    speech: Sequence[Span],
+    genders: Sequence[str],
+    calibration: Calibration,
+) -> Explained:
+    """Ask a head about one clip, and read what it attended to.
+
+    Args:
+        head: in evaluation mode, on the CPU.
+        name: of the head.
+        dataset: the clip's windows, and no others.
+        crops: the clip's.
+        speech: spans in samples.
+        genders: the head's labels in order.
+        calibration: of its probabilities.
+    """
+    windows, answers = answer_windows(head, dataset, evidence=evidences_of(head)[0])
+    answers = calibration.apply(answers)
+    table = dataset.table.iloc[windows]
+    spans = [Span(*span) for span in zip(table["start"], table["stop"], strict=True)]
+    clip = dataset.table.iloc[0]
+    grouped = group_answers(table["clip_id"], answers, genders=genders)
+    maps, lanes = _read_attention(head, dataset, windows, spans)
+    stops = [span.stop / SAMPLE_RATE_HZ for span in (*spans, *speech)]
+    example = ClipExample(
+        clip_id=clip["clip_id"],
+        head=name,
+        duration_s=max([*stops, *(crop.second_s + 1 for crop in crops)]),
+        labels=_read_labels(clip, ""),
+        answer=_read_labels(grouped.iloc[0], "predicted_")._replace(
+            age_half_width_years=calibration.age_half_width_years
+        )
+        if len(grouped)
+        else _NOTHING,
+        crops=crops,
+        speech_s=[(span.start / SAMPLE_RATE_HZ, span.stop / SAMPLE_RATE_HZ) for span in speech],
+        windows=list(_to_windows(spans, answers, genders)),
+        attention=lanes,
+    )
+    return Explained(example, maps)
+
+
+_NOTHING = Attributes(None, None, None)
+
+
+def _shuffled(clip_id: str) -> str:
+    return hashlib.sha256(clip_id.encode()).hexdigest()
+
+
+def _read_attention(
+    head: Head, dataset: WindowDataset, windows: np.ndarray, spans: Sequence[Span]
+) -> tuple[AttentionMaps, list[AttentionLane]]:
+    [batch] = dataset.batches(len(dataset), torch.device("cpu"))
+    order = batch.windows.argsort()[windows]
+    heard, seen = batch.audio_valid[order], batch.face_valid[order]
+    maps = read_attention(head, batch.audio[order], heard, batch.face[order], seen)
+    return maps, lay_on_time(maps, spans, heard.numpy(), seen.numpy())
+
+
+def _read_labels(clip: pd.Series, prefix: str) -> Attributes:
+    gender, age_years, mask_type = (
+        clip.get(f"{prefix}{task}") for task in ("gender", "age_years", "mask_type")
+    )
+    return Attributes(
+        None if pd.isna(gender) else str(gender),
+        None if pd.isna(age_years) else float(age_years),
+        None if pd.isna(mask_type) else str(mask_type),
+    )
+
+
+def _to_windows(
+    spans: Sequence[Span], answers: PartAnswers, genders: Sequence[str]
+) -> Iterator[ExampleWindow]:
+    for row, span in enumerate(spans):
+        mask_types = (
+            {} if answers.mask_type is None else _by_label(answers.mask_type[row], MASK_TYPES)
+        )
+        yield ExampleWindow(
+            start_s=span.start / SAMPLE_RATE_HZ,
+            stop_s=span.stop / SAMPLE_RATE_HZ,
+            genders=_by_label(answers.gender[row], genders),
+            age_years=float(answers.age_years[row]),
+            mask_types=mask_types,
+        )
+
+
+def _by_label(probabilities: np.ndarray, labels: Sequence[str]) -> dict[str, float]:
+    return {label: float(share) for label, share in zip(labels, probabilities, strict=True)}

@@ -1,0 +1,570 @@
+"""Predictions of all heads -> tables for a report, and as Markdown, CSV and JSON.
+
+A table is plain data: rows of labels and cells. Markdown shows rounded numbers; CSV and JSON have a
+record for each cell with all digits, shares from 0 to 1 and errors in years.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import pandas as pd
+
+from oragen.ages import BANDS, band_ages
+from oragen.bootstrap import Measure, SpeakerDraws, score_predictions
+from oragen.published_results import (
+    ORAGEN,
+    PUBLISHED,
+    PublishedScore,
+    find_mask_influence,
+    find_published,
+)
+from oragen.schema import GENDERS_WITH_CHILD, LEVELS, MASK_TYPES
+
+OVERALL: Final = "all corpora"
+WITHIN: Final = "within"
+OTHER_SPLIT: Final = "other split"
+MEASURED_HERE: Final = "measured here"
+EVIDENCE_NAMES: Final = {"audio_visual": "audio-visual", "audio": "audio only", "face": "face only"}
+# Each modality alone, the published fusions (of one rank: levels decide), other baselines, our own.
+VARIANT_RANKS: Final = {
+    "audio_only": 0, "face_only": 1, "shared": 2, "separate": 2, "joint": 2, "concatenation": 3,
+    "late_fusion": 4, "cross_attention": 5,
+}  # fmt: skip
+LEVEL_RANKS: Final[dict[str, int]] = {level: rank for rank, level in enumerate(LEVELS)}
+COMPARED: Final[dict[str, tuple[Measure, ...]]] = {
+    "gender": ("gender_uar",),
+    "age": ("age_mae_years", "age_interval_error_years"),
+    "mask_type": ("mask_type_uar",),
+}
+HOW_TO_READ: Final = (  # once in a report, above all tables
+    "In brackets the 95 % interval over speakers (bootstrap); ± the standard deviation over "
+    "training seeds; n the scored clips, where a label or an answer is missing for some. Intervals "
+    "of few speakers are too narrow."
+)
+Label = str | int
+Record = dict[str, str | float | int | None]
+
+
+class Shown(NamedTuple):
+    """How people read a measure."""
+
+    title: str
+    scale: float
+    digits: int
+
+
+SHOWN: Final[dict[Measure, Shown]] = {
+    "gender_uar": Shown("Gender UAR %", 100.0, 1),
+    "gender_recall": Shown("Gender right %", 100.0, 1),
+    "age_mae_years": Shown("Age MAE, years", 1.0, 2),
+    "age_bias_years": Shown("Predicted minus true age, years", 1.0, 2),
+    "age_interval_error_years": Shown("Distance to age band, years", 1.0, 2),
+    "mask_type_uar": Shown("Mask UAR %", 100.0, 1),
+}
+
+
+class Cell(NamedTuple):
+    """A score and what it is based on; without a value there is nothing to score."""
+
+    measure: Measure
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    std_over_seeds: float | None = None
+    clips: int | None = None  # scored: labelled and answered; None = not published
+    clips_in_all: int | None = None
+    speakers: int | None = None  # of the scored clips
+    mark: str = ""
+
+
+class Column(NamedTuple):
+    """A column of cells."""
+
+    name: str  # as CSV and JSON call it
+    header: str  # as people read it
+
+
+class Row(NamedTuple):
+    """A line of a table; all lines have the same labels."""
+
+    labels: dict[str, Label]
+    cells: list[Cell]
+
+
+@dataclass(frozen=True)
+class ReportTable:
+    """A table that people read, and programs."""
+
+    name: str  # of its files
+    title: str
+    note: str
+    columns: list[Column]
+    rows: list[Row]  # at least one
+
+
+class Method(NamedTuple):
+    """A head, and what it is."""
+
+    head: str
+    variant: str
+    level: str
+    trained_on: str  # corpora, joined by ", "
+    evidence: str  # the widest it takes
+
+
+class HeadScores:
+    """What all heads answered, and their scores, each worked out once."""
+
+    def __init__(self, predictions: pd.DataFrame, draws: SpeakerDraws) -> None:
+        """Sort predictions by head and evidence.
+
+        Args:
+            predictions: a row for each clip, head, seed and evidence, see `score_predictions`;
+                beside that the columns `head`, `variant`, `level`, `trained_on`, `evidence`,
+                `split`, `num_windows`, `age_low` and `age_high`.
+            draws: of the speakers, for the intervals.
+        """
+        self.clips = predictions.drop_duplicates("clip_id")
+        self._draws = draws
+        self._answers: dict[tuple[str, str], pd.DataFrame] = dict(
+            iter(predictions.groupby(["head", "evidence"]))
+        )
+        self._cells: dict[tuple[str, str, str, Measure], Cell] = {}
+        methods = [self._describe(head) for head in predictions["head"].unique()]
+        self.methods = sorted(methods, key=_rank)
+
+    @property
+    def scopes(self) -> list[str]:
+        """The corpora, and all of them together where they are several."""
+        corpora = sorted(self.clips["corpus"].unique())
+        return [*corpora, OVERALL] if len(corpora) > 1 else corpora
+
+    def clips_of(self, scope: str) -> pd.DataFrame:
+        """Return a row for each clip of one corpus or all, with its labels."""
+        return _within_scope(self.clips, scope)
+
+    def evidences(self, head: str) -> list[str]:
+        """Return what a head was asked with, the widest first."""
+        return [name for name in EVIDENCE_NAMES if (head, name) in self._answers]
+
+    def answers(self, head: str, evidence: str, scope: str = OVERALL) -> pd.DataFrame:
+        """Return what a head answered about one corpus or all."""
+        return _within_scope(self._answers[head, evidence], scope)
+
+    def cell(self, head: str, evidence: str, scope: str, measure: Measure) -> Cell:
+        """Score a head on one corpus or all."""
+        key = head, evidence, scope, measure
+        if key not in self._cells:
+            self._cells[key] = self.score(self.answers(head, evidence, scope), measure)
+        return self._cells[key]
+
+    def score(self, answers: pd.DataFrame, measure: Measure) -> Cell:
+        """Score some answers of one head to one kind of evidence."""
+        in_all = answers["clip_id"].nunique()
+        score = score_predictions(answers, measure, self._draws)
+        if score is None:
+            return Cell(measure, None, clips_in_all=in_all)
+        return Cell(
+            measure, score.value, score.low, score.high, score.std_over_seeds, score.clips, in_all,
+            score.speakers,
+        )  # fmt: skip
+
+    def _describe(self, head: str) -> Method:
+        first = self._answers[head, self.evidences(head)[0]].iloc[0]
+        return Method(
+            *(str(first[n]) for n in ("head", "variant", "level", "trained_on", "evidence"))
+        )
+
+
+def build_tables(scores: HeadScores, *, head: str, readers: Mapping[str, str]) -> list[ReportTable]:
+    """Build all tables that there is something to show in.
+
+    Args:
+        scores: of all heads.
+        head: to look closer at.
+        readers: of each corpus, to find what others published; a corpus may be missing.
+    """
+    tables = [
+        *compare_methods(scores, readers),
+        *compare_training_corpora(scores),
+        compare_evidence(scores, head),
+        compare_mask_types(scores, head, readers),
+        compare_groups(scores, head),
+        count_answers(scores),
+    ]
+    return [table for table in tables if table is not None]
+
+
+def compare_methods(scores: HeadScores, readers: Mapping[str, str]) -> list[ReportTable]:
+    """Compare heads, on the widest evidence each takes, by corpus: gender, age, mask type.
+
+    What others published stands above, where corpus and split are the same; a number of another
+    split of that name is marked. A task without any score has no table.
+    """
+    tables = []
+    for task, measures in COMPARED.items():
+        places = [
+            (scope, measure)
+            for scope in scores.scopes
+            for measure in measures
+            if measure != "age_interval_error_years" or _has_bands(scores.clips_of(scope))
+        ]
+        ours = [
+            Row(
+                _about(method) | {"source": MEASURED_HERE},
+                [scores.cell(method.head, method.evidence, *place) for place in places],
+            )
+            for method in scores.methods
+        ]
+        if _has_score(ours):
+            published, notes = _find_rows(scores, readers, places)
+            shown = " and ".join({SHOWN[measure].title: None for _, measure in places})
+            columns = [_corpus_column(scores, *place) for place in places]
+            tables.append(
+                ReportTable(
+                    f"methods_{task}", f"Methods: {shown}", " ".join(notes),
+                    columns, _drop_equal_labels([*published, *ours]),
+                )
+            )  # fmt: skip
+    return tables
+
+
+def compare_training_corpora(scores: HeadScores) -> list[ReportTable]:
+    """Compare heads of one variant and level by the corpora that they were trained on.
+
+    A corpus that a head was trained on (but for the speakers it is tested on) is marked.
+    """
+    trained_on: dict[tuple[str, str], set[str]] = {}
+    for method in scores.methods:
+        trained_on.setdefault((method.variant, method.level), set()).add(method.trained_on)
+    rivals = [name for name in scores.methods if len(trained_on[name.variant, name.level]) > 1]
+    corpora = [scope for scope in scores.scopes if scope != OVERALL]
+    tables = []
+    for task, (measure, *_) in COMPARED.items():
+        rows = [
+            Row(
+                _about(method),
+                [
+                    scores.cell(method.head, method.evidence, corpus, measure)._replace(
+                        mark=WITHIN if corpus in method.trained_on.split(", ") else ""
+                    )
+                    for corpus in corpora
+                ],
+            )
+            for method in rivals
+        ]
+        if _has_score(rows):
+            tables.append(
+                ReportTable(
+                    f"training_corpora_{task}",
+                    f"Across corpora: {SHOWN[measure].title}",
+                    f"`{WITHIN}`: trained on other speakers of that corpus.",
+                    [_corpus_column(scores, corpus, measure) for corpus in corpora],
+                    _drop_equal_labels(rows),
+                )
+            )
+    return tables
+
+
+def compare_evidence(scores: HeadScores, head: str) -> ReportTable:
+    """Show one head with all evidence, and with a modality withheld, by corpus."""
+    measures = [name for names in COMPARED.values() for name in names]
+    if not _has_bands(scores.clips):
+        measures.remove("age_interval_error_years")
+    rows = [
+        Row(
+            {
+                "corpus": scope,
+                "evidence": EVIDENCE_NAMES[evidence],
+                **_count(scores.answers(head, evidence, scope)),
+            },
+            [scores.cell(head, evidence, scope, measure) for measure in measures],
+        )
+        for scope in scores.scopes
+        for evidence in scores.evidences(head)
+    ]
+    return ReportTable(
+        "evidence", f"{head} with all evidence, and with a modality withheld", "",
+        [Column(name, SHOWN[name].title) for name in measures], rows,
+    )  # fmt: skip
+
+
+def compare_mask_types(
+    scores: HeadScores, head: str, readers: Mapping[str, str]
+) -> ReportTable | None:
+    """Show how coverings change what one head tells; None where there are not two of them.
+
+    What is published of the same clips stands beside it.
+    """
+    covered = scores.clips[scores.clips["mask_type"].notna()]
+    worn = {name: [name] for name in MASK_TYPES if (covered["mask_type"] == name).any()}
+    if len(worn) < 2:
+        return None
+    groups = {"all": list(worn), **worn}
+    measures: tuple[Measure, ...] = ("gender_uar", "age_mae_years")
+    rows = []
+    for measure in measures:
+        for evidence in scores.evidences(head):
+            about: dict[str, Label] = {
+                "score": SHOWN[measure].title, "evidence": EVIDENCE_NAMES[evidence],
+            }  # fmt: skip
+            answers = scores.answers(head, evidence)
+            cells = [
+                scores.score(answers[answers["mask_type"].isin(types)], measure)
+                for types in groups.values()
+            ]
+            if published := _find_influence(covered, readers, measure, evidence):
+                others = [Cell(measure, published[name]) for name in groups]
+                rows.append(Row(about | {"source": f"intermediate fusion, {ORAGEN}"}, others))
+            rows.append(Row(about | {"source": MEASURED_HERE}, cells))
+    return ReportTable(
+        "mask_types", f"{head} by mask type", "Clips whose mask type is known.",
+        [
+            Column(name, _with_counts(name, covered[covered["mask_type"].isin(types)]))
+            for name, types in groups.items()
+        ],
+        _drop_equal_labels(rows),
+    )  # fmt: skip
+
+
+def compare_groups(scores: HeadScores, head: str) -> ReportTable | None:
+    """Show for whom one head is right, by age band and gender; None where these are not known."""
+    answers = scores.answers(head, scores.evidences(head)[0])
+    bands = band_ages(answers["age_years"])
+    measures: tuple[Measure, ...] = (
+        "gender_recall", "age_mae_years", "age_bias_years", "mask_type_uar",
+    )  # fmt: skip
+    groups = {
+        (band, gender): answers[(bands == band) & (answers["gender"] == gender)]
+        for band in BANDS
+        for gender in GENDERS_WITH_CHILD
+    }
+    rows = [
+        Row(
+            {"age_band": band, "gender": gender, **_count(group)},
+            [scores.score(group, measure) for measure in measures],
+        )
+        for (band, gender), group in groups.items()
+        if len(group)
+    ]
+    if not rows:
+        return None
+    unknown = scores.clips[["age_years", "gender"]].isna().any(axis=1).sum()
+    left_out = f"{unknown} clips of unknown age or gender are left out." if unknown else ""
+    return ReportTable(
+        "groups", f"{head} by age and gender", left_out,
+        [Column(name, SHOWN[name].title) for name in measures], rows,
+    )  # fmt: skip
+
+
+def count_answers(scores: HeadScores) -> ReportTable:
+    """Count the clips, answers and labels behind the scores, by corpus, head and evidence."""
+    rows = []
+    for scope in scores.scopes:
+        clips = scores.clips_of(scope)
+        labelled: dict[str, Label] = {
+            "with_gender": int(clips["gender"].notna().sum()),
+            "with_age": int(clips["age_years"].notna().sum()),
+            "with_age_band": int(clips[["age_low", "age_high"]].notna().all(axis=1).sum()),
+            "with_mask_type": int(clips["mask_type"].notna().sum()),
+        }
+        for method in scores.methods:
+            for evidence in scores.evidences(method.head):
+                about = {
+                    "corpus": scope, "method": method.head, "evidence": EVIDENCE_NAMES[evidence],
+                    **_count(scores.answers(method.head, evidence, scope)),
+                }  # fmt: skip
+                rows.append(Row(about | labelled, []))
+    return ReportTable("counts", "What the scores are based on", "Numbers of clips.", [], rows)
+
+
+def to_cells(table: ReportTable) -> tuple[list[str], list[list[str]]]:
+    """Table -> headers and lines as people read them, numbers rounded."""
+    titles = [name.replace("_", " ").capitalize() for name in table.rows[0].labels]
+    headers = [*titles, *(column.header for column in table.columns)]
+    lines = [[*map(str, row.labels.values()), *map(_to_text, row.cells)] for row in table.rows]
+    return headers, lines
+
+
+def to_markdown(table: ReportTable) -> str:
+    """Table -> Markdown under a heading, numbers rounded; `HOW_TO_READ` says what they mean."""
+    headers, lines = to_cells(table)
+    ruler = ["---:" if isinstance(label, int) else "---" for label in table.rows[0].labels.values()]
+    ruler += ["---:"] * len(table.columns)
+    body = "\n".join(
+        f"| {' | '.join(cell.replace('|', '/') for cell in line)} |"
+        for line in (headers, ruler, *lines)
+    )
+    return "\n\n".join(part for part in (f"## {table.title}", table.note, body) if part) + "\n"
+
+
+def to_records(table: ReportTable) -> list[Record]:
+    """Table -> a record for each cell: the line's labels, the column, and all of the score.
+
+    A table without cells gives a record for each line.
+    """
+    records: list[Record] = []
+    for row in table.rows:
+        for column, cell in zip(table.columns, row.cells, strict=True):
+            records.append({**row.labels, "column": column.name, **cell._asdict()})
+        if not table.columns:
+            records.append({**row.labels})
+    return records
+
+
+def to_csv(table: ReportTable) -> str:
+    """Table -> CSV of its records; what is not there is empty."""
+    records = to_records(table)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(records[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(records)
+    return text.getvalue()
+
+
+def to_json(table: ReportTable) -> str:
+    """Table -> JSON of its title, note and records; what is not there is null."""
+    content = {
+        "title": table.title,
+        "note": " ".join([table.note, HOW_TO_READ]).strip(),
+        "rows": to_records(table),
+    }
+    return json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def write_tables(folder: Path, tables: Iterable[ReportTable]) -> None:
+    """Write each table as `<name>.csv` and `<name>.json`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for table in tables:
+        (folder / f"{table.name}.csv").write_text(to_csv(table), encoding="utf-8")
+        (folder / f"{table.name}.json").write_text(to_json(table), encoding="utf-8")
+
+
+def _find_rows(
+    scores: HeadScores, readers: Mapping[str, str], places: Sequence[tuple[str, Measure]]
+) -> tuple[list[Row], list[str]]:
+    """Return a row for each method that others published numbers of, and what to know of them."""
+    found: dict[str, dict[int, PublishedScore]] = {}
+    for column, (scope, measure) in enumerate(places):
+        splits = scores.clips_of(scope)["split"].unique()
+        if scope in readers and len(splits) == 1:
+            for score in find_published(readers[scope], splits[0], measure):
+                found.setdefault(score.method, {})[column] = score
+    order = list(dict.fromkeys(score.method for score in PUBLISHED))
+    rows: list[Row] = []
+    notes: dict[str, list[str]] = {}
+    for method in sorted(found, key=order.index):
+        known = found[method]
+        first = next(iter(known.values()))
+        about = _about(Method(method, "", "", ", ".join(first.trained_on), first.modality))
+        cells = [Cell(measure, None) for _, measure in places]
+        for column, score in known.items():
+            mark = "" if score.same_split else OTHER_SPLIT
+            cells[column] = Cell(score.measure, score.value, mark=mark)
+            if mark:
+                notes.setdefault("the corpus is divided in another way", [f"`{mark}`"])
+        if first.note:
+            notes.setdefault(first.note, []).append(method)
+        rows.append(Row(about | {"source": first.source}, cells))
+    return rows, [f"{'; '.join(methods)}: {note}." for note, methods in notes.items()]
+
+
+def _find_influence(
+    covered: pd.DataFrame, readers: Mapping[str, str], measure: Measure, evidence: str
+) -> dict[str, float] | None:
+    """Return what is published by mask type, if all these clips are of one corpus and split."""
+    places = covered[["corpus", "split"]].drop_duplicates()
+    corpus, split = places.iloc[0]
+    if len(places) > 1 or corpus not in readers:
+        return None
+    return find_mask_influence(readers[corpus], split, measure, evidence)
+
+
+def _rank(method: Method) -> tuple[int, int, int, str]:
+    return (
+        VARIANT_RANKS[method.variant],
+        LEVEL_RANKS[method.level],
+        list(VARIANT_RANKS).index(method.variant),
+        method.head,
+    )
+
+
+def _about(method: Method) -> dict[str, Label]:
+    return {
+        "method": method.head,
+        "variant": method.variant,
+        "level": method.level,
+        "trained_on": method.trained_on,
+        "evidence": EVIDENCE_NAMES[method.evidence],
+    }
+
+
+def _drop_equal_labels(rows: Sequence[Row]) -> list[Row]:
+    """Leave out labels that tell no two rows apart, and variants that are but the names."""
+    equal = {
+        name
+        for name in ("variant", "level", "trained_on", "evidence", "source")
+        if len({row.labels.get(name) for row in rows}) == 1
+        or (
+            name == "variant"
+            and all(row.labels[name] in ("", row.labels["method"]) for row in rows)
+        )
+    }
+    return [
+        Row({name: label for name, label in row.labels.items() if name not in equal}, row.cells)
+        for row in rows
+    ]
+
+
+def _within_scope(rows: pd.DataFrame, scope: str) -> pd.DataFrame:
+    return rows if scope == OVERALL else rows[rows["corpus"] == scope]
+
+
+def _has_bands(clips: pd.DataFrame) -> bool:
+    return bool(clips[["age_low", "age_high"]].notna().all(axis=1).any())
+
+
+def _has_score(rows: Iterable[Row]) -> bool:
+    return any(cell.value is not None for row in rows for cell in row.cells)
+
+
+def _corpus_column(scores: HeadScores, scope: str, measure: Measure) -> Column:
+    if measure == "age_interval_error_years":
+        return Column(scope, f"{scope}, distance to age band")
+    return Column(scope, _with_counts(scope, scores.clips_of(scope)))
+
+
+def _with_counts(name: str, clips: pd.DataFrame) -> str:
+    counts = _count(clips)
+    return f"{name} ({counts['clips_in_all']} clips, {counts['speakers_in_all']} speakers)"
+
+
+def _count(answers: pd.DataFrame) -> dict[str, Label]:
+    """Count clips; one with several rows counts once."""
+    answered = answers["clip_id"][answers["predicted_age_years"].notna()]
+    return {
+        "clips_in_all": answers["clip_id"].nunique(),
+        "speakers_in_all": len(answers[["corpus", "speaker_id"]].drop_duplicates()),
+        "answered": answered.nunique(),
+        "without_window": answers["clip_id"][answers["num_windows"] == 0].nunique(),
+    }
+
+
+def _to_text(cell: Cell) -> str:
+    """Cell -> such as `96.7 [93.0, 99.1] ± 1.2, n 24 (within)`; a dash where there is no score."""
+    if cell.value is None:
+        return "–"
+    _, scale, digits = SHOWN[cell.measure]
+    text = f"{cell.value * scale:.{digits}f}"
+    if cell.low is not None and cell.high is not None:
+        text += f" [{cell.low * scale:.{digits}f}, {cell.high * scale:.{digits}f}]"
+    if cell.std_over_seeds is not None:
+        text += f" ± {cell.std_over_seeds * scale:.{digits}f}"
+    if cell.clips != cell.clips_in_all:
+        text += f", n {cell.clips}"
+    return text + (f" ({cell.mark})" if cell.mark else "")

@@ -1,0 +1,79 @@
+"""The first head and some held-out clips -> what it said over their time, and what it looked at."""
+
+import logging
+import shutil
+
+import pandas as pd
+
+from oragen import artefacts
+from oragen.calibration import read_calibration
+from oragen.config import load_params
+from oragen.dataset import load_dataset, read_dataset
+from oragen.heads import load_head
+from oragen.parts import OpenParts, PartStore
+from oragen.pictures import ExampleCrop, draw_attention, draw_example
+from oragen.schema import CROPS, GENDERS, SAMPLE_RATE_HZ, SPEECH, Span
+from oragen.showcase import choose_clips, explain_clip
+from stages.running import run_stage
+
+logger = logging.getLogger(__name__)
+
+
+def main() -> None:
+    """Draw some clips of the evaluation as the first of `use_heads` sees them."""
+    params = load_params()
+    name = params.use_heads[0]
+    head, metadata = load_head(artefacts.head_folder(name) / f"seed-{params.train.seeds[0]}")
+    table = read_dataset(artefacts.EVALUATION_DATASET, params.evaluate.splits)
+    shutil.rmtree(artefacts.EXPLANATIONS, ignore_errors=True)
+    chosen = choose_clips(table, params.report.num_examples)
+    for number, clip_id in enumerate(chosen, start=1):
+        of_clip = table[table["clip_id"] == clip_id]
+        corpus = of_clip["corpus"].iloc[0]
+        dataset = load_dataset(
+            of_clip,
+            level=params.heads[name].level,
+            genders=GENDERS,
+            memory_bytes=params.train.memory_bytes,
+            specs=metadata["features"],
+        )
+        example, maps = explain_clip(
+            head,
+            name,
+            dataset,
+            crops=read_crops(corpus, clip_id),
+            speech=read_speech(corpus, clip_id),
+            genders=GENDERS,
+            calibration=read_calibration(metadata["calibration"]),
+        )
+        draw_example(artefacts.EXPLANATIONS / f"{number}-clip.png", example)
+        draw_attention(artefacts.EXPLANATIONS / f"{number}-attention.png", maps, 0, clip_id)
+    artefacts.EXPLANATIONS.mkdir(parents=True, exist_ok=True)
+    logger.info("explain_head %s: %d clips drawn", name, len(chosen))
+
+
+def read_crops(corpus: str, clip_id: str) -> list[ExampleCrop]:
+    """Read the crops of a clip from the store."""
+    table = CROPS.read(artefacts.crops_table(corpus))
+    with OpenParts(PartStore(artefacts.faces_store(corpus), "h5")) as pictures:
+        return [
+            ExampleCrop(
+                crop.sample / SAMPLE_RATE_HZ,
+                pictures.read(crop.faces_key, crop.crop, crop.crop + 1)[0],
+            )
+            for crop in table[table["clip_id"] == clip_id].itertuples()
+        ]
+
+
+def read_speech(corpus: str, clip_id: str) -> list[Span]:
+    """Read the speech spans of a clip."""
+    table: pd.DataFrame = SPEECH.read(artefacts.speech_table(corpus))
+    return [
+        Span(int(start), int(stop))
+        for heard in table[table["clip_id"] == clip_id].itertuples()
+        for start, stop in zip(heard.starts, heard.stops, strict=True)
+    ]
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,267 @@
+"""Tables and pictures -> one HTML file, read back as a browser would."""
+
+import base64
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from oragen.page import NotAPictureError, PagePicture, PageSection, PageTable, write_page
+from oragen.page_style import STYLE
+
+VOID = {"meta", "img", "br", "hr", "link", "input"}
+CHROMIUM = shutil.which("chromium")
+
+
+@dataclass
+class Element:
+    tag: str
+    attributes: dict[str, str]
+    parent: "Element | None" = None
+    children: list["Element"] = field(default_factory=list)
+    own_text: str = ""
+
+    def find(self, tag: str, **attributes: str) -> list["Element"]:
+        """All elements below of a tag ("*": any) with these attributes, in order."""
+        found = []
+        for child in self.children:
+            if tag in (child.tag, "*") and attributes.items() <= child.attributes.items():
+                found.append(child)
+            found += child.find(tag, **attributes)
+        return found
+
+    @property
+    def text(self) -> str:
+        return self.own_text + "".join(child.text for child in self.children)
+
+
+class Tree(HTMLParser):
+    """Refuses what is not closed where it was opened."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.root = self.open = Element("document", {})
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        element = Element(tag, {name: value or "" for name, value in attrs}, self.open)
+        self.open.children.append(element)
+        if tag not in VOID:
+            self.open = element
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.tag == tag, f"</{tag}> closes <{self.open.tag}>"
+        assert self.open.parent is not None
+        self.open = self.open.parent
+
+    def handle_data(self, data: str) -> None:
+        self.open.own_text += data
+
+
+def read_page(path: Path) -> Element:
+    tree = Tree()
+    tree.feed(path.read_text(encoding="utf-8"))
+    tree.close()
+    assert tree.open is tree.root
+    return tree.root
+
+
+def draw_square(path: Path, width: int = 40, height: int = 30) -> Path:
+    assert cv2.imwrite(str(path), np.full((height, width, 3), 200, np.uint8))
+    return path
+
+
+TABLE = PageTable(
+    "All heads",
+    ["Corpus", "Head", "UAR %", "Clips", "Reason"],
+    [
+        ["a", "joint", "91.2 ± 0.4", "1,200", "none"],
+        ["a", "face", "–", "7", ""],
+        ["b", "joint", "−3.5 %", "", "5 crops"],
+    ],
+    "Mean over seeds.",
+)
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Element:
+    square = PagePicture(draw_square(tmp_path / "square.png"), "A grey square", "What is grey")
+    sections = [
+        PageSection("Scores", [TABLE], ["Higher is better."]),
+        PageSection("Pictures", [square, square, TABLE, square]),
+    ]
+    write_page(tmp_path / "out" / "page.html", "Report", sections, summary=["Two heads."])
+    return read_page(tmp_path / "out" / "page.html")
+
+
+def test_the_page_is_a_whole_document_with_a_language_and_a_title(page: Element) -> None:
+    (html,) = page.find("html")
+    assert html.attributes == {"lang": "en"}
+    assert [element.text for element in page.find("title")] == ["Report"]
+    assert [element.text for element in page.find("h1")] == ["Report"]
+    assert page.find("meta", charset="utf-8")
+    assert "Two heads." in [element.text for element in page.find("p")]
+    assert "Higher is better." in [element.text for element in page.find("p")]
+
+
+def test_nothing_in_the_page_points_outside_of_it(page: Element) -> None:
+    pointing = {"src", "href", "srcset", "action", "data", "poster", "formaction", "background"}
+    for element in page.find("*"):
+        for name, value in element.attributes.items():
+            assert not name.startswith("on"), f"{element.tag} has {name}"
+            if name in pointing:
+                assert value.startswith(("data:image/png;base64,", "#")), value[:80]
+            assert "url(" not in value
+    tags = {element.tag for element in page.find("*")}
+    assert not tags & {"script", "link", "iframe", "object", "embed", "base", "form", "video"}
+    assert not re.search(r"url\(|@import|https?:|expression", STYLE)
+
+
+def test_the_policy_forbids_everything_but_what_stands_in_the_page(page: Element) -> None:
+    (policy,) = page.find("meta", **{"http-equiv": "Content-Security-Policy"})
+    rules = policy.attributes["content"].split("; ")
+    assert {"default-src 'none'", "img-src data:", "style-src 'unsafe-inline'"} <= set(rules)
+    assert not [rule for rule in rules if rule.startswith("script-src")]
+
+
+def test_the_contents_lead_to_every_section(page: Element) -> None:
+    (contents,) = page.find("nav")
+    links = {link.attributes["href"]: link.text for link in contents.find("a")}
+    sections = {f"#{s.attributes['id']}": s.find("h2")[0].text for s in page.find("section")}
+    assert links == sections == {"#section-1": "Scores", "#section-2": "Pictures"}
+
+
+def test_every_anchor_is_there_once(page: Element) -> None:
+    names = [element.attributes["id"] for element in page.find("*") if "id" in element.attributes]
+    assert len(names) == len(set(names))
+    wanted = {link.attributes["href"].removeprefix("#") for link in page.find("a")}
+    wanted |= {s.attributes["aria-labelledby"] for s in page.find("section")}
+    assert wanted <= set(names)
+
+
+def test_a_table_holds_its_cells_in_order(page: Element) -> None:
+    table = page.find("table")[0]
+    assert [cell.text for cell in table.find("thead")[0].find("th")] == TABLE.columns
+    rows = [[cell.text for cell in row.children] for row in table.find("tbody")[0].find("tr")]
+    assert rows == TABLE.rows
+    assert {row.children[0].tag for row in table.find("tbody")[0].find("tr")} == {"th"}
+    figure = page.find("figure")[0]
+    assert figure.find("figcaption")[0].text == "All headsMean over seeds."
+
+
+def test_columns_of_numbers_are_flush_right(page: Element) -> None:
+    """A dash or an empty cell is no number, but does not make the others words."""
+    table = page.find("table")[0]
+    for row in table.find("tr"):
+        kinds = [cell.attributes.get("class", "") for cell in row.children]
+        assert kinds == ["", "", "number", "number", ""]
+    assert re.search(r"\.number \{\s*text-align: right", STYLE)
+
+
+def test_a_line_parts_the_groups_of_a_table(page: Element) -> None:
+    rows = page.find("table")[0].find("tbody")[0].find("tr")
+    assert [row.attributes.get("class", "") for row in rows] == ["group", "", "group"]
+
+
+def test_names_that_differ_in_every_row_make_no_groups(tmp_path: Path) -> None:
+    table = PageTable("t", ["name"], [["a"], ["b"]])
+    write_page(tmp_path / "page.html", "Report", [PageSection("s", [table])])
+    assert not read_page(tmp_path / "page.html").find("tr", **{"class": "group"})
+
+
+@pytest.mark.parametrize("rows", [[], [["only"]]])
+def test_a_table_may_have_few_rows(tmp_path: Path, rows: list[list[str]]) -> None:
+    write_page(
+        tmp_path / "page.html", "Report", [PageSection("s", [PageTable("t", ["name"], rows)])]
+    )
+    assert len(read_page(tmp_path / "page.html").find("tr")) == 1 + len(rows)
+
+
+def test_a_ragged_table_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"'t' has 2 columns, but a row of 1 cells: \['a'\]"):
+        PageTable("t", ["one", "two"], [["a"]])
+
+
+def test_a_picture_is_in_the_page_with_its_size_and_words(page: Element, tmp_path: Path) -> None:
+    image = page.find("img")[0]
+    prefix, content = image.attributes["src"].split(",")
+    assert prefix == "data:image/png;base64"
+    assert base64.b64decode(content) == (tmp_path / "square.png").read_bytes()
+    assert image.attributes["alt"] == "A grey square"
+    assert (image.attributes["width"], image.attributes["height"]) == ("40", "30")
+    assert "What is grey" in [caption.text for caption in page.find("figcaption")]
+
+
+def test_pictures_that_follow_each_other_stand_side_by_side(page: Element) -> None:
+    (group,) = page.find("div", **{"class": "pictures"})
+    assert len(group.find("img")) == 2
+    assert len(page.find("img")) == 3
+
+
+@pytest.mark.parametrize("content", [None, b"GIF89a"])
+def test_what_is_no_png_is_refused(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "picture.png"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(NotAPictureError, match=r"picture\.png should be a PNG.*dvc repro"):
+        write_page(tmp_path / "page.html", "t", [PageSection("s", [PagePicture(path, "")])])
+    assert not (tmp_path / "page.html").exists()
+
+
+EVIL = "<b>&amp; \"quoted\" 'single' </style><script>alert(1)</script>"
+
+
+def test_markup_in_any_text_is_text(tmp_path: Path) -> None:
+    table = PageTable(EVIL, [EVIL], [[EVIL]], EVIL)
+    picture = PagePicture(draw_square(tmp_path / "square.png"), EVIL, EVIL)
+    section = PageSection(EVIL, [table, picture], [EVIL])
+    write_page(tmp_path / "page.html", EVIL, [section], summary=[EVIL], language='en" onload="x')
+    page = read_page(tmp_path / "page.html")
+    assert not page.find("script")
+    assert not page.find("b")
+    assert page.find("html")[0].attributes == {"lang": 'en" onload="x'}
+    for tag in ("title", "h1", "h2", "p", "th", "figcaption", "a"):
+        assert any(EVIL in element.text for element in page.find(tag)), tag
+    assert page.find("img")[0].attributes["alt"] == EVIL
+    assert page.find("div", role="region")[0].attributes["aria-label"] == EVIL
+
+
+def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        write_page(tmp_path / f"{name}.html", "Report", [PageSection("s", [TABLE])])
+    assert (tmp_path / "one.html").read_bytes() == (tmp_path / "two.html").read_bytes()
+
+
+def test_the_style_knows_dark_narrow_and_paper() -> None:
+    for condition in ("prefers-color-scheme: dark", "max-width: 60rem", "print"):
+        assert re.search(rf"@media \(?{condition}", STYLE)
+    assert re.search(r"thead th \{\s*position: sticky;\s*top: 0", STYLE)
+    assert re.search(r"\.scroll \{[^}]*overflow: auto", STYLE)
+    assert STYLE.count("{") == STYLE.count("}")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium to look with")
+def test_a_browser_shows_the_picture_and_the_style(tmp_path: Path) -> None:
+    """The policy lets both through: the picture is there, where and as large as the style says."""
+    picture = PagePicture(draw_square(tmp_path / "square.png", 400, 300), "A grey square")
+    write_page(tmp_path / "page.html", "Report", [PageSection("s", [picture])])
+    subprocess.run(
+        [
+            str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
+            "--no-first-run", "--disable-background-networking", "--disable-component-update",
+            "--disable-sync", f"--user-data-dir={tmp_path / 'profile'}",
+            f"--screenshot={tmp_path / 'shot.png'}", "--window-size=1200,900",
+            (tmp_path / "page.html").as_uri(),
+        ],
+        check=True, capture_output=True, timeout=120,
+    )  # fmt: skip
+    shot = cv2.imread(str(tmp_path / "shot.png"))
+    assert shot is not None
+    columns = np.flatnonzero((shot == 200).all(axis=2).sum(axis=0) > 100)
+    assert 290 < len(columns) <= 300  # 75 % of 400
+    assert columns[0] > 250  # beside the contents
