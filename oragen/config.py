@@ -79,7 +79,7 @@ class GeneratedCorpus(_Corpus):
 class CsvCorpus(_Corpus):
     reader: Literal["csv"]
     table: Path = Path("labels.csv")
-    tables: dict[Literal["train", "dev", "test"], Path] = {}  # instead, one a split
+    tables: dict[str, Path] = {}  # instead, one a split
     columns: dict[str, str] = {}  # our names -> those of the table
 
 
@@ -90,9 +90,9 @@ class TimitCorpus(_Corpus):
 class AgenderCorpus(_Corpus):
     reader: Literal["agender"]
     # Which field of the lists holds what, from 0; and what the headerless files hold.
-    columns: dict[
-        Literal["path", "speaker", "class", "age", "gender"], Annotated[int, Field(ge=0)]
-    ] = {"path": 0, "speaker": 1, "class": 2, "age": 3, "gender": 4}
+    columns: dict[str, Annotated[int, Field(ge=0)]] = {
+        "path": 0, "speaker": 1, "class": 2, "age": 3, "gender": 4,
+    }  # fmt: skip
     sample_format: Literal["s16le", "s16be", "u8", "alaw", "mulaw"] = "s16le"
     rate_hz: Count = 8000
 

@@ -11,8 +11,7 @@ from oragen.clip_scores import Scores, fill_unanswered, join_labels, score_clips
 from oragen.dataset import WindowDataset
 from oragen.heads import Head
 from oragen.parts import Json
-from oragen.schema import EvaluationProtocol, Modality, UserError
-from oragen.tables import OVERALL
+from oragen.schema import OVERALL, EvaluationProtocol, Modality, UserError
 
 
 class OtherFeaturesError(UserError):

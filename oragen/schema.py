@@ -17,6 +17,7 @@ SAMPLE_RATE_HZ: Final = 16_000
 GENDERS: Final = ("female", "male")
 GENDERS_WITH_CHILD: Final = ("child", "female", "male")
 MASK_TYPES: Final = ("none", "tissue", "medical", "ffp", "respirator", "shield")
+OVERALL: Final = "all corpora"  # in the place of a corpus: all of them together
 SPLITS: Final = ("train", "dev", "test")
 
 Modality = Literal["audio", "face"]

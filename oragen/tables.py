@@ -23,9 +23,8 @@ from oragen.published_results import (
     find_mask_influence,
     find_published,
 )
-from oragen.schema import GENDERS_WITH_CHILD, LEVELS, MASK_TYPES
+from oragen.schema import GENDERS_WITH_CHILD, LEVELS, MASK_TYPES, OVERALL
 
-OVERALL: Final = "all corpora"
 WITHIN: Final = "within"
 OTHER_SPLIT: Final = "other split"
 MEASURED_HERE: Final = "measured here"

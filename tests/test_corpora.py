@@ -12,7 +12,7 @@ import pytest
 from oragen.corpora.csv import media_paths, read_csv
 from oragen.corpora.generated import read_generated
 from oragen.corpora.listing import ClipRecord, CorpusError, Listing, list_clips
-from oragen.corpora.splits import assign_split
+from oragen.corpora.splits import TRAIN_OR_DEV
 from oragen.generator import CorpusSpec, generate_corpus
 from oragen.schema import CLIPS, SKIPPED, Skipped, UserError
 
@@ -329,31 +329,22 @@ def test_a_root_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 def test_the_clips_of_a_speaker_share_the_split_they_are_assigned(root: Path) -> None:
     listing = list_text(root, "media,speaker_id\n" + "".join(f"{n}.mp4,Ann\n" for n in "abcdef"))
-    assert listing.clips["split"].unique().tolist() == [assign_split("mine/Ann")]
+    assert listing.clips["split"].unique().tolist() == ["train"]  # one alone is at 1/2
 
 
 def test_a_clip_without_a_speaker_is_its_own(root: Path) -> None:
     assert list_text(root, "media\na.mp4\n").clips["speaker_id"].tolist() == ["mine/a"]
 
 
-def test_splits_do_not_depend_on_who_else_is_there(root: Path) -> None:
-    alone = list_text(root, "media,speaker_id\na.mp4,Ann\n").clips["split"].tolist()
-    together = list_text(root, "media,speaker_id\nb.mp4,Bob\na.mp4,Ann\n").clips
-    assert together.loc[together["speaker_id"] == "Ann", "split"].tolist() == alone
-
-
-def test_assigned_splits_are_roughly_70_15_15() -> None:
-    """Of 2000 speakers three standard deviations are 61, 48 and 48."""
-    counts = Counter(assign_split(f"mine/speaker-{number}") for number in range(2000))
-    assert abs(counts["train"] - 1400) < 62
-    assert abs(counts["dev"] - 300) < 49
-    assert abs(counts["test"] - 300) < 49
-
-
-def test_an_assigned_split_stays_what_it_was() -> None:
-    """Their SHA-256 begin with aa.., bd.., d6.. and e2..: 0.66, 0.74, 0.84 and 0.88 of the way."""
-    names = ["mine/1", "mine/8", "mine/26", "mine/6"]
-    assert [assign_split(name) for name in names] == ["train", "dev", "dev", "test"]
+def test_a_train_that_holds_dev_is_divided_between_the_two(root: Path) -> None:
+    """Three women who are alike: at 1/6, 1/2 and 5/6 of the way, with the border at 0.82."""
+    records = [
+        ClipRecord(name, name, TRAIN_OR_DEV, audio_path=f"{name}.mp4", gender="female")
+        for name in "abc"
+    ]
+    tested = ClipRecord("d", "d", "test", audio_path="d.mp4")
+    listing = list_clips("mine", root, [*records, tested], root.parent / "hashes.parquet")
+    assert Counter(listing.clips["split"]) == {"train": 2, "dev": 1, "test": 1}
 
 
 # The memory of hashes

@@ -14,8 +14,7 @@ from oragen.dataset import WindowDataset
 from oragen.evaluation import predict_all, refuse_other_features, score_all
 from oragen.features import NONE
 from oragen.heads import Head, HeadName, HeadSizes, build_head
-from oragen.schema import DATASET, GENDERS, UserError
-from oragen.tables import OVERALL
+from oragen.schema import DATASET, GENDERS, OVERALL, UserError
 from tests.feature_stores import load_people, write_people
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -15,6 +15,7 @@ from oragen.answers import answer_windows, evidences_of
 from oragen.clip_scores import PartAnswers, group_answers
 from oragen.devices import choose_device
 from oragen.predictor.features import Modalities, embed_windows
+from oragen.predictor.hub import find_folder
 from oragen.predictor.material import Material, read_material, take_material
 from oragen.predictor.prediction import (
     AgeAnswer,
@@ -24,6 +25,7 @@ from oragen.predictor.prediction import (
     WindowAnswer,
 )
 from oragen.predictor.pretrained import Pretrained, load_pretrained
+from oragen.predictor.published import convert_published, list_checkpoints
 from oragen.schema import SAMPLE_RATE_HZ, Modality, Precision
 from oragen.windows import NO_CROP, Window
 
@@ -63,7 +65,8 @@ class Predictor:
         """Load a model once.
 
         Args:
-            source: a folder, such as `data/heads/joint/seed-0`, or the id of a model of the hub.
+            source: a folder, such as `data/heads/joint/seed-0`, or the id of a model of the hub;
+                also with the published checkpoints, of a voice, a face and a fusion model.
             device: auto, cpu, cuda, cuda:1, ...
             precision: of the encoders: fp32, bf16 or fp16; as in training if None.
             revision: of a model of the hub.
@@ -71,7 +74,9 @@ class Predictor:
         Raises:
             UserError: the model cannot be had, is damaged, or its parts do not belong together.
         """
-        folder = Path(source)
+        folder = find_folder(source, revision)
+        if checkpoints := list_checkpoints(folder):
+            folder = convert_published(checkpoints)
         return cls(load_pretrained(folder, precision=precision, revision=revision), device)
 
     @property

@@ -1,0 +1,122 @@
+"""The three published checkpoints, of a voice, a face and a fusion model -> one model of ours."""
+
+import hashlib
+import logging
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from huggingface_hub.constants import HF_HOME
+
+from oragen.encoders import load_audio_encoder, load_face_encoder
+from oragen.heads import load_head, save_head
+from oragen.model_folder import DESCRIPTION_FILE, Kind, read_kind
+from oragen.predictor.pretrained import ENCODER_FOLDERS, ModelError
+from oragen.published import convert_checkpoint
+from oragen.schema import SAMPLE_RATE_HZ, Level, Modality
+
+logger = logging.getLogger(__name__)
+
+SUFFIXES: Final = (".safetensors", ".pt", ".pth", ".ckpt")
+# As the published code prepares clips (windows of 4 s every 2 s, Silero's defaults), but for the
+# detector of faces, which comes with OpenCV, and for sound and faces that are used as they are
+# there and not as zeros.
+PREPROCESSING: Final[dict[str, Any]] = {
+    "audio": {"max_duration_s": 7200.0},
+    "speech": {"threshold": 0.5, "min_speech_ms": 250, "min_silence_ms": 100, "pad_ms": 30},
+    "faces": {
+        "detector": "cascade", "weights": None, "min_score": 0.6, "max_gap": 2, "margin": 0.1,
+        "crop_px": 224, "max_duration_s": 7200.0,
+    },
+    "windows": {"rule": "every_overlap", "length_s": 4.0, "hop_s": 2.0, "min_length_s": 1.0},
+}  # fmt: skip
+KINDS: Final[dict[Kind, str]] = {
+    "head": "",
+    "unimodal_audio": ENCODER_FOLDERS["audio"],
+    "unimodal_face": ENCODER_FOLDERS["face"],
+}
+
+
+def list_checkpoints(folder: Path) -> list[Path]:
+    """Return the checkpoints that lie in a folder without a model of ours."""
+    if not folder.is_dir() or (folder / DESCRIPTION_FILE).is_file():
+        return []
+    return sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES)
+
+
+def convert_published(checkpoints: Sequence[Path]) -> Path:
+    """Convert the checkpoints of a fusion model and its two encoders; return the model's folder.
+
+    It is kept in the cache of the hub, and found there the next time.
+
+    Raises:
+        ModelError: they are not one fusion model, one of voices and one of faces.
+        UserError: one of them is no published checkpoint.
+    """
+    digest = hashlib.sha256(b"".join(_hash(path) for path in checkpoints)).hexdigest()
+    folder = Path(HF_HOME) / "oragen" / digest[:16]
+    if (folder / DESCRIPTION_FILE).is_file():
+        return folder
+    unfinished = folder.with_name(f"{folder.name}.{os.getpid()}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    try:
+        _convert_all(checkpoints, unfinished)
+        unfinished.replace(folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return folder
+
+
+def _hash(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
+
+
+def _convert_all(checkpoints: Sequence[Path], folder: Path) -> None:
+    found: dict[Kind, Path] = {}
+    for number, checkpoint in enumerate(checkpoints):
+        converted = folder / f"converted-{number}"
+        logger.info("%s: %s", checkpoint.name, convert_checkpoint(checkpoint, converted))
+        kind = read_kind(converted)
+        if kind in found:
+            raise ModelError(f"{checkpoint} and another checkpoint beside it are {kind}: keep one.")
+        found[kind] = converted
+    if missing := [kind for kind in KINDS if kind not in found]:
+        raise ModelError(
+            f"{checkpoints[0].parent} lacks a checkpoint of {', '.join(missing)}: the published "
+            "model is a fusion model with one of voices and one of faces."
+        )
+    for kind, name in KINDS.items():
+        if name:
+            found[kind].replace(folder / name)
+    _describe_head(found["head"], folder)
+    shutil.rmtree(found["head"])
+
+
+def _describe_head(converted: Path, folder: Path) -> None:
+    """Write the head with what features it takes, which its checkpoint does not say."""
+    head, metadata = load_head(converted)
+    level: Level = metadata["published"]["level"].lower()
+    window = round(PREPROCESSING["windows"]["length_s"] * SAMPLE_RATE_HZ)
+    sources: dict[Modality, Path] = {
+        modality: folder / name for modality, name in ENCODER_FOLDERS.items()
+    }
+    audio = load_audio_encoder(str(sources["audio"]), levels=[level])
+    face = load_face_encoder(str(sources["face"]), levels=[level])
+    shapes = {"audio": audio.feature_shape(window, level), "face": face.feature_shape(level)}
+    fingerprints = {"audio": audio.fingerprint(level), "face": face.fingerprint(level)}
+    features = {
+        modality: {
+            "modality": modality,
+            "encoder": source.name,
+            "source": source.name,
+            "fingerprint": fingerprints[modality],
+            "level": level,
+            "precision": "fp32",
+            "shape": list(shapes[modality]),
+        }
+        for modality, source in sources.items()
+    }
+    save_head(folder, head, metadata | {"features": features, "preprocessing": PREPROCESSING})
