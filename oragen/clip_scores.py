@@ -21,7 +21,8 @@ from oragen.metrics import (
 )
 from oragen.schema import MASK_TYPES, UserError
 
-LABELS: Final = ("gender", "age_years", "age_low", "age_high", "mask_type")
+LABELS: Final = ("gender", "age_years", "mask_type")
+AGE_BAND: Final = ("age_low", "age_high")
 SELECTED_BY: Final[dict[Task, str]] = {
     "gender": "gender_uar", "mask_type": "mask_type_uar", "age": "age_ccc",
 }  # fmt: skip
@@ -68,10 +69,18 @@ def group_answers(
     return pd.DataFrame({"num_windows": num_windows, **columns}).rename_axis("clip_id")
 
 
-def join_labels(predictions: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
-    """Put predictions beside the labels of all clips; a clip without one keeps its row."""
+def join_labels(
+    predictions: pd.DataFrame, table: pd.DataFrame, further: Collection[str] = ()
+) -> pd.DataFrame:
+    """Put predictions beside the labels of all clips; a clip without one keeps its row.
+
+    Args:
+        predictions: from `group_answers`.
+        table: with the clips' labels; of several rows of a clip the first counts.
+        further: columns of it to keep, beside the labels.
+    """
     clips = table.drop_duplicates("clip_id").set_index("clip_id")
-    joined = clips[["corpus", "split", "speaker_id", *LABELS]].join(predictions)
+    joined = clips[["corpus", "split", "speaker_id", *LABELS, *further]].join(predictions)
     if lost := sorted(set(predictions.index) - set(joined.index)):
         raise ValueError(f"{len(lost)} predicted clips are not in the dataset, e.g. {lost[0]}")
     joined["num_windows"] = joined["num_windows"].fillna(0).astype(int)

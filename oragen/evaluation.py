@@ -7,7 +7,7 @@ import pandas as pd
 
 from oragen.answers import evidences_of, predict_clips
 from oragen.calibration import UNCALIBRATED, Calibration
-from oragen.clip_scores import Scores, fill_unanswered, join_labels, score_clips
+from oragen.clip_scores import AGE_BAND, Scores, fill_unanswered, join_labels, score_clips
 from oragen.dataset import WindowDataset
 from oragen.heads import Head
 from oragen.parts import Json
@@ -77,7 +77,7 @@ def predict_all(
                 protocol=protocol,
                 calibration=calibration,
             )
-            labelled = join_labels(predictions, table)
+            labelled = join_labels(predictions, table, AGE_BAND)
             if usual is not None:
                 labelled = fill_unanswered(labelled, usual)
             labelled = labelled.reset_index()

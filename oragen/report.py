@@ -21,7 +21,7 @@ from oragen.pictures import (
     reliability_rows,
 )
 from oragen.schema import GENDERS, MASK_TYPES, EvaluationProtocol
-from oragen.tables import ReportTable, to_cells
+from oragen.tables import HOW_TO_READ, ReportTable, to_cells
 
 COUNTS: Final = ("clips", "speakers", "without_window")
 SCALES: Final = {  # of the scores of a summary, and the digits that DVC shows
@@ -170,7 +170,7 @@ def draw_pictures(
 
 def list_explanations(folder: Path, head: str) -> list[Drawn]:
     """Return the pictures of single clips that `explain_head` drew, in order."""
-    alts = {"clip": "A clip over its time", "attention": "Attention in its first window"}
+    alts = {"clip": "A clip over its time", "attention": "Attention in its fullest window"}
     return [
         Drawn(path, f"{alts[path.stem.partition('-')[2]]}, as {head} sees it")
         for path in sorted(folder.glob("*.png"), key=_by_number)
@@ -185,12 +185,15 @@ def _by_number(path: Path) -> tuple[int, bool]:
 def lay_out(
     tables: Sequence[ReportTable], drawn: Sequence[Drawn], examples: Sequence[Drawn], head: str
 ) -> list[PageSection]:
-    """Put tables and pictures into the sections of a page."""
-    sections = [PageSection("Scores", [_to_page_table(table) for table in tables])]
-    sections.append(PageSection(f"{head} in pictures", _to_page_pictures(drawn)))
-    if examples:
-        sections.append(PageSection("Single clips", _to_page_pictures(examples)))
-    return sections
+    """Put tables and pictures into the sections of a page; what scores are based on comes last."""
+    *scores, counts = [_to_page_table(table) for table in tables]
+    sections = [
+        PageSection("Scores", scores, [HOW_TO_READ]),
+        PageSection(f"{head} in pictures", _to_page_pictures(drawn)),
+        PageSection("Single clips", _to_page_pictures(examples)),
+        PageSection("Counts", [counts]),
+    ]
+    return [section for section in sections if section.parts]
 
 
 def _to_page_table(table: ReportTable) -> PageTable:

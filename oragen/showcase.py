@@ -26,6 +26,7 @@ class Explained(NamedTuple):
 
     example: ClipExample
     maps: AttentionMaps
+    fullest: int  # the window with the most crops
 
 
 def choose_clips(table: pd.DataFrame, number: int) -> list[str]:
@@ -71,7 +72,7 @@ def explain_clip(
     spans = [Span(*span) for span in zip(table["start"], table["stop"], strict=True)]
     clip = dataset.table.iloc[0]
     grouped = group_answers(table["clip_id"], answers, genders=genders)
-    maps, lanes = _read_attention(head, dataset, windows, spans)
+    maps, lanes, fullest = _read_attention(head, dataset, windows, spans) if spans else ({}, [], 0)
     stops = [span.stop / SAMPLE_RATE_HZ for span in (*spans, *speech)]
     example = ClipExample(
         clip_id=clip["clip_id"],
@@ -88,7 +89,7 @@ def explain_clip(
         windows=list(_to_windows(spans, answers, genders)),
         attention=lanes,
     )
-    return Explained(example, maps)
+    return Explained(example, maps, fullest)
 
 
 _NOTHING = Attributes(None, None, None)
@@ -100,12 +101,13 @@ def _shuffled(clip_id: str) -> str:
 
 def _read_attention(
     head: Head, dataset: WindowDataset, windows: np.ndarray, spans: Sequence[Span]
-) -> tuple[AttentionMaps, list[AttentionLane]]:
+) -> tuple[AttentionMaps, list[AttentionLane], int]:
     [batch] = dataset.batches(len(dataset), torch.device("cpu"))
     order = batch.windows.argsort()[windows]
     heard, seen = batch.audio_valid[order], batch.face_valid[order]
     maps = read_attention(head, batch.audio[order], heard, batch.face[order], seen)
-    return maps, lay_on_time(maps, spans, heard.numpy(), seen.numpy())
+    lanes = lay_on_time(maps, spans, heard.numpy(), seen.numpy())
+    return maps, lanes, int(seen.sum(dim=1).argmax())
 
 
 def _read_labels(clip: pd.Series, prefix: str) -> Attributes:

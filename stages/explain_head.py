@@ -37,7 +37,7 @@ def main() -> None:
             memory_bytes=params.train.memory_bytes,
             specs=metadata["features"],
         )
-        example, maps = explain_clip(
+        example, maps, fullest = explain_clip(
             head,
             name,
             dataset,
@@ -47,7 +47,7 @@ def main() -> None:
             calibration=read_calibration(metadata["calibration"]),
         )
         draw_example(artefacts.EXPLANATIONS / f"{number}-clip.png", example)
-        draw_attention(artefacts.EXPLANATIONS / f"{number}-attention.png", maps, 0, clip_id)
+        draw_attention(artefacts.EXPLANATIONS / f"{number}-attention.png", maps, fullest, clip_id)
     artefacts.EXPLANATIONS.mkdir(parents=True, exist_ok=True)
     logger.info("explain_head %s: %d clips drawn", name, len(chosen))
 

@@ -48,8 +48,9 @@ def main() -> None:
     write_plot_data(artefacts.REPORTS / "plots", of_first, histories)
     drawn = draw_pictures(artefacts.REPORTS / "figures", of_first, histories, first)
     examples = list_explanations(artefacts.EXPLANATIONS, first)
+    plain = [line.replace("`", "") for line in about]
     page = artefacts.REPORTS / "index.html"
-    write_page(page, "oragen report", lay_out(tables, drawn, examples, first), summary=about)
+    write_page(page, "oragen report", lay_out(tables, drawn, examples, first), summary=plain)
     logger.info(
         "report: %d heads, %d clips, %d tables; %s",
         len(params.use_heads), of_first["clip_id"].nunique(), len(tables), page,

@@ -54,3 +54,9 @@ def test_training_is_compared_with_pickles_and_ready_made_batches() -> None:
 def test_three_ways_to_find_speech_find_the_same() -> None:
     rows = run("benchmarks.vad", "--repeats", "1")["rows"]
     assert {row["clips with the same spans"] for row in rows} == {12}
+
+
+def test_indexing_is_measured_the_first_time_and_when_nothing_is_new() -> None:
+    rows = run("benchmarks.indexing", "--num-clips", "200", "--unlabelled", "0.4")["rows"]
+    assert [row[""] for row in rows] == ["first indexing", "nothing new"]
+    assert [row["clips"] for row in rows] == [120, 120]  # 3 of 5 speakers have labels

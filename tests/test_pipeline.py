@@ -33,6 +33,7 @@ EXPECTED_REASONS = {
     "silent": {"detect_speech": "no speech"},
     "no_face": {"crop_faces": "no face"},
 }
+NUM_EXAMPLES = 3
 UNUSABLE = ("empty", "text", "truncated", "short")  # neither speech nor a face
 
 
@@ -54,6 +55,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
             "max_epochs": 2,
             "patience": 2,
         },
+        report={"num_resamples": 100, "num_examples": NUM_EXAMPLES},
         corpora={"mini": studio, "own": own},
     )
     generated = project.run("oragen", "generate", "mini")
@@ -106,17 +108,27 @@ def skipped_reasons(project: Project, corpus: str) -> dict[str, dict[str, str]]:
 
 def test_every_stage_runs_and_the_report_is_there(project: Project, first: Run) -> None:
     ran = {stage.partition("@")[0] for stage in first.stages}
-    assert ran == {*PER_CORPUS, "make_datasets", *PER_HEAD, "report"}
+    assert ran == {*PER_CORPUS, "make_datasets", *PER_HEAD, "explain_head", "report"}
     report = (project.folder / "data/reports/report.md").read_text()
     for row in (
-        "| mini | cross_attention |", "| own | face_only |", "| mini | audio-visual |",
+        "| cross_attention | audio-visual |", "| face_only | face only |",
+        "| mini | audio-visual |",
         "| own | face only |", "| all corpora | audio only |",
     ):  # fmt: skip
         assert row in report
-    assert {path.name for path in (project.folder / "data/reports/figures").iterdir()} == {
-        "confusion_gender.png",
-        "confusion_mask_type.png",
+    assert {path.name for path in (project.folder / "data/reports/figures").iterdir()} >= {
+        "confusion_gender.png", "ages.png", "training.png",
+    }  # fmt: skip
+    page = (project.folder / "data/reports/index.html").read_text()
+    assert page.count("data:image/png;base64,") == 7 + 2 * NUM_EXAMPLES
+    shown = {path.name for path in (project.folder / "data/explanations").iterdir()}
+    assert shown == {
+        f"{number}-{kind}.png"
+        for number in range(1, NUM_EXAMPLES + 1)
+        for kind in ("attention", "clip")
     }
+    scored = json.loads((project.folder / "data/reports/tables/evidence.json").read_text())
+    assert {row["corpus"] for row in scored["rows"]} == {"mini", "own", "all corpora"}
 
 
 def test_broken_files_are_skipped_with_their_reason(project: Project, first: Run) -> None:
@@ -230,12 +242,14 @@ def test_a_head_more_costs_that_head(project: Project, first: Run) -> None:
     plain = heads["late_fusion"] | {"mask_type": "none"}
     project.change(use_heads=["plain", "cross_attention", "face_only"], heads={"plain": plain})
     more = project.repro().stages
-    assert more == ["make_datasets", "train_head@plain", "evaluate_head@plain", "report"]
+    assert more == [
+        "make_datasets", "train_head@plain", "evaluate_head@plain", "explain_head", "report",
+    ]  # fmt: skip
     metrics = json.loads((project.folder / "data/reports/metrics.json").read_text())
     assert "mask_type_uar" not in metrics["plain"]["mini"]["audio_visual"]
     assert "mask_type_uar" in metrics["cross_attention"]["mini"]["audio_visual"]
     project.change(use_heads=["cross_attention", "face_only"])
-    assert project.repro().stages == ["make_datasets", "report"]
+    assert project.repro().stages == ["make_datasets", "explain_head", "report"]
 
 
 def test_window_parameters_leave_media_stages_alone(project: Project, first: Run) -> None:

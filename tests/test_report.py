@@ -1,6 +1,7 @@
 """Predictions -> what a report says, shows and gives to DVC, compared with numbers by hand."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -189,7 +190,7 @@ def test_single_clips_come_in_their_order_each_before_its_attention(tmp_path: Pa
         (tmp_path / f"{name}.png").touch()
     drawn = list_explanations(tmp_path, "joint")
     assert [one.path.stem for one in drawn] == ["2-clip", "2-attention", "10-clip", "10-attention"]
-    assert drawn[1].alt == "Attention in its first window, as joint sees it"
+    assert drawn[1].alt == "Attention in its fullest window, as joint sees it"
 
 
 def test_a_page_holds_all_tables_and_pictures() -> None:
@@ -198,8 +199,11 @@ def test_a_page_holds_all_tables_and_pictures() -> None:
         "name", "Title", "A note.", [Column("a", "A")], [Row({"method": "joint"}, cells)]
     )
     picture, example = Drawn(Path("a.png"), "alt", "caption"), Drawn(Path("b.png"), "clip")
-    scored, pictured, single = lay_out([table], [picture], [example], "joint")
+    counts = replace(table, title="Counts")
+    scored, pictured, single, counted = lay_out([table, counts], [picture], [example], "joint")
     assert scored.parts == [PageTable("Title", ["Method", "A"], [["joint", "50.0"]], "A note.")]
     assert pictured.parts == [PagePicture(Path("a.png"), "alt", "caption")]
     assert single.parts == [PagePicture(Path("b.png"), "clip")]
-    assert len(lay_out([table], [picture], [], "joint")) == 2
+    assert [part.title for part in counted.parts if isinstance(part, PageTable)] == ["Counts"]
+    without = lay_out([table, counts], [picture], [], "joint")
+    assert [section.title for section in without] == ["Scores", "joint in pictures", "Counts"]

@@ -54,7 +54,8 @@ cv-corpus-<version>-<date>/    the root; or a folder that holds this one; or one
     validated.tsv              for `splits: ours`
 """,
     statistics=Statistics(
-        source="the ORAGEN paper, for English, German and Russian; release 17.0 by its counts",
+        source="corpus table on the ORAGEN page, clips rounded; English, German and Russian, "
+        "of release 17.0 by their number",
         clips=3_583_000,
         by_gender={"female": 4_352, "male": 16_828},
         age_range_years=(13, 99),

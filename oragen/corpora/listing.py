@@ -107,7 +107,8 @@ def list_clips(
             f"usable{_example(skipped)}."
         )
     clips = table.to_pandas()
-    del table  # a second copy of all that is known
+    del table
+    pa.default_memory_pool().release_unused()  # the checks needed as much again
     clips["split"] = assign_splits(corpus, clips)
     refuse_shared_speakers(corpus, clips)
     warn_of_shared_content(corpus, clips)
@@ -157,17 +158,16 @@ def gather_records(records: Iterable[ClipRecord]) -> pa.Table:
         except UnicodeEncodeError:
             columns = _to_columns([_spell_out(row) for row in batch])
         batches.append(pa.RecordBatch.from_arrays([*columns, words], schema=schema))
-    table = pa.Table.from_batches(batches, schema)
-    for index, field in enumerate(schema):
-        if field.type == pa.string():
-            known = pc.if_else(pc.equal(table[index], ""), None, table[index])
-            table = table.set_column(index, field, known)
-    return table
+    return pa.Table.from_batches(batches, schema)
 
 
 def _to_columns(rows: Sequence[tuple[object, ...]]) -> list[pa.Array]:
-    columns = zip(*rows, strict=True)
-    return [pa.array(column, kind) for column, kind in zip(columns, RECORDS.types, strict=True)]
+    columns = zip(zip(*rows, strict=True), RECORDS.types, strict=True)
+    arrays = [pa.array(column, kind) for column, kind in columns]
+    return [
+        pc.if_else(pc.equal(array, ""), None, array) if array.type == pa.string() else array
+        for array in arrays
+    ]
 
 
 def _spell_out(row: tuple[object, ...]) -> tuple[object, ...]:
