@@ -75,14 +75,7 @@ def test_a_check_counts_the_clips_beside_what_is_published(folder: Path, timit: 
     run = oragen(folder, "corpora", "check", "timit", "--root", str(timit))
     assert run.exit_code == 0, run.output
     lines = words(run)
-    assert [cells[-1] for cells in lines if cells[0] == "clips"][0] == "4"
-        "clips",
-        "all",
-        "1",
-        "1",
-        "2",
-        "4",
-    ] in lines
+    assert next(cells[-1] for cells in lines if cells[0] == "clips") == "4"
     assert [cells[-1] for cells in lines if cells[:2] == ["gender", "female"]] == ["1"]
     assert [cells[-1] for cells in lines if cells[:2] == ["age", "unknown"]] == ["1"]
     assert ["clips", "6,300", "4"] in lines
