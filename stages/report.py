@@ -40,7 +40,7 @@ def main() -> None:
     about = describe_run(predictions, first, gather_facts(params))
     write_json(artefacts.REPORTS / "metrics.json", to_metrics(summarise(score_all(predictions))))
     write_tables(artefacts.REPORTS / "tables", tables)
-    text = "\n".join(["# Report\n", *(f"{line}\n" for line in about), f"{HOW_TO_READ}\n"])
+    text = "\n".join(["# Report\n", *(f"{line}\n" for line in about), f"{HOW_TO_READ}\n\n"])
     text += "\n".join(to_markdown(table) for table in tables)
     (artefacts.REPORTS / "report.md").write_text(text)
     histories = {head: read_history(head) for head in params.use_heads}
