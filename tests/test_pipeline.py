@@ -14,6 +14,7 @@ import pytest
 from oragen.parts import verify_part
 from oragen.schema import CLIPS, SKIPPED, WINDOWS
 from tests.broken_clips import write_broken_clips
+from tests.pipeline_answers import assert_same, predict, read_answers
 from tests.project import Project, Run, clone
 
 PER_HEAD = ("train_head", "evaluate_head")
@@ -168,6 +169,17 @@ def test_every_clip_is_in_the_predictions(project: Project, first: Run) -> None:
     answered = own[own["num_windows"] > 0]
     for task in ("gender", "age_years", "mask_type"):
         assert answered[f"predicted_{task}"].notna().all()
+
+
+@pytest.mark.parametrize("corpus", ["mini", "own"])
+def test_a_predictor_answers_what_the_pipeline_answered(
+    project: Project, first: Run, corpus: str
+) -> None:
+    """Also about broken files: those without a window are told by what is missing."""
+    project.repro()
+    answers = read_answers(project, corpus)
+    assert len(answers) > 5
+    assert_same(predict(project, corpus, answers), answers)
 
 
 def test_each_stage_prints_one_line_that_adds_up(first: Run) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from oragen.parts import PartStore
 from oragen.schema import CROPS, FEATURE_ROWS, SPEECH, WINDOWS
+from tests.pipeline_answers import assert_same, predict, read_answers
 from tests.project import REPOSITORY, Project, clone, tune_briefly
 
 SHARED = REPOSITORY.parent / "shared"
@@ -76,3 +77,9 @@ def test_every_clip_is_predicted_from_voice_and_face(project: Project) -> None:
         assert members["clip_id"].nunique() == NUM_CLIPS
         assert (members["num_windows"] > 0).all()
         assert members["predicted_age_years"].between(0, 100).all()
+
+
+def test_a_predictor_answers_what_the_pipeline_answered(project: Project) -> None:
+    answers = read_answers(project, "real")
+    assert len(answers) == NUM_CLIPS
+    assert_same(predict(project, "real", answers), answers)

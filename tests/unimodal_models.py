@@ -90,10 +90,12 @@ def tiny_config(model: str) -> Mapping[str, Any]:
     return FACE_CONFIG if PUBLISHED[model].encoder == "vit" else SPEECH_CONFIG
 
 
-def make_published(model: str, source: PublishedSource = "chimera") -> dict[str, Tensor]:
+def make_published(
+    model: str, source: PublishedSource = "chimera", config: Mapping[str, Any] | None = None
+) -> dict[str, Tensor]:
     """Make a state dict that a published class with a tiny encoder would have."""
     description, generator = PUBLISHED[model], torch.Generator().manual_seed(5)
-    config = tiny_config(model)
+    config = config or tiny_config(model)
     match description.encoder:
         case "wav2vec2":
             encoder: PreTrainedModel = Wav2Vec2Model(Wav2Vec2Config(**config))

@@ -13,6 +13,9 @@ from rich.markdown import Markdown
 from oragen import artefacts
 from oragen.cli.cache import cache_app
 from oragen.cli.corpora import corpora_app
+from oragen.cli.doctor import doctor
+from oragen.cli.models import export, features, pack
+from oragen.cli.oceanai import to_oceanai
 from oragen.config import GeneratedCorpus, ParamsError, load_params
 from oragen.schema import UserError
 
@@ -26,6 +29,8 @@ app = typer.Typer(
 )
 app.add_typer(corpora_app, name="corpora")
 app.add_typer(cache_app, name="cache")
+for command in (doctor, features, export, pack, to_oceanai):
+    app.command()(command)
 
 
 @app.callback()

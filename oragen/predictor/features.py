@@ -21,7 +21,7 @@ from oragen.streaming import PartName, Source
 from oragen.windows import NO_CROP, Window
 
 UNUSED_PART: Final = Path("in memory")
-Embedding = Float16[np.ndarray, "positions width"]
+Embedding = Float16[np.ndarray, "_ width"]
 
 
 @dataclass(frozen=True)

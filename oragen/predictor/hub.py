@@ -11,7 +11,16 @@ logger = logging.getLogger(__name__)
 
 HUB_ID: Final = re.compile(r"[\w.-]+/[\w.-]+")
 # Nothing that could run code when it is loaded: weights, descriptions, texts.
-FILES: Final = ("*.json", "*.safetensors", "*.pt", "*.pth", "*.ckpt", "*.md", "SHA256SUMS")
+FILES: Final = (
+    "*.json",
+    "*.safetensors",
+    "*.pt",
+    "*.pth",
+    "*.ckpt",
+    "*.onnx",
+    "*.md",
+    "SHA256SUMS",
+)
 
 
 def find_folder(source: str | Path, revision: str | None = None) -> Path:

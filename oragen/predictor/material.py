@@ -138,7 +138,7 @@ def _take_faces(faces: Sequence[np.ndarray], crop_px: int) -> Made:
     ]
     details: dict[str, Any] = {
         "samples": [second * SAMPLE_RATE_HZ for second in range(len(faces))],
-        "boxes": [[0.0, 0.0, face.shape[1], face.shape[0], 1.0] for face in faces],
+        "boxes": [[0.0, 0.0, float(face.shape[1]), float(face.shape[0]), 1.0] for face in faces],
         "notes": [],
     }
     return Made(np.stack(crops), None, details)

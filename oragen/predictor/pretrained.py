@@ -2,11 +2,12 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from oragen.calibration import Calibration, read_calibration
+from oragen.detectors import YUNET_FILE
 from oragen.encoders import AudioEncoder, FaceEncoder, load_audio_encoder, load_face_encoder
 from oragen.heads import Head, load_head
 from oragen.model_folder import DESCRIPTION_FILE
@@ -62,7 +63,8 @@ def load_pretrained(
     if "preprocessing" not in metadata or not metadata.get("features"):
         raise ModelError(
             f"The head in {folder} does not say what features it takes and how clips are prepared: "
-            "it was converted or trained elsewhere. Give its encoders with `oragen pack`."
+            "it was converted or trained elsewhere. Name a head that `dvc repro` trained, or the "
+            "folder of all three published checkpoints."
         )
     specs: dict[Modality, dict[str, Any]] = metadata["features"]
     encoders = {
@@ -76,13 +78,22 @@ def load_pretrained(
         head=head,
         audio=audio,
         face=face,
-        preprocessing=read_preprocessing(metadata["preprocessing"]),
+        preprocessing=_read_preprocessing(folder, metadata["preprocessing"]),
         calibration=read_calibration(metadata.get("calibration") or {}),
         genders=metadata["genders"],
         mask_types=metadata["mask_types"],
         specs=specs,
         description=_describe(folder, head, specs, metadata),
     )
+
+
+def _read_preprocessing(folder: Path, saved: Mapping[str, Any]) -> Preprocessing:
+    """Return how clips are prepared, by the weights of the face detector beside the head if any."""
+    preprocessing = read_preprocessing(saved)
+    if not (folder / YUNET_FILE).is_file():
+        return preprocessing
+    faces = replace(preprocessing.faces, weights=folder / YUNET_FILE)
+    return replace(preprocessing, faces=faces)
 
 
 def _load_encoder(
@@ -92,7 +103,7 @@ def _load_encoder(
     precision: Precision | None,
     revision: str | None,
 ) -> AudioEncoder | FaceEncoder:
-    source = _find_source(folder, modality, spec["source"])
+    source = find_source(folder, modality, spec["source"])
     load = load_audio_encoder if modality == "audio" else load_face_encoder
     encoder = load(
         source, revision, precision=precision or spec["precision"], levels=[spec["level"]]
@@ -107,7 +118,7 @@ def _load_encoder(
     return encoder
 
 
-def _find_source(folder: Path, modality: Modality, source: str) -> str:
+def find_source(folder: Path, modality: Modality, source: str) -> str:
     """Return where an encoder is: beside the head, in the project of the head, or on the hub."""
     beside = folder / ENCODER_FOLDERS[modality]
     if beside.is_dir():

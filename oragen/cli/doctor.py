@@ -1,0 +1,136 @@
+"""`oragen doctor`: whether this machine and this project have what they need."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from oragen import artefacts
+from oragen.cli.printing import print_table
+from oragen.config import PARAMS_PATH, GeneratedCorpus, Params, ParamsError, load_params
+
+if TYPE_CHECKING:
+    from oragen.doctor import Finding
+
+EXIT_PROBLEM: Final = 1
+COLOURS: Final = {"ok": "green", "warning": "yellow", "problem": "bold red"}
+
+
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Check versions, devices, codecs, weights, disk and params.yaml; download nothing.
+
+    The exit code is 1 where something cannot work as it is, and else 0. Outside of a project's
+    folder only the machine is looked at.
+    """
+    from oragen.doctor import STATES, has_problem
+
+    findings = [*_check_machine(), *_check_project()]
+    if as_json:
+        typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
+    else:
+        _print(findings)
+        counts = {state: sum(one.state == state for one in findings) for state in STATES}
+        typer.echo(", ".join(f"{count} {state}" for state, count in counts.items()) + ".")
+    if has_problem(findings):
+        raise typer.Exit(EXIT_PROBLEM)
+
+
+def _check_machine() -> "list[Finding]":
+    from joblib import cpu_count
+
+    from oragen import doctor as checks
+
+    decoders = (*checks.NEEDED_DECODERS, *checks.OTHER_DECODERS)
+    imports = {module: checks.check_import(module) for module in ("torch", "av")}
+    has_torch, has_av = (finding.state == "ok" for finding in imports.values())
+    return [
+        checks.check_python(),
+        *checks.check_packages(checks.read_versions(), checks.read_requirements()),
+        *imports.values(),
+        *checks.check_devices(
+            num_cores=cpu_count(),
+            memory_bytes=checks.count_memory_bytes(),
+            gpus=checks.list_gpus() if has_torch else [],
+            sees_driver=checks.sees_nvidia_driver(),
+        ),
+        *checks.check_codecs(
+            checks.list_codecs(decoders, "r") if has_av else (),
+            checks.list_codecs(checks.ENCODERS, "w") if has_av else (),
+        ),
+        checks.check_disk(artefacts.DATA, checks.count_free_bytes(artefacts.DATA)),
+    ]
+
+
+def _check_project() -> "list[Finding]":
+    from oragen.doctor import Finding
+
+    if not PARAMS_PATH.is_file():
+        advice = "Run it in a project's folder to have that checked, too."
+        return [Finding("project", str(PARAMS_PATH), "ok", "not in this folder", advice)]
+    try:
+        params = load_params()
+    except ParamsError as error:
+        return [Finding("project", str(PARAMS_PATH), "problem", "not valid", str(error))]
+    valid = Finding("project", str(PARAMS_PATH), "ok", "valid")
+    return [valid, *_check_corpora(params), *_check_weights(params)]
+
+
+def _check_corpora(params: Params) -> "list[Finding]":
+    from oragen.doctor import check_corpus
+
+    return [
+        check_corpus(
+            name,
+            entry.root,
+            is_used=name in params.use_corpora,
+            is_generated=isinstance(entry, GeneratedCorpus),
+        )
+        for name, entry in params.corpora.items()
+    ]
+
+
+def _check_weights(params: Params) -> "list[Finding]":
+    from huggingface_hub.constants import HF_HUB_CACHE, HF_HUB_OFFLINE
+
+    from oragen import doctor as checks
+
+    used = {params.features.audio.encoder, params.features.face.encoder}
+    finetuned = [name for name in params.encoders.finetune if name in used]
+    return [
+        checks.check_detector(params.faces.detector, params.faces.weights),
+        *(
+            checks.check_encoder(
+                name,
+                entry.source,
+                is_used=name in used,
+                hub_cache=Path(HF_HUB_CACHE),
+                is_offline=HF_HUB_OFFLINE,
+            )
+            for name, entry in params.encoders.catalogue.items()
+        ),
+        *(checks.check_finetuned(name, artefacts.encoder_folder(name)) for name in finetuned),
+        *(
+            checks.check_head(name, artefacts.head_folder(name), params.train.seeds)
+            for name in params.use_heads
+        ),
+    ]
+
+
+def _print(findings: "list[Finding]") -> None:
+    table = Table("", "", "", "found", "what to do")
+    last = findings[0].topic
+    for finding in findings:
+        if finding.topic != last:
+            table.add_section()
+            last = finding.topic
+        state = f"[{COLOURS[finding.state]}]{finding.state}[/]"
+        table.add_row(
+            finding.topic, finding.name, state, *map(escape, (finding.found, finding.advice))
+        )
+    print_table(table)

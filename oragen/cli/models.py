@@ -1,0 +1,227 @@
+"""`oragen features`, `export`, `pack`: what a model makes of a clip, and taking it along."""
+
+import json
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from oragen import artefacts
+from oragen.config import load_params
+from oragen.schema import SAMPLE_RATE_HZ, Level, Modality, UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from oragen.predictor.features import Modalities
+    from oragen.predictor.material import Material
+    from oragen.predictor.pretrained import Pretrained
+
+MODEL_HELP = "Folder of a model, or its id on the hub; the first head of params.yaml if none."
+ModelOption = Annotated[str | None, typer.Option(help=MODEL_HELP, show_default=False)]
+
+
+def features(
+    clip: Annotated[Path, typer.Argument(help="A video, sound or picture file.")],
+    output: Annotated[Path, typer.Option(help="The .npz file to write.")],
+    model: ModelOption = None,
+    level: Annotated[
+        Level | None, typer.Option(help="Of the features.", show_default="the model's own")
+    ] = None,
+) -> None:
+    """Write what the encoders of a model make of the windows and faces of CLIP.
+
+    Arrays, of numpy alone: `windows` (start and stop in samples), `window_times_s`, `crops` (which
+    faces are in each window, -1 = none), `crop_times_s`; `audio` (windows x positions x width) with
+    `audio_valid`, and `face` (faces x layers x width), both float16; `about`, JSON with the
+    encoders and their fingerprints.
+    """
+    if output.suffix != ".npz":
+        raise UserError(f"{output} does not end in .npz. Name a file that does.")
+    from oragen.predictor.material import read_material
+    from oragen.predictor.pretrained import load_pretrained
+
+    loaded = load_pretrained(_find_model(model))
+    modalities = _choose_level(loaded, level)
+    material = read_material(
+        clip,
+        loaded.preprocessing,
+        use_audio=loaded.audio is not None,
+        use_face=loaded.face is not None,
+    )
+    if not material.windows:
+        reasons = {"audio": material.audio_reason, "face": material.face_reason}
+        told = "; ".join(f"{modality}: {reasons[modality]}" for modality in modalities.specs)
+        raise UserError(f"{clip} has nothing to encode ({told}). Name another clip.")
+    arrays = _embed(material, modalities)
+    _write_arrays(output, arrays | {"about": _describe(material, loaded, modalities)})
+    shapes = (f"{name} {'x'.join(map(str, array.shape))}" for name, array in arrays.items())
+    typer.echo(f"{output}: {', '.join(shapes)}")
+
+
+def export(
+    onnx: Annotated[Path, typer.Option(help="The .onnx file to write.")],
+    model: ModelOption = None,
+    force: Annotated[bool, typer.Option(help="Replace the file.")] = False,
+) -> None:
+    """Write the head of a model (not its encoders) as ONNX, checked against torch.
+
+    Inputs: `audio`, `audio_valid`, `face`, `face_valid`, of a batch of windows. Outputs:
+    `gender_probabilities`, `age_years`, `mask_type_probabilities`, calibrated. The labels and the
+    fingerprints of the features are in the file's metadata.
+    """
+    from oragen.onnx_export import export_head
+
+    for library in ("onnxscript", "onnx_ir"):  # they tell of every node that they rewrite
+        logging.getLogger(library).setLevel(logging.WARNING)
+    folder = _find_model(model)
+    name = export_head(folder, onnx, force=force)
+    typer.echo(f"{onnx}: the head {name} of {folder}")
+
+
+def pack(
+    head: Annotated[
+        Path, typer.Argument(help="Folder of a head, such as data/heads/joint/seed-0.")
+    ],
+    out: Annotated[Path, typer.Argument(help="Where to write the model; new or empty.")],
+) -> None:
+    """Copy HEAD with its encoders, a model card and SHA-256 sums into a folder to be moved.
+
+    Look at README.md in it before you publish: the licences of corpora and encoders are yours to
+    fill in.
+    """
+    from oragen.predictor.packing import pack_model
+
+    packed = pack_model(head, out, metrics=_find_metrics(head))
+    encoders = ", ".join(spec["encoder"] for spec in packed.specs.values())
+    typer.echo(f"{out}: the head {packed.head.spec.name} with {encoders}")
+
+
+def _find_model(model: str | None) -> Path:
+    """Return the folder that is named, or that of the first trained head of params.yaml."""
+    from oragen.model_folder import DESCRIPTION_FILE
+    from oragen.predictor.hub import find_folder
+
+    if model is not None:
+        return find_folder(model)
+    heads = load_params().use_heads
+    for head in heads:
+        if found := sorted(artefacts.head_folder(head).glob(f"seed-*/{DESCRIPTION_FILE}")):
+            return found[0].parent
+    raise UserError(
+        f"None of the heads {', '.join(heads)} is trained. Run `make demo` or `dvc repro`, or name "
+        "a model with --model."
+    )
+
+
+def _choose_level(loaded: "Pretrained", level: Level | None) -> "Modalities":
+    """Return the encoders, told to give a level that may be another than the head's.
+
+    Raises:
+        EncoderError: an encoder has no such level.
+    """
+    from oragen.devices import choose_device
+    from oragen.encoders.source import refuse_late
+    from oragen.predictor.features import Modalities
+    from oragen.predictor.predictor import BATCH_SIZE
+    from oragen.unimodal import UnimodalAudioModel, UnimodalFaceModel
+
+    encoders: dict[Modality, Any] = {"audio": loaded.audio, "face": loaded.face}
+    specs: dict[Modality, dict[str, Any]] = {}
+    for modality, spec in loaded.specs.items():
+        encoder, wanted = encoders[modality], level or spec["level"]
+        if not isinstance(encoder.model, UnimodalAudioModel | UnimodalFaceModel):
+            refuse_late(spec["source"], [wanted])
+        specs[modality] = spec | {"level": wanted, "fingerprint": encoder.fingerprint(wanted)}
+    device = choose_device("auto")
+    return Modalities(
+        audio=None if loaded.audio is None else loaded.audio.to(device),
+        face=None if loaded.face is None else loaded.face.to(device),
+        specs=specs,
+        batch_size=BATCH_SIZE,
+    )
+
+
+def _embed(material: "Material", modalities: "Modalities") -> dict[str, "np.ndarray"]:
+    import numpy as np
+
+    spans = np.array([window.span for window in material.windows], np.int64)
+    arrays = {
+        "windows": spans,
+        "window_times_s": spans / SAMPLE_RATE_HZ,
+        "crops": np.array([window.crops for window in material.windows], np.int64),
+        "crop_times_s": np.array([box.time_s for box in material.boxes]),
+    }
+    if modalities.audio is not None:
+        arrays |= _embed_sounds(material, modalities)
+    if modalities.face is not None:
+        rows = modalities.embed("face", list(material.crops)) if len(material.crops) else []
+        shape = modalities.face.feature_shape(modalities.specs["face"]["level"])
+        arrays["face"] = np.stack(rows) if rows else np.zeros((0, *shape), np.float16)
+    return arrays
+
+
+def _embed_sounds(material: "Material", modalities: "Modalities") -> dict[str, "np.ndarray"]:
+    """Encode the windows with speech; the others have no valid position."""
+    import numpy as np
+
+    assert modalities.audio is not None
+    spoken = [place for place, window in enumerate(material.windows) if window.has_speech]
+    spans = [material.windows[place].span for place in spoken]
+    sounds = [material.samples[span.start : span.stop] for span in spans]
+    rows = modalities.embed("audio", sounds) if sounds else []
+    _, width = modalities.audio.feature_shape(SAMPLE_RATE_HZ, modalities.specs["audio"]["level"])
+    size = len(material.windows), max(map(len, rows), default=0)
+    audio, valid = np.zeros((*size, width), np.float16), np.zeros(size, np.bool_)
+    for place, row in zip(spoken, rows, strict=True):
+        audio[place, : len(row)], valid[place, : len(row)] = row, True
+    return {"audio": audio, "audio_valid": valid}
+
+
+def _describe(material: "Material", loaded: "Pretrained", modalities: "Modalities") -> "np.ndarray":
+    """Return text as an array, which needs no pickle."""
+    import numpy as np
+
+    kept = ("encoder", "source", "level", "fingerprint", "precision")
+    described = {
+        "clip": material.name,
+        "sample_rate_hz": SAMPLE_RATE_HZ,
+        "features": {
+            modality: {key: spec[key] for key in kept}
+            for modality, spec in modalities.specs.items()
+        },
+        "reasons": {"audio": material.audio_reason, "face": material.face_reason},
+        "notes": material.notes,
+        "model": loaded.description,
+    }
+    return np.array(json.dumps(described, ensure_ascii=False))
+
+
+def _write_arrays(output: Path, arrays: dict[str, "np.ndarray"]) -> None:
+    import numpy as np
+
+    unfinished = output.with_name(f".{output.name}.unfinished")
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with unfinished.open("wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
+        unfinished.replace(output)
+    except OSError as error:
+        raise UserError(
+            f"{output} cannot be written: {error.strerror}. Name another file."
+        ) from error
+
+
+def _find_metrics(head: Path) -> dict[str, Any] | None:
+    """Return what the report of the head's own project says about it."""
+    folder = head.resolve()  # <data>/heads/<head>/seed-<n>
+    report = folder.parents[2] / "reports" / "metrics.json" if len(folder.parts) > 3 else None
+    if report is None or folder.parents[1].name != "heads" or not report.is_file():
+        return None
+    try:
+        metrics = json.loads(report.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise UserError(f"{report} is no JSON: {error}. Run `dvc repro report`.") from error
+    found: dict[str, Any] | None = metrics.get(folder.parent.name)
+    return found

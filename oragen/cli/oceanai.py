@@ -1,0 +1,54 @@
+"""`oragen to-oceanai`: predictions -> a table for OCEAN-AI."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def to_oceanai(
+    predictions: Annotated[
+        Path,
+        typer.Argument(help="A JSON or JSONL file of `oragen predict`.", metavar="PREDICTIONS"),
+    ],
+    output: Annotated[
+        Path | None, typer.Option(help="A CSV file to write.", show_default="the terminal")
+    ] = None,
+    merge: Annotated[
+        Path | None,
+        typer.Option(help="A CSV file of OCEAN-AI, whose rows get our columns.", metavar="CSV"),
+    ] = None,
+) -> None:
+    """Turn PREDICTIONS into a frame as OCEAN-AI has it: Path, Age, Gender, Gender score, Mask.
+
+    With --merge these columns are added after those of OCEAN-AI, row by row by the name of the
+    file. Do that after its practical tasks, which take no other columns: see docs/oceanai.md.
+    """
+    from oragen import oceanai
+
+    answered = oceanai.read_predictions(predictions)
+    if merge is None:
+        frame = oceanai.to_frame(answered)
+    else:
+        theirs = oceanai.read_results(merge)
+        ours = oceanai.to_frame(answered, with_folders=oceanai.has_folders(theirs))
+        frame = oceanai.merge(theirs, ours)
+    has_numbers = frame.index.name == oceanai.INDEX
+    if output is None:
+        typer.echo(frame.to_csv(index=has_numbers), nl=False)
+        return
+    _write(output, frame.to_csv(index=has_numbers))
+    num_answered = int((frame["Gender"].notna()).sum())
+    typer.echo(f"{output}: {len(frame)} clips, {num_answered} with an answer.")
+
+
+def _write(output: Path, text: str) -> None:
+    from oragen.oceanai import OceanAiError
+
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OceanAiError(
+            f"{output} cannot be written: {error.strerror}. Name another file."
+        ) from error

@@ -1,0 +1,334 @@
+"""`oragen predict`: clips -> who speaks there, as a table, a file, drawn clips and pictures."""
+
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from itertools import chain, count
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from oragen.cli.printing import print_table
+from oragen.schema import Precision, UserError
+
+if TYPE_CHECKING:  # importing these takes seconds, which --help need not wait for
+    from oragen.predictor import ClassAnswer, Prediction
+    from oragen.predictor.files import NamedClip
+
+EXIT_UNANSWERED: Final = 3
+DRAWN_SUFFIXES: Final = (".mp4", ".png")
+PLOT_SUFFIXES: Final = (".png",)
+EPILOGUE: Final = """
+**Examples**
+
+`oragen predict clip.mp4` shows a table
+
+`oragen predict interviews/ --output answers.csv` answers about a folder and keeps a row a clip
+
+`oragen predict 'day?/*.wav' --audio-only --output answers.jsonl` takes sound alone
+
+`find . -name '*.mov' | oragen predict - --output - | jq .age` reads names, and writes JSON lines
+
+`oragen predict clip.mp4 --draw drawn.mp4 --plot clip.png` draws the clip, and a picture of it
+
+Exit code 0: all were answered and drawn; 3: some were not; 2: nothing was begun.
+docs/predict.md says more.
+"""
+
+
+class MisuseError(UserError):
+    """Options that do not go together, or lead nowhere."""
+
+
+class Refused(NamedTuple):
+    """A clip without an answer, or without a drawing, and why."""
+
+    name: str
+    reason: str
+
+
+def predict(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT",
+            help="Files, folders, patterns in quotes, or - for names on standard input.",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Write answers: .json, .jsonl, .csv, .parquet, or - for JSON lines.",
+        ),
+    ] = None,
+    draw: Annotated[
+        Path | None,
+        typer.Option(help="Draw boxes and a timeline into the clip: an .mp4, or a folder for all."),
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="Draw the answers over time: a .png, or a folder for all."),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="Folder of a model, or its id on a hub.",
+            show_default="the first head of params.yaml that was trained here",
+        ),
+    ] = None,
+    audio_only: Annotated[
+        bool, typer.Option("--audio-only", help="Listen, and do not look.")
+    ] = False,
+    face_only: Annotated[
+        bool, typer.Option("--face-only", help="Look, and do not listen.")
+    ] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
+    precision: Annotated[
+        Precision | None,
+        typer.Option(help="What the encoders compute in.", show_default="as in training"),
+    ] = None,
+) -> None:
+    """Answer who speaks in clips: gender, age with its interval, and mask type.
+
+    Video, sound and pictures will do, and so will a clip without a face or without speech. What
+    cannot be used is listed with the reason; the others are answered.
+    """
+    if audio_only and face_only:
+        raise MisuseError("--audio-only and --face-only leave nothing: give one of them, or none.")
+    from oragen.predictor import Predictor
+    from oragen.predictor.files import STANDARD_INPUT, answer_clips, find_clips, names_one_file
+    from oragen.predictor.output import STANDARD_OUTPUT, check_suffix, open_output
+
+    if output is not None:
+        check_suffix(output)
+    _check_device(device)
+    clips = find_clips(inputs, sys.stdin.buffer if STANDARD_INPUT in inputs else ())
+    if not clips:
+        raise MisuseError("Standard input names no file: write one path a line.")
+    drawings = _plan_files(clips, draw, "--draw", DRAWN_SUFFIXES)
+    plots = _plan_files(clips, plot, "--plot", PLOT_SUFFIXES)
+    _protect(clips, [*([output] if output else []), *drawings.values(), *plots.values()])
+    source = model if model is not None else str(_find_head())
+    predictor = Predictor.from_pretrained(source, device=device, precision=precision)
+    answers = answer_clips(predictor, clips, use_audio=not face_only, use_face=not audio_only)
+    is_piped = output == STANDARD_OUTPUT
+    shown = []
+    refused: list[Refused] = []
+    with ExitStack() as stack:
+        writes = []
+        if output is not None:
+            writes.append(
+                stack.enter_context(open_output(output, as_object=names_one_file(inputs)))
+            )
+        progress = _show_progress(answers, len(clips), is_silent=is_piped)
+        for clip, prediction in zip(clips, progress, strict=True):
+            for write in writes:
+                write(prediction)
+            shown.append(prediction)
+            refused += _draw_all(clip, prediction, drawings, plots)
+    _report(shown, refused, is_piped=is_piped)
+    if refused or not all(prediction.is_answered for prediction in shown):
+        raise typer.Exit(EXIT_UNANSWERED)
+
+
+def _find_head() -> Path:
+    """Return the head that `make demo` or `dvc repro` trained here.
+
+    Raises:
+        MisuseError: there is none.
+    """
+    from oragen import artefacts
+    from oragen.config import PARAMS_PATH, load_params
+    from oragen.model_folder import DESCRIPTION_FILE
+
+    if not PARAMS_PATH.is_file():
+        raise MisuseError(
+            f"There is no {PARAMS_PATH} here to tell which head was trained. Name a model with "
+            "--model, or run this in the project's folder."
+        )
+    params = load_params()
+    folder = artefacts.head_folder(params.use_heads[0]) / f"seed-{params.train.seeds[0]}"
+    if not (folder / DESCRIPTION_FILE).is_file():
+        raise MisuseError(
+            f"No head was trained here yet: {folder} holds none. Run `make demo` or `dvc repro`, "
+            "or name a model with --model."
+        )
+    return folder
+
+
+def _check_device(name: str) -> None:
+    import torch
+
+    try:
+        device = torch.device("cpu" if name == "auto" else name)
+    except RuntimeError as error:
+        raise MisuseError(
+            f"There is no device {name!r}: --device takes auto, cpu, cuda, cuda:1, ..."
+        ) from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise MisuseError(
+            f"--device {name} asks for a GPU, and {torch.cuda.device_count()} can be used here. "
+            "`--device auto` takes what there is."
+        )
+
+
+def _plan_files(
+    clips: Sequence["NamedClip"], target: Path | None, option: str, suffixes: tuple[str, ...]
+) -> dict[Path, Path]:
+    """Say which file each clip is drawn to: the target itself, or one in it, a name each."""
+    if target is None:
+        return {}
+    if target.suffix and not target.is_dir():
+        if target.suffix.lower() not in suffixes:
+            known = " or ".join(suffixes)
+            raise MisuseError(
+                f"{option} {target} is neither a folder nor a file ending in {known}."
+            )
+        if len(clips) > 1:
+            raise MisuseError(
+                f"{option} {target} is one file for {len(clips)} clips: name a folder."
+            )
+        return {clips[0].path: target}
+    planned: dict[Path, Path] = {}
+    taken: set[str] = set()
+    for clip in clips:
+        suffix = suffixes[-1] if _is_image(clip.path) else suffixes[0]
+        numbers = (f"-{number}" for number in count(2))
+        names = (f"{clip.path.stem}{number}{suffix}" for number in chain([""], numbers))
+        name = next(name for name in names if name not in taken)
+        taken.add(name)
+        planned[clip.path] = target / name
+    return planned
+
+
+def _is_image(path: Path) -> bool:
+    """Tell by its name whether a file is drawn as a picture; a GIF may move."""
+    from oragen.corpora.csv import IMAGE_SUFFIXES
+
+    suffix = path.suffix.lower()
+    return suffix in IMAGE_SUFFIXES and suffix != ".gif"
+
+
+def _protect(clips: Sequence["NamedClip"], targets: Sequence[Path]) -> None:
+    """Refuse to write over what is read, or twice to one file, or where nothing can be written."""
+    read = {clip.path.resolve() for clip in clips}
+    written: set[Path] = set()
+    for target in targets:
+        where = target.resolve()
+        if where in read or where in written:
+            found = "is one of the clips" if where in read else "would be written twice"
+            raise MisuseError(f"{target} {found}: choose another name or folder to write to.")
+        written.add(where)
+    for folder in {target.parent for target in targets}:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise MisuseError(f"Nothing can be written to {folder}: {error.strerror}.") from error
+        if not os.access(folder, os.W_OK):
+            raise MisuseError(f"Nothing can be written to {folder}: no permission.")
+
+
+def _show_progress(
+    answers: Iterator["Prediction"], total: int, *, is_silent: bool
+) -> Iterator["Prediction"]:
+    from tqdm import tqdm
+
+    hidden = True if is_silent or total < 2 else None  # None: where stderr is no terminal
+    return iter(tqdm(answers, total=total, desc="answering", unit="clip", disable=hidden))
+
+
+def _draw_all(
+    clip: "NamedClip", prediction: "Prediction", drawings: Mapping[Path, Path],
+    plots: Mapping[Path, Path],
+) -> Iterator[Refused]:  # fmt: skip
+    """Draw a clip as it was asked for; yield why that was not possible."""
+    if prediction.length_s == 0:  # nothing of it could be read, which is said anyway
+        return
+    if target := drawings.get(clip.path):
+        from oragen.predictor.drawing import DrawingError, draw_clip
+
+        try:
+            draw_clip(clip.path, prediction, target)
+        except DrawingError as error:
+            yield Refused(str(clip.path), str(error))
+    if target := plots.get(clip.path):
+        from oragen.pictures.prediction import draw_answers
+        from oragen.predictor.output import to_picture
+
+        try:
+            draw_answers(target, to_picture(prediction))
+        except OSError as error:
+            yield Refused(str(clip.path), f"{target} cannot be written: {error}")
+
+
+def _report(
+    predictions: Sequence["Prediction"], refused: Sequence[Refused], *, is_piped: bool
+) -> None:
+    """Show the answers as a table, unless standard output has them; then what went wrong."""
+    from oragen.predictor.output import printable, reasons_of
+
+    answered = [prediction for prediction in predictions if prediction.is_answered]
+    if answered and not is_piped:
+        _print_answers(answered)
+    lines = [
+        f"{printable(prediction.input)}: not answered: {reasons_of(prediction)}"
+        for prediction in predictions
+        if not prediction.is_answered
+    ]
+    lines += [f"{printable(one.name)}: not drawn: {one.reason}" for one in refused]
+    lines += [
+        f"{printable(prediction.input)}: {note}"
+        for prediction in answered
+        for note in prediction.notes
+    ]
+    for line in lines:
+        typer.echo(line, err=is_piped)
+
+
+def _print_answers(predictions: Sequence["Prediction"]) -> None:
+    table = Table()
+    table.add_column("clip", overflow="fold")
+    for name in ("gender", "age", "mask type"):
+        table.add_column(name)
+    table.add_column("windows", justify="right")
+    table.add_column("answered from")
+    for prediction in predictions:
+        table.add_row(*map(escape, _to_row(prediction)))
+    print_table(table)
+
+
+def _to_row(prediction: "Prediction") -> tuple[str, ...]:
+    from oragen.predictor.output import printable
+
+    age, mask_type = prediction.age, prediction.mask_type
+    assert prediction.gender is not None
+    assert age is not None
+    years = f"{age.value:.1f}"
+    if age.interval is not None:
+        low, high = age.interval
+        years += f" ({low:.0f}–{high:.0f})"
+    words = {"audio": "voice", "face": "face"}
+    used = ", ".join(
+        words[modality] for modality, report in prediction.modalities.items() if report.usable
+    )
+    if prediction.reasons:
+        used += f" ({prediction.reasons})"
+    return (
+        printable(prediction.input),
+        _with_share(prediction.gender),
+        years,
+        "–" if mask_type is None else _with_share(mask_type),
+        str(len(prediction.windows)),
+        used,
+    )
+
+
+def _with_share(answer: "ClassAnswer") -> str:
+    return f"{answer.label} {answer.probabilities[answer.label]:.0%}"

@@ -1,0 +1,137 @@
+"""What the user names: files, folders, patterns, lists -> clips, and what is none and why."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from glob import glob, has_magic
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from oragen.corpora.csv import IMAGE_SUFFIXES, SOUND_SUFFIXES
+from oragen.predictor.prediction import ModalityReport, Prediction
+from oragen.predictor.predictor import Predictor
+
+STANDARD_INPUT: Final = "-"
+VIDEO_SUFFIXES: Final = (
+    ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".mts", ".m2ts", ".ts",
+    ".wmv", ".flv", ".ogv", ".3gp",
+)  # fmt: skip
+MEDIA_SUFFIXES: Final = frozenset((*VIDEO_SUFFIXES, *SOUND_SUFFIXES, *IMAGE_SUFFIXES))
+
+
+class NamedClip(NamedTuple):
+    """A file to answer about, or what was named in vain and why."""
+
+    path: Path
+    reason: str | None = None
+
+
+def find_clips(inputs: Sequence[str], listed: Iterable[bytes] = ()) -> list[NamedClip]:
+    """Find the clips behind what the user names, in that order and each once.
+
+    Args:
+        inputs: files, whatever they are called; folders, searched for files with the suffix of
+            sound, video or pictures, through links as well but not where a name begins with a
+            dot; patterns such as `clips/**/*.mp4`; `-` for `listed`.
+        listed: lines that each name an input, as bytes since a name may be in any encoding.
+    """
+    found: dict[str, NamedClip] = {}
+    for clip in _find_all(inputs, listed):
+        found.setdefault(os.path.realpath(clip.path), clip)
+    return list(found.values())
+
+
+def names_one_file(inputs: Sequence[str]) -> bool:
+    """Tell whether the user named one file, and no folder, pattern or list."""
+    [first, *more] = inputs
+    is_file = Path(first).is_file() or not (has_magic(first) or Path(first).is_dir())
+    return not more and first != STANDARD_INPUT and is_file
+
+
+def answer_clips(
+    predictor: Predictor,
+    clips: Sequence[NamedClip],
+    *,
+    use_audio: bool = True,
+    use_face: bool = True,
+) -> Iterator[Prediction]:
+    """Yield an answer for each clip, also for those that were named in vain."""
+    answers = predictor.predict_files(
+        [clip.path for clip in clips if clip.reason is None],
+        use_audio=use_audio,
+        use_face=use_face,
+    )
+    for clip in clips:
+        if clip.reason is None:
+            yield next(answers)
+        else:
+            yield _refuse(clip.path, clip.reason, predictor.description)
+
+
+def _refuse(path: Path, reason: str, model: dict[str, str]) -> Prediction:
+    report = ModalityReport(usable=False, reason=reason)
+    return Prediction(
+        input=str(path),
+        gender=None,
+        age=None,
+        mask_type=None,
+        windows=[],
+        modalities={"audio": report, "face": report},
+        speech=[],
+        faces=[],
+        length_s=0.0,
+        notes=[],
+        model=model,
+    )
+
+
+def _find_all(inputs: Sequence[str], listed: Iterable[bytes]) -> Iterator[NamedClip]:
+    for name in inputs:
+        if name == STANDARD_INPUT:
+            lines = (os.fsdecode(line.rstrip(b"\r\n")) for line in listed)
+            for line in lines:
+                if line.strip():
+                    yield from _find(line)
+        else:
+            yield from _find(name)
+
+
+def _find(name: str) -> Iterator[NamedClip]:
+    if os.path.isdir(name):  # noqa: PTH112  # a name that no path can have is simply no folder
+        yield from _search(Path(name))
+    elif os.path.lexists(name):
+        yield NamedClip(Path(name))
+    elif has_magic(name):
+        matches = sorted(glob(name, recursive=True))  # noqa: PTH207  # patterns may be absolute
+        for match in matches:
+            yield from _find(match)
+        if not matches:
+            yield NamedClip(Path(name), "no file matches")
+    else:
+        yield NamedClip(Path(name), "no such file")
+
+
+def _search(folder: Path) -> Iterator[NamedClip]:
+    """Yield the media files below a folder, sorted by path, and the folders that cannot be read."""
+    found: list[NamedClip] = []
+    _collect(folder, found, seen=set())
+    if not found:
+        yield NamedClip(folder, "no sound, video or picture in this folder")
+    yield from sorted(found)
+
+
+def _collect(folder: Path, found: list[NamedClip], seen: set[str]) -> None:
+    where = os.path.realpath(folder)
+    if where in seen:  # a link that leads back
+        return
+    seen.add(where)
+    try:
+        entries = [path for path in folder.iterdir() if not path.name.startswith(".")]
+    except OSError as error:
+        reason = "no permission" if isinstance(error, PermissionError) else "unreadable"
+        found.append(NamedClip(folder, reason))
+        return
+    for path in entries:
+        if path.is_dir():
+            _collect(path, found, seen)
+        elif path.suffix.lower() in MEDIA_SUFFIXES:
+            found.append(NamedClip(path))

@@ -1,0 +1,227 @@
+"""A trained head, and encoders wherever they lie -> one folder that can be moved or published."""
+
+import hashlib
+import shutil
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import timm
+
+from oragen.detectors import YUNET_FILE, find_yunet_weights
+from oragen.encoders import AudioEncoder, FaceEncoder
+from oragen.model_folder import DESCRIPTION_FILE, WEIGHTS_FILE
+from oragen.predictor.pretrained import (
+    ENCODER_FOLDERS,
+    ModelError,
+    Pretrained,
+    find_source,
+    load_pretrained,
+)
+from oragen.schema import Modality
+from oragen.unimodal.timm_vit import TimmVit
+
+CARD_FILE: Final = "README.md"
+SUMS_FILE: Final = "SHA256SUMS"
+EMBEDDED: Final = "embedded"
+# What a metric is called in `data/reports/metrics.json`, in a table, and its factor there.
+METRICS: Final = {
+    "gender_uar": ("Gender UAR, %", 100.0),
+    "age_mae_years": ("Age MAE, years", 1.0),
+    "mask_type_uar": ("Mask UAR, %", 100.0),
+}
+
+_LIMITS: Final = (
+    "## Intended use and limits",
+    "",
+    "Meant for statistics over many clips and for research on how face coverings change what voice "
+    "and face tell. Not meant to identify people, or to decide about one, as in hiring.",
+    "",
+    "- It answers as the people who labelled its corpora did; gender is not identity.",
+    "- Expect larger errors for people, languages, cameras and coverings that the corpora above "
+    "hardly hold, for children and old people, and for less than 3 s of speech.",
+    "- Probabilities and intervals hold for clips like those it was calibrated on.",
+    "- Recordings of faces and voices are personal data: have a legal ground to process them.",
+    "",
+    "## Licence",
+    "",
+    "The weights are bound by the licences of the training corpora and of each encoder: look both "
+    "up before you pass them on. oragen itself is under the MIT licence.",
+)
+
+Metrics = Mapping[str, Mapping[str, Mapping[str, Any]]]  # corpus -> evidence -> metric
+
+
+def pack_model(folder: Path, target: Path, *, metrics: Metrics | None = None) -> Pretrained:
+    """Copy a head and put its encoders beside it, with a model card and SHA-256 sums.
+
+    The copy is loaded, and its encoders compared with what the head was trained with, before it
+    appears under its name. An `embedded` encoder is part of the program and is not copied.
+
+    Args:
+        folder: of a head whose encoders can be had.
+        target: new or empty.
+        metrics: of this head, for the card.
+
+    Returns:
+        the packed model, as it was read again.
+
+    Raises:
+        ModelError: the target holds something or cannot be written, or the head or an encoder
+            cannot be had.
+        UserError: a part is damaged, or cannot be read again as it was.
+    """
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise ModelError(f"{target} holds something already. Name a new or an empty folder.")
+    model = load_pretrained(folder)
+    unfinished = target.with_name(f".{target.name}.unfinished")
+    try:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(parents=True)
+        _copy_parts(folder, model, unfinished)
+        packed = load_pretrained(unfinished)
+        (unfinished / CARD_FILE).write_text(write_card(packed, metrics or {}), encoding="utf-8")
+        (unfinished / SUMS_FILE).write_text(_sum_up(unfinished), encoding="utf-8")
+        if target.exists():
+            target.rmdir()
+        unfinished.replace(target)
+    except OSError as error:
+        raise ModelError(
+            f"The model cannot be written to {target}: {error.strerror}. Name another folder."
+        ) from error
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return packed
+
+
+def write_card(model: Pretrained, metrics: Metrics) -> str:
+    """Write the model card: what the model tells, from what, how well, and what it is not for."""
+    spec = model.head.spec
+    tells = ["gender", "age", *(["mask type"] if model.mask_types else [])]
+    corpora = model.description["trained_on"] or "not recorded"
+    lines = [
+        "---",
+        "license: other",
+        "license_name: those-of-its-parts",
+        "library_name: oragen",
+        "tags:",
+        *(f"- {tag}" for tag in _list_tags(model)),
+        "---",
+        "",
+        f"# {', '.join(tells).capitalize()} of a speaking person",
+        "",
+        f"A head `{spec.name}` of oragen {version('oragen')} on frozen encoders, which are beside "
+        "it where oragen does not bring them.",
+        "",
+        "```python",
+        "from oragen.predictor import Predictor",
+        "",
+        'print(Predictor.from_pretrained("THIS FOLDER")("clip.mp4").to_json())',
+        "```",
+        "",
+        "## Answers",
+        "",
+        f"- Gender, in this order: {', '.join(model.genders)}.",
+        f"- Age in years, {_describe_interval(model)}.",
+    ]
+    if model.mask_types:
+        lines.append(f"- Mask type, in this order: {', '.join(model.mask_types)}.")
+    lines += [
+        "",
+        f"Trained on: {corpora}.",
+        "",
+        "| | encoder | level | fingerprint |",
+        "|---|---|---|---|",
+    ]
+    lines += [
+        f"| {modality} | {part['encoder']} | {part['level']} | `{part['fingerprint'][:16]}` |"
+        for modality, part in model.specs.items()
+    ]
+    return "\n".join([*lines, "", *_list_results(metrics), *_LIMITS, ""])
+
+
+def _list_tags(model: Pretrained) -> list[str]:
+    tags = ["age-recognition", "gender-recognition"]
+    tags += ["face-mask-recognition"] if model.mask_types else []
+    tags += ["speech"] if "audio" in model.specs else []
+    tags += ["face"] if "face" in model.specs else []
+    return [*tags, *(["audio-visual"] if len(model.specs) == 2 else [])]
+
+
+def _describe_interval(model: Pretrained) -> str:
+    calibration = model.calibration
+    if calibration.age_half_width_years is None:
+        return "without an interval: it was not calibrated"
+    return (
+        f"± {calibration.age_half_width_years:.1f} for {calibration.coverage:.0%} of clips like "
+        "those it was calibrated on"
+    )
+
+
+def _list_results(metrics: Metrics) -> list[str]:
+    """Lay the metrics out as a table; nothing where there are none."""
+    if not metrics:
+        return []
+    titles = [title for title, _ in METRICS.values()]
+    lines = [
+        "## Results",
+        "",
+        "Mean over the seeds that were trained, from sound and face together where both are there.",
+        "",
+        f"| corpus | clips | {' | '.join(titles)} |",
+        f"|---|{'---:|' * (len(titles) + 1)}",
+    ]
+    for corpus, by_evidence in metrics.items():
+        found = next(iter(by_evidence.values()), {})  # the widest evidence comes first
+        cells = [
+            f"{found[name] * factor:.1f}" if found.get(name) is not None else ""
+            for name, (_, factor) in METRICS.items()
+        ]
+        lines.append(f"| {corpus} | {found.get('clips', '')} | {' | '.join(cells)} |")
+    return [*lines, ""]
+
+
+def _copy_parts(folder: Path, model: Pretrained, target: Path) -> None:
+    for name in (DESCRIPTION_FILE, WEIGHTS_FILE):
+        shutil.copyfile(folder / name, target / name)
+    faces = model.preprocessing.faces
+    if faces.detector == "yunet" and faces.weights is not None:
+        shutil.copyfile(find_yunet_weights(faces.weights), target / YUNET_FILE)
+    encoders: dict[Modality, AudioEncoder | FaceEncoder | None] = {
+        "audio": model.audio, "face": model.face,
+    }  # fmt: skip
+    for modality, encoder in encoders.items():
+        if encoder is None:
+            continue
+        source = find_source(folder, modality, model.specs[modality]["source"])
+        if source != EMBEDDED:
+            _copy_encoder(Path(source), encoder, target / ENCODER_FOLDERS[modality])
+
+
+def _copy_encoder(source: Path, encoder: AudioEncoder | FaceEncoder, target: Path) -> None:
+    """Copy what was fine-tuned or converted; save anew what came from elsewhere."""
+    if (source / DESCRIPTION_FILE).is_file():
+        unneeded = shutil.ignore_patterns(".*", "history.csv")
+        shutil.copytree(source, target, ignore=unneeded, copy_function=shutil.copyfile)
+        return
+    prepare = encoder.extractor if isinstance(encoder, AudioEncoder) else encoder.processor
+    network = encoder.network
+    target.mkdir()
+    if isinstance(network, TimmVit):
+        arguments = {**network.arguments, "num_classes": 0}
+        timm.models.save_for_hf(
+            network.vit, str(target), model_args=arguments, safe_serialization=True
+        )
+    else:
+        network.save_pretrained(target)
+        prepare.save_pretrained(target)  # type: ignore[union-attr]
+
+
+def _sum_up(folder: Path) -> str:
+    """List the SHA-256 of every file, as `sha256sum --check` reads them."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return "".join(
+        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(folder).as_posix()}\n"
+        for path in files
+    )

@@ -1,0 +1,440 @@
+"""`oragen predict`, on generated and broken clips, with a small head over the embedded encoders."""
+
+import csv
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import av
+import cv2
+import pytest
+import torch
+import typer
+from typer.testing import CliRunner
+
+from oragen import artefacts
+from oragen.cli.predict import EPILOGUE, predict
+from oragen.config import load_params
+from oragen.encoders import load_audio_encoder, load_face_encoder
+from oragen.features import FeatureSpec
+from oragen.generator import CorpusSpec, plan_clips, write_clip
+from oragen.heads import HeadSizes, build_head, save_head
+from oragen.predictor import Predictor
+from oragen.schema import GENDERS, MASK_TYPES, SAMPLE_RATE_HZ, UserError
+from oragen.video import sample_pictures
+from tests.broken_clips import copy_tracks
+from tests.media_files import plain, write_video
+from tests.project import REPOSITORY
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+SCHEMA = json.loads((REPOSITORY / "docs" / "prediction.schema.json").read_text())
+app = typer.Typer(rich_markup_mode="markdown")
+app.command(epilog=EPILOGUE)(predict)
+
+
+class Done(NamedTuple):
+    """What a command left."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+
+def run(*arguments: object, given: bytes = b"") -> Done:
+    """Run the command as `oragen.cli.run` does: a mistake is one sentence and exit code 2."""
+    result = CliRunner().invoke(app, list(map(str, arguments)), input=given)
+    if isinstance(result.exception, UserError):
+        return Done(2, result.stdout, str(result.exception))
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return Done(result.exit_code, result.stdout, result.stderr)
+
+
+def save_model(folder: Path, *, with_mask_types: bool = True) -> Path:
+    """Save a head with random weights that hears and sees through the embedded encoders."""
+    params = load_params(REPOSITORY / "params.yaml")
+    audio = load_audio_encoder("embedded", None, precision="fp32", levels=["intermediate"])
+    face = load_face_encoder("embedded", None, precision="fp32", levels=["intermediate"])
+    heard = audio.feature_shape(round(params.windows.length_s * SAMPLE_RATE_HZ))
+    seen = face.feature_shape()
+    make_spec = partial(FeatureSpec, encoder="tiny", source="embedded", level="intermediate",
+                        precision="fp32")  # fmt: skip
+    specs = {
+        "audio": make_spec("audio", fingerprint=audio.fingerprint(), shape=heard).as_json(),
+        "face": make_spec("face", fingerprint=face.fingerprint(), shape=seen).as_json(),
+    }
+    mask_types = MASK_TYPES if with_mask_types else ()
+    torch.manual_seed(0)
+    head = build_head(
+        "cross_attention",
+        HeadSizes(*heard, 4, *seen, len(GENDERS), len(mask_types)),
+        width=16,
+        num_heads=2,
+    )
+    save_head(
+        folder,
+        head,
+        {
+            "genders": list(GENDERS),
+            "mask_types": list(mask_types),
+            "trained_on": ["studio"],
+            "features": specs,
+            "preprocessing": {
+                "audio": params.audio.as_ingredients(),
+                "speech": params.speech.as_ingredients(),
+                "faces": params.faces.model_dump(mode="json"),
+                "windows": params.windows.as_ingredients(),
+            },
+            "calibration": {"age_half_width_years": 9.5},
+        },
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a talking head, its sound, its pictures, a still of it, and what is no use."""
+    folder = tmp_path_factory.mktemp("clips")
+    spec = CorpusSpec("studio", 6, seed=3, clips_per_speaker=(1, 1), duration_s=(3.0, 3.2))
+    plan = replace(plan_clips(spec)[0], mask_type="none", fault="none")
+    write_clip(plan, folder / "talk.mp4")
+    copy_tracks(folder / "talk.mp4", folder / "voice.mp4", "audio")
+    copy_tracks(folder / "talk.mp4", folder / "mute.mp4", "video")
+    first = next(sample_pictures(folder / "talk.mp4", max_duration_s=9.0)).rgb
+    cv2.imwrite(str(folder / "still.png"), first[..., ::-1])
+    (folder / "broken.mp4").write_bytes(b"")
+    write_video(folder / "nobody.mp4", [k / 5 for k in range(10)], [plain(90)] * 10)
+    return folder
+
+
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_text())
+
+
+def test_a_table_shows_the_answer(model: Path, clips: Path) -> None:
+    done = run(clips / "talk.mp4", "--model", model)
+    assert done.exit_code == 0
+    prediction = Predictor.from_pretrained(model)(clips / "talk.mp4")
+    assert not isinstance(prediction, list)
+    assert prediction.gender is not None
+    assert prediction.age is not None
+    shown = " ".join(done.stdout.split())
+    share = prediction.gender.probabilities[prediction.gender.label]
+    assert f"{prediction.gender.label} {share:.0%}" in shown
+    low, high = prediction.age.interval or (0, 0)
+    assert f"{prediction.age.value:.1f} ({low:.0f}–{high:.0f})" in shown
+    assert "voice, face" in shown
+
+
+def test_what_cannot_be_answered_is_listed_and_the_rest_is_answered(
+    model: Path, clips: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "all.json"
+    done = run(clips / "gone.mp4", clips / "broken.mp4", clips / "mute.mp4", clips / "nobody.mp4",
+               "--model", model, "-o", out)  # fmt: skip
+    assert done.exit_code == 3
+    assert f"{clips}/gone.mp4: not answered: no such file" in done.stdout
+    assert f"{clips}/broken.mp4: not answered: empty file" in done.stdout
+    assert "nobody.mp4: not answered: audio: no audio track; face: no face" in done.stdout
+    statuses = [prediction["status"] for prediction in read_json(out)]
+    assert statuses == ["no_predictions", "no_predictions", "ok", "no_predictions"]
+
+
+def test_one_file_gives_an_object_and_a_folder_a_list(
+    model: Path, clips: Path, tmp_path: Path
+) -> None:
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    shutil.copy2(clips / "voice.mp4", alone)
+    run(alone / "voice.mp4", "--model", model, "-o", tmp_path / "one.json")
+    run(alone, "--model", model, "-o", tmp_path / "all.json")
+    assert [read_json(tmp_path / "one.json")] == read_json(tmp_path / "all.json")
+
+
+def test_standard_output_is_nothing_but_json_lines(model: Path, clips: Path) -> None:
+    names = f"{clips}/still.png\n{clips}/broken.mp4\n".encode()
+    done = run("-", "--model", model, "--output", "-", given=names)
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [answer["status"] for answer in answers] == ["ok", "no_predictions"]
+    assert "broken.mp4: not answered: empty file" in done.stderr
+    assert done.exit_code == 3
+
+
+def test_a_modality_can_be_withheld(model: Path, clips: Path, tmp_path: Path) -> None:
+    for option, withheld, used in (
+        ("--audio-only", "face", "audio"),
+        ("--face-only", "audio", "face"),
+    ):
+        out = tmp_path / f"{used}.json"
+        assert run(clips / "talk.mp4", "--model", model, option, "-o", out).exit_code == 0
+        modalities = read_json(out)["modalities"]
+        assert modalities[withheld] == {"usable": False, "reason": "not asked for"}
+        assert modalities[used] == {"usable": True, "reason": None}
+    heard, seen = (read_json(tmp_path / f"{name}.json")["age"] for name in ("audio", "face"))
+    assert heard != seen
+
+
+def test_a_table_file_names_the_columns_of_the_labels(
+    model: Path, clips: Path, tmp_path: Path
+) -> None:
+    run(clips / "broken.mp4", clips / "voice.mp4", "--model", model, "-o", tmp_path / "all.csv")
+    with (tmp_path / "all.csv").open(newline="") as file:
+        broken, voice = csv.DictReader(file)
+    assert broken["gender_female"] == ""
+    assert float(voice["gender_female"]) + float(voice["gender_male"]) == pytest.approx(1, abs=1e-5)
+    assert float(voice["age_high"]) == pytest.approx(float(voice["age"]) + 9.5, abs=0.002)
+
+
+def test_clips_are_drawn_into_a_folder_each_under_its_name(
+    model: Path, clips: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    shutil.copy2(clips / "voice.mp4", other / "talk.mp4")
+    named = (clips / "talk.mp4", other / "talk.mp4", clips / "still.png", clips / "broken.mp4")
+    drawn, plots = tmp_path / "drawn", tmp_path / "plots"
+    done = run(*named, "--model", model, "--draw", drawn, "--plot", plots)
+    assert done.exit_code == 3  # for the broken one, of which there is no drawing
+    assert sorted(path.name for path in drawn.iterdir()) == [
+        "still.png", "talk-2.mp4", "talk.mp4",
+    ]  # fmt: skip
+    assert sorted(path.name for path in plots.iterdir()) == [
+        "still.png", "talk-2.png", "talk.png",
+    ]  # fmt: skip
+
+
+def test_one_clip_is_drawn_to_the_file_that_is_named(
+    model: Path, clips: Path, tmp_path: Path
+) -> None:
+    done = run(clips / "talk.mp4", "--model", model, "--draw", tmp_path / "new" / "a.mp4",
+               "--plot", tmp_path / "b.png")  # fmt: skip
+    assert done.exit_code == 0
+    assert (tmp_path / "b.png").read_bytes().startswith(b"\x89PNG")
+    with av.open(str(tmp_path / "new" / "a.mp4")) as container:
+        assert {stream.type for stream in container.streams} == {"video", "audio"}
+
+
+def test_what_cannot_be_drawn_is_listed(model: Path, clips: Path, tmp_path: Path) -> None:
+    done = run(clips / "talk.mp4", "--model", model, "--draw", tmp_path / "a.png")
+    assert done.exit_code == 3
+    assert "talk.mp4: not drawn" in done.stdout
+    assert "draw it to a.mp4" in done.stdout
+
+
+MISUSE: dict[str, Callable[[Path, Path], Sequence[object]]] = {
+    "give one of them": lambda clips, out: [clips, "--audio-only", "--face-only"],
+    r"\.json, \.jsonl, \.csv, \.parquet": lambda clips, out: [clips, "-o", out / "all.xlsx"],
+    "cannot be written|Nothing can": lambda clips, out: [clips, "-o", "/dev/null/all.json"],
+    r"6 clips: name a folder": lambda clips, out: [clips, "--draw", out / "a.mp4"],
+    r"ending in \.mp4 or \.png": lambda clips, out: [clips / "talk.mp4", "--draw", out / "a.avi"],
+    r"ending in \.png\.": lambda clips, out: [clips / "talk.mp4", "--plot", out / "a.jpg"],
+    "is one of the clips": lambda clips, out: [clips, "--draw", clips],
+    "would be written twice": lambda clips, out: [
+        clips / "still.png", "--draw", out / "a.png", "--plot", out / "a.png",
+    ],
+    "auto, cpu, cuda": lambda clips, out: [clips, "--device", "gpu"],
+    "asks for a GPU": lambda clips, out: [clips, "--device", "cuda:99"],
+    "holds no model|make demo": lambda clips, out: [clips, "--model", out / "none"],
+    "names no file": lambda clips, out: ["-"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("words", MISUSE)
+def test_misuse_is_refused_before_any_clip_is_answered(
+    model: Path, clips: Path, tmp_path: Path, words: str
+) -> None:
+    arguments = list(MISUSE[words](clips, tmp_path))
+    if "--model" not in arguments:
+        arguments += ["--model", model]
+    before = sorted(clips.iterdir())
+    result = CliRunner().invoke(app, list(map(str, arguments)))
+    assert isinstance(result.exception, UserError)
+    assert _matches(words, str(result.exception))
+    assert sorted(clips.iterdir()) == before
+    assert not list(tmp_path.iterdir())
+
+
+def _matches(pattern: str, text: str) -> bool:
+    with pytest.raises(UserError, match=pattern):
+        raise UserError(text)
+    return True
+
+
+def test_a_wrong_precision_is_exit_code_2(clips: Path) -> None:
+    assert run(clips, "--precision", "fp8").exit_code == 2
+
+
+def test_without_a_model_the_first_head_of_the_parameters_answers(
+    model: Path, clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = run(clips / "voice.mp4")
+    assert done.exit_code == 2
+    assert "--model" in done.stderr
+    shutil.copy2(REPOSITORY / "params.yaml", tmp_path)
+    done = run(clips / "voice.mp4")
+    assert done.exit_code == 2
+    assert "make demo" in done.stderr
+    params = load_params()
+    head = artefacts.head_folder(params.use_heads[0]) / f"seed-{params.train.seeds[0]}"
+    shutil.copytree(model, tmp_path / head)
+    assert run(clips / "voice.mp4", "-o", "out.json").exit_code == 0
+    assert read_json(tmp_path / "out.json")["model"]["folder"] == str(head)
+
+
+def test_help_teaches_by_example() -> None:
+    shown = run("--help")
+    assert shown.exit_code == 0
+    assert "oragen predict clip.mp4 --draw drawn.mp4" in shown.stdout
+
+
+def test_an_earlier_file_of_answers_stays_when_the_model_is_refused(
+    clips: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "all.jsonl"
+    out.write_text("earlier")
+    assert run(clips, "--model", tmp_path / "none", "-o", out).exit_code == 2
+    assert out.read_text() == "earlier"
+
+
+def faults(value: Any, schema: Mapping[str, Any], place: str = "answer") -> list[str]:
+    """Say where JSON breaks a schema, for the keywords that ours uses; others are refused."""
+    if "$ref" in schema:
+        schema = SCHEMA["$defs"][schema["$ref"].removeprefix("#/$defs/")]
+    unknown = set(schema) - set(CHECKS) - {"properties", "description", "title", "$schema", "$defs"}
+    assert not unknown, f"{place}: {unknown} would not be checked"
+    found = [CHECKS[word](value, schema, place) for word in schema if word in CHECKS]
+    return list(chain.from_iterable(found))
+
+
+KINDS: dict[str, tuple[type, ...]] = {
+    "object": (dict,), "array": (list,), "string": (str,), "boolean": (bool,),
+    "integer": (int,), "number": (int, float), "null": (type(None),),
+}  # fmt: skip
+
+
+def check_type(value: Any, schema: Mapping[str, Any], place: str) -> list[str]:
+    words = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
+    fits = any(
+        isinstance(value, KINDS[word]) and (word == "boolean" or not isinstance(value, bool))
+        for word in words
+    )
+    return [] if fits else [f"{place}: {value!r} is no {' or '.join(words)}"]
+
+
+def check_properties(value: Any, schema: Mapping[str, Any], place: str) -> list[str]:
+    if not isinstance(value, dict):
+        return []
+    known, rest = schema.get("properties", {}), schema["additionalProperties"]
+    found = []
+    for name, item in value.items():
+        if name in known:
+            found += faults(item, known[name], f"{place}.{name}")
+        elif rest is False:
+            found.append(f"{place}: {name} is not known")
+        else:
+            found += faults(item, rest, f"{place}.{name}")
+    return found
+
+
+def check_items(value: Any, schema: Mapping[str, Any], place: str) -> list[str]:
+    items = value if isinstance(value, list) else []
+    return [
+        fault
+        for number, item in enumerate(items)
+        for fault in faults(item, schema["items"], f"{place}[{number}]")
+    ]
+
+
+def check_any(value: Any, schema: Mapping[str, Any], place: str) -> list[str]:
+    found = [faults(value, option, place) for option in schema["anyOf"]]
+    return [] if not all(found) else min(found, key=len)
+
+
+def check_that(
+    word: str, kinds: tuple[type, ...], holds: Callable[[Any, Any], bool]
+) -> Callable[[Any, Mapping[str, Any], str], list[str]]:
+    def check(value: Any, schema: Mapping[str, Any], place: str) -> list[str]:
+        if not isinstance(value, kinds) or holds(value, schema[word]):
+            return []
+        return [f"{place}: {word} {schema[word]!r} does not hold of {value!r}"]
+
+    return check
+
+
+CHECKS: dict[str, Callable[[Any, Mapping[str, Any], str], list[str]]] = {
+    "type": check_type,
+    "additionalProperties": check_properties,
+    "items": check_items,
+    "anyOf": check_any,
+    "required": check_that("required", (dict,), lambda value, names: set(names) <= set(value)),
+    "const": check_that("const", (object,), lambda value, only: bool(value == only)),
+    "enum": check_that("enum", (object,), lambda value, all_of: value in all_of),
+    "minimum": check_that("minimum", (int, float), lambda value, least: bool(value >= least)),
+    "maximum": check_that("maximum", (int, float), lambda value, most: bool(value <= most)),
+    "minItems": check_that("minItems", (list,), lambda value, least: len(value) >= least),
+    "maxItems": check_that("maxItems", (list,), lambda value, most: len(value) <= most),
+    "minProperties": check_that("minProperties", (dict,), lambda value, least: len(value) >= least),
+}
+
+
+@pytest.fixture(scope="module")
+def predictions(
+    model: Path, clips: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
+    """Real answers of each kind, by the name of the clip, and one without mask types."""
+    bare = save_model(tmp_path_factory.mktemp("bare"), with_mask_types=False)
+    names = ("talk.mp4", "voice.mp4", "mute.mp4", "still.png", "nobody.mp4", "broken.mp4", "gone")
+    out = tmp_path_factory.mktemp("out") / "all.jsonl"
+    run(*(clips / name for name in names), "--model", model, "-o", out)
+    answers = {
+        name: json.loads(line)
+        for name, line in zip(names, out.read_text().splitlines(), strict=True)
+    }
+    run(clips / "voice.mp4", "--model", bare, "-o", out.with_name("one.json"))
+    return answers | {"no mask types": read_json(out.with_name("one.json"))}
+
+
+def test_every_kind_of_answer_fits_the_schema(predictions: dict[str, Any]) -> None:
+    for name, answer in predictions.items():
+        assert faults(answer, SCHEMA) == [], name
+    used = {
+        name: (answer["modalities"]["audio"]["usable"], answer["modalities"]["face"]["usable"])
+        for name, answer in predictions.items()
+    }
+    assert used == {
+        "talk.mp4": (True, True), "voice.mp4": (True, False), "mute.mp4": (False, True),
+        "still.png": (False, True), "nobody.mp4": (False, False), "broken.mp4": (False, False),
+        "gone": (False, False), "no mask types": (True, False),
+    }  # fmt: skip
+    assert predictions["no mask types"]["mask_type"] is None
+
+
+CHANGES: dict[str, Callable[[dict[str, Any]], object]] = {
+    "answer: extra is not known": lambda answer: answer.update(extra=1),
+    "answer: required": lambda answer: answer.pop("notes"),
+    "answer.status: enum": lambda answer: answer.update(status="fine"),
+    "answer.age.value: '40' is no number": lambda answer: answer["age"].update(value="40"),
+    "answer.age.interval: minItems 2": lambda answer: answer["age"]["interval"].pop(),
+    "answer.windows[0].index: minimum 0": lambda answer: answer["windows"][0].update(index=-1),
+    "answer.gender.probabilities.male: maximum 1": lambda answer: answer["gender"][
+        "probabilities"
+    ].update(male=1.5),
+    "answer.faces[0].box: maxItems 4": lambda answer: answer["faces"][0]["box"].append(1),
+}
+
+
+@pytest.mark.parametrize("fault", CHANGES)
+def test_the_schema_refuses_what_is_no_answer(predictions: dict[str, Any], fault: str) -> None:
+    answer = json.loads(json.dumps(predictions["talk.mp4"]))
+    CHANGES[fault](answer)
+    assert any(found.startswith(fault) for found in faults(answer, SCHEMA))

@@ -1,0 +1,74 @@
+"""The three published checkpoints as they are downloaded -> a predictor."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import torch
+
+from oragen.generator import CorpusSpec, plan_clips, write_clip
+from oragen.predictor import ModelError, Predictor
+from tests.published_heads import make_published_head
+from tests.unimodal_models import make_published
+
+# What does not show in the weights is as released: convolutions, patches, heads of 64.
+SIZES: Final[dict[str, Any]] = {
+    "hidden_size": 64, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 96,
+}  # fmt: skip
+SPEECH_CONFIG: Final = SIZES | {
+    "do_stable_layer_norm": True, "feat_extract_norm": "layer", "conv_bias": True,
+}  # fmt: skip
+FACE_CONFIG: Final = SIZES | {"num_labels": 5}
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    """A talking head of some seconds."""
+    plan = plan_clips(CorpusSpec("studio", 6, 1))[0]
+    path = tmp_path / "clip.mp4"
+    write_clip(plan, path)
+    return path
+
+
+@pytest.fixture
+def checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """State dicts of the published classes, with random weights and as small as they may be."""
+    monkeypatch.setattr("oragen.predictor.published.HF_HOME", str(tmp_path / "cache"))
+    folder = tmp_path / "published"
+    folder.mkdir()
+    for name, weights in {
+        "audio.pt": make_published("AGenderAudioW2V2Model", config=SPEECH_CONFIG),
+        "image.pt": make_published("AGenderImageVITDPALModel", config=FACE_CONFIG),
+        "fusion.pt": make_published_head("MaskAgenderAVModelV3", "LATE"),
+    }.items():
+        torch.save(weights, folder / name)
+    return folder
+
+
+def test_published_checkpoints_answer_about_a_clip(checkpoints: Path, clip: Path) -> None:
+    prediction = Predictor.from_pretrained(checkpoints)(clip)
+    assert not isinstance(prediction, list)
+    assert prediction.is_answered
+    assert prediction.mask_type is not None
+    assert prediction.modalities["audio"].usable
+    assert prediction.age is not None
+    assert prediction.age.interval is None  # nothing is known of dev clips
+    assert prediction.model["head"] == "joint"
+
+
+def test_they_are_converted_once(checkpoints: Path, tmp_path: Path) -> None:
+    Predictor.from_pretrained(checkpoints)
+    (converted,) = (tmp_path / "cache" / "oragen").iterdir()
+    written = (converted / "model.safetensors").stat().st_mtime_ns
+    Predictor.from_pretrained(checkpoints)
+    assert [path.name for path in (tmp_path / "cache" / "oragen").iterdir()] == [converted.name]
+    assert (converted / "model.safetensors").stat().st_mtime_ns == written
+
+
+def test_a_checkpoint_that_is_missing_is_named(checkpoints: Path, tmp_path: Path) -> None:
+    (checkpoints / "image.pt").unlink()
+    with pytest.raises(ModelError, match="lacks a checkpoint of unimodal_face"):
+        Predictor.from_pretrained(checkpoints)
+    assert list((tmp_path / "cache" / "oragen").iterdir()) == []
