@@ -68,20 +68,20 @@ def sample_pictures(
     notes = [] if notes is None else notes
     step = 1 / Fraction(pictures_per_second).limit_denominator(1000)
     with open_media(path, max_duration_s=max_duration_s) as container:
-        if _is_image(container):
+        if is_image(container):
             yield _decode_image(path, container, max_pixels, notes)
             return
         stream = find_video_stream(path, container)
         _check_size(path, stream.width, stream.height, max_pixels)
         stream.thread_type = "AUTO"
-        frames = _time_frames(
+        frames = time_frames(
             decode_frames(path, container, stream, notes), stream, start_of(container)
         )
         for time, frame in _take_every(step, frames):
             if time > max_duration_s:
                 raise too_long(path, max_duration_s, "its pictures go on after that")
             _check_size(path, frame.width, frame.height, max_pixels)
-            yield Picture(round(time * SAMPLE_RATE_HZ), _to_rgb(frame, _pixel_aspect(stream)))
+            yield Picture(round(time * SAMPLE_RATE_HZ), to_rgb(frame, pixel_aspect(stream)))
 
 
 def read_image(
@@ -95,12 +95,12 @@ def read_image(
         UnusableMediaError: no image, damaged, or more than `max_pixels`.
     """
     with open_media(path, max_duration_s=float("inf")) as container:
-        if not _is_image(container):
+        if not is_image(container):
             raise UnusableMediaError(path, "not a picture", f"format {container.format.name}")
         return _decode_image(path, container, max_pixels, [] if notes is None else notes)
 
 
-def _is_image(container: InputContainer) -> bool:
+def is_image(container: InputContainer) -> bool:
     return container.format.name.endswith("_pipe") or container.format.name == "image2"
 
 
@@ -149,7 +149,7 @@ class _Shown(NamedTuple):
     frame: VideoFrame
 
 
-def _time_frames(
+def time_frames(
     frames: Iterable[AudioFrame | VideoFrame], stream: VideoStream, origin: Fraction
 ) -> Iterator[_Shown]:
     usual_length = 1 / (stream.average_rate or stream.guessed_rate or _DEFAULT_RATE)
@@ -189,13 +189,13 @@ def _check_size(path: Path, width: int, height: int, max_pixels: int) -> None:
         raise UnusableMediaError(path, "truncated or damaged", "a picture of no size")
 
 
-def _pixel_aspect(stream: VideoStream) -> Fraction:
+def pixel_aspect(stream: VideoStream) -> Fraction:
     """Width to height of one pixel; what no camera makes is taken for square."""
     aspect = stream.sample_aspect_ratio or Fraction(1)
     return aspect if Fraction(1, 4) <= aspect <= 4 else Fraction(1)
 
 
-def _to_rgb(frame: VideoFrame, pixel_aspect: Fraction) -> Rgb:
+def to_rgb(frame: VideoFrame, pixel_aspect: Fraction) -> Rgb:
     rgb = frame.to_ndarray(format="rgb24", width=round(frame.width * pixel_aspect))
     upright = np.rot90(rgb, k=round(frame.rotation / 90))  # both count counterclockwise
     return np.ascontiguousarray(upright, np.uint8)

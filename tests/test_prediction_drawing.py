@@ -13,15 +13,8 @@ import pytest
 
 from oragen.audio import decode_audio
 from oragen.predictor import FaceBox, Prediction
-from oragen.predictor.drawing import (
-    BACKGROUND_PX,
-    BOX_COLOUR,
-    SPEECH_COLOUR,
-    DrawingError,
-    Overlay,
-    box_at,
-    draw_clip,
-)
+from oragen.predictor.drawing import BACKGROUND_PX, DrawingError, draw_clip
+from oragen.predictor.overlay import BOX_COLOUR, SPEECH_COLOUR, Overlay, box_at
 from oragen.schema import Span
 from oragen.video import read_image
 from tests.media_files import (

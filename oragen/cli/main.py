@@ -16,6 +16,7 @@ from oragen.cli.corpora import corpora_app
 from oragen.cli.doctor import doctor
 from oragen.cli.models import export, features, pack
 from oragen.cli.oceanai import to_oceanai
+from oragen.cli.predict import EPILOGUE, predict
 from oragen.config import GeneratedCorpus, ParamsError, load_params
 from oragen.schema import UserError
 
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 app.add_typer(corpora_app, name="corpora")
 app.add_typer(cache_app, name="cache")
+app.command(epilog=EPILOGUE)(predict)
 for command in (doctor, features, export, pack, to_oceanai):
     app.command()(command)
 

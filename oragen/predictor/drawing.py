@@ -2,18 +2,15 @@
 
 import heapq
 import math
-from bisect import bisect_right
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from fractions import Fraction
-from functools import cache
 from itertools import chain
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import av
 import cv2
-import matplotlib as mpl
 import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
@@ -23,8 +20,6 @@ from av.container import InputContainer, OutputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from jaxtyping import Float32, UInt8
-from matplotlib.colors import to_rgb
-from PIL import Image, ImageDraw, ImageFont
 
 from oragen.media import (
     UnusableMediaError,
@@ -35,26 +30,24 @@ from oragen.media import (
     open_media,
     start_of,
 )
-from oragen.pictures.canvas import GREEN, INK, ORANGE, SKY
-from oragen.predictor.material import FaceBox
-from oragen.predictor.output import describe
+from oragen.predictor.overlay import (
+    BACKGROUND_COLOUR,
+    MIN_FONT_PX,
+    Overlay,
+    measure_strip,
+    plain_picture,
+)
 from oragen.predictor.prediction import Prediction
-from oragen.schema import SAMPLE_RATE_HZ, UserError
-from oragen.video import _is_image, _pixel_aspect, _time_frames, _to_rgb, read_image
+from oragen.schema import UserError
+from oragen.video import is_image, pixel_aspect, read_image, time_frames, to_rgb
 
 BACKGROUND_PX: Final = (640, 360)  # width and height of a clip without pictures
-BACKGROUND_COLOUR: Final = "#3a4048"
 PICTURES_PER_S: Final = Fraction(10)  # of a clip without any: the cursor moves
-MIN_WIDTH_PX: Final = 360  # narrower pictures are enlarged, or the words would not fit
-MIN_FONT_PX: Final = 13
-ROWS: Final = ("speech", "face", "windows")
-ROW_SIZE: Final = 1.4  # of the font; below the rows is one with the time
 AAC_RATES_HZ: Final = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 USUAL_RATE_HZ: Final = 48_000
 MAX_JITTER_S: Final = Fraction(1, 10)  # of sound; a longer hole becomes silence
 FINE_TICK: Final = Fraction(1, 90_000)
 COARSE_TICK: Final = Fraction(1, 60_000)  # MPEG-4 part 2 has no finer one than 1 / 65,535
-BOX_COLOUR, SPEECH_COLOUR, WINDOW_COLOUR = ORANGE, GREEN, SKY
 
 Rgb = UInt8[np.ndarray, "_ _ 3"]
 Sound = Float32[np.ndarray, "samples channels"]
@@ -88,7 +81,7 @@ def is_still(clip: Path) -> bool:
         UnusableMediaError: it is no media file.
     """
     with open_media(clip, max_duration_s=math.inf) as container:
-        return _is_image(container)
+        return is_image(container)
 
 
 def draw_clip(clip: Path, prediction: Prediction, target: Path) -> None:
@@ -125,168 +118,6 @@ def draw_clip(clip: Path, prediction: Prediction, target: Path) -> None:
         unfinished.unlink(missing_ok=True)
 
 
-def box_at(boxes: Sequence[FaceBox], time_s: float) -> FaceBox | None:
-    """Return where the face is at a time: on the way from each box to the one a second later.
-
-    The last box of a stretch holds for its second; where no face was found there is none.
-    """
-    place = bisect_right(boxes, time_s, key=lambda box: box.time_s)
-    if place == 0:
-        return None
-    a = boxes[place - 1]
-    if place < len(boxes) and (b := boxes[place]).time_s - a.time_s <= 1:
-        share = (time_s - a.time_s) / (b.time_s - a.time_s)
-        edges = zip((a.x1, a.y1, a.x2, a.y2), (b.x1, b.y1, b.x2, b.y2), strict=True)
-        x1, y1, x2, y2 = ((1 - share) * p + share * q for p, q in edges)
-        return FaceBox(time_s, x1, y1, x2, y2, a.score)
-    return a if time_s < a.time_s + 1 else None
-
-
-class Overlay:
-    """What is drawn over and below pictures of one size.
-
-    Attributes:
-        width_px, height_px: of the whole, even as the encoders want it.
-        factor: by which the pictures are enlarged.
-    """
-
-    def __init__(
-        self,
-        prediction: Prediction,
-        width_px: int,
-        height_px: int,
-        *,
-        length_s: float | None,
-        is_plain: bool = False,
-    ) -> None:
-        """Lay out what is drawn into pictures of a size.
-
-        Args:
-            prediction: the answer.
-            width_px: of the pictures.
-            height_px: of the pictures.
-            length_s: of the timeline; None: there is none.
-            is_plain: the pictures show nothing, so that the answer stands large in their middle.
-        """
-        self.factor = max(1, math.ceil(MIN_WIDTH_PX / width_px))
-        self.picture_px = (width_px * self.factor, height_px * self.factor)
-        self.width_px = self.picture_px[0] + self.picture_px[0] % 2
-        self._font_px = max(MIN_FONT_PX, min(self.picture_px) // 30)
-        self._boxes, self._is_plain = prediction.faces, is_plain
-        label_px = 2 * self._font_px if is_plain else self._font_px
-        self._label = _write_label(describe(prediction), label_px, self.width_px)
-        self._timeline = None
-        self.height_px = self.picture_px[1]
-        if length_s is not None:
-            self._timeline = _Timeline(prediction, length_s, self.width_px, self._font_px)
-            self.height_px += len(self._timeline.strip)
-        self.height_px += self.height_px % 2
-
-    def paint(self, rgb: Rgb, time_s: float) -> Rgb:
-        """Return a picture with the box, the label and the timeline as they are at a time."""
-        width, height = self.picture_px
-        whole = np.zeros((self.height_px, self.width_px, 3), np.uint8)
-        if self.factor > 1:
-            cv2.resize(rgb, self.picture_px, whole[:height, :width], interpolation=cv2.INTER_CUBIC)
-        else:
-            whole[:height, :width] = rgb
-        whole[:height, width:] = whole[:height, width - 1 : width]
-        self._mark_face(whole[:height], box_at(self._boxes, time_s))
-        if self._timeline is not None:
-            strip = self._timeline.paint(time_s)
-            whole[height : height + len(strip)] = strip
-        return whole
-
-    def _mark_face(self, picture: Rgb, box: FaceBox | None) -> None:
-        margin = self._font_px // 2
-        left, top = margin, margin
-        if self._is_plain:
-            left = (picture.shape[1] - self._label.shape[1]) // 2
-            top = (len(picture) - len(self._label)) // 2
-        elif box is not None:
-            edges = (box.x1, box.y1, box.x2, box.y2)
-            left, y1, right, y2 = (round(edge * self.factor) for edge in edges)
-            thickness = max(2, self._font_px // 6)
-            cv2.rectangle(picture, (left, y1), (right, y2), _rgb(BOX_COLOUR), thickness)
-            left, top = left - thickness // 2, y1 - len(self._label)
-            if top < 0 and y2 + len(self._label) <= len(picture):
-                top = y2
-        _paste(picture, self._label, left, top)
-
-
-class _Timeline:
-    """Speech, faces and windows over time, with a cursor."""
-
-    def __init__(self, prediction: Prediction, length_s: float, width_px: int, font_px: int):
-        self._length_s, self._font_px = max(length_s, 0.001), font_px
-        self._margin = font_px // 2
-        self._left = 2 * self._margin + max(round(_width(name, font_px)) for name in ROWS)
-        self._right = width_px - 2 * self._margin
-        row_px = round(ROW_SIZE * font_px)
-        self._rows_stop = self._margin + len(ROWS) * row_px
-        self.strip = _plain(width_px, _strip_px(font_px))
-        speech = [(span.start, span.stop) for span in prediction.speech]
-        windows = [(window.span.start, window.span.stop) for window in prediction.windows]
-        faces = [
-            (round(box.time_s * SAMPLE_RATE_HZ), round((box.time_s + 1) * SAMPLE_RATE_HZ))
-            for box in prediction.faces
-        ]
-        for number, (name, spans, colour) in enumerate(
-            zip(ROWS, (speech, faces, windows), (SPEECH_COLOUR, BOX_COLOUR, WINDOW_COLOUR),
-                strict=True)
-        ):  # fmt: skip
-            top = self._margin + number * row_px
-            _write(self.strip, name, self._margin, top - font_px // 8, font_px)
-            self._fill_row(spans, colour, top, font_px, are_layered=name == "windows")
-        total = _clock(length_s)
-        _write(self.strip, total, self._right - round(_width(total, font_px)), self._clock_top,
-               font_px)  # fmt: skip
-
-    @property
-    def _clock_top(self) -> int:
-        return self._rows_stop + self._font_px // 8
-
-    def place(self, time_s: float) -> int:
-        """Return the column of a time."""
-        share = min(max(time_s / self._length_s, 0.0), 1.0)
-        return round(self._left + share * (self._right - self._left))
-
-    def paint(self, time_s: float) -> Rgb:
-        """Return the strip with the cursor at a time."""
-        strip = self.strip.copy()
-        at, thickness = self.place(time_s), max(2, self._font_px // 8)
-        strip[self._margin // 2 : self._rows_stop, at : at + thickness] = 255
-        words = _clock(time_s)
-        # Beside the cursor, but never over the total at the right end.
-        room = self._right - round(_width(f"{words}  {_clock(self._length_s)}", self._font_px))
-        _write(strip, words, min(at, max(room, self._left)), self._clock_top, self._font_px)
-        return strip
-
-    def _fill_row(
-        self,
-        spans: Sequence[tuple[int, int]],
-        colour: str,
-        top: int,
-        height: int,
-        *,
-        are_layered: bool,
-    ) -> None:
-        self.strip[top : top + height, self._left : self._right] = 60
-        for number, (start, stop) in enumerate(spans):
-            x1, x2 = (self.place(edge / SAMPLE_RATE_HZ) for edge in (start, stop))
-            upper, lower = top, top + height
-            if are_layered:  # overlapping windows lie in two lanes
-                upper = top + number % 2 * (height // 2)
-                lower = upper + height // 2 - 1
-                x2 -= 1
-            self.strip[upper:lower, x1 : max(x2, x1 + 1)] = _rgb(colour)
-
-
-def _strip_px(font_px: int) -> int:
-    """Return the height of a timeline."""
-    return 2 * (font_px // 2) + (len(ROWS) + 1) * round(ROW_SIZE * font_px)
-
-
 def _draw_image(clip: Path, prediction: Prediction, target: Path) -> None:
     rgb = read_image(clip).rgb
     overlay = Overlay(prediction, rgb.shape[1], rgb.shape[0], length_s=None)
@@ -312,9 +143,9 @@ def _draw_recording(clip: Path, prediction: Prediction, target: Path) -> None:
             if heard is None:
                 raise
             width, height = BACKGROUND_PX
-            height -= _strip_px(MIN_FONT_PX)
+            height -= measure_strip(MIN_FONT_PX)
             overlay = Overlay(prediction, width, height, length_s=length_s, is_plain=True)
-            shown = _repeat(_plain(width, height, BACKGROUND_COLOUR), length_s)
+            shown = _repeat(plain_picture(width, height, BACKGROUND_COLOUR), length_s)
             _write_video(target, overlay, shown, heard, PICTURES_PER_S)
         else:
             height, width = first.rgb.shape[:2]
@@ -342,8 +173,8 @@ def _read_pictures(clip: Path, container: InputContainer, stream: VideoStream) -
     stream.thread_type = "AUTO"
     frames = decode_frames(clip, container, stream, [])
     size: tuple[int, ...] | None = None
-    for start, stop, frame in _time_frames(frames, stream, start_of(container)):
-        rgb = _to_rgb(frame, _pixel_aspect(stream))
+    for start, stop, frame in time_frames(frames, stream, start_of(container)):
+        rgb = to_rgb(frame, pixel_aspect(stream))
         size = size or rgb.shape[1::-1]
         if rgb.shape[1::-1] != size:
             rgb = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
@@ -465,59 +296,3 @@ def _to_audio_frame(heard: _Heard) -> AudioFrame:
     frame.sample_rate, frame.time_base = heard.rate_hz, Fraction(1, heard.rate_hz)
     frame.pts = round(heard.start_s * heard.rate_hz)
     return frame
-
-
-@cache
-def _font(size_px: int) -> ImageFont.FreeTypeFont:
-    path = Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"  # the same everywhere
-    return ImageFont.truetype(str(path), size_px)
-
-
-def _width(words: str, font_px: int) -> float:
-    return _font(font_px).getlength(words)
-
-
-def _plain(width_px: int, height_px: int, colour: str = INK) -> Rgb:
-    return np.full((height_px, width_px, 3), _rgb(colour), np.uint8)
-
-
-def _write_label(words: Sequence[str], font_px: int, max_px: int) -> Rgb:
-    """Write words on one line, or on one each where that would be wider than `max_px`."""
-    margin = font_px // 3
-    lines = [" · ".join(words)]
-    if _width(lines[0], font_px) + 2 * margin > max_px:
-        lines = list(words)
-    width = 2 * margin + math.ceil(max(_width(line, font_px) for line in lines))
-    line_px = round(1.3 * font_px)
-    label = _plain(width, 2 * (margin // 2) + line_px * len(lines))
-    for number, line in enumerate(lines):
-        _write(label, line, margin, margin // 2 + number * line_px, font_px)
-    return label
-
-
-def _write(rgb: Rgb, words: str, left: int, top: int, font_px: int) -> None:
-    """Write words into a picture, their line beginning at a corner."""
-    right = left + math.ceil(_width(words, font_px))
-    region = rgb[top : top + round(1.3 * font_px), left:right]
-    image = Image.fromarray(region)
-    ImageDraw.Draw(image).text((0, 0), words, font=_font(font_px), fill=(240, 240, 240))
-    region[:] = np.asarray(image)
-
-
-def _paste(picture: Rgb, patch: Rgb, left: int, top: int) -> None:
-    """Copy a patch into a picture, moved to be inside; what is too large is cut off."""
-    height, width = min(len(patch), len(picture)), min(patch.shape[1], picture.shape[1])
-    top = min(max(top, 0), len(picture) - height)
-    left = min(max(left, 0), picture.shape[1] - width)
-    picture[top : top + height, left : left + width] = patch[:height, :width]
-
-
-def _rgb(colour: str) -> Colour:
-    red, green, blue = (round(255 * share) for share in to_rgb(colour))
-    return red, green, blue
-
-
-def _clock(time_s: float) -> str:
-    """Write a time as minutes and seconds: 1:02.3."""
-    tenths = math.floor(time_s * 10)
-    return f"{tenths // 600}:{tenths // 10 % 60:02}.{tenths % 10}"
