@@ -104,7 +104,7 @@ def take_material(
 
 def to_samples(
     audio: Float[np.ndarray, " samples"] | Int16[np.ndarray, " samples"], rate_hz: int
-) -> Int16[np.ndarray, " samples"]:
+) -> Int16[np.ndarray, " samples_at_16_khz"]:
     """Bring a mono waveform to int16 at 16 kHz.
 
     Raises:

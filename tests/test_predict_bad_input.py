@@ -1,0 +1,169 @@
+"""Whatever people give to a predictor: each answered as far as it goes, or told why not."""
+
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from oragen.audio import decode_audio
+from oragen.generator import CorpusSpec, plan_clips, write_clip
+from oragen.predictor import Prediction, Predictor
+from oragen.schema import SAMPLE_RATE_HZ, UserError
+from oragen.video import sample_pictures
+from tests.broken_clips import write_broken_clips
+from tests.media_files import add_sound
+from tests.test_predict_cli import save_model
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+NO_FACE = {"face": "no face"}
+REASONS = {  # of what is not usable; what is not named here must be
+    "good.mp4": {},
+    "empty.mp4": {"audio": "empty file", "face": "empty file"},
+    "text.mp4": {"audio": "not a media file", "face": "not a media file"},
+    "truncated.mp4": {"audio": "truncated or damaged", "face": "truncated or damaged"},
+    "cut.mp4": {},
+    "no_audio.mp4": {"audio": "no audio track"},
+    "no_video.mp4": {"face": "no video track"},
+    "short.mp4": {"audio": "no speech", **NO_FACE},
+    "silent.mp4": {"audio": "no speech"},
+    "no_face.mp4": NO_FACE,
+    "missing.mp4": {"audio": "no such file", "face": "no such file"},
+    "folder.mp4": {"audio": "not a file", "face": "not a file"},
+    "video_called.wav": {},
+    "video_called.jpg": {},
+    "picture_called.mp4": {"audio": "no audio track"},
+    "sound_called.mp4": {"face": "no video track"},
+    "huge.png": {"audio": "no audio track", "face": "picture too large"},
+    "hours.wav": {"audio": "longer than 7200 s", "face": "longer than 7200 s"},
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A good clip and one of every bad kind."""
+    folder = tmp_path_factory.mktemp("bad")
+    spec = CorpusSpec("studio", 6, seed=3, clips_per_speaker=(1, 1), duration_s=(3.0, 3.2))
+    good = folder / "good.mp4"
+    write_clip(replace(plan_clips(spec)[0], mask_type="none", fault="none"), good)
+    write_broken_clips(folder, good)
+    (folder / "folder.mp4").mkdir()
+    for name in ("video_called.wav", "video_called.jpg"):
+        shutil.copy2(good, folder / name)
+    picture = next(sample_pictures(good, max_duration_s=9.0)).rgb
+    cv2.imwrite(str(folder / "picture.png"), picture[..., ::-1])
+    (folder / "picture.png").rename(folder / "picture_called.mp4")
+    speech = decode_audio(good, max_duration_s=60.0)
+    write_wav(folder / "sound.wav", speech)
+    (folder / "sound.wav").rename(folder / "sound_called.mp4")
+    cv2.imwrite(str(folder / "huge.png"), np.zeros((8200, 8200), np.uint8))
+    write_wav(folder / "hours.wav", np.zeros(1, np.int16), claimed_s=3 * 3600)
+    return folder
+
+
+def write_wav(path: Path, samples: np.ndarray, *, claimed_s: int = 0) -> None:
+    with av.open(str(path), "w") as container:
+        add_sound(container, samples[np.newaxis] / 2**15, codec="pcm_s16le")
+    if claimed_s:  # a file that would be that long, with holes that take no room on the disk
+        num_bytes = claimed_s * SAMPLE_RATE_HZ * 2
+        content = bytearray(path.read_bytes())
+        place = content.index(b"data") + 4
+        content[place : place + 4] = num_bytes.to_bytes(4, "little")
+        path.write_bytes(content)
+        os.truncate(path, place + 4 + num_bytes)
+
+
+@pytest.fixture(scope="module")
+def predictor(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
+    return Predictor.from_pretrained(save_model(tmp_path_factory.mktemp("model")))
+
+
+@pytest.fixture(scope="module")
+def answers(predictor: Predictor, folder: Path) -> dict[str, Prediction]:
+    """The answers for all of them, asked in one go."""
+    predictions = predictor.predict_files(folder / name for name in REASONS)
+    return {Path(prediction.input).name: prediction for prediction in predictions}
+
+
+def test_nothing_is_lost(answers: dict[str, Prediction]) -> None:
+    assert list(answers) == list(REASONS)
+
+
+@pytest.mark.parametrize("name", REASONS)
+def test_each_kind_is_answered_from_what_it_has_and_says_what_it_lacks(
+    answers: dict[str, Prediction], name: str
+) -> None:
+    prediction, reasons = answers[name], REASONS[name]
+    found = {
+        modality: report.reason
+        for modality, report in prediction.modalities.items()
+        if report.reason is not None
+    }
+    assert found == reasons
+    assert prediction.is_answered is (len(reasons) < 2)
+    assert bool(prediction.windows) is prediction.is_answered
+    assert prediction.to_dict()["status"] == ("ok" if prediction.is_answered else "no_predictions")
+    prediction.to_json()
+
+
+def test_a_clip_that_breaks_off_is_answered_and_says_so(answers: dict[str, Prediction]) -> None:
+    assert any("truncated or damaged" in note for note in answers["cut.mp4"].notes)
+    assert answers["good.mp4"].notes == []
+
+
+def test_a_wrong_name_changes_no_answer(answers: dict[str, Prediction]) -> None:
+    good = answers["good.mp4"].to_dict()
+    for name in ("video_called.wav", "video_called.jpg"):
+        assert answers[name].to_dict() | {"input": good["input"]} == good
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read_says_so(predictor: Predictor, folder: Path) -> None:
+    path = folder / "secret.mp4"
+    shutil.copy2(folder / "good.mp4", path)
+    path.chmod(0)
+    prediction = predictor(path)
+    assert isinstance(prediction, Prediction)
+    assert prediction.modalities["audio"].reason == "no permission"
+
+
+def test_ninety_minutes_are_answered_without_holding_all_features(
+    predictor: Predictor, folder: Path
+) -> None:
+    """Speech at the start and at the end of 90 minutes of silence; so many slots are empty."""
+    speech = decode_audio(folder / "good.mp4", max_duration_s=60.0)
+    samples = np.zeros(90 * 60 * SAMPLE_RATE_HZ, np.int16)
+    samples[: len(speech)] = speech
+    samples[-len(speech) :] = speech
+    write_wav(folder / "long.wav", samples)
+    prediction = predictor(folder / "long.wav")
+    assert isinstance(prediction, Prediction)
+    assert prediction.is_answered
+    assert prediction.length_s == 5400
+    starts = [window.span.start / SAMPLE_RATE_HZ for window in prediction.windows]
+    assert min(starts) < 4
+    assert max(starts) > 5396
+    assert max(np.diff(starts)) > 5000
+
+
+def test_arrays_are_answered_and_wrong_ones_refused(predictor: Predictor, folder: Path) -> None:
+    speech = decode_audio(folder / "good.mp4", max_duration_s=60.0)
+    faces = [picture.rgb for picture in sample_pictures(folder / "good.mp4", max_duration_s=9.0)]
+    heard = predictor.predict(audio=speech)
+    assert heard.modalities["face"].reason == "not given"
+    assert heard.gender is not None
+    floats = predictor.predict(audio=speech / 2**15)
+    assert floats.gender == heard.gender
+    assert predictor.predict(faces=faces).modalities["audio"].reason == "not given"
+    both = predictor.predict(audio=speech, faces=faces[:1])
+    assert all(window.num_faces == 1 for window in both.windows)  # a still face holds throughout
+    slow = predictor.predict(audio=np.repeat(speech, 2), rate_hz=32_000)
+    assert slow.length_s == pytest.approx(heard.length_s, abs=0.01)
+    with pytest.raises(UserError, match="give audio, faces, or both"):
+        predictor.predict()
+    with pytest.raises(UserError, match="numbers that are not finite"):
+        predictor.predict(audio=np.array([0.0, np.nan]))
