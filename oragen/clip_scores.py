@@ -166,8 +166,12 @@ def selection_score(
 
 
 def _labels_of(task: str, clips: pd.DataFrame) -> list[str]:
-    """Return the classes that the predictions have probabilities of."""
-    return [column.removeprefix(f"{task}_") for column in clips if column.startswith(f"{task}_")]
+    """Return the classes that the predictions have probabilities of.
+
+    Beside those of a head that tells more, the columns of one that does not are there and empty.
+    """
+    columns = [name for name in clips if name.startswith(f"{task}_")]
+    return [name.removeprefix(f"{task}_") for name in columns if clips[name].notna().any()]
 
 
 def _choose(

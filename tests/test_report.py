@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from oragen.evaluation import score_all
 from oragen.page import PagePicture, PageTable
 from oragen.report import (
     Drawn,
@@ -74,6 +75,16 @@ def test_metrics_can_be_read_back(tmp_path: Path) -> None:
     write_json(path, metrics)
     assert json.loads(path.read_text()) == metrics
     assert path.read_text().startswith('{\n  "joint": {\n')
+
+
+def test_a_head_that_tells_no_mask_type_is_scored_beside_one_that_does(
+    predictions: pd.DataFrame,
+) -> None:
+    told = [name for name in predictions if "mask_type_" in name or name == "predicted_mask_type"]
+    plain = predictions.drop(columns=told).assign(head="plain")
+    scored = score_all(pd.concat([predictions, plain], ignore_index=True))
+    by_head = scored.groupby("head")["mask_type_uar"].agg(lambda scores: scores.notna().any())
+    assert by_head.to_dict() == {"joint": True, "plain": False}
 
 
 @pytest.fixture

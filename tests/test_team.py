@@ -274,8 +274,8 @@ def test_a_push_sends_the_new_parts_and_tables_alone(ben: Project, added: Step, 
     assert sum(size for md5, size in sent_by_md5.items() if md5 in parts) == sum(parts.values())
     rest = {md5 for md5 in sent_by_md5 if md5 not in parts and not md5.endswith(".dir")}
     tables = look_at(ben.folder / "data", "**/*.parquet")
-    reports = look_at(ben.folder / "data/reports", "**/*")
-    assert rest <= {state.md5 for state in (*tables.values(), *reports.values())}
+    shown = [look_at(ben.folder / "data" / name, "**/*") for name in ("reports", "explanations")]
+    assert rest <= {state.md5 for found in (tables, *shown) for state in found.values()}
 
 
 def _md5_of(name: str) -> str:
