@@ -178,7 +178,7 @@ def test_a_predictor_answers_what_the_pipeline_answered(
     """Also about broken files: those without a window are told by what is missing."""
     project.repro()
     answers = read_answers(project, corpus)
-    assert len(answers) > 5
+    assert len(answers) >= 5
     assert_same(predict(project, corpus, answers), answers)
 
 
