@@ -14,7 +14,6 @@ from typing import Final
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
-from scipy.optimize import minimize_scalar
 
 from oragen.clip_scores import PartAnswers, group_answers
 from oragen.metrics import group_probabilities
@@ -106,6 +105,8 @@ def fit_temperature(
     It lies between 1 / `MAX_TEMPERATURE` and `MAX_TEMPERATURE`, and is 1 where fewer than
     `MIN_LABELLED_CLIPS` clips have a label.
     """
+    from scipy.optimize import minimize_scalar  # not needed to apply what was learned
+
     codes = labels.map({label: code for code, label in enumerate(classes)}).dropna().astype(int)
 
     def surprise(log_temperature: float) -> float:

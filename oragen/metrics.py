@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 from numpy.typing import NDArray
-from sklearn.metrics import f1_score, mean_absolute_error, precision_score, recall_score
 
 Label = int | float | str | np.integer[Any] | np.floating[Any] | None
 Labels: TypeAlias = Sequence[Label] | NDArray[Any] | pd.Series
@@ -58,6 +57,8 @@ def score_classes(
     Raises:
         ValueError: a known label has no prediction.
     """
+    from sklearn.metrics import f1_score, precision_score, recall_score  # half a second
+
     true, predicted = _split_known(targets, predictions)
     averaged = _class_set(true, predicted, classes)
     if not len(true) or (classes == "seen_in_targets" and len(averaged) < 2):
@@ -81,7 +82,7 @@ def score_ages(targets_years: Labels, predictions_years: Labels) -> AgeScores | 
     if not len(true):
         return None
     return AgeScores(
-        mae_years=float(mean_absolute_error(true, predicted)),
+        mae_years=float(np.abs(true - predicted).mean()),
         pcc=_pearson(true, predicted),
         ccc=_concordance(true, predicted),
     )

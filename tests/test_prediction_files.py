@@ -13,8 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from matplotlib.figure import Figure
 
-from oragen.pictures import ExampleWindow
-from oragen.pictures.prediction import _steps, draw_answers
+from oragen.pictures import ExampleWindow, _steps, draw_answers
 from oragen.predictor import (
     AgeAnswer,
     ClassAnswer,

@@ -259,7 +259,7 @@ def _draw_all(
         except DrawingError as error:
             yield Refused(str(clip.path), str(error))
     if target := plots.get(clip.path):
-        from oragen.pictures.prediction import draw_answers
+        from oragen.pictures import draw_answers
         from oragen.predictor.output import to_picture
 
         try:

@@ -20,11 +20,13 @@ from oragen.pictures.example import (
     ExampleWindow,
     draw_example,
 )
+from oragen.pictures.prediction import ClipAnswers, draw_answers
 from oragen.pictures.reliability import calibration_error, draw_reliability, reliability_rows
 
 __all__ = [
     "Attributes",
     "ClassTask",
+    "ClipAnswers",
     "ClipExample",
     "ExampleCrop",
     "ExampleWindow",
@@ -35,6 +37,7 @@ __all__ = [
     "curve_rows",
     "draw_age_errors",
     "draw_ages",
+    "draw_answers",
     "draw_attention",
     "draw_confusion",
     "draw_curves",

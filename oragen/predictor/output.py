@@ -12,8 +12,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from oragen.pictures import ExampleWindow
-from oragen.pictures.prediction import ClipAnswers
+from oragen.pictures import ClipAnswers, ExampleWindow
 from oragen.predictor.prediction import ClassAnswer, Prediction
 from oragen.schema import SAMPLE_RATE_HZ, UserError
 
