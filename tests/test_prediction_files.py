@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 from matplotlib.figure import Figure
 
-from oragen.pictures import ExampleWindow, _steps, draw_answers
+from oragen.pictures import ExampleWindow, draw_answers
+from oragen.pictures.prediction import _steps
 from oragen.predictor import (
     AgeAnswer,
     ClassAnswer,
