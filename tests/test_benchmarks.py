@@ -1,11 +1,13 @@
 """The benchmarks run, on very little, and say what they compared: their times are nobody's test."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.project import REPOSITORY, Project
+from tests.test_predict_cli import save_model
 
 
 def run(*command: str) -> dict[str, Any]:
@@ -60,3 +62,15 @@ def test_indexing_is_measured_the_first_time_and_when_nothing_is_new() -> None:
     rows = run("benchmarks.indexing", "--num-clips", "200", "--unlabelled", "0.4")["rows"]
     assert [row[""] for row in rows] == ["first indexing", "nothing new"]
     assert [row["clips"] for row in rows] == [120, 120]  # 3 of 5 speakers have labels
+
+
+def test_an_answer_is_timed_by_its_steps(tmp_path: Path) -> None:
+    found = run(
+        "benchmarks.predicting", "--model", str(save_model(tmp_path)), "--num-clips", "2",
+        "--repeats", "1",
+    )  # fmt: skip
+    steps = {row["step"]: row["seconds"] for row in found["rows"]}
+    assert sum(steps.values()) == pytest.approx(2 * steps["in all"])
+    assert steps["decode sound"] > 0
+    assert found["clips"] == 2
+    assert found["clips_per_s"] > 0
