@@ -20,8 +20,8 @@ from oragen.pictures import (
     draw_reliability,
     reliability_rows,
 )
+from oragen.report_table import HOW_TO_READ, ReportTable, to_cells
 from oragen.schema import GENDERS, MASK_TYPES, EvaluationProtocol
-from oragen.tables import HOW_TO_READ, ReportTable, to_cells
 
 COUNTS: Final = ("clips", "speakers", "without_window")
 SCALES: Final = {  # of the scores of a summary, and the digits that DVC shows

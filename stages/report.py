@@ -22,8 +22,9 @@ from oragen.report import (
     write_json,
     write_plot_data,
 )
+from oragen.report_table import HOW_TO_READ, to_markdown, write_tables
 from oragen.schema import UserError
-from oragen.tables import HOW_TO_READ, HeadScores, build_tables, to_markdown, write_tables
+from oragen.tables import HeadScores, build_tables
 from stages.running import run_stage
 
 logger = logging.getLogger(__name__)

@@ -25,7 +25,7 @@ from oragen.report import (
     write_json,
     write_plot_data,
 )
-from oragen.tables import Cell, Column, ReportTable, Row
+from oragen.report_table import Cell, Column, ReportTable, Row
 
 
 def scores(

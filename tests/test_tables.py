@@ -13,15 +13,23 @@ import pytest
 from oragen.answers import EVIDENCES
 from oragen.bootstrap import SpeakerDraws
 from oragen.heads import HeadName
-from oragen.tables import (
-    EVIDENCE_NAMES,
+from oragen.report_table import (
     HOW_TO_READ,
-    VARIANT_RANKS,
     Cell,
     Column,
-    HeadScores,
     ReportTable,
     Row,
+    to_cells,
+    to_csv,
+    to_json,
+    to_markdown,
+    to_records,
+    write_tables,
+)
+from oragen.tables import (
+    EVIDENCE_NAMES,
+    VARIANT_RANKS,
+    HeadScores,
     build_tables,
     compare_evidence,
     compare_groups,
@@ -29,12 +37,6 @@ from oragen.tables import (
     compare_methods,
     compare_training_corpora,
     count_answers,
-    to_cells,
-    to_csv,
-    to_json,
-    to_markdown,
-    to_records,
-    write_tables,
 )
 
 MASKS = ("none", "tissue", "medical")
