@@ -70,4 +70,15 @@ def test_results_show_the_last_report(folder: Path) -> None:
     run = oragen(folder, "results")
     assert run.exit_code == 0
     assert "7.5" in run.output
-    assert "report.md" in run.output
+    assert "index.html" in run.output
+
+
+def test_results_compare_the_heads_and_show_the_rest_when_asked(folder: Path) -> None:
+    report = folder / "data" / "reports" / "report.md"
+    report.parent.mkdir(parents=True)
+    report.write_text("# Report\n\nScored so.\n\n## Methods: Age\n\n1.25\n\n## By mask\n\n9.75\n")
+    short, whole = (oragen(folder, "results", *options).output for options in ((), ("--all",)))
+    assert "Scored so." in short
+    assert "1.25" in short
+    assert "9.75" not in short
+    assert "9.75" in whole

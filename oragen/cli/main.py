@@ -65,14 +65,18 @@ def generate(
 
 
 @app.command()
-def results() -> None:
-    """Show the table of the last evaluation."""
+def results(
+    everything: Annotated[bool, typer.Option("--all", help="Show all tables.")] = False,
+) -> None:
+    """Show how the heads compare in the last evaluation."""
     report = artefacts.REPORTS / "report.md"
     if not report.is_file():
         raise ParamsError(f"There is no report at {report} yet. Run `make demo` or `dvc repro`.")
     width = max(shutil.get_terminal_size().columns, 140)
-    Console(width=width).print(Markdown(report.read_text()))
-    Console().print(f"Report: {report}\nPictures: {report.parent / 'figures'}")
+    preface, *tables = report.read_text().split("\n## ")
+    chosen = [table for table in tables if everything or table.startswith("Methods")]
+    Console(width=width).print(Markdown("\n## ".join([preface, *(chosen or tables)])))
+    Console().print(f"All tables and pictures: {report.parent / 'index.html'}")
 
 
 @app.command()
