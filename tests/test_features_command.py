@@ -124,18 +124,18 @@ def test_only_npz_is_written(tmp_path: Path, clip: Path) -> None:
         run("features", clip, "--output", tmp_path / "x.pt", "--model", tmp_path)
 
 
-def test_without_a_name_the_first_trained_head_of_params_is_taken(
+def test_without_a_name_the_first_head_of_params_is_taken(
     tmp_path: Path, clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shipped = (Path(__file__).parents[1] / "params.yaml").read_text()
     (tmp_path / "params.yaml").write_text(shipped)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match="is trained"):
+    with pytest.raises(UserError, match="No head was trained here yet"):
         run("features", clip, "--output", "x.npz")
-    write_model(tmp_path / "data" / "heads" / "joint" / "seed-0", name="joint")
+    write_model(tmp_path / "data/heads/cross_attention/seed-0", name="cross_attention")
     run("features", clip, "--output", "x.npz")
     about = json.loads(str(read(Path("x.npz"))["about"]))
-    assert about["model"]["head"] == "joint"
+    assert about["model"]["head"] == "cross_attention"
 
 
 def test_a_packed_head_carries_the_metrics_of_its_project(tmp_path: Path) -> None:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from oragen import artefacts
-from oragen.config import load_params
+from oragen.cli.trained import find_trained_head
 from oragen.schema import SAMPLE_RATE_HZ, Level, Modality, UserError
 
 if TYPE_CHECKING:
@@ -99,20 +98,10 @@ def pack(
 
 
 def _find_model(model: str | None) -> Path:
-    """Return the folder that is named, or that of the first trained head of params.yaml."""
-    from oragen.model_folder import DESCRIPTION_FILE
-    from oragen.predictor.hub import find_folder
+    """Return the folder of the model that is named, or of the head that was trained here."""
+    from oragen.predictor.published import find_model
 
-    if model is not None:
-        return find_folder(model)
-    heads = load_params().use_heads
-    for head in heads:
-        if found := sorted(artefacts.head_folder(head).glob(f"seed-*/{DESCRIPTION_FILE}")):
-            return found[0].parent
-    raise UserError(
-        f"None of the heads {', '.join(heads)} is trained. Run `make demo` or `dvc repro`, or name "
-        "a model with --model."
-    )
+    return find_trained_head() if model is None else find_model(model)
 
 
 def _choose_level(loaded: "Pretrained", level: Level | None) -> "Modalities":

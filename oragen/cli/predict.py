@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from oragen.cli.printing import print_table
+from oragen.cli.trained import find_trained_head
 from oragen.schema import Precision, UserError
 
 if TYPE_CHECKING:  # importing these takes seconds, which --help need not wait for
@@ -115,7 +116,7 @@ def predict(
     drawings = _plan_files(clips, draw, "--draw", DRAWN_SUFFIXES)
     plots = _plan_files(clips, plot, "--plot", PLOT_SUFFIXES)
     _protect(clips, [*([output] if output else []), *drawings.values(), *plots.values()])
-    source = model if model is not None else str(_find_head())
+    source = model if model is not None else str(find_trained_head())
     predictor = Predictor.from_pretrained(source, device=device, precision=precision)
     answers = answer_clips(predictor, clips, use_audio=not face_only, use_face=not audio_only)
     is_piped = output == STANDARD_OUTPUT
@@ -136,31 +137,6 @@ def predict(
     _report(shown, refused, is_piped=is_piped)
     if refused or not all(prediction.is_answered for prediction in shown):
         raise typer.Exit(EXIT_UNANSWERED)
-
-
-def _find_head() -> Path:
-    """Return the head that `make demo` or `dvc repro` trained here.
-
-    Raises:
-        MisuseError: there is none.
-    """
-    from oragen import artefacts
-    from oragen.config import PARAMS_PATH, load_params
-    from oragen.model_folder import DESCRIPTION_FILE
-
-    if not PARAMS_PATH.is_file():
-        raise MisuseError(
-            f"There is no {PARAMS_PATH} here to tell which head was trained. Name a model with "
-            "--model, or run this in the project's folder."
-        )
-    params = load_params()
-    folder = artefacts.head_folder(params.use_heads[0]) / f"seed-{params.train.seeds[0]}"
-    if not (folder / DESCRIPTION_FILE).is_file():
-        raise MisuseError(
-            f"No head was trained here yet: {folder} holds none. Run `make demo` or `dvc repro`, "
-            "or name a model with --model."
-        )
-    return folder
 
 
 def _check_device(name: str) -> None:

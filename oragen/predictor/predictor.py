@@ -15,7 +15,6 @@ from oragen.answers import answer_windows, evidences_of
 from oragen.clip_scores import PartAnswers, group_answers
 from oragen.devices import choose_device
 from oragen.predictor.features import Modalities, embed_windows
-from oragen.predictor.hub import find_folder
 from oragen.predictor.material import Material, read_material, take_material
 from oragen.predictor.prediction import (
     AgeAnswer,
@@ -25,7 +24,7 @@ from oragen.predictor.prediction import (
     WindowAnswer,
 )
 from oragen.predictor.pretrained import Pretrained, load_pretrained
-from oragen.predictor.published import convert_published, list_checkpoints
+from oragen.predictor.published import find_model
 from oragen.schema import SAMPLE_RATE_HZ, Modality, Precision
 from oragen.windows import NO_CROP, Window
 
@@ -74,9 +73,7 @@ class Predictor:
         Raises:
             UserError: the model cannot be had, is damaged, or its parts do not belong together.
         """
-        folder = find_folder(source, revision)
-        if checkpoints := list_checkpoints(folder):
-            folder = convert_published(checkpoints)
+        folder = find_model(source, revision)
         return cls(load_pretrained(folder, precision=precision, revision=revision), device)
 
     @property

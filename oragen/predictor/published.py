@@ -13,6 +13,7 @@ from huggingface_hub.constants import HF_HOME
 from oragen.encoders import load_audio_encoder, load_face_encoder
 from oragen.heads import load_head, save_head
 from oragen.model_folder import DESCRIPTION_FILE, Kind, read_kind
+from oragen.predictor.hub import find_folder
 from oragen.predictor.pretrained import ENCODER_FOLDERS, ModelError
 from oragen.published import convert_checkpoint
 from oragen.schema import SAMPLE_RATE_HZ, Level, Modality
@@ -37,6 +38,17 @@ KINDS: Final[dict[Kind, str]] = {
     "unimodal_audio": ENCODER_FOLDERS["audio"],
     "unimodal_face": ENCODER_FOLDERS["face"],
 }
+
+
+def find_model(source: str | Path, revision: str | None = None) -> Path:
+    """Return the folder of a model, see `find_folder`; published checkpoints are converted first.
+
+    Raises:
+        ModelError: there is none, or its checkpoints are not those of one model.
+    """
+    folder = find_folder(source, revision)
+    checkpoints = list_checkpoints(folder)
+    return convert_published(checkpoints) if checkpoints else folder
 
 
 def list_checkpoints(folder: Path) -> list[Path]:

@@ -1,0 +1,29 @@
+"""params.yaml -> the head that was trained in this folder."""
+
+from pathlib import Path
+
+from oragen import artefacts
+from oragen.config import PARAMS_PATH, ParamsError, load_params
+
+
+def find_trained_head() -> Path:
+    """Return the folder of the first head of `use_heads`, trained with the first seed.
+
+    Raises:
+        ParamsError: it was not trained yet, or this is no project's folder.
+    """
+    from oragen.model_folder import DESCRIPTION_FILE
+
+    if not PARAMS_PATH.is_file():
+        raise ParamsError(
+            f"There is no {PARAMS_PATH} here to tell which head was trained. Name a model with "
+            "--model, or run this in the project's folder."
+        )
+    params = load_params()
+    folder = artefacts.head_folder(params.use_heads[0]) / f"seed-{params.train.seeds[0]}"
+    if not (folder / DESCRIPTION_FILE).is_file():
+        raise ParamsError(
+            f"No head was trained here yet: {folder} holds none. Run `make demo` or `dvc repro`, "
+            "or name a model with --model."
+        )
+    return folder
