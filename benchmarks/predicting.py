@@ -98,6 +98,9 @@ def answer_once(model: str, clip: str, started: float) -> None:
     from oragen.predictor import Predictor
 
     imported = time.time()
+    import oragen.encoders  # noqa: F401
+
+    with_encoders = time.time()
     predictor = Predictor.from_pretrained(model)
     loaded = time.time()
     seconds: dict[str, float] = dict.fromkeys(STEPS, 0.0)
@@ -108,7 +111,8 @@ def answer_once(model: str, clip: str, started: float) -> None:
     assert answer is not None
     steps = {
         "start Python and imports": imported - started,
-        "load head and encoders": loaded - imported,
+        "import encoders (transformers)": with_encoders - imported,
+        "load head and encoders": loaded - with_encoders,
         **seconds,
         "other": done - loaded - sum(seconds.values()),
         "in all": done - started,

@@ -182,6 +182,24 @@ def test_a_predictor_answers_what_the_pipeline_answered(
     assert_same(predict(project, corpus, answers), answers)
 
 
+def test_the_command_line_answers_what_the_pipeline_answered(project: Project, first: Run) -> None:
+    project.repro()
+    answers = read_answers(project, "mini").reset_index().set_index("path")
+    root = project.folder / "data" / "corpora" / "mini"
+    run = project.run("oragen", "predict", *(str(root / path) for path in answers.index),
+                      "--output", "answers.json")  # fmt: skip
+    assert run.exit_code == 0, run.output
+    written = json.loads((project.folder / "answers.json").read_text())
+    assert len(written) == len(answers)
+    for answer in written:
+        row = answers.loc[str(Path(answer["input"]).relative_to(root))]
+        assert answer["gender"]["label"] == row["predicted_gender"]
+        found = answer["mask_type"]["probabilities"]
+        expected = {label: row[f"mask_type_{label}"] for label in found}
+        assert found == pytest.approx(expected, abs=1e-5)
+        assert answer["age"]["value"] == pytest.approx(row["predicted_age_years"], abs=1e-3)
+
+
 def test_each_stage_prints_one_line_that_adds_up(first: Run) -> None:
     for stage in PER_CORPUS:
         line = first.line_of(f"{stage} own")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,6 @@ import torch
 from jaxtyping import Float16
 
 from oragen.dataset import WindowDataset
-from oragen.encoders import AudioEncoder, FaceEncoder
 from oragen.features import NONE, STORED_TYPE, FeatureRows, no_rows
 from oragen.losses import UNKNOWN_LABEL
 from oragen.parts import Json
@@ -19,6 +18,9 @@ from oragen.predictor.material import Material
 from oragen.schema import Level, Modality
 from oragen.streaming import PartName, Source
 from oragen.windows import NO_CROP, Window
+
+if TYPE_CHECKING:  # their import takes seconds, and is made when they are loaded
+    from oragen.encoders import AudioEncoder, FaceEncoder
 
 UNUSED_PART: Final = Path("in memory")
 Embedding = Float16[np.ndarray, "_ width"]
@@ -28,8 +30,8 @@ Embedding = Float16[np.ndarray, "_ width"]
 class Modalities:
     """The encoders that a head listens and looks with, and what their features are."""
 
-    audio: AudioEncoder | None
-    face: FaceEncoder | None
+    audio: "AudioEncoder | None"
+    face: "FaceEncoder | None"
     specs: Mapping[Modality, Mapping[str, Json]]
     batch_size: int
 

@@ -4,15 +4,17 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from oragen.calibration import Calibration, read_calibration
 from oragen.detectors import YUNET_FILE
-from oragen.encoders import AudioEncoder, FaceEncoder, load_audio_encoder, load_face_encoder
 from oragen.heads import Head, load_head
 from oragen.model_folder import DESCRIPTION_FILE
 from oragen.predictor.preprocessing import Preprocessing, read_preprocessing
 from oragen.schema import Modality, Precision, UserError
+
+if TYPE_CHECKING:
+    from oragen.encoders import AudioEncoder, FaceEncoder
 
 logger = logging.getLogger(__name__)
 
@@ -30,8 +32,8 @@ class Pretrained:
     """All that answers about a clip."""
 
     head: Head
-    audio: AudioEncoder | None
-    face: FaceEncoder | None
+    audio: "AudioEncoder | None"
+    face: "FaceEncoder | None"
     preprocessing: Preprocessing
     calibration: Calibration
     genders: list[str]
@@ -67,17 +69,14 @@ def load_pretrained(
             "folder of all three published checkpoints."
         )
     specs: dict[Modality, dict[str, Any]] = metadata["features"]
-    encoders = {
+    encoders: dict[Modality, Any] = {
         modality: _load_encoder(folder, modality, spec, precision, revision)
         for modality, spec in specs.items()
     }
-    audio, face = encoders.get("audio"), encoders.get("face")
-    assert not isinstance(audio, FaceEncoder)
-    assert not isinstance(face, AudioEncoder)
     return Pretrained(
         head=head,
-        audio=audio,
-        face=face,
+        audio=encoders.get("audio"),
+        face=encoders.get("face"),
         preprocessing=_read_preprocessing(folder, metadata["preprocessing"]),
         calibration=read_calibration(metadata.get("calibration") or {}),
         genders=metadata["genders"],
@@ -102,7 +101,9 @@ def _load_encoder(
     spec: Mapping[str, Any],
     precision: Precision | None,
     revision: str | None,
-) -> AudioEncoder | FaceEncoder:
+) -> "AudioEncoder | FaceEncoder":
+    from oragen.encoders import load_audio_encoder, load_face_encoder
+
     source = find_source(folder, modality, spec["source"])
     load = load_audio_encoder if modality == "audio" else load_face_encoder
     encoder = load(

@@ -10,12 +10,10 @@ from typing import Any, Final
 
 from huggingface_hub.constants import HF_HOME
 
-from oragen.encoders import load_audio_encoder, load_face_encoder
 from oragen.heads import load_head, save_head
 from oragen.model_folder import DESCRIPTION_FILE, Kind, read_kind
 from oragen.predictor.hub import find_folder
 from oragen.predictor.pretrained import ENCODER_FOLDERS, ModelError
-from oragen.published import convert_checkpoint
 from oragen.schema import SAMPLE_RATE_HZ, Level, Modality
 
 logger = logging.getLogger(__name__)
@@ -87,6 +85,8 @@ def _hash(path: Path) -> bytes:
 
 
 def _convert_all(checkpoints: Sequence[Path], folder: Path) -> None:
+    from oragen.published import convert_checkpoint
+
     found: dict[Kind, Path] = {}
     for number, checkpoint in enumerate(checkpoints):
         converted = folder / f"converted-{number}"
@@ -109,6 +109,8 @@ def _convert_all(checkpoints: Sequence[Path], folder: Path) -> None:
 
 def _describe_head(converted: Path, folder: Path) -> None:
     """Write the head with what features it takes, which its checkpoint does not say."""
+    from oragen.encoders import load_audio_encoder, load_face_encoder
+
     head, metadata = load_head(converted)
     level: Level = metadata["published"]["level"].lower()
     window = round(PREPROCESSING["windows"]["length_s"] * SAMPLE_RATE_HZ)
