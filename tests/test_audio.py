@@ -3,10 +3,7 @@
 import os
 import pickle
 import wave
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import av
 import numpy as np
@@ -23,6 +20,7 @@ from tests.media_files import (
     write_sphere,
     write_video,
 )
+from tests.users import open_folder, ordinary_user
 
 LIMIT_S = 60.0
 
@@ -260,22 +258,9 @@ def test_a_wav_file_written_to_a_pipe_has_no_length_and_is_read_whole(tmp_path: 
     assert len(decode_audio(path, max_duration_s=LIMIT_S)) == 16_000
 
 
-@contextmanager
-def ordinary_user() -> Iterator[None]:
-    """Give up the rights of root, who may read everything, for a while."""
-    user = os.geteuid()
-    if user == 0:
-        os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(user)
-
-
 def test_an_unreadable_file_is_refused() -> None:
-    with TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)  # only the file itself is closed
-        path = write_sound(Path(folder) / "secret.wav", tone(0.1))
+    with open_folder() as folder:
+        path = write_sound(folder / "secret.wav", tone(0.1))
         path.chmod(0)
         with ordinary_user():
             assert path.exists()

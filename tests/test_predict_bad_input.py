@@ -18,6 +18,7 @@ from oragen.video import sample_pictures
 from tests.broken_clips import write_broken_clips
 from tests.media_files import add_sound
 from tests.test_predict_cli import save_model
+from tests.users import open_folder, ordinary_user
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 NO_FACE = {"face": "no face"}
@@ -121,14 +122,19 @@ def test_a_wrong_name_changes_no_answer(answers: dict[str, Prediction]) -> None:
         assert answers[name].to_dict() | {"input": good["input"]} == good
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_that_may_not_be_read_says_so(predictor: Predictor, folder: Path) -> None:
-    path = folder / "secret.mp4"
-    shutil.copy2(folder / "good.mp4", path)
-    path.chmod(0)
-    prediction = predictor(path)
+def test_a_file_that_may_not_be_read_says_so(
+    predictor: Predictor, folder: Path, answers: dict[str, Prediction]
+) -> None:
+    assert answers["good.mp4"].is_answered  # so all that is needed is imported
+    with open_folder() as place:
+        path = place / "secret.mp4"
+        shutil.copy2(folder / "good.mp4", path)
+        path.chmod(0)
+        with ordinary_user():
+            prediction = predictor(path)
     assert isinstance(prediction, Prediction)
-    assert prediction.modalities["audio"].reason == "no permission"
+    for report in prediction.modalities.values():
+        assert report.reason == "no permission"
 
 
 def test_ninety_minutes_are_answered_without_holding_all_features(

@@ -34,6 +34,7 @@ from oragen.predictor.output import (
     to_picture,
 )
 from oragen.schema import Span
+from tests.users import open_folder, ordinary_user
 
 WINDOW = WindowAnswer(
     span=Span(0, 64_000),
@@ -134,11 +135,13 @@ def test_standard_input_names_one_path_a_line(tree: Path) -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_folder_that_cannot_be_read_is_listed(tree: Path) -> None:
-    (tree / "deep").chmod(0)
-    assert "deep: no permission" in names(find_clips(["."]))
-    (tree / "deep").chmod(0o755)
+def test_a_folder_that_cannot_be_read_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_folder() as folder, monkeypatch.context() as patch:
+        patch.chdir(folder)
+        (folder / "deep").mkdir(mode=0)
+        (folder / "a.wav").touch()
+        with ordinary_user():
+            assert names(find_clips(["."])) == ["a.wav", "deep: no permission"]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """Copies of TIMIT, as they differ -> records: where the tree lies, ages, contradictions."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ from oragen.corpora.listing import ClipRecord, CorpusError, Listing, list_clips
 from oragen.corpora.splits import TRAIN_OR_DEV
 from oragen.corpora.timit import FACTS, read_timit
 from tests.media_files import tone, write_sound, write_sphere
+from tests.users import open_folder, ordinary_user
 
 SPEAKERS = """\
 ; made up, as the lines that follow
@@ -289,14 +289,11 @@ def test_the_root_itself_may_be_a_link(tmp_path: Path) -> None:
     assert len(listing_of(tmp_path / "link").clips) == 3
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_speaker_whose_folder_may_not_be_read_is_recorded(tmp_path: Path) -> None:
-    folder = plant(tmp_path) / FOLDERS[0]
-    folder.chmod(0)
-    try:
-        assert by_stem(tmp_path)[FOLDERS[0]].unusable == f"no recordings: {FOLDERS[0]}"
-    finally:
-        folder.chmod(0o755)
+def test_a_speaker_whose_folder_may_not_be_read_is_recorded() -> None:
+    with open_folder() as root:
+        (plant(root) / FOLDERS[0]).chmod(0)
+        with ordinary_user():
+            assert by_stem(root)[FOLDERS[0]].unusable == f"no recordings: {FOLDERS[0]}"
 
 
 # The whole
