@@ -33,12 +33,12 @@ from benchmarks.published_way import (
     usual_memory,
     write_pickle,
 )
-from oragen.devices import choose_device
 from oragen.encoders import AudioEncoder, FaceEncoder
-from oragen.extraction import FeatureInput, extract
-from oragen.features import FeatureSpec
-from oragen.parts import PartStore
-from oragen.schema import SAMPLE_RATE_HZ, Modality, Precision
+from oragen.features.extraction import FeatureInput, extract
+from oragen.features.rows import FeatureSpec
+from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Modality, Precision
+from oragen.store.parts import PartStore
+from oragen.training.devices import choose_device
 from stages.running import keep_freed_memory
 
 # Quantiles of the 44 windows that params.yaml cuts out of 12 real clips of about 7 s each.

@@ -20,9 +20,9 @@ from benchmarks.extraction import (
     measure_matmul,
 )
 from benchmarks.measuring import Value, show, time_in_turns
-from oragen.devices import choose_device
-from oragen.extraction import Encoder
-from oragen.schema import Level, Modality
+from oragen.features.extraction import Encoder
+from oragen.schema.vocabulary import Level, Modality
+from oragen.training.devices import choose_device
 
 LEVELS: Final[tuple[Level, ...]] = ("intermediate",)
 

@@ -26,9 +26,9 @@ from jaxtyping import Int16
 from tqdm import tqdm
 
 from benchmarks.measuring import Value, show
-from oragen.generator.people import draw_person
-from oragen.generator.voice import speak
-from oragen.schema import GENDERS, MASK_TYPES, SAMPLE_RATE_HZ
+from oragen.corpora.generator.speakers import draw_person
+from oragen.corpora.generator.voice import speak
+from oragen.schema.vocabulary import GENDERS, MASK_TYPES, SAMPLE_RATE_HZ
 from tests.project import Project, clone
 
 CORPUS: Final = "many"

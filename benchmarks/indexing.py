@@ -81,29 +81,29 @@ def measure(folder: Path, root: Path) -> Cost:
 
 def index(folder: Path, root: Path) -> Cost:
     """Do what the stage does, with its artefacts in `folder`."""
-    from oragen import artefacts
+    from oragen.config import paths
     from oragen.corpora.common_voice import read_common_voice
-    from oragen.corpora.listing import list_clips
-    from oragen.schema import CLIPS
+    from oragen.corpora.manifest import list_clips
+    from oragen.schema.tables import CLIPS
     from stages.running import account
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     os.chdir(folder)
     start = time.perf_counter()
     records = read_common_voice(CORPUS, root, languages=None, splits="ours")
-    listing = list_clips(CORPUS, root, records, artefacts.hash_memory(CORPUS))
-    CLIPS.write(artefacts.clips_table(CORPUS), listing.clips)
+    manifest = list_clips(CORPUS, root, records, paths.hash_memory(CORPUS))
+    CLIPS.write(paths.clips_table(CORPUS), manifest.clips)
     account(
         "index_clips",
         CORPUS,
-        clips_in=listing.listed,
-        clips_out=listing.clips["clip_id"].tolist(),
-        skipped=listing.skipped,
+        clips_in=manifest.listed,
+        clips_out=manifest.clips["clip_id"].tolist(),
+        skipped=manifest.skipped,
         made="",
     )
     seconds = time.perf_counter() - start
     used = resource.getrusage(resource.RUSAGE_SELF)
-    return Cost(len(listing.clips), seconds, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024)
+    return Cost(len(manifest.clips), seconds, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024)
 
 
 def write_release(root: Path, num_clips: int, unlabelled: float) -> None:

@@ -24,11 +24,11 @@ ANSWER_ONCE: Final = "from benchmarks.predicting import answer_once; answer_once
 ANSWER_ALL: Final = "from benchmarks.predicting import answer_all; answer_all({!r}, {!r}, {!r})"
 # What is timed inside an answer: the modules that call a function, and its name there.
 STEPS: Final = {
-    "decode sound": ("oragen.predictor.material", "decode_clip"),
-    "find speech": ("oragen.predictor.material", "hear_samples"),
-    "find and crop faces": ("oragen.predictor.material", "crop_clip"),
+    "decode sound": ("oragen.predictor.clip_inputs", "decode_clip"),
+    "find speech": ("oragen.predictor.clip_inputs", "detect_samples_speech"),
+    "find and crop faces": ("oragen.predictor.clip_inputs", "crop_clip"),
     "encode sound and faces": ("oragen.predictor.predictor", "embed_windows"),
-    "answer": ("oragen.predictor.predictor", "answer_windows"),
+    "answer": ("oragen.predictor.predictor", "predict_windows"),
 }
 
 
@@ -63,16 +63,16 @@ def main(
 
 def default_model() -> Path:
     """Return the first head that params.yaml trains here."""
-    from oragen import artefacts
-    from oragen.config import load_params
+    from oragen.config import paths
+    from oragen.config.params import load_params
 
     params = load_params()
-    return artefacts.head_folder(params.use_heads[0]) / f"seed-{params.train.seeds[0]}"
+    return paths.head_folder(params.use_heads[0]) / f"seed-{params.train.seeds[0]}"
 
 
 def make_clips(folder: Path, num_distinct: int) -> list[Path]:
     """Generate talking heads of `CLIP_S`."""
-    from oragen.generator import CorpusSpec, plan_clips, write_clip
+    from oragen.corpora.generator import CorpusSpec, plan_clips, write_clip
 
     spec = CorpusSpec(
         "studio", 2 * max(3, num_distinct), seed=1, duration_s=(CLIP_S, CLIP_S), fault_share=0.0
@@ -126,7 +126,7 @@ def answer_all(model: str, clips: list[str], clip_s: float) -> None:
 
     predictor = Predictor.from_pretrained(model)
     start = time.perf_counter()
-    num_answered = sum(answer.is_answered for answer in predictor.predict_files(clips))
+    num_answered = sum(answer.is_predicted for answer in predictor.predict_files(clips))
     seconds = time.perf_counter() - start
     assert num_answered == len(clips)
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

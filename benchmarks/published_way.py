@@ -17,8 +17,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from transformers import ViTModel, Wav2Vec2Model
 
-from oragen.heads import Head
-from oragen.layers.resampling import TokenResampling
+from oragen.models.heads import Head
+from oragen.models.layers.resampling import TokenResampling
 from stages.running import keep_freed_memory
 
 WINDOW_SAMPLES = 64_000

@@ -20,9 +20,9 @@ from torch.utils.data import DataLoader
 from benchmarks.measuring import Value, show, time_in_turns
 from benchmarks.published_way import PickledWindows, usual_memory, write_pickle
 from benchmarks.windows import write_dataset
-from oragen.dataset import WindowDataset, load_dataset
-from oragen.features import FeatureRows
-from oragen.schema import GENDERS
+from oragen.features.dataset import WindowDataset, load_dataset
+from oragen.features.rows import FeatureRows
+from oragen.schema.vocabulary import GENDERS
 from stages.running import keep_freed_memory
 
 CPU = torch.device("cpu")

@@ -20,14 +20,15 @@ from benchmarks.measuring import Value, show, time_in_turns
 from benchmarks.published_way import PickledWindows, resample_as_published, usual_memory
 from benchmarks.reading import Memmap, write_pickles
 from benchmarks.windows import AUDIO_SHAPE, FACE_SHAPE, NUM_SLOTS, write_dataset
-from oragen.dataset import Batch, WindowDataset, load_dataset
-from oragen.devices import choose_device, make_fabric
-from oragen.epochs import ClassWeights
-from oragen.heads import Head, HeadName, HeadSizes, build_head
-from oragen.losses import Targets, TaskWeights, multi_task_loss
-from oragen.schema import GENDERS, MASK_TYPES, Precision
-from oragen.streaming import WindowFeatures
-from oragen.training import TrainingOptions, make_optimizer, train_epoch
+from oragen.features.dataset import Batch, WindowDataset, load_dataset
+from oragen.features.streaming import WindowFeatures
+from oragen.models.heads import Head, HeadSizes, build_head
+from oragen.schema.choices.heads import HeadName
+from oragen.schema.vocabulary import GENDERS, MASK_TYPES, Precision
+from oragen.training.devices import choose_device, make_fabric
+from oragen.training.history import ClassWeights
+from oragen.training.loop import TrainingOptions, make_optimizer, train_epoch
+from oragen.training.losses import Targets, TaskWeights, multi_task_loss
 from stages.running import keep_freed_memory
 
 OPTIONS = TrainingOptions(

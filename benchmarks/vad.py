@@ -13,10 +13,10 @@ import torch
 import typer
 
 from benchmarks.measuring import Value, show, time_in_turns
-from oragen.audio import decode_audio
-from oragen.generator import draw_person, speak
-from oragen.schema import GENDERS, SAMPLE_RATE_HZ, Span
-from oragen.speech import detect_speech, load_speech_detector
+from oragen.corpora.generator import draw_person, speak
+from oragen.detection.speech import detect_speech, load_speech_detector
+from oragen.media.audio import decode_audio
+from oragen.schema.vocabulary import GENDERS, SAMPLE_RATE_HZ, Span
 
 
 def main(

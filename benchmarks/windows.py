@@ -7,10 +7,11 @@ from typing import Final, NamedTuple
 import numpy as np
 import pandas as pd
 
-from oragen.extraction import FeatureInput, extract
-from oragen.features import FeatureSpec
-from oragen.parts import PartStore
-from oragen.schema import DATASET, GENDERS, MASK_TYPES, Level, Modality
+from oragen.features.extraction import FeatureInput, extract
+from oragen.features.rows import FeatureSpec
+from oragen.schema.tables import DATASET
+from oragen.schema.vocabulary import GENDERS, MASK_TYPES, Level, Modality
+from oragen.store.parts import PartStore
 
 AUDIO_SHAPE: Final = (199, 1024)  # wav2vec 2.0 large, 4 s
 FACE_SHAPE: Final = (13, 768)  # ViT-B/16, the CLS rows of the embeddings and of 12 layers

@@ -7,14 +7,15 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from oragen import artefacts
-from oragen.config import load_params
-from oragen.detectors import detector_fingerprint
-from oragen.execution import Made, Wanted, fill_store, skipped_entries
-from oragen.faces import CropOptions, crop_clip
-from oragen.keys import crop_key, faces_key
-from oragen.parts import Entry, PartStore
-from oragen.schema import CLIPS, CROPS, Skipped
+from oragen.config import paths
+from oragen.config.params import load_params
+from oragen.detection.face_detectors import detector_fingerprint
+from oragen.detection.faces import CropOptions, crop_clip
+from oragen.schema.tables import CLIPS, CROPS
+from oragen.schema.vocabulary import Made, Skipped
+from oragen.store.fill import Wanted, fill_store, skipped_entries
+from oragen.store.keys import crop_key, faces_key
+from oragen.store.parts import Entry, PartStore
 from stages.running import account, run_stage
 
 STAGE = "crop_faces"
@@ -24,23 +25,23 @@ def main(corpus: str) -> None:
     """Cut the main face out of the clips of CORPUS that the store lacks."""
     params = load_params()
     root = params.corpora[corpus].root
-    clips = CLIPS.read(artefacts.clips_table(corpus)).set_index("clip_id")
+    clips = CLIPS.read(paths.clips_table(corpus)).set_index("clip_id")
     seen = clips[clips["picture_hash"].notna()]
     sources = find_sources(seen, root)
     options = CropOptions(**params.faces.model_dump())
-    ingredients = params.faces.as_ingredients()
+    cache_parameters = params.faces.as_cache_parameters()
     is_needed = any(source.face_box is None for source in sources.values())
     detector = detector_fingerprint(options.detector, weights=options.weights) if is_needed else ""
     keys = {
-        clip: faces_key(digest, ingredients, detector, sources[clip].face_box)
+        clip: faces_key(digest, cache_parameters, detector, sources[clip].face_box)
         for clip, digest in seen["picture_hash"].items()
     }
-    store = PartStore(artefacts.faces_store(corpus), "h5")
+    store = PartStore(paths.faces_store(corpus), "h5")
     num_new = fill_store(
         store,
         {key: Wanted(clip, sources[clip]) for clip, key in keys.items()},
         partial(crop_source, options=options),
-        spec={"values": "RGB uint8: crop x height x width x 3", "faces": ingredients},
+        spec={"values": "RGB uint8: crop x height x width x 3", "faces": cache_parameters},
         part_bytes=params.execution.part_bytes,
         num_workers=params.execution.num_processes,
         title=STAGE,
@@ -48,7 +49,7 @@ def main(corpus: str) -> None:
     index = store.index()
     entries = {clip: index[key].entry for clip, key in keys.items()}
     rows = [row for clip, entry in entries.items() for row in list_crops(clip, entry)]
-    CROPS.write(artefacts.crops_table(corpus), CROPS.frame(rows))
+    CROPS.write(paths.crops_table(corpus), CROPS.frame(rows))
     unseen = clips.index.difference(seen.index)
     account(
         STAGE,

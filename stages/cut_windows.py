@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from oragen import artefacts
-from oragen.config import load_params
-from oragen.keys import window_key
-from oragen.schema import CLIPS, CROPS, SAMPLE_RATE_HZ, SPEECH, WINDOWS, Skipped, Span
-from oragen.windows import Window, cut_windows
+from oragen.config import paths
+from oragen.config.params import load_params
+from oragen.detection.windows import Window, cut_windows
+from oragen.schema.tables import CLIPS, CROPS, SPEECH, WINDOWS
+from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Skipped, Span
+from oragen.store.keys import window_key
 from stages.running import account, run_stage
 
 STAGE = "cut_windows"
@@ -17,10 +18,10 @@ NOTHING_HEARD: Mapping[str, Any] = {"num_samples": 0, "starts": [], "stops": []}
 def main(corpus: str) -> None:
     """Cut the clips of CORPUS into windows."""
     params = load_params().windows
-    clips = CLIPS.read(artefacts.clips_table(corpus)).set_index("clip_id")
+    clips = CLIPS.read(paths.clips_table(corpus)).set_index("clip_id")
     is_still = clips["image_path"].notna() & clips["video_path"].isna()
-    speech = SPEECH.read(artefacts.speech_table(corpus)).set_index("clip_id").to_dict("index")
-    crops = CROPS.read(artefacts.crops_table(corpus)).groupby("clip_id")["sample"].agg(list)
+    speech = SPEECH.read(paths.speech_table(corpus)).set_index("clip_id").to_dict("index")
+    crops = CROPS.read(paths.crops_table(corpus)).groupby("clip_id")["sample"].agg(list)
     rows: list[dict[str, object]] = []
     for clip in clips.index:
         heard = speech.get(clip, NOTHING_HEARD)
@@ -37,9 +38,9 @@ def main(corpus: str) -> None:
             min_length=round(params.min_length_s * SAMPLE_RATE_HZ),
             is_still=bool(is_still[clip]),
         )
-        rows += [to_row(clip, window, heard, params.as_ingredients()) for window in windows]
+        rows += [to_row(clip, window, heard, params.as_cache_parameters()) for window in windows]
     table = WINDOWS.frame(rows)
-    WINDOWS.write(artefacts.windows_table(corpus), table)
+    WINDOWS.write(paths.windows_table(corpus), table)
     reason = f"neither {params.min_length_s:g} s of speech nor a face"
     account(
         STAGE,
@@ -54,12 +55,12 @@ def main(corpus: str) -> None:
 
 
 def to_row(
-    clip: str, window: Window, heard: Mapping[str, Any], ingredients: dict[str, object]
+    clip: str, window: Window, heard: Mapping[str, Any], cache_parameters: dict[str, object]
 ) -> dict[str, object]:
     """One window -> its row; only a window with speech has a key for its sound."""
     sound: dict[str, str | None] = {"key": None, "audio_key": None}
     if window.has_speech:
-        key = window_key(heard["key"], ingredients, window.span)
+        key = window_key(heard["key"], cache_parameters, window.span)
         sound = {"key": key, "audio_key": heard["audio_key"]}
     return {
         "window_id": f"{clip}#{window.span.start:09d}-{window.span.stop:09d}",

@@ -6,13 +6,14 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from oragen import artefacts
-from oragen.audio import decode_clip
-from oragen.config import load_params
-from oragen.execution import Made, Wanted, fill_store, skipped_entries
-from oragen.keys import audio_keys
-from oragen.parts import PartStore
-from oragen.schema import CLIPS, Skipped
+from oragen.config import paths
+from oragen.config.params import load_params
+from oragen.media.audio import decode_clip
+from oragen.schema.tables import CLIPS
+from oragen.schema.vocabulary import Made, Skipped
+from oragen.store.fill import Wanted, fill_store, skipped_entries
+from oragen.store.keys import audio_keys
+from oragen.store.parts import PartStore
 from stages.running import account, run_stage
 
 STAGE = "decode_audio"
@@ -22,16 +23,16 @@ def main(corpus: str) -> None:
     """Decode the sound of the clips of CORPUS that the store lacks."""
     params = load_params()
     root = params.corpora[corpus].root
-    clips = CLIPS.read(artefacts.clips_table(corpus))
-    ingredients = params.audio.as_ingredients()
-    keys = audio_keys(clips, ingredients)
+    clips = CLIPS.read(paths.clips_table(corpus))
+    cache_parameters = params.audio.as_cache_parameters()
+    keys = audio_keys(clips, cache_parameters)
     sources = find_sources(clips, root)
-    store = PartStore(artefacts.audio_store(corpus), "h5")
+    store = PartStore(paths.audio_store(corpus), "h5")
     num_new = fill_store(
         store,
         {key: Wanted(clip, sources[clip]) for clip, key in keys.items()},
         partial(decode_source, max_duration_s=params.audio.max_duration_s),
-        spec={"values": "int16 mono 16 kHz", "audio": ingredients},
+        spec={"values": "int16 mono 16 kHz", "audio": cache_parameters},
         part_bytes=params.execution.part_bytes,
         num_workers=params.execution.num_processes,
         title=STAGE,

@@ -4,13 +4,13 @@ from functools import partial
 
 import numpy as np
 
-from oragen import artefacts
-from oragen.config import load_params
-from oragen.execution import Wanted, fill_store, skipped_entries
-from oragen.keys import audio_keys, speech_key
-from oragen.parts import Located, PartStore
-from oragen.schema import CLIPS, SPEECH
-from oragen.speech import SpeechOptions, hear_clip
+from oragen.config import paths
+from oragen.config.params import load_params
+from oragen.detection.speech import SpeechOptions, detect_clip_speech
+from oragen.schema.tables import CLIPS, SPEECH
+from oragen.store.fill import Wanted, fill_store, skipped_entries
+from oragen.store.keys import audio_keys, speech_key
+from oragen.store.parts import Located, PartStore
 from stages.running import account, run_stage
 
 STAGE = "detect_speech"
@@ -19,15 +19,18 @@ STAGE = "detect_speech"
 def main(corpus: str) -> None:
     """Find the speech in the clips of CORPUS that the store lacks."""
     params = load_params()
-    sounds = find_sounds(corpus, params.audio.as_ingredients())
-    ingredients = params.speech.as_ingredients()
-    keys = {clip: speech_key(sound.entry.key, ingredients) for clip, sound in sounds.items()}
-    store = PartStore(artefacts.speech_store(corpus), "h5")
+    sounds = find_sounds(corpus, params.audio.as_cache_parameters())
+    cache_parameters = params.speech.as_cache_parameters()
+    keys = {clip: speech_key(sound.entry.key, cache_parameters) for clip, sound in sounds.items()}
+    store = PartStore(paths.speech_store(corpus), "h5")
     num_new = fill_store(
         store,
         {keys[clip]: Wanted(clip, sound) for clip, sound in sounds.items()},
-        partial(hear_clip, options=SpeechOptions(**params.speech.model_dump())),
-        spec={"values": "int64 samples at 16 kHz: span x (start, stop)", "speech": ingredients},
+        partial(detect_clip_speech, options=SpeechOptions(**params.speech.model_dump())),
+        spec={
+            "values": "int64 samples at 16 kHz: span x (start, stop)",
+            "speech": cache_parameters,
+        },
         part_bytes=params.execution.part_bytes,
         num_workers=params.execution.num_processes,
         title=STAGE,
@@ -38,7 +41,7 @@ def main(corpus: str) -> None:
         to_row(clip, index[keys[clip]], sound.entry.key, found[keys[clip]])
         for clip, sound in sounds.items()
     ]
-    SPEECH.write(artefacts.speech_table(corpus), SPEECH.frame(rows))
+    SPEECH.write(paths.speech_table(corpus), SPEECH.frame(rows))
     entries = {clip: index[key].entry for clip, key in keys.items()}
     account(
         STAGE,
@@ -52,8 +55,8 @@ def main(corpus: str) -> None:
 
 def find_sounds(corpus: str, audio: dict[str, object]) -> dict[str, Located]:
     """Return where the sound of each clip that has one is."""
-    index = PartStore(artefacts.audio_store(corpus), "h5").index()
-    keys = audio_keys(CLIPS.read(artefacts.clips_table(corpus)), audio)
+    index = PartStore(paths.audio_store(corpus), "h5").index()
+    keys = audio_keys(CLIPS.read(paths.clips_table(corpus)), audio)
     sounds = {clip: index[key] for clip, key in keys.items()}
     return {clip: sound for clip, sound in sounds.items() if sound.entry.reason is None}
 

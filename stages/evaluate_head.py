@@ -2,14 +2,14 @@
 
 import logging
 
-from oragen import artefacts
-from oragen.calibration import read_calibration
-from oragen.config import load_params
-from oragen.dataset import load_dataset, read_dataset
-from oragen.devices import choose_device
-from oragen.evaluation import predict_all, refuse_other_features
-from oragen.heads import load_head
-from oragen.schema import GENDERS
+from oragen.config import paths
+from oragen.config.params import load_params
+from oragen.features.dataset import load_dataset, read_dataset
+from oragen.models.heads import load_head
+from oragen.schema.vocabulary import GENDERS
+from oragen.training.calibration import read_calibration
+from oragen.training.devices import choose_device
+from oragen.training.evaluation import predict_all, refuse_other_features
 from stages.running import run_stage
 
 logger = logging.getLogger(__name__)
@@ -18,11 +18,11 @@ logger = logging.getLogger(__name__)
 def main(head: str) -> None:
     """Ask HEAD, trained with every seed, about the clips of `evaluate.corpora`."""
     params = load_params()
-    folder = artefacts.head_folder(head)
+    folder = paths.head_folder(head)
     device = choose_device(params.execution.device)
     saved = {seed: load_head(folder / f"seed-{seed}") for seed in params.train.seeds}
     metadata = next(iter(saved.values())).metadata  # but for the seed they are all alike
-    table = read_dataset(artefacts.EVALUATION_DATASET, params.evaluate.splits)
+    table = read_dataset(paths.EVALUATION_DATASET, params.evaluate.splits)
     dataset = load_dataset(
         table,
         level=params.heads[head].level,
@@ -40,9 +40,9 @@ def main(head: str) -> None:
         calibrations={
             seed: read_calibration(found.metadata["calibration"]) for seed, found in saved.items()
         },
-        usual=metadata["usual_labels"] if params.protocol == "paper" else None,
+        baseline=metadata["usual_labels"] if params.protocol == "paper" else None,
     )
-    path = artefacts.predictions_table(head)
+    path = paths.predictions_table(head)
     path.parent.mkdir(parents=True, exist_ok=True)
     predictions.assign(
         head=head,

@@ -5,15 +5,16 @@ import shutil
 
 import pandas as pd
 
-from oragen import artefacts
-from oragen.calibration import read_calibration
-from oragen.config import load_params
-from oragen.dataset import load_dataset, read_dataset
-from oragen.heads import load_head
-from oragen.parts import OpenParts, PartStore
-from oragen.pictures import ExampleCrop, draw_attention, draw_example
-from oragen.schema import CROPS, GENDERS, SAMPLE_RATE_HZ, SPEECH, Span
-from oragen.showcase import choose_clips, explain_clip
+from oragen.config import paths
+from oragen.config.params import load_params
+from oragen.features.dataset import load_dataset, read_dataset
+from oragen.models.heads import load_head
+from oragen.reporting.explanations import choose_clips, explain_clip
+from oragen.reporting.figures import ExampleCrop, draw_attention, draw_example
+from oragen.schema.tables import CROPS, SPEECH
+from oragen.schema.vocabulary import GENDERS, SAMPLE_RATE_HZ, Span
+from oragen.store.parts import OpenParts, PartStore
+from oragen.training.calibration import read_calibration
 from stages.running import run_stage
 
 logger = logging.getLogger(__name__)
@@ -23,9 +24,9 @@ def main() -> None:
     """Draw some clips of the evaluation as the first of `use_heads` sees them."""
     params = load_params()
     name = params.use_heads[0]
-    head, metadata = load_head(artefacts.head_folder(name) / f"seed-{params.train.seeds[0]}")
-    table = read_dataset(artefacts.EVALUATION_DATASET, params.evaluate.splits)
-    shutil.rmtree(artefacts.EXPLANATIONS, ignore_errors=True)
+    head, metadata = load_head(paths.head_folder(name) / f"seed-{params.train.seeds[0]}")
+    table = read_dataset(paths.EVALUATION_DATASET, params.evaluate.splits)
+    shutil.rmtree(paths.EXPLANATIONS, ignore_errors=True)
     chosen = choose_clips(table, params.report.num_examples)
     for number, clip_id in enumerate(chosen, start=1):
         of_clip = table[table["clip_id"] == clip_id]
@@ -46,16 +47,16 @@ def main() -> None:
             genders=GENDERS,
             calibration=read_calibration(metadata["calibration"]),
         )
-        draw_example(artefacts.EXPLANATIONS / f"{number}-clip.png", example)
-        draw_attention(artefacts.EXPLANATIONS / f"{number}-attention.png", maps, fullest, clip_id)
-    artefacts.EXPLANATIONS.mkdir(parents=True, exist_ok=True)
+        draw_example(paths.EXPLANATIONS / f"{number}-clip.png", example)
+        draw_attention(paths.EXPLANATIONS / f"{number}-attention.png", maps, fullest, clip_id)
+    paths.EXPLANATIONS.mkdir(parents=True, exist_ok=True)
     logger.info("explain_head %s: %d clips drawn", name, len(chosen))
 
 
 def read_crops(corpus: str, clip_id: str) -> list[ExampleCrop]:
     """Read the crops of a clip from the store."""
-    table = CROPS.read(artefacts.crops_table(corpus))
-    with OpenParts(PartStore(artefacts.faces_store(corpus), "h5")) as pictures:
+    table = CROPS.read(paths.crops_table(corpus))
+    with OpenParts(PartStore(paths.faces_store(corpus), "h5")) as pictures:
         return [
             ExampleCrop(
                 crop.sample / SAMPLE_RATE_HZ,
@@ -67,7 +68,7 @@ def read_crops(corpus: str, clip_id: str) -> list[ExampleCrop]:
 
 def read_speech(corpus: str, clip_id: str) -> list[Span]:
     """Read the speech spans of a clip."""
-    table: pd.DataFrame = SPEECH.read(artefacts.speech_table(corpus))
+    table: pd.DataFrame = SPEECH.read(paths.speech_table(corpus))
     return [
         Span(int(start), int(stop))
         for heard in table[table["clip_id"] == clip_id].itertuples()

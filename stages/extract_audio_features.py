@@ -3,13 +3,14 @@
 from functools import partial
 from typing import Any
 
-from oragen import artefacts
-from oragen.config import load_params
-from oragen.devices import choose_device
+from oragen.config import paths
+from oragen.config.params import load_params
 from oragen.encoders import load_audio_encoder
-from oragen.extraction import FeatureInput
-from oragen.parts import OpenParts, PartStore
-from oragen.schema import SAMPLE_RATE_HZ, WINDOWS
+from oragen.features.extraction import FeatureInput
+from oragen.schema.tables import WINDOWS
+from oragen.schema.vocabulary import SAMPLE_RATE_HZ
+from oragen.store.parts import OpenParts, PartStore
+from oragen.training.devices import choose_device
 from stages.extracting import extract_corpus, find_origin
 from stages.running import run_stage
 
@@ -24,10 +25,10 @@ def main(corpus: str) -> None:
     levels = params.features.levels
     encoder = load_audio_encoder(*origin, precision=wanted.precision, levels=levels)
     encoder.to(choose_device(params.execution.device))
-    windows = WINDOWS.read(artefacts.windows_table(corpus))
+    windows = WINDOWS.read(paths.windows_table(corpus))
     spoken = windows[windows["has_speech"]]
     max_samples = round(params.windows.length_s * SAMPLE_RATE_HZ)
-    with OpenParts(PartStore(artefacts.audio_store(corpus), "h5")) as sounds:
+    with OpenParts(PartStore(paths.audio_store(corpus), "h5")) as sounds:
         extract_corpus(
             STAGE,
             corpus,

@@ -4,14 +4,14 @@ from typing import Any
 
 import pandas as pd
 
-from oragen import artefacts
-from oragen.config import load_params
-from oragen.devices import choose_device
+from oragen.config import paths
+from oragen.config.params import load_params
 from oragen.encoders import load_face_encoder
-from oragen.extraction import FeatureInput
-from oragen.parts import OpenParts, PartStore
-from oragen.schema import CROPS, WINDOWS
-from oragen.windows import NO_CROP
+from oragen.features.extraction import FeatureInput
+from oragen.schema.tables import CROPS, WINDOWS
+from oragen.schema.vocabulary import NO_CROP
+from oragen.store.parts import OpenParts, PartStore
+from oragen.training.devices import choose_device
 from stages.extracting import extract_corpus, find_origin
 from stages.running import run_stage
 
@@ -26,9 +26,9 @@ def main(corpus: str) -> None:
     levels = params.features.levels
     encoder = load_face_encoder(*origin, precision=wanted.precision, levels=levels)
     encoder.to(choose_device(params.execution.device))
-    windows = WINDOWS.read(artefacts.windows_table(corpus))
-    used = choose_used(CROPS.read(artefacts.crops_table(corpus)), windows)
-    with OpenParts(PartStore(artefacts.faces_store(corpus), "h5")) as pictures:
+    windows = WINDOWS.read(paths.windows_table(corpus))
+    used = choose_used(CROPS.read(paths.crops_table(corpus)), windows)
+    with OpenParts(PartStore(paths.faces_store(corpus), "h5")) as pictures:
         extract_corpus(
             STAGE,
             corpus,

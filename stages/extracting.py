@@ -5,13 +5,14 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from oragen import artefacts
-from oragen.config import Params
+from oragen.config import paths
+from oragen.config.params import Params
 from oragen.encoders import AudioEncoder, FaceEncoder
-from oragen.extraction import FeatureInput, extract
-from oragen.features import FeatureSpec
-from oragen.parts import PartStore
-from oragen.schema import FEATURE_ROWS, Level, Modality, Skipped
+from oragen.features.extraction import FeatureInput, extract
+from oragen.features.rows import FeatureSpec
+from oragen.schema.tables import FEATURE_ROWS
+from oragen.schema.vocabulary import Level, Modality, Skipped
+from oragen.store.parts import PartStore
 from stages.running import account
 
 
@@ -25,7 +26,7 @@ class Origin(NamedTuple):
 def find_origin(params: Params, encoder: str) -> Origin:
     """Return where an encoder is: in its own source, or in data/encoders once fine-tuned."""
     if encoder in params.encoders.finetune:
-        return Origin(str(artefacts.encoder_folder(encoder)), None)
+        return Origin(str(paths.encoder_folder(encoder)), None)
     entry = params.encoders.catalogue[encoder]
     return Origin(entry.source, entry.revision)
 
@@ -78,7 +79,7 @@ def extract_corpus(
     modality: Modality = "audio" if isinstance(encoder, AudioEncoder) else "face"
     wanted = params.features.of(modality)
     specs = make_specs(params, modality, encoder.fingerprint, shape_of)
-    store = PartStore(artefacts.feature_store(corpus, wanted.encoder), "zarr")
+    store = PartStore(paths.feature_store(corpus, wanted.encoder), "zarr")
     num_new = extract(
         store,
         inputs,
@@ -95,7 +96,7 @@ def extract_corpus(
             for spec in specs
         ]
     )
-    FEATURE_ROWS.write(artefacts.feature_rows_table(corpus, modality), rows)
+    FEATURE_ROWS.write(paths.feature_rows_table(corpus, modality), rows)
     used = {item.clip_id for item in inputs}
     account(
         stage,

@@ -7,27 +7,28 @@ import pandas as pd
 import torch
 from transformers import BaseImageProcessor, Wav2Vec2FeatureExtractor
 
-from oragen import artefacts, config
-from oragen.augmentation import CropAugmentation, WaveformAugmentation
-from oragen.devices import choose_device, make_fabric
+from oragen.config import params as config
+from oragen.config import paths
 from oragen.encoders import PublishedInput, load_audio_encoder, load_face_encoder
-from oragen.finetuning import (
+from oragen.finetuning.augmentation import CropAugmentation, WaveformAugmentation
+from oragen.finetuning.examples import (
     Crops,
     Examples,
-    FinetuningOptions,
     Sounds,
-    finetune,
 )
-from oragen.losses import TaskWeights
-from oragen.parts import make_key
-from oragen.schema import EXAMPLES, GENDERS, MASK_TYPES
-from oragen.unimodal import (
+from oragen.finetuning.loop import FinetuningOptions, finetune
+from oragen.models.unimodal import (
     UnimodalAudioModel,
     UnimodalFaceModel,
     build_audio_model,
     build_face_model,
     save_unimodal,
 )
+from oragen.schema.tables import EXAMPLES
+from oragen.schema.vocabulary import GENDERS, MASK_TYPES
+from oragen.store.parts import make_key
+from oragen.training.devices import choose_device, make_fabric
+from oragen.training.losses import TaskWeights
 from stages.running import run_stage
 
 logger = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ class Subject(NamedTuple):
     """What is fine-tuned, and how it takes its examples."""
 
     model: UnimodalAudioModel | UnimodalFaceModel
-    varied: Sounds | Crops
+    augmented: Sounds | Crops
     plain: Sounds | Crops
     preparation: Wav2Vec2FeatureExtractor | PublishedInput | BaseImageProcessor
     base_fingerprint: str  # of the encoder before
@@ -54,13 +55,13 @@ def main(encoder: str) -> None:
     torch.manual_seed(settings.seed)
     entry = params.encoders.catalogue[encoder]
     subject = load_voice(entry) if entry.modality == "audio" else load_face(entry)
-    table = EXAMPLES.read(artefacts.examples_table(encoder))
+    table = EXAMPLES.read(paths.examples_table(encoder))
     train, dev = (table[table["split"] == split] for split in ("train", "dev"))
-    checkpoint = artefacts.finetuning_checkpoint(encoder)
+    checkpoint = paths.finetuning_checkpoint(encoder)
     history = finetune(
         fabric,
         subject.model,
-        Examples(train, subject.varied, genders=GENDERS, seed=settings.seed),
+        Examples(train, subject.augmented, genders=GENDERS, seed=settings.seed),
         Examples(dev, subject.plain, genders=GENDERS, seed=settings.seed),
         to_options(settings, params.execution),
         genders=GENDERS,
@@ -83,7 +84,7 @@ def load_voice(entry: config.AudioEncoder) -> Subject:
     assert settings is not None  # checked when params.yaml was read
     base = load_audio_encoder(entry.source, entry.revision)
     model = build_audio_model(
-        base.network.requires_grad_(True), settings.summary,
+        base.network.requires_grad_(True), settings.pooling,
         num_genders=len(GENDERS), num_mask_types=len(MASK_TYPES),
     )  # fmt: skip
     model.freeze_front_end()
@@ -98,8 +99,8 @@ def load_voice(entry: config.AudioEncoder) -> Subject:
         codec_probability=often.codec,
         polarity_probability=often.polarity,
     )
-    varied, plain = Sounds(base.extractor, augmentation), Sounds(base.extractor, None)
-    return Subject(model, varied, plain, base.extractor, base.fingerprint())
+    augmented, plain = Sounds(base.extractor, augmentation), Sounds(base.extractor, None)
+    return Subject(model, augmented, plain, base.extractor, base.fingerprint())
 
 
 def load_face(entry: config.FaceEncoder) -> Subject:
@@ -108,7 +109,7 @@ def load_face(entry: config.FaceEncoder) -> Subject:
     assert settings is not None  # checked when params.yaml was read
     base = load_face_encoder(entry.source, entry.revision)
     model = build_face_model(
-        base.network.requires_grad_(True), settings.summary,
+        base.network.requires_grad_(True), settings.pooling,
         num_genders=len(GENDERS), num_mask_types=len(MASK_TYPES),
     )  # fmt: skip
     often = settings.augmentation
@@ -119,8 +120,8 @@ def load_face(entry: config.FaceEncoder) -> Subject:
         colour_probability=often.colour,
         blur_probability=often.blur,
     )
-    varied, plain = Crops(base.processor, augmentation), Crops(base.processor, None)
-    return Subject(model, varied, plain, base.processor, base.fingerprint())
+    augmented, plain = Crops(base.processor, augmentation), Crops(base.processor, None)
+    return Subject(model, augmented, plain, base.processor, base.fingerprint())
 
 
 def to_options(
@@ -155,20 +156,20 @@ def identify(
     """Return a hash of all that decides the result."""
     return make_key(
         base=subject.base_fingerprint,
-        settings=settings.as_ingredients(),
+        settings=settings.as_cache_parameters(),
         examples=table.drop(columns=["store", "key"]).to_json(orient="records"),
     )
 
 
 def save(encoder: str, subject: Subject, *, history: pd.DataFrame, params: config.Params) -> None:
     """Write the model, how its inputs are prepared, and the course of its training."""
-    folder = artefacts.encoder_folder(encoder)
+    folder = paths.encoder_folder(encoder)
     metadata = {
         "genders": list(GENDERS),
         "mask_types": list(MASK_TYPES),
         "base": params.encoders.catalogue[encoder].source,
         "base_fingerprint": subject.base_fingerprint,
-        "finetuning": params.finetuning(encoder).as_ingredients(),
+        "finetuning": params.finetuning(encoder).as_cache_parameters(),
         "trained_on": params.finetune_corpora(encoder),
     }
     if isinstance(subject.preparation, PublishedInput):

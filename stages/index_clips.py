@@ -1,10 +1,10 @@
 """Corpus tree -> clips table."""
 
-from oragen import artefacts
-from oragen.catalogue import read_corpus
-from oragen.config import load_params
-from oragen.corpora.listing import list_clips
-from oragen.schema import CLIPS
+from oragen.config import paths
+from oragen.config.params import load_params
+from oragen.corpora.manifest import list_clips
+from oragen.corpora.registry import read_corpus
+from oragen.schema.tables import CLIPS
 from stages.running import account, run_stage
 
 STAGE = "index_clips"
@@ -14,15 +14,15 @@ def main(corpus: str) -> None:
     """List the clips of CORPUS with their labels, splits and content hashes."""
     entry = load_params().corpora[corpus]
     records = read_corpus(corpus, entry)
-    listing = list_clips(corpus, entry.root, records, artefacts.hash_memory(corpus))
-    CLIPS.write(artefacts.clips_table(corpus), listing.clips)
+    manifest = list_clips(corpus, entry.root, records, paths.hash_memory(corpus))
+    CLIPS.write(paths.clips_table(corpus), manifest.clips)
     account(
         STAGE,
         corpus,
-        clips_in=listing.listed,
-        clips_out=listing.clips["clip_id"].tolist(),
-        skipped=listing.skipped,
-        made=f"{listing.clips['speaker_id'].nunique()} speakers",
+        clips_in=manifest.listed,
+        clips_out=manifest.clips["clip_id"].tolist(),
+        skipped=manifest.skipped,
+        made=f"{manifest.clips['speaker_id'].nunique()} speakers",
     )
 
 

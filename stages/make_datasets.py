@@ -11,10 +11,10 @@ from itertools import chain
 
 import pandas as pd
 
-from oragen import artefacts
-from oragen.config import load_params
-from oragen.dataset import join_dataset
-from oragen.schema import CLIPS, CROPS, DATASET, FEATURE_ROWS, WINDOWS
+from oragen.config import paths
+from oragen.config.params import load_params
+from oragen.features.table import join_dataset
+from oragen.schema.tables import CLIPS, CROPS, DATASET, FEATURE_ROWS, WINDOWS
 from stages.running import run_stage
 
 logger = logging.getLogger(__name__)
@@ -30,12 +30,12 @@ def main() -> None:
         for corpus in dict.fromkeys(chain(evaluated, *corpora_of.values()))
     }
     for head, corpora in corpora_of.items():
-        DATASET.write(artefacts.train_dataset(head), choose(joined, corpora, ["train", "dev"]))
+        DATASET.write(paths.train_dataset(head), choose(joined, corpora, ["train", "dev"]))
     for corpora in dict.fromkeys(corpora_of.values()):
         train = choose(joined, corpora, ["train", "dev"])
         logger.info("make_datasets: %s", describe("train", train))
     evaluation = choose(joined, evaluated, params.evaluate.splits)
-    DATASET.write(artefacts.EVALUATION_DATASET, evaluation)
+    DATASET.write(paths.EVALUATION_DATASET, evaluation)
     logger.info("make_datasets: %s", describe("evaluate", evaluation))
 
 
@@ -50,11 +50,11 @@ def choose(
 def join_corpus(corpus: str) -> pd.DataFrame:
     """Join the tables of one corpus."""
     return join_dataset(
-        CLIPS.read(artefacts.clips_table(corpus)),
-        WINDOWS.read(artefacts.windows_table(corpus)),
-        CROPS.read(artefacts.crops_table(corpus)),
-        FEATURE_ROWS.read(artefacts.feature_rows_table(corpus, "audio")),
-        FEATURE_ROWS.read(artefacts.feature_rows_table(corpus, "face")),
+        CLIPS.read(paths.clips_table(corpus)),
+        WINDOWS.read(paths.windows_table(corpus)),
+        CROPS.read(paths.crops_table(corpus)),
+        FEATURE_ROWS.read(paths.feature_rows_table(corpus, "audio")),
+        FEATURE_ROWS.read(paths.feature_rows_table(corpus, "face")),
     )
 
 

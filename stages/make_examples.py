@@ -9,9 +9,11 @@ import logging
 
 import pandas as pd
 
-from oragen import artefacts
-from oragen.config import load_params
-from oragen.schema import CLIPS, CROPS, EXAMPLES, WINDOWS, Modality, UserError
+from oragen.config import paths
+from oragen.config.params import load_params
+from oragen.schema.errors import UserError
+from oragen.schema.tables import CLIPS, CROPS, EXAMPLES, WINDOWS
+from oragen.schema.vocabulary import Modality
 from stages.running import run_stage
 
 logger = logging.getLogger(__name__)
@@ -27,7 +29,7 @@ def main(encoder: str) -> None:
     corpora = params.finetune_corpora(encoder)
     examples = pd.concat([label(corpus, choose[modality](corpus)) for corpus in corpora])
     refuse_nothing(encoder, modality, corpora, examples)
-    EXAMPLES.write(artefacts.examples_table(encoder), examples)
+    EXAMPLES.write(paths.examples_table(encoder), examples)
     counts = examples["split"].value_counts()
     logger.info(
         "make_examples %s: %d to train on, %d to select by, of %d clips in %s",
@@ -56,11 +58,11 @@ def refuse_nothing(
 
 def choose_windows(corpus: str) -> pd.DataFrame:
     """Return where the sound of the windows with speech is."""
-    windows = WINDOWS.read(artefacts.windows_table(corpus))
+    windows = WINDOWS.read(paths.windows_table(corpus))
     spoken = windows[windows["has_speech"]]
     return spoken[["clip_id", "start", "stop"]].assign(
         content_key=spoken["key"],
-        store=str(artefacts.audio_store(corpus)),
+        store=str(paths.audio_store(corpus)),
         key=spoken["audio_key"],
         landmarks=None,
     )
@@ -68,19 +70,19 @@ def choose_windows(corpus: str) -> pd.DataFrame:
 
 def choose_crops(corpus: str) -> pd.DataFrame:
     """Return where the pictures of faces are; also of those that are in no window."""
-    crops = CROPS.read(artefacts.crops_table(corpus))
+    crops = CROPS.read(paths.crops_table(corpus))
     return crops[["clip_id", "landmarks"]].assign(
         start=crops["crop"],
         stop=crops["crop"] + 1,
         content_key=crops["key"],
-        store=str(artefacts.faces_store(corpus)),
+        store=str(paths.faces_store(corpus)),
         key=crops["faces_key"],
     )
 
 
 def label(corpus: str, examples: pd.DataFrame) -> pd.DataFrame:
     """Put the labels of the clips of train and dev to their examples."""
-    clips = CLIPS.read(artefacts.clips_table(corpus))[LABELS]
+    clips = CLIPS.read(paths.clips_table(corpus))[LABELS]
     return examples.merge(clips[clips["split"].isin(["train", "dev"])], on="clip_id")
 
 

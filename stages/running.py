@@ -10,8 +10,10 @@ from typing import Final
 
 import typer
 
-from oragen import artefacts
-from oragen.schema import SKIPPED, Skipped, UserError
+from oragen.config import paths
+from oragen.schema.errors import UserError
+from oragen.schema.tables import SKIPPED
+from oragen.schema.vocabulary import Skipped
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +70,7 @@ def account(
     assert set(clips_in) == out | gone, "a clip is lost"
     assert not out & gone, "a clip is both kept and skipped"
     rows = SKIPPED.frame([item._asdict() for item in left_out])
-    SKIPPED.write(artefacts.skipped_table(corpus, stage), rows)
+    SKIPPED.write(paths.skipped_table(corpus, stage), rows)
     whole = Counter(item.reason for item in left_out if item.left_out == "clip")
     part = Counter(item.reason for item in left_out if item.left_out == "part")
     partly = f"; {part.total()} used in part{_why(part)}" if part else ""

@@ -5,17 +5,17 @@ import logging
 import pandas as pd
 import torch
 
-from oragen import artefacts
-from oragen.answers import answer_windows, evidences_of
-from oragen.calibration import UNCALIBRATED, Calibration, fit_calibration
-from oragen.clip_scores import find_usual_labels
-from oragen.config import Params, Train, load_params
-from oragen.dataset import EmptyDatasetError, WindowDataset, load_dataset, read_dataset
-from oragen.devices import choose_device, make_fabric
-from oragen.heads import Head, HeadSizes, build_head, save_head
-from oragen.losses import TaskWeights
-from oragen.schema import GENDERS, MASK_TYPES
-from oragen.training import TrainingOptions, train_in_phases
+from oragen.config import paths
+from oragen.config.params import Params, Train, load_params
+from oragen.features.dataset import EmptyDatasetError, WindowDataset, load_dataset, read_dataset
+from oragen.models.heads import Head, HeadSizes, build_head, save_head
+from oragen.schema.vocabulary import GENDERS, MASK_TYPES
+from oragen.training.calibration import UNCALIBRATED, Calibration, fit_calibration
+from oragen.training.devices import choose_device, make_fabric
+from oragen.training.inference import modality_sets_of, predict_windows
+from oragen.training.loop import TrainingOptions, train_in_phases
+from oragen.training.losses import TaskWeights
+from oragen.training.scoring import find_majority_baseline
 from stages.running import run_stage
 
 logger = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ def main(head: str) -> None:
     params = load_params()
     entry = params.heads[head]
     level, memory_bytes = entry.level, params.train.memory_bytes
-    path, merged = artefacts.train_dataset(head), params.protocol == "paper"
+    path, merged = paths.train_dataset(head), params.protocol == "paper"
     table = read_dataset(path, ["train", "dev"] if merged else ["train"])
     train = load_dataset(table, level=level, genders=GENDERS, memory_bytes=memory_bytes)
     dev = None
@@ -41,7 +41,7 @@ def main(head: str) -> None:
     sizes = measure(train, num_mask_types=0 if entry.mask_type == "none" else len(MASK_TYPES))
     fabric = make_fabric(choose_device(params.execution.device), params.train.precision)
     fabric.launch()
-    folder = artefacts.head_folder(head)
+    folder = paths.head_folder(head)
     lines = []
     for seed in params.train.seeds:
         torch.manual_seed(seed)
@@ -70,7 +70,7 @@ def main(head: str) -> None:
 
 def calibrate(head: Head, dev: WindowDataset) -> Calibration:
     """Learn from the dev clips how far to trust a head."""
-    windows, answers = answer_windows(head, dev, evidence=evidences_of(head)[0])
+    windows, answers = predict_windows(head, dev, modalities=modality_sets_of(head)[0])
     clips = dev.table["clip_id"].iloc[windows]
     labels = dev.table.drop_duplicates("clip_id").set_index("clip_id")
     return fit_calibration(clips, answers, labels, genders=GENDERS)
@@ -131,13 +131,13 @@ def describe(
         "seed": seed,
         "trained_on": sorted(train.table["corpus"].unique()),
         "protocol": params.protocol,
-        "usual_labels": find_usual_labels(table.drop_duplicates("clip_id")),
+        "usual_labels": find_majority_baseline(table.drop_duplicates("clip_id")),
         "features": train.specs,
         "preprocessing": {
-            "audio": params.audio.as_ingredients(),
-            "speech": params.speech.as_ingredients(),
+            "audio": params.audio.as_cache_parameters(),
+            "speech": params.speech.as_cache_parameters(),
             "faces": params.faces.model_dump(mode="json"),
-            "windows": params.windows.as_ingredients(),
+            "windows": params.windows.as_cache_parameters(),
         },
     }
 

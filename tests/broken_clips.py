@@ -5,7 +5,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from oragen.audio import decode_audio
+from oragen.media.audio import decode_audio
 from tests.media_files import mux_sound, plain, write_fade, write_video
 
 KINDS = ("empty", "text", "truncated", "cut", "no_audio", "no_video", "short", "silent", "no_face")

@@ -8,11 +8,12 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from oragen.dataset import WindowDataset, load_dataset
-from oragen.extraction import FeatureInput, extract
-from oragen.features import FeatureSpec
-from oragen.parts import PartStore
-from oragen.schema import DATASET, GENDERS, MASK_TYPES, Level
+from oragen.features.dataset import WindowDataset, load_dataset
+from oragen.features.extraction import FeatureInput, extract
+from oragen.features.rows import FeatureSpec
+from oragen.schema.tables import DATASET
+from oragen.schema.vocabulary import GENDERS, MASK_TYPES, Level
+from oragen.store.parts import PartStore
 
 AUDIO_SHAPE, FACE_SHAPE, NUM_SLOTS = (4, 3), (2, 6), 2
 WINDOW_HOP = 32_000

@@ -19,20 +19,21 @@ from transformers import (
     Wav2Vec2Model,
 )
 
-from oragen.augmentation import CropAugmentation, WaveformAugmentation
-from oragen.devices import make_fabric
-from oragen.epochs import Epoch
+from oragen.finetuning.augmentation import CropAugmentation, WaveformAugmentation
 from oragen.finetuning.examples import Crops, Examples, Sounds
 from oragen.finetuning.loop import FinetuningOptions, finetune
-from oragen.losses import TaskWeights
-from oragen.parts import PartStore, PartWriter
-from oragen.schema import EXAMPLES, GENDERS, MASK_TYPES
-from oragen.unimodal import (
+from oragen.models.unimodal import (
     UnimodalAudioModel,
     UnimodalFaceModel,
     build_audio_model,
     build_face_model,
 )
+from oragen.schema.tables import EXAMPLES
+from oragen.schema.vocabulary import GENDERS, MASK_TYPES
+from oragen.store.parts import PartStore, PartWriter
+from oragen.training.devices import make_fabric
+from oragen.training.history import Epoch
+from oragen.training.losses import TaskWeights
 from tests.unimodal_models import FACE_CONFIG, SPEECH_CONFIG
 
 CROP_PX: Final = 32

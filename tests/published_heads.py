@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from oragen.heads import PUBLISHED_HEADS, PublishedLevel, build_head
-from oragen.heads.published_names import place, published_sizes
+from oragen.models.heads import PUBLISHED_HEADS, PublishedLevel, build_head
+from oragen.models.heads.published_names import place, published_sizes
 
 
 def make_published_head(model: str, level: PublishedLevel) -> dict[str, Tensor]:

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from oragen.audio import decode_audio
-from oragen.corpora.afew import FACTS, read_afew
-from oragen.corpora.listing import ClipRecord, CorpusError, list_clips
+from oragen.corpora.afew import CARD, read_afew
+from oragen.corpora.manifest import ClipRecord, CorpusError, list_clips
 from oragen.corpora.splits import TRAIN_OR_DEV
-from oragen.video import sample_pictures
+from oragen.media.audio import decode_audio
+from oragen.media.video import sample_pictures
 from tests.media_files import tone, write_fade
 
 CLIPS = ["Train_AFEW/Happy/000111222.avi", "Val_AFEW/Sad/000333444.avi"]
@@ -283,13 +283,13 @@ def test_a_copy_is_listed_whole_and_its_films_are_decoded(tmp_path: Path) -> Non
     touch(root / "Val_AFEW/Fear/000777888.avi")
     for path in CLIPS:
         write_fade(root / path, 1.6, codec="mpeg4", sound=tone(1.6))
-    listing = list_clips("afew", root, read(root), tmp_path / "hashes.parquet")
-    clips = listing.clips.set_index("clip_id")
+    manifest = list_clips("afew", root, read(root), tmp_path / "hashes.parquet")
+    clips = manifest.clips.set_index("clip_id")
     first, second = "afew/Train_AFEW/Happy/000111222", "afew/Val_AFEW/Sad/000333444"
     assert clips["gender"].to_dict() == {first: "female", second: "male"}
     assert clips["age_years"].to_dict() == {first: 31.0, second: 58.0}
     assert clips["split"].eq("test").to_dict() == {first: False, second: True}
-    assert {item.clip_id: item.reason for item in listing.skipped} == {
+    assert {item.clip_id: item.reason for item in manifest.skipped} == {
         "afew/Val_AFEW/Fear/000777888": "no line or file with its label: 000777888",
         "afew/000999999": "no clip of this label: 000999999",
     }
@@ -302,6 +302,6 @@ def test_a_copy_is_listed_whole_and_its_films_are_decoded(tmp_path: Path) -> Non
 
 
 def test_the_facts_count_the_clips_of_train_and_val() -> None:
-    assert FACTS.statistics is not None
-    assert FACTS.statistics.counted == "clips"
-    assert sum(FACTS.statistics.by_gender.values()) == FACTS.statistics.clips == 773 + 383
+    assert CARD.statistics is not None
+    assert CARD.statistics.counted == "clips"
+    assert sum(CARD.statistics.by_gender.values()) == CARD.statistics.clips == 773 + 383

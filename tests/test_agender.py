@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from oragen.audio import decode_audio
-from oragen.corpora.agender import COLUMNS, FACTS, read_agender
-from oragen.corpora.listing import ClipRecord, CorpusError, list_clips
+from oragen.corpora.agender import CARD, COLUMNS, read_agender
+from oragen.corpora.manifest import ClipRecord, CorpusError, list_clips
 from oragen.corpora.splits import TRAIN_OR_DEV
+from oragen.media.audio import decode_audio
 from tests.media_files import tone, write_sound
 
 TRAIN = """\
@@ -220,8 +220,8 @@ def test_a_path_that_leads_nowhere_is_left_to_the_listing(tmp_path: Path) -> Non
     )
     root = write_lists(tmp_path / "root", lines + "d.raw s9 4 30 f\n", "")
     write_raw(root / "d.raw")
-    listing = list_clips("agender", root, read(root), tmp_path / "hashes.parquet")
-    assert [item.reason for item in listing.skipped] == [
+    manifest = list_clips("agender", root, read(root), tmp_path / "hashes.parquet")
+    assert [item.reason for item in manifest.skipped] == [
         "path leaves the corpus root: /a.raw",
         "path leaves the corpus root: ../b.raw",
         "not a usable path",
@@ -258,8 +258,8 @@ def test_a_distribution_is_listed_whole(tmp_path: Path) -> None:
     twin = root / "wav_traindevel/9004/1/a19004s3.wav"
     twin.parent.mkdir(parents=True)
     write_sound(twin, tone(0.5, rate_hz=8000), rate_hz=8000, codec="pcm_alaw")
-    listing = list_clips("agender", root, read(root), tmp_path / "hashes.parquet")
-    clips = listing.clips.set_index("speaker_id")
+    manifest = list_clips("agender", root, read(root), tmp_path / "hashes.parquet")
+    clips = manifest.clips.set_index("speaker_id")
     assert clips["gender"].to_dict() == {"9001": "female", "9002": "child", "9004": "male"}
     assert clips["split"].eq("test").to_dict() == {"9001": False, "9002": False, "9004": True}
     assert clips["age_years"].to_dict() == {"9001": 61.0, "9002": 11.0, "9004": 24.0}
@@ -268,7 +268,7 @@ def test_a_distribution_is_listed_whole(tmp_path: Path) -> None:
         "9002": "s16le@8000",
         "9004": "",
     }
-    assert {item.clip_id: item.reason for item in listing.skipped} == {
+    assert {item.clip_id: item.reason for item in manifest.skipped} == {
         "agender/wav_traindevel/9003/1/a19003s1": "no such file",
         "agender/wav_traindevel/9/1/a": "class 5, but age and gender are those of class 4",
     }
@@ -278,5 +278,5 @@ def test_a_distribution_is_listed_whole(tmp_path: Path) -> None:
 
 
 def test_the_facts_count_the_speakers_of_train_and_devel() -> None:
-    assert FACTS.statistics is not None
-    assert sum(FACTS.statistics.by_gender.values()) == 770
+    assert CARD.statistics is not None
+    assert sum(CARD.statistics.by_gender.values()) == 770

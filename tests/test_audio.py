@@ -9,8 +9,8 @@ import av
 import numpy as np
 import pytest
 
-from oragen.audio import decode_audio
-from oragen.media import UnusableMediaError
+from oragen.media.audio import decode_audio
+from oragen.media.container import UnusableMediaError
 from tests.media_files import (
     mux_sound,
     plain,

@@ -7,15 +7,14 @@ import pytest
 import torch
 from jaxtyping import Bool, Float
 
-from oragen.augmentation import (
+from oragen.finetuning.augmentation import (
     CropAugmentation,
     augment_crop,
     can_cover,
     cover_face,
 )
-from oragen.augmentation.coverings import Rgb
-from oragen.augmentation.crops import blur, change_colours, flip, zoom
-from oragen.augmentation.face_frames import (
+from oragen.finetuning.augmentation.crops import blur, change_colours, flip, zoom
+from oragen.finetuning.augmentation.face_frames import (
     TEMPLATE,
     FaceFrame,
     Landmarks,
@@ -23,8 +22,9 @@ from oragen.augmentation.face_frames import (
     fit_face,
     look_up,
 )
-from oragen.augmentation.masks import SURFACES
-from oragen.schema import MASK_TYPES
+from oragen.finetuning.augmentation.mask_designs import SURFACES
+from oragen.finetuning.augmentation.masks import Rgb
+from oragen.schema.vocabulary import MASK_TYPES
 
 CLOSED_MASKS = ["tissue", "medical", "ffp", "respirator"]
 

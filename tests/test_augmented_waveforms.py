@@ -8,15 +8,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from oragen.attenuation import ATTENUATION_DB
-from oragen.augmentation import (
+from oragen.finetuning.augmentation import (
     WaveformAugmentation,
     augment_waveform,
 )
-from oragen.augmentation.bands import muffle
-from oragen.augmentation.draws import choose, happens, uniform
-from oragen.augmentation.lines import Codec, through_codec, to_phone_line
-from oragen.augmentation.waveforms import (
+from oragen.finetuning.augmentation.bands import muffle
+from oragen.finetuning.augmentation.channel import Codec, through_codec, to_phone_line
+from oragen.finetuning.augmentation.draws import choose, happens, uniform
+from oragen.finetuning.augmentation.waveforms import (
     add_white_noise,
     change_gain,
     change_speed,
@@ -24,7 +23,8 @@ from oragen.augmentation.waveforms import (
     fit_length,
     invert,
 )
-from oragen.schema import MASK_TYPES, SAMPLE_RATE_HZ
+from oragen.schema.attenuation import ATTENUATION_DB
+from oragen.schema.vocabulary import MASK_TYPES, SAMPLE_RATE_HZ
 
 
 def seeded(seed: int = 0) -> torch.Generator:

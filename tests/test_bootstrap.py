@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from oragen.bootstrap import Score, SpeakerDraws, bootstrap_means, score_predictions
-from oragen.clip_scores import score_clips
+from oragen.reporting.bootstrap import Score, SpeakerDraws, bootstrap_means, score_predictions
+from oragen.training.scoring import score_clips
 
 MASKS = ("none", "tissue")
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from oragen.corpora.brave_masks import FACTS, read_brave_masks
-from oragen.corpora.listing import ClipRecord, CorpusError, list_clips
+from oragen.corpora.brave_masks import CARD, read_brave_masks
+from oragen.corpora.manifest import ClipRecord, CorpusError, list_clips
 
 HEADER = (
     "audio_file_path,image_file_path,video_file_path,speaker_id,gender,age,mask_type,channel,subset"
@@ -213,8 +213,8 @@ def test_the_tree_becomes_a_table_of_clips(
     with caplog.at_level(logging.INFO, "oragen.corpora"):
         records = read(tmp_path, *lines)
     write_media(tmp_path, records[:-1])
-    listing = list_clips("masks", tmp_path, records, tmp_path / "hashes")
-    clips = listing.clips
+    manifest = list_clips("masks", tmp_path, records, tmp_path / "hashes")
+    clips = manifest.clips
     assert Counter(zip(clips["split"], clips["gender"], clips["mask_type"], strict=True)) == {
         ("train", "female", "medical"): 1,
         ("dev", "male", "shield"): 1,
@@ -222,7 +222,7 @@ def test_the_tree_becomes_a_table_of_clips(
     }
     assert sorted(clips["age_years"]) == [27.0, 41.0, 63.0]
     assert set(clips["camera"]) == {"c"}
-    assert {item.clip_id: item.reason for item in listing.skipped} == {
+    assert {item.clip_id: item.reason for item in manifest.skipped} == {
         "masks/s01/m2/utt_005/c": "unknown mask_type: 4",
         "masks/s01/m2/utt_006/c": "no such file",
     }
@@ -230,7 +230,7 @@ def test_the_tree_becomes_a_table_of_clips(
 
 
 def test_the_published_hours_are_those_of_clips_of_five_seconds() -> None:
-    statistics = FACTS.statistics
+    statistics = CARD.statistics
     assert statistics
     assert statistics.clips
     assert statistics.hours == round(statistics.clips * 5.0 / 3600)

@@ -10,8 +10,21 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from oragen import artefacts, parts
-from oragen.cache import (
+from oragen.cli import app
+from oragen.config import paths
+from oragen.schema.tables import CLIPS, CROPS, DATASET, EXAMPLES, FEATURE_ROWS
+from oragen.store import parts
+from oragen.store.compaction import compact, plan_compaction, write_merged
+from oragen.store.keys import audio_key
+from oragen.store.parts import (
+    DamagedPartError,
+    PartFormat,
+    PartStore,
+    PartWriter,
+    read_head,
+    verify_part,
+)
+from oragen.store.usage import (
     CorpusStore,
     Usage,
     add_up,
@@ -23,11 +36,6 @@ from oragen.cache import (
     size_on_disk,
     take_statistics,
 )
-from oragen.cli import app
-from oragen.compaction import compact, plan_compaction, write_merged
-from oragen.keys import audio_key
-from oragen.parts import DamagedPartError, PartFormat, PartStore, PartWriter, read_head, verify_part
-from oragen.schema import CLIPS, CROPS, DATASET, EXAMPLES, FEATURE_ROWS
 from tests.feature_stores import make_spec, write_features
 from tests.project import REPOSITORY
 
@@ -100,13 +108,13 @@ def run(*arguments: str) -> Result:
 
 def name_features(corpus: str, keys: Sequence[str], encoder: str = "identity") -> None:
     """Write the tables that say which features of the sound are in use; of faces none is."""
-    store = str(artefacts.feature_store(corpus, encoder))
+    store = str(paths.feature_store(corpus, encoder))
     rows: list[dict[str, object]] = [
         {"key": f"input of {key}", "level": "intermediate", "feature_key": key, "store": store}
         for key in keys
     ]
-    FEATURE_ROWS.write(artefacts.feature_rows_table(corpus, "audio"), FEATURE_ROWS.frame(rows))
-    FEATURE_ROWS.write(artefacts.feature_rows_table(corpus, "face"), FEATURE_ROWS.empty())
+    FEATURE_ROWS.write(paths.feature_rows_table(corpus, "audio"), FEATURE_ROWS.frame(rows))
+    FEATURE_ROWS.write(paths.feature_rows_table(corpus, "face"), FEATURE_ROWS.empty())
 
 
 def write_clips(corpus: str, names: str) -> None:
@@ -120,12 +128,12 @@ def write_clips(corpus: str, names: str) -> None:
         }
         for name in names
     ]
-    CLIPS.write(artefacts.clips_table(corpus), CLIPS.frame(rows))
+    CLIPS.write(paths.clips_table(corpus), CLIPS.frame(rows))
 
 
 def fill_audio(corpus: str, lengths: dict[str, int]) -> PartStore:
     """Write the sound of clips, 0 samples for a broken one; all in one part."""
-    return fill_folder(artefacts.audio_store(corpus), corpus, lengths, {"audio": AUDIO})
+    return fill_folder(paths.audio_store(corpus), corpus, lengths, {"audio": AUDIO})
 
 
 def fill_folder(
@@ -152,7 +160,7 @@ def flip_a_byte(part: Path) -> None:
 
 
 def test_rows_bytes_and_parts_are_counted(project: Path) -> None:
-    store = PartStore(artefacts.feature_store("mini", "identity"), "zarr")
+    store = PartStore(paths.feature_store("mini", "identity"), "zarr")
     fill(store, "abcde")
     fill(store, "ab", fingerprint="g1234567890")
     name_features("mini", sorted(keys_of("abc")))
@@ -173,10 +181,10 @@ def test_rows_bytes_and_parts_are_counted(project: Path) -> None:
 
 def test_stores_are_found_by_kind_and_corpus(project: Path) -> None:
     fill_audio("mini", {"a": 3})
-    shutil.copytree(artefacts.audio_store("mini"), artefacts.faces_store("other"))
-    fill(PartStore(artefacts.feature_store("mini", "identity"), "zarr"), "a")
-    artefacts.audio_store("empty").mkdir()
-    CROPS.write(artefacts.crops_table("other"), CROPS.empty())
+    shutil.copytree(paths.audio_store("mini"), paths.faces_store("other"))
+    fill(PartStore(paths.feature_store("mini", "identity"), "zarr"), "a")
+    paths.audio_store("empty").mkdir()
+    CROPS.write(paths.crops_table("other"), CROPS.empty())
     assert find_stores() == [
         CorpusStore("audio", "mini", Path("data/audio/mini")),
         CorpusStore("faces", "other", Path("data/faces/other")),
@@ -194,18 +202,18 @@ def test_a_clip_that_gave_nothing_is_in_use_as_long_as_it_is_there(project: Path
     """Otherwise it would be tried again and again."""
     lengths = {"a": 3, "b": 0, "c": 0}
     fill_audio("mini", lengths)
-    fill_folder(artefacts.faces_store("mini"), "mini", lengths, {"faces": FACES})
+    fill_folder(paths.faces_store("mini"), "mini", lengths, {"faces": FACES})
     write_clips("mini", "ab")
-    CROPS.write(artefacts.crops_table("mini"), CROPS.empty())
+    CROPS.write(paths.crops_table("mini"), CROPS.empty())
     assert count_in_use("audio") == 2
     assert count_in_use("faces") == 1  # b; no crop of a is named
 
 
 def test_a_clip_that_gave_nothing_under_other_parameters_is_not_in_use(project: Path) -> None:
-    folder = artefacts.faces_store("mini")
+    folder = paths.faces_store("mini")
     fill_folder(folder, "mini", {"b": 0}, {"faces": {"crop_px": 64}})
     write_clips("mini", "b")
-    CROPS.write(artefacts.crops_table("mini"), CROPS.empty())
+    CROPS.write(paths.crops_table("mini"), CROPS.empty())
     assert count_in_use("faces") == 0
 
 
@@ -218,17 +226,17 @@ def count_in_use(kind: str) -> int | None:
 
 def test_crops_of_the_table_are_in_use(project: Path) -> None:
     fill_audio("mini", {"a": 3, "b": 5})
-    shutil.move(artefacts.audio_store("mini"), artefacts.faces_store("mini"))
+    shutil.move(paths.audio_store("mini"), paths.faces_store("mini"))
     write_clips("mini", "ab")
     box: dict[str, object] = dict.fromkeys(("x1", "y1", "x2", "y2", "score"), 0.0)
     key = audio_key("file b", AUDIO)
     row: dict[str, object] = {"clip_id": "mini/b", "crop": 0, "key": "k", "faces_key": key}
-    CROPS.write(artefacts.crops_table("mini"), CROPS.frame([row | box | {"sample": 0}]))
+    CROPS.write(paths.crops_table("mini"), CROPS.frame([row | box | {"sample": 0}]))
     assert count_in_use("faces") == 1
 
 
 def test_what_examples_and_datasets_name_is_in_use(project: Path) -> None:
-    store = PartStore(artefacts.feature_store("mini", "identity"), "zarr")
+    store = PartStore(paths.feature_store("mini", "identity"), "zarr")
     fill(store, "abcde")
     name_features("mini", [])
     folder, (a, b, c) = str(store.folder), (key_of(name) for name in "abc")
@@ -236,19 +244,19 @@ def test_what_examples_and_datasets_name_is_in_use(project: Path) -> None:
     clip |= {"split": "train", "speaker_id": "a"}
     window = {"has_window": True, "audio_store": folder, "audio_intermediate": a}
     faces = {"face_store": folder, "face_intermediate": [b, None, c]}
-    DATASET.write(artefacts.train_dataset("joint"), DATASET.frame([clip | window | faces]))
+    DATASET.write(paths.train_dataset("joint"), DATASET.frame([clip | window | faces]))
     assert count_in_use("features") == 3
     fill_audio("mini", {"a": 3, "b": 5})
     write_clips("mini", "b")
     place = {"content_key": "k", "store": "data/audio/mini", "key": audio_key("file a", AUDIO)}
     assert count_in_use("audio") == 1
-    EXAMPLES.write(artefacts.examples_table("identity"), EXAMPLES.frame([clip | place]))
+    EXAMPLES.write(paths.examples_table("identity"), EXAMPLES.frame([clip | place]))
     assert count_in_use("audio") == 2
 
 
 def test_features_named_of_another_store_are_not_in_use_here(project: Path) -> None:
     for corpus in ("mini", "other"):
-        fill(PartStore(artefacts.feature_store(corpus, "identity"), "zarr"), "ab")
+        fill(PartStore(paths.feature_store(corpus, "identity"), "zarr"), "ab")
     name_features("mini", sorted(keys_of("ab")))
     name_features("other", [])
     usage = find_usage(find_stores(), audio=AUDIO, faces=FACES)
@@ -258,10 +266,10 @@ def test_features_named_of_another_store_are_not_in_use_here(project: Path) -> N
 
 def test_nothing_is_unused_as_long_as_a_table_is_missing(project: Path) -> None:
     """DVC removes a stage's tables before it runs, so a killed one leaves rows that none names."""
-    store = PartStore(artefacts.feature_store("mini", "identity"), "zarr")
+    store = PartStore(paths.feature_store("mini", "identity"), "zarr")
     fill(store, "abcde")
     name_features("mini", [])
-    artefacts.feature_rows_table("mini", "face").unlink()
+    paths.feature_rows_table("mini", "face").unlink()
     assert count_in_use("features") is None
     assert "?" in run("stats").stdout
     before = read_all(store)
@@ -368,7 +376,7 @@ def test_a_kill_before_the_removal_leaves_all_rows(store: PartStore) -> None:
 def test_parts_of_another_schema_version_are_shown_and_dropped(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = PartStore(artefacts.feature_store("mini", "identity"), "zarr")
+    store = PartStore(paths.feature_store("mini", "identity"), "zarr")
     with monkeypatch.context() as patch:
         patch.setattr(parts, "SCHEMA_VERSION", 1)
         fill(store, "ab")
@@ -450,7 +458,7 @@ def test_a_whole_part_has_no_damage(store: PartStore) -> None:
 
 def test_verify_says_that_all_is_whole(project: Path) -> None:
     fill_audio("mini", {"a": 30})
-    fill(PartStore(artefacts.feature_store("mini", "identity"), "zarr"), "abc")
+    fill(PartStore(paths.feature_store("mini", "identity"), "zarr"), "abc")
     done = run("verify")
     assert "3 parts, 0 damaged." in done.stdout
     assert done.exit_code == 0
@@ -460,7 +468,7 @@ def test_a_damaged_part_is_named_and_removed_and_only_its_rows_are_made_again(
     project: Path,
 ) -> None:
     sound = fill_audio("mini", {"c": 30})
-    store = PartStore(artefacts.feature_store("mini", "identity"), "zarr")
+    store = PartStore(paths.feature_store("mini", "identity"), "zarr")
     fill(store, "abcde")
     before = read_all(store)
     damaged = store.index()[key_of("c")].part
@@ -497,7 +505,7 @@ def test_damaged_sound_is_found(project: Path) -> None:
 
 def test_unfinished_leftovers_are_listed_and_no_damage(project: Path) -> None:
     fill_audio("mini", {"a": 30})
-    leftover = artefacts.audio_store("mini") / "part-0.h5.unfinished-1"
+    leftover = paths.audio_store("mini") / "part-0.h5.unfinished-1"
     leftover.write_bytes(b"half")
     done = run("verify")
     assert f"{leftover} is unfinished" in done.stdout
@@ -515,7 +523,7 @@ def test_a_removed_part_is_gone(store: PartStore) -> None:
 def test_stats_are_a_table_or_json(project: Path) -> None:
     fill_audio("mini", {"a": 30, "b": 20})
     write_clips("mini", "a")
-    fill(PartStore(artefacts.feature_store("mini", "identity"), "zarr"), "abcde")
+    fill(PartStore(paths.feature_store("mini", "identity"), "zarr"), "abcde")
     name_features("mini", sorted(keys_of("abc")))
     shown = run("stats")
     assert shown.exit_code == 0
@@ -533,7 +541,7 @@ def test_stats_are_a_table_or_json(project: Path) -> None:
 
 
 def test_a_dry_run_says_what_it_would_do_and_does_nothing(project: Path) -> None:
-    store = PartStore(artefacts.feature_store("mini", "identity"), "zarr")
+    store = PartStore(paths.feature_store("mini", "identity"), "zarr")
     fill(store, "abcde")
     name_features("mini", sorted(keys_of("abc")))
     before = stamps(store.folder)
@@ -549,7 +557,7 @@ def cells_of(done: Result, name: str) -> list[str]:
 
 
 def test_the_command_compacts_to_the_size_of_params(project: Path) -> None:
-    store = PartStore(artefacts.feature_store("mini", "identity"), "zarr")
+    store = PartStore(paths.feature_store("mini", "identity"), "zarr")
     fill(store, "abcde")
     name_features("mini", sorted(keys_of("abc")))
     before = read_all(store)
@@ -564,7 +572,7 @@ def test_the_command_compacts_to_the_size_of_params(project: Path) -> None:
 
 
 def test_the_command_can_merge_alone(project: Path) -> None:
-    store = PartStore(artefacts.feature_store("mini", "identity"), "zarr")
+    store = PartStore(paths.feature_store("mini", "identity"), "zarr")
     fill(store, "abcde")
     name_features("mini", [])
     before = read_all(store)

@@ -4,16 +4,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from oragen.calibration import (
+from oragen.schema.vocabulary import GENDERS
+from oragen.training.calibration import (
     Calibration,
+    apply_temperature,
     conformal_half_width,
     fit_calibration,
     fit_temperature,
     read_calibration,
-    temper,
 )
-from oragen.clip_scores import PartAnswers
-from oragen.schema import GENDERS
+from oragen.training.scoring import WindowPredictions
 
 TWO_CLASSES = ("a", "b")
 
@@ -27,12 +27,12 @@ TWO_CLASSES = ("a", "b")
     ],
 )
 def test_a_temperature_divides_the_logits(temperature: float, expected: list[float]) -> None:
-    tempered = temper(np.array([[0.8, 0.2]]), temperature)
+    tempered = apply_temperature(np.array([[0.8, 0.2]]), temperature)
     np.testing.assert_allclose(tempered, [expected])
 
 
 def test_a_certain_answer_can_be_tempered() -> None:
-    assert np.isfinite(temper(np.array([[1.0, 0.0]]), 3.0)).all()
+    assert np.isfinite(apply_temperature(np.array([[1.0, 0.0]]), 3.0)).all()
 
 
 def test_too_certain_answers_get_the_frequency_at_which_they_are_right() -> None:
@@ -41,7 +41,7 @@ def test_too_certain_answers_get_the_frequency_at_which_they_are_right() -> None
     probabilities = np.tile([[0.99, 0.01]], (200, 1))
     labels = pd.Series(["a"] * 150 + ["b"] * 50, index=clips)
     temperature = fit_temperature(clips, probabilities, labels, TWO_CLASSES)
-    assert temper(probabilities, temperature)[0, 0] == pytest.approx(0.75, abs=1e-3)
+    assert apply_temperature(probabilities, temperature)[0, 0] == pytest.approx(0.75, abs=1e-3)
 
 
 def test_too_few_labelled_clips_teach_no_temperature() -> None:
@@ -85,7 +85,7 @@ def test_what_dev_teaches_is_applied_and_survives_json() -> None:
         {"gender": "female", "age_years": 30.0, "mask_type": None},
         index=pd.Index([f"clip-{number}" for number in range(12)]),
     )
-    answers = PartAnswers(gender, ages, None)
+    answers = WindowPredictions(gender, ages, None)
     found = fit_calibration(clips, answers, labels, genders=GENDERS)
     assert found.age_half_width_years == 12.0  # ceil(13 x 0.9) = 12
     assert found.gender_temperature < 0.1  # always right, so it may be certain

@@ -7,10 +7,10 @@ import cv2
 import numpy as np
 import pytest
 
-from oragen.audio import decode_clip
-from oragen.execution import Wanted, fill_store
-from oragen.faces import CropOptions, crop_clip
-from oragen.parts import PartStore
+from oragen.detection.faces import CropOptions, crop_clip
+from oragen.media.audio import decode_clip
+from oragen.store.fill import Wanted, fill_store
+from oragen.store.parts import PartStore
 from tests.media_files import plain, tone, write_fade, write_sound
 
 WHOLE_PICTURE = CropOptions(

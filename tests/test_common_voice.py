@@ -7,7 +7,7 @@ from typing import Literal
 import pytest
 
 from oragen.corpora.common_voice import read_common_voice
-from oragen.corpora.listing import ClipRecord, CorpusError, Listing, list_clips
+from oragen.corpora.manifest import ClipRecord, CorpusError, Manifest, list_clips
 from tests.media_files import tone, write_sound
 
 RELEASE = "cv-corpus-17.0-2024-03-15"
@@ -293,7 +293,7 @@ def test_a_speaker_of_two_splits_of_one_language_is_left_to_be_refused(tmp_path:
 # The whole
 
 
-def list_release(tmp_path: Path, splits: Literal["official", "ours"]) -> Listing:
+def list_release(tmp_path: Path, splits: Literal["official", "ours"]) -> Manifest:
     """Twelve German and two English clips, one without a file; another German one in no split."""
     root = tmp_path / RELEASE
     official = {
@@ -323,8 +323,8 @@ SKIPPED = {
 
 
 def test_a_release_is_listed_by_its_splits(tmp_path: Path) -> None:
-    listing = list_release(tmp_path, "official")
-    clips = listing.clips
+    manifest = list_release(tmp_path, "official")
+    clips = manifest.clips
     assert clips.groupby(["split", "language"]).size().to_dict() == {
         ("train", "de"): 8, ("train", "en"): 1, ("dev", "de"): 1, ("test", "de"): 1,
     }  # fmt: skip
@@ -335,7 +335,7 @@ def test_a_release_is_listed_by_its_splits(tmp_path: Path) -> None:
     ages = clips.set_index("speaker_id").loc["dora", ["age_low", "age_years", "age_high"]]
     assert ages.tolist() == [40, 44.5, 49]
     assert clips["audio_hash"].nunique() == 11
-    assert {item.clip_id: item.reason for item in listing.skipped} == SKIPPED | {
+    assert {item.clip_id: item.reason for item in manifest.skipped} == SKIPPED | {
         "cv/en/clips/common_voice_xx_12": "unknown age: aged"
     }
 
@@ -346,8 +346,8 @@ def test_all_validated_clips_are_divided_by_us(tmp_path: Path) -> None:
     Four more are too few for a stratum of their own, for their genders, and to be divided by more
     than 0.125, 0.375, 0.625 and 0.875.
     """
-    listing = list_release(tmp_path, "ours")
-    assert {item.clip_id: item.reason for item in listing.skipped} == SKIPPED
-    alike = listing.clips["speaker_id"].str.startswith("speaker")
-    assert Counter(listing.clips.loc[alike, "split"]) == {"train": 6, "dev": 1, "test": 1}
-    assert Counter(listing.clips.loc[~alike, "split"]) == {"train": 3, "test": 1}
+    manifest = list_release(tmp_path, "ours")
+    assert {item.clip_id: item.reason for item in manifest.skipped} == SKIPPED
+    alike = manifest.clips["speaker_id"].str.startswith("speaker")
+    assert Counter(manifest.clips.loc[alike, "split"]) == {"train": 6, "dev": 1, "test": 1}
+    assert Counter(manifest.clips.loc[~alike, "split"]) == {"train": 3, "test": 1}

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from oragen.config import Params, ParamsError, load_params
+from oragen.config.params import Params, ParamsError, load_params
 
 SHIPPED = Path(__file__).parents[1] / "params.yaml"
 
@@ -28,7 +28,7 @@ def load(path: Path, *place: str | int, value: object) -> Params:
 
 def test_the_shipped_file_is_valid() -> None:
     params = load_params(SHIPPED)
-    assert params.windows.as_ingredients() == {
+    assert params.windows.as_cache_parameters() == {
         "rule": "every_overlap", "length_s": 4.0, "hop_s": 2.0, "min_length_s": 1.0,
     }  # fmt: skip
     assert params.train_corpora("joint") == params.use_corpora

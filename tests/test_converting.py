@@ -15,9 +15,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from oragen import published
 from oragen.cli import run
-from oragen.heads import (
+from oragen.models import published
+from oragen.models.heads import (
     PUBLISHED_HEADS,
     HeadSizes,
     PublishedLevel,
@@ -25,9 +25,9 @@ from oragen.heads import (
     load_head,
     save_head,
 )
-from oragen.published import Origin, convert_checkpoint, recognise
-from oragen.schema import UserError
-from oragen.unimodal import PUBLISHED, load_unimodal, save_unimodal
+from oragen.models.published import Origin, convert_checkpoint, recognise
+from oragen.models.unimodal import PUBLISHED, load_unimodal, save_unimodal
+from oragen.schema.errors import UserError
 from tests.golden import make_input, make_state_dict, read_json
 from tests.published_heads import make_published_head, shapes_of_published_head
 from tests.unimodal_models import make_face_model, make_published, tiny_config

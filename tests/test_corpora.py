@@ -11,10 +11,12 @@ import pytest
 
 from oragen.corpora.csv import media_paths, read_csv
 from oragen.corpora.generated import read_generated
-from oragen.corpora.listing import ClipRecord, CorpusError, Listing, list_clips
+from oragen.corpora.generator import CorpusSpec, generate_corpus
+from oragen.corpora.manifest import ClipRecord, CorpusError, Manifest, list_clips
 from oragen.corpora.splits import TRAIN_OR_DEV
-from oragen.generator import CorpusSpec, generate_corpus
-from oragen.schema import CLIPS, SKIPPED, Skipped, UserError
+from oragen.schema.errors import UserError
+from oragen.schema.tables import CLIPS, SKIPPED
+from oragen.schema.vocabulary import Skipped
 
 
 @pytest.fixture
@@ -38,12 +40,12 @@ def read(root: Path, text: str | bytes) -> list[ClipRecord]:
     return list(read_csv("mine", root, Path("labels.csv")))
 
 
-def list_text(root: Path, text: str) -> Listing:
+def list_text(root: Path, text: str) -> Manifest:
     return list_clips("mine", root, read(root, text), root.parent / "hashes.parquet")
 
 
-def reasons(listing: Listing) -> dict[str, str]:
-    return {item.clip_id: item.reason for item in listing.skipped}
+def reasons(manifest: Manifest) -> dict[str, str]:
+    return {item.clip_id: item.reason for item in manifest.skipped}
 
 
 # The table
@@ -117,9 +119,9 @@ def test_the_published_names_of_masks_are_known(root: Path, word: str, mask_type
 def test_a_word_that_is_not_known_makes_the_clip_unusable(
     root: Path, column: str, word: str, reason: str
 ) -> None:
-    listing = list_text(root, f"media;{column}\na.mp4;{word}\nb.mp4;\n")
-    assert reasons(listing) == {"mine/a": reason}
-    assert listing.clips["clip_id"].tolist() == ["mine/b"]
+    manifest = list_text(root, f"media;{column}\na.mp4;{word}\nb.mp4;\n")
+    assert reasons(manifest) == {"mine/a": reason}
+    assert manifest.clips["clip_id"].tolist() == ["mine/b"]
 
 
 def test_every_fault_of_a_line_is_named(root: Path) -> None:
@@ -133,8 +135,8 @@ def test_an_age_has_a_point_or_a_comma(root: Path, text: str, age_years: float) 
 
 
 def test_a_comma_that_splits_an_age_does_not_go_unseen(root: Path) -> None:
-    listing = list_text(root, "media,age_years\na.mp4,30,5\nb.mp4,30,\n")
-    assert reasons(listing) == {"mine/a": "more fields than columns"}
+    manifest = list_text(root, "media,age_years\na.mp4,30,5\nb.mp4,30,\n")
+    assert reasons(manifest) == {"mine/a": "more fields than columns"}
 
 
 @pytest.mark.parametrize(
@@ -156,8 +158,8 @@ def test_a_name_tells_what_a_file_may_hold(media: str, kinds: list[str]) -> None
 
 
 def test_sound_and_pictures_may_be_two_files(root: Path) -> None:
-    listing = list_text(root, "audio_path,video_path\na.mp4,b.mp4\n")
-    (clip,) = listing.clips.to_dict("records")
+    manifest = list_text(root, "audio_path,video_path\na.mp4,b.mp4\n")
+    (clip,) = manifest.clips.to_dict("records")
     assert (clip["clip_id"], clip["audio_path"], clip["video_path"]) == ("mine/a", "a.mp4", "b.mp4")
     assert clip["audio_hash"] == hashlib.sha256(b"a").hexdigest()
     assert clip["picture_hash"] == hashlib.sha256(b"b").hexdigest()
@@ -202,11 +204,11 @@ def test_a_generated_corpus_is_listed_whole_and_one_that_is_not_there_says_how(
         list(read_generated("studio", tmp_path / "studio", spec))
     generate_corpus(tmp_path / "studio", spec, num_workers=1)
     records = list(read_generated("studio", tmp_path / "studio", spec))
-    listing = list_clips("studio", tmp_path / "studio", records, tmp_path / "hashes.parquet")
-    assert listing.skipped == []
-    assert len(listing.clips) == 6
-    assert set(listing.clips["split"]) == {"train", "dev", "test"}
-    assert listing.clips[["gender", "age_years", "mask_type", "audio_hash"]].notna().all(axis=None)
+    manifest = list_clips("studio", tmp_path / "studio", records, tmp_path / "hashes.parquet")
+    assert manifest.skipped == []
+    assert len(manifest.clips) == 6
+    assert set(manifest.clips["split"]) == {"train", "dev", "test"}
+    assert manifest.clips[["gender", "age_years", "mask_type", "audio_hash"]].notna().all(axis=None)
 
 
 # The listing
@@ -214,9 +216,9 @@ def test_a_generated_corpus_is_listed_whole_and_one_that_is_not_there_says_how(
 
 def test_a_clip_carries_its_labels(root: Path) -> None:
     text = "media,speaker_id,gender,age_years,mask_type,split,camera,language\n"
-    listing = list_text(root, text + "a.mp4,Ann,f,0,ffp,test,front,en\n")
-    assert listing.skipped == []
-    (clip,) = listing.clips.to_dict("records")
+    manifest = list_text(root, text + "a.mp4,Ann,f,0,ffp,test,front,en\n")
+    assert manifest.skipped == []
+    (clip,) = manifest.clips.to_dict("records")
     labels = {
         "clip_id": "mine/a", "corpus": "mine", "speaker_id": "Ann", "gender": "female",
         "age_years": 0.0, "mask_type": "ffp", "split": "test", "camera": "front", "language": "en",
@@ -225,32 +227,32 @@ def test_a_clip_carries_its_labels(root: Path) -> None:
 
 
 def test_the_clips_table_can_be_written(root: Path, tmp_path: Path) -> None:
-    listing = list_text(root, "media\nb.mp4\na.mp4\nnone.mp4\nnone.mp4\n")
-    CLIPS.write(tmp_path / "clips.parquet", listing.clips)
+    manifest = list_text(root, "media\nb.mp4\na.mp4\nnone.mp4\nnone.mp4\n")
+    CLIPS.write(tmp_path / "clips.parquet", manifest.clips)
     SKIPPED.write(
-        tmp_path / "skipped.parquet", SKIPPED.frame([item._asdict() for item in listing.skipped])
+        tmp_path / "skipped.parquet", SKIPPED.frame([item._asdict() for item in manifest.skipped])
     )
     assert CLIPS.read(tmp_path / "clips.parquet")["clip_id"].tolist() == ["mine/a", "mine/b"]
 
 
 @pytest.mark.parametrize("age", ["-1", "120.5", "nan", "inf", "-inf", "1e9"])
 def test_an_age_outside_of_life_is_left_out(root: Path, age: str) -> None:
-    listing = list_text(root, f"media,age_years\na.mp4,{age}\nb.mp4,120\n")
-    assert reasons(listing) == {"mine/a": f"age outside 0..120: {float(age):g}"}
+    manifest = list_text(root, f"media,age_years\na.mp4,{age}\nb.mp4,120\n")
+    assert reasons(manifest) == {"mine/a": f"age outside 0..120: {float(age):g}"}
 
 
 def test_a_missing_file_is_left_out(root: Path) -> None:
     (root / "folder.mp4").mkdir()
-    listing = list_text(root, "media\na.mp4\nx.mp4\nfolder.mp4\n")
-    assert listing.skipped == [
+    manifest = list_text(root, "media\na.mp4\nx.mp4\nfolder.mp4\n")
+    assert manifest.skipped == [
         Skipped("mine/x", "index_clips", "no such file"),
         Skipped("mine/folder", "index_clips", "not a file"),
     ]
 
 
 def test_a_line_without_media_is_left_out_by_its_number(root: Path) -> None:
-    listing = list_text(root, "media,gender\na.mp4,f\n,m\n,f\n")
-    assert reasons(listing) == {
+    manifest = list_text(root, "media,gender\na.mp4,f\n,m\n,f\n")
+    assert reasons(manifest) == {
         "mine/line 3": "no media file named",
         "mine/line 4": "no media file named",
     }
@@ -267,9 +269,9 @@ def test_a_path_that_leaves_the_root_is_left_out(root: Path) -> None:
     (root / "link.mp4").symlink_to(secret)
     (root / "inner.mp4").symlink_to(root / "a.mp4")
     text = f"media\n../secret.mp4\n{secret}\nlink.mp4\nsub/../../secret.mp4\ninner.mp4\n"
-    listing = list_text(root, text)
-    assert listing.clips["clip_id"].tolist() == ["mine/inner"]
-    assert [item.reason.partition(":")[0] for item in listing.skipped] == [
+    manifest = list_text(root, text)
+    assert manifest.clips["clip_id"].tolist() == ["mine/inner"]
+    assert [item.reason.partition(":")[0] for item in manifest.skipped] == [
         "path leaves the corpus root"
     ] * 4
 
@@ -282,21 +284,21 @@ def test_a_root_that_is_a_link_is_followed(root: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", ["x" * 300, "a\0b.mp4", "circle.mp4", ".", "/", "a.mp4/b.mp4"])
 def test_a_path_that_cannot_be_one_is_left_out(root: Path, path: str) -> None:
     (root / "circle.mp4").symlink_to(root / "circle.mp4")
-    listing = list_text(root, f"media\na.mp4\n{path}\n")
-    assert listing.clips["clip_id"].tolist() == ["mine/a"]
-    assert len(listing.skipped) == 1
+    manifest = list_text(root, f"media\na.mp4\n{path}\n")
+    assert manifest.clips["clip_id"].tolist() == ["mine/a"]
+    assert len(manifest.skipped) == 1
 
 
 def test_the_same_line_twice_counts_once(root: Path) -> None:
-    listing = list_text(root, "media,gender\na.mp4,f\nb.mp4,m\na.mp4,F\n")
-    assert listing.clips["clip_id"].tolist() == ["mine/a", "mine/b"]
-    assert listing.skipped == []
+    manifest = list_text(root, "media,gender\na.mp4,f\nb.mp4,m\na.mp4,F\n")
+    assert manifest.clips["clip_id"].tolist() == ["mine/a", "mine/b"]
+    assert manifest.skipped == []
 
 
 def test_a_clip_with_two_labels_is_left_out(root: Path) -> None:
-    listing = list_text(root, "media,gender\na.mp4,f\nb.mp4,m\na.mp4,m\n")
-    assert listing.clips["clip_id"].tolist() == ["mine/b"]
-    assert reasons(listing) == {"mine/a": "listed twice, with different files or labels"}
+    manifest = list_text(root, "media,gender\na.mp4,f\nb.mp4,m\na.mp4,m\n")
+    assert manifest.clips["clip_id"].tolist() == ["mine/b"]
+    assert reasons(manifest) == {"mine/a": "listed twice, with different files or labels"}
 
 
 def test_a_speaker_in_two_splits_is_refused_by_name(root: Path) -> None:
@@ -328,8 +330,8 @@ def test_a_root_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_clips_of_a_speaker_share_the_split_they_are_assigned(root: Path) -> None:
-    listing = list_text(root, "media,speaker_id\n" + "".join(f"{n}.mp4,Ann\n" for n in "abcdef"))
-    assert listing.clips["split"].unique().tolist() == ["train"]  # one alone is at 1/2
+    manifest = list_text(root, "media,speaker_id\n" + "".join(f"{n}.mp4,Ann\n" for n in "abcdef"))
+    assert manifest.clips["split"].unique().tolist() == ["train"]  # one alone is at 1/2
 
 
 def test_a_clip_without_a_speaker_is_its_own(root: Path) -> None:
@@ -343,8 +345,8 @@ def test_a_train_that_holds_dev_is_divided_between_the_two(root: Path) -> None:
         for name in "abc"
     ]
     tested = ClipRecord("d", "d", "test", audio_path="d.mp4")
-    listing = list_clips("mine", root, [*records, tested], root.parent / "hashes.parquet")
-    assert Counter(listing.clips["split"]) == {"train": 2, "dev": 1, "test": 1}
+    manifest = list_clips("mine", root, [*records, tested], root.parent / "hashes.parquet")
+    assert Counter(manifest.clips["split"]) == {"train": 2, "dev": 1, "test": 1}
 
 
 # The memory of hashes

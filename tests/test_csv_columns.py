@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from oragen.audio import decode_audio
 from oragen.corpora.csv import read_csv, read_csv_tables
-from oragen.corpora.listing import ClipRecord, CorpusError, list_clips
+from oragen.corpora.manifest import ClipRecord, CorpusError, list_clips
 from oragen.corpora.splits import TRAIN_OR_DEV
+from oragen.media.audio import decode_audio
 from tests.media_files import tone, write_sound
 
 AUDFORMAT = {"media": "file", "age_years": "age", "speaker_id": "speaker"}
@@ -270,16 +270,16 @@ def test_an_audformat_database_is_listed_whole(tmp_path: Path) -> None:
         (root / f"db.{split}.csv").write_text(f"file,start,end,age,gender,speaker\n{text}")
     tables = {split: Path(f"db.{split}.csv") for split in lines}
     records = read_csv_tables("mine", root, tables, AUDFORMAT)
-    listing = list_clips("mine", root, records, tmp_path / "hashes.parquet")
+    manifest = list_clips("mine", root, records, tmp_path / "hashes.parquet")
     columns = ["clip_id", "speaker_id", "split", "gender", "age_years"]
-    assert listing.clips[columns].to_numpy().tolist() == [
+    assert manifest.clips[columns].to_numpy().tolist() == [
         ["mine/wav/a", "s1", "train", "female", 30.0],
         ["mine/wav/c", "s3", "dev", "child", 8.0],
     ]
-    assert {item.clip_id: item.reason for item in listing.skipped} == {
+    assert {item.clip_id: item.reason for item in manifest.skipped} == {
         "mine/wav/b": "a segment of a file: 0 days 00:00:01 to NaT",
         "mine/wav/d": "unknown gender: other",
         "mine/wav/e": "no such file",
     }
-    sound = decode_audio(root / listing.clips["audio_path"][0], max_duration_s=10.0)
+    sound = decode_audio(root / manifest.clips["audio_path"][0], max_duration_s=10.0)
     assert len(sound) == 8_000

@@ -10,25 +10,17 @@ import pandas as pd
 import pytest
 import torch
 
-from oragen.dataset import (
+from oragen.features.dataset import (
     Batch,
     EmptyDatasetError,
     WindowDataset,
-    join_dataset,
     load_dataset,
     read_dataset,
 )
-from oragen.features import MissingFeaturesError, MixedFeaturesError
-from oragen.schema import (
-    CLIPS,
-    CROPS,
-    DATASET,
-    FEATURE_ROWS,
-    GENDERS,
-    GENDERS_WITH_CHILD,
-    WINDOWS,
-    Modality,
-)
+from oragen.features.rows import MissingFeaturesError, MixedFeaturesError
+from oragen.features.table import join_dataset
+from oragen.schema.tables import CLIPS, CROPS, DATASET, FEATURE_ROWS, WINDOWS
+from oragen.schema.vocabulary import GENDERS, GENDERS_WITH_CHILD, Modality
 from tests.feature_stores import make_spec, write_features
 
 CPU = torch.device("cpu")
@@ -212,20 +204,20 @@ def test_batches_hold_every_window_once(
 ) -> None:
     batches = list(dataset.batches(batch_size, CPU, generator=generator))
     assert [len(batch.gender) for batch in batches] == sizes
-    starts = [value for batch in batches for value in sum_of_evidence(batch)]
-    assert sorted(starts) == sorted(sum_of_evidence(whole(dataset)))
+    starts = [value for batch in batches for value in sum_of_modalities(batch)]
+    assert sorted(starts) == sorted(sum_of_modalities(whole(dataset)))
 
 
-def sum_of_evidence(batch: Batch) -> list[float]:
+def sum_of_modalities(batch: Batch) -> list[float]:
     """A number that tells the three windows apart."""
     heard = (batch.audio * batch.audio_valid[..., None]).sum((1, 2))
     return (heard + (batch.face * batch.face_valid[..., None, None]).sum((1, 2, 3))).tolist()
 
 
 def test_a_batch_says_which_windows_it_holds(dataset: WindowDataset) -> None:
-    evidence = [54.0, 22.0, 22.0]
+    modalities = [54.0, 22.0, 22.0]
     for batch in dataset.batches(1, CPU, generator=torch.Generator().manual_seed(0)):
-        assert sum_of_evidence(batch) == [evidence[window] for window in batch.windows.tolist()]
+        assert sum_of_modalities(batch) == [modalities[window] for window in batch.windows.tolist()]
 
 
 def test_the_generator_decides_the_order(dataset: WindowDataset) -> None:

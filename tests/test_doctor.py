@@ -12,10 +12,10 @@ import typer
 from packaging.requirements import Requirement
 from typer.testing import CliRunner, Result
 
-from oragen import doctor as checks
+from oragen.cli import checks
+from oragen.cli.checks import Finding, Gpu
 from oragen.cli.doctor import doctor
-from oragen.detectors import YUNET_FILE
-from oragen.doctor import Finding, Gpu
+from oragen.detection.face_detectors import YUNET_FILE
 from tests.project import REPOSITORY
 
 GIB: Final = 2**30

@@ -7,15 +7,15 @@ import grimp
 import pytest
 import yaml
 
-from oragen.config import Params
+from oragen.config.params import Params
 from tests.project import REPOSITORY
 
 # A change in these changes no result, or reaches the stages by their parameters.
 DECIDES_NO_RESULT = {
-    "oragen.artefacts",
-    "oragen.config",
-    "oragen.devices",
-    "oragen.execution",
+    "oragen.config.params",
+    "oragen.config.paths",
+    "oragen.store.fill",
+    "oragen.training.devices",
     "stages.running",
 }
 STAGES: dict[str, dict[str, Any]] = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]

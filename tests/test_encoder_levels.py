@@ -30,14 +30,14 @@ from oragen.encoders import (
     prepare_sounds,
 )
 from oragen.encoders.audio import PublishedInput
-from oragen.schema import Level
-from oragen.unimodal import (
+from oragen.models.unimodal import (
     build_audio_model,
     build_face_model,
     prepare_images,
     prepare_waveforms,
     save_unimodal,
 )
+from oragen.schema.vocabulary import Level
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from oragen.encoders import AudioEncoder, FaceEncoder, load_audio_encoder, load_face_encoder
-from oragen.heads import load_head
-from oragen.parts import PartStore, read_head
-from oragen.schema import LEVELS
-from oragen.unimodal import load_unimodal
+from oragen.models.heads import load_head
+from oragen.models.unimodal import load_unimodal
+from oragen.schema.vocabulary import LEVELS
+from oragen.store.parts import PartStore, read_head
 from tests.project import Project, Run, clone, tune_briefly
 
 ENCODERS = ("tiny-wav2vec2", "tiny-vit")

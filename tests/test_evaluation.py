@@ -9,12 +9,15 @@ import pandas as pd
 import pytest
 import torch
 
-from oragen.answers import EVIDENCES, predict_clips
-from oragen.dataset import WindowDataset
-from oragen.evaluation import predict_all, refuse_other_features, score_all
-from oragen.features import NONE
-from oragen.heads import Head, HeadName, HeadSizes, build_head
-from oragen.schema import DATASET, GENDERS, OVERALL, UserError
+from oragen.features.dataset import WindowDataset
+from oragen.features.rows import NONE
+from oragen.models.heads import Head, HeadSizes, build_head
+from oragen.schema.choices.heads import HeadName
+from oragen.schema.errors import UserError
+from oragen.schema.tables import DATASET
+from oragen.schema.vocabulary import GENDERS, MODALITY_SETS, OVERALL
+from oragen.training.evaluation import predict_all, refuse_other_features, score_all
+from oragen.training.inference import predict_clips
 from tests.feature_stores import load_people, write_people
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -70,15 +73,15 @@ def predictions(dataset: WindowDataset, table: pd.DataFrame) -> pd.DataFrame:
 
 def test_every_clip_has_a_row_for_each_seed_and_evidence(predictions: pd.DataFrame) -> None:
     assert len(predictions) == 12 * 2 * 3
-    rows = predictions.groupby(["seed", "evidence"])["clip_id"].agg(lambda clips: clips.nunique())
+    rows = predictions.groupby(["seed", "modalities"])["clip_id"].agg(lambda clips: clips.nunique())
     assert rows.tolist() == [12] * 6
     assert set(predictions["seed"]) == {5, 7}
-    assert set(predictions["evidence"]) == set(EVIDENCES)
+    assert set(predictions["modalities"]) == set(MODALITY_SETS)
 
 
 def test_a_clip_is_predicted_from_what_it_has(predictions: pd.DataFrame) -> None:
     num_windows = predictions[predictions["seed"] == 5].pivot_table(
-        index="clip_id", columns="evidence", values="num_windows"
+        index="clip_id", columns="modalities", values="num_windows"
     )
     assert num_windows.loc["x/test-000"].to_dict() == {"audio": 2, "audio_visual": 2, "face": 2}
     assert num_windows.loc["x/test-001"].to_dict() == {"audio": 0, "audio_visual": 2, "face": 2}
@@ -108,7 +111,7 @@ def test_a_withheld_modality_has_no_influence(
     }
     other = replace(dataset, in_memory=changed)
     without = [
-        predict_clips(head, data, genders=GENDERS, evidence=kept) for data in (dataset, other)
+        predict_clips(head, data, genders=GENDERS, modalities=kept) for data in (dataset, other)
     ]
     pd.testing.assert_frame_equal(*without)
     with_both = [predict_clips(head, data, genders=GENDERS) for data in (dataset, other)]
@@ -117,7 +120,7 @@ def test_a_withheld_modality_has_no_influence(
 
 def test_seeds_are_told_apart(predictions: pd.DataFrame) -> None:
     ages = predictions.pivot_table(
-        index=["clip_id", "evidence"], columns="seed", values="predicted_age_years"
+        index=["clip_id", "modalities"], columns="seed", values="predicted_age_years"
     )
     assert (ages[5] != ages[7]).all()
 
@@ -130,7 +133,7 @@ def test_scores_are_by_corpus_evidence_and_seed_and_over_all(predictions: pd.Dat
     assert {corpus: list(number) for corpus, number in clips.items()} == {
         "x": [8], "y": [4], OVERALL: [12],
     }  # fmt: skip
-    heard = scores[(scores["corpus"] == "x") & (scores["evidence"] == "audio")]
+    heard = scores[(scores["corpus"] == "x") & (scores["modalities"] == "audio")]
     assert heard["without_window"].tolist() == [2, 2]
 
 
@@ -155,10 +158,10 @@ def test_a_corpus_that_is_never_heard_is_still_scored(
     scores = score_all(
         predict_all({0: make_head(0)}, unheard, table, genders=GENDERS).assign(head="late_fusion")
     )
-    heard = scores[scores["evidence"] == "audio"]
+    heard = scores[scores["modalities"] == "audio"]
     assert heard["without_window"].tolist() == heard["clips"].tolist()
     assert heard["gender_uar"].isna().all()
-    assert scores.loc[scores["evidence"] == "face", "gender_uar"].notna().all()
+    assert scores.loc[scores["modalities"] == "face", "gender_uar"].notna().all()
 
 
 def test_predictions_can_be_kept_as_a_table(predictions: pd.DataFrame, tmp_path: Path) -> None:
@@ -177,10 +180,10 @@ def test_features_of_another_encoder_are_refused() -> None:
         refuse_other_features(Path("head"), {"audio": spec}, {"audio": other})
 
 
-@pytest.mark.parametrize(("name", "evidence"), [("audio_only", "audio"), ("face_only", "face")])
+@pytest.mark.parametrize(("name", "modalities"), [("audio_only", "audio"), ("face_only", "face")])
 def test_a_head_of_one_modality_is_asked_with_that_one_alone(
-    dataset: WindowDataset, table: pd.DataFrame, name: HeadName, evidence: str
+    dataset: WindowDataset, table: pd.DataFrame, name: HeadName, modalities: str
 ) -> None:
     answers = predict_all({1: make_head(1, name)}, dataset, table, genders=GENDERS)
-    assert set(answers["evidence"]) == {evidence}
+    assert set(answers["modalities"]) == {modalities}
     assert len(answers) == table["clip_id"].nunique()

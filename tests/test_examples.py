@@ -9,8 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
-from oragen.attenuation import ATTENUATION_DB
-from oragen.augmentation import CropAugmentation, WaveformAugmentation
+from oragen.finetuning.augmentation import CropAugmentation, WaveformAugmentation
 from oragen.finetuning.examples import (
     Draw,
     Examples,
@@ -20,8 +19,9 @@ from oragen.finetuning.examples import (
     share_of_rank,
     stream_batches,
 )
-from oragen.parts import OpenParts, PartStore
-from oragen.schema import GENDERS_WITH_CHILD, MASK_TYPES
+from oragen.schema.attenuation import ATTENUATION_DB
+from oragen.schema.vocabulary import GENDERS_WITH_CHILD, MASK_TYPES
+from oragen.store.parts import OpenParts, PartStore
 from tests.finetuning_runs import EXTRACTOR, crops, sounds, write_crops, write_sounds
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -65,12 +65,12 @@ def read_row(table: pd.DataFrame, place: int) -> np.ndarray:
 def test_an_example_is_the_stretch_that_its_row_names(
     sound_table: pd.DataFrame, crop_table: pd.DataFrame
 ) -> None:
-    heard = sounds(sound_table)[Draw(1, 3)].varied  # the second window of the second clip
+    heard = sounds(sound_table)[Draw(1, 3)].augmented  # the second window of the second clip
     expected = read_row(sound_table, 3)
     assert len(expected) == 2400
     np.testing.assert_array_equal(heard.content * 2**15, expected)
     assert heard.mask_type == "tissue"
-    seen = crops(crop_table)[Draw(1, 4)].varied
+    seen = crops(crop_table)[Draw(1, 4)].augmented
     np.testing.assert_array_equal(seen.content, read_row(crop_table, 4)[0])
     assert seen.mask_type == "medical"
 
@@ -109,17 +109,19 @@ def test_unknown_labels_stay_unknown(sound_table: pd.DataFrame) -> None:
 
 def test_a_variation_depends_on_seed_epoch_and_place_alone(sound_table: pd.DataFrame) -> None:
     examples, again = sounds(sound_table, NOISY), sounds(sound_table, NOISY)
-    first = examples[Draw(1, 0)].varied.content
+    first = examples[Draw(1, 0)].augmented.content
     again[Draw(1, 5)]  # something else was drawn before
     torch.manual_seed(99)
-    np.testing.assert_array_equal(again[Draw(1, 0)].varied.content, first)
+    np.testing.assert_array_equal(again[Draw(1, 0)].augmented.content, first)
     other_seed = Examples(sound_table, Sounds(EXTRACTOR, NOISY), genders=("female",), seed=1)
-    plain = sounds(sound_table)[Draw(1, 0)].varied.content
+    plain = sounds(sound_table)[Draw(1, 0)].augmented.content
     noises = [
-        made.varied.content - plain
+        made.augmented.content - plain
         for made in (examples[Draw(1, 0)], examples[Draw(2, 0)], other_seed[Draw(1, 0)])
     ]
-    another = examples[Draw(1, 2)].varied.content - sounds(sound_table)[Draw(1, 2)].varied.content
+    another = (
+        examples[Draw(1, 2)].augmented.content - sounds(sound_table)[Draw(1, 2)].augmented.content
+    )
     for noise in (noises[1], noises[2], another):
         assert abs(np.corrcoef(noises[0], noise)[0, 1]) < 0.2
 
@@ -144,16 +146,16 @@ def test_a_mask_that_is_heard_or_seen_after_variation_is_the_label(
 def test_a_face_without_landmarks_is_not_covered(crop_table: pd.DataFrame) -> None:
     table = crop_table.assign(landmarks=None)
     examples = crops(table, replace(PLAIN_CROP, cover_probability=1.0))
-    assert examples[Draw(1, 0)].varied.mask_type == "none"
+    assert examples[Draw(1, 0)].augmented.mask_type == "none"
 
 
 def test_open_files_stay_behind_when_examples_go_to_another_process(
     sound_table: pd.DataFrame,
 ) -> None:
     examples = sounds(sound_table, NOISY)
-    here = examples[Draw(1, 0)].varied.content
+    here = examples[Draw(1, 0)].augmented.content
     there = pickle.loads(pickle.dumps(examples))  # HDF5's files cannot be pickled
-    np.testing.assert_array_equal(there[Draw(1, 0)].varied.content, here)
+    np.testing.assert_array_equal(there[Draw(1, 0)].augmented.content, here)
 
 
 def test_other_processes_give_the_same_batches(sound_table: pd.DataFrame) -> None:

@@ -13,16 +13,16 @@ import numpy as np
 import pytest
 import torch
 
-from oragen.extraction import (
+from oragen.features.extraction import (
     DiskTooSmallError,
     FeatureInput,
     GpuTooSmallError,
     extract,
     group_inputs,
 )
-from oragen.features import EmbeddingError, FeatureSpec, locate_features
-from oragen.parts import PartStore
-from oragen.schema import LEVELS, Level
+from oragen.features.rows import EmbeddingError, FeatureSpec, locate_features
+from oragen.schema.vocabulary import LEVELS, Level
+from oragen.store.parts import PartStore
 from tests.feature_stores import GiveBack, make_spec
 
 SPEC = make_spec(shape=(4, 2))

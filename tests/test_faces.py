@@ -8,7 +8,7 @@ import cv2.data
 import numpy as np
 import pytest
 
-from oragen.detectors import (
+from oragen.detection.face_detectors import (
     YUNET_FILE,
     Box,
     CascadeDetector,
@@ -20,12 +20,18 @@ from oragen.detectors import (
     fetch_yunet_weights,
     find_yunet_weights,
 )
-from oragen.execution import Made
-from oragen.faces import CropOptions, crop_clip, crop_face, place_landmarks, track_main_face
-from oragen.keys import faces_key
-from oragen.parts import Entry
-from oragen.schema import CROPS
-from oragen.video import sample_pictures
+from oragen.detection.faces import (
+    CropOptions,
+    crop_clip,
+    crop_face,
+    place_landmarks,
+    track_main_face,
+)
+from oragen.media.video import sample_pictures
+from oragen.schema.tables import CROPS
+from oragen.schema.vocabulary import Made
+from oragen.store.keys import faces_key
+from oragen.store.parts import Entry
 from stages.crop_faces import list_crops
 from tests.media_files import write_fade
 

@@ -11,12 +11,12 @@ import typer
 from typer.testing import CliRunner, Result
 
 from oragen.cli.models import export, features, pack
+from oragen.corpora.generator import CorpusSpec, plan_clips, write_clip
 from oragen.encoders import load_audio_encoder, load_face_encoder
-from oragen.generator import CorpusSpec, plan_clips, write_clip
 from oragen.predictor import Predictor
-from oragen.predictor.material import read_material
+from oragen.predictor.clip_inputs import read_clip_inputs
 from oragen.predictor.preprocessing import read_preprocessing
-from oragen.schema import UserError
+from oragen.schema.errors import UserError
 from tests.media_files import tone, write_sound
 from tests.test_packing import PREPROCESSING, save_finetuned, write_model
 
@@ -55,18 +55,18 @@ def test_the_file_holds_what_the_encoders_give(tmp_path: Path, clip: Path) -> No
     head = write_model(tmp_path / "head")
     run("features", clip, "--output", tmp_path / "x.npz", "--model", head)
     found = read(tmp_path / "x.npz")
-    material = read_material(clip, read_preprocessing(PREPROCESSING))
-    assert found["windows"].tolist() == [list(window.span) for window in material.windows]
-    assert found["crops"].tolist() == [window.crops for window in material.windows]
-    place = next(i for i, window in enumerate(material.windows) if window.has_speech)
+    inputs = read_clip_inputs(clip, read_preprocessing(PREPROCESSING))
+    assert found["windows"].tolist() == [list(window.span) for window in inputs.windows]
+    assert found["crops"].tolist() == [window.crops for window in inputs.windows]
+    place = next(i for i, window in enumerate(inputs.windows) if window.has_speech)
     start, stop = found["windows"][place]
-    sound = load_audio_encoder("embedded").encode([material.samples[start:stop]])[0]
+    sound = load_audio_encoder("embedded").encode([inputs.samples[start:stop]])[0]
     assert found["audio_valid"][place].sum() == len(sound)
     np.testing.assert_allclose(
         found["audio"][place, : len(sound)], sound.astype(np.float16), atol=2e-3
     )
-    crop = load_face_encoder("embedded").encode([material.crops[0]])[0]
-    assert found["face"].shape == (len(material.crops), *crop.shape)
+    crop = load_face_encoder("embedded").encode([inputs.crops[0]])[0]
+    assert found["face"].shape == (len(inputs.crops), *crop.shape)
     np.testing.assert_allclose(found["face"][0], crop.astype(np.float16), atol=2e-3)
 
 

@@ -22,14 +22,16 @@ from lightning_fabric.plugins import MixedPrecision
 from torch import Tensor, nn
 from torch.amp.grad_scaler import GradScaler
 
-from oragen.clip_scores import group_answers, join_labels, score_clips, selection_score
-from oragen.devices import make_fabric
-from oragen.epochs import ClassWeights, DivergedError
 from oragen.finetuning.checkpoints import Progress, read_checkpoint, write_checkpoint
 from oragen.finetuning.examples import Draw, ExampleBatch, Examples
 from oragen.finetuning.learner import Learner, freeze_idle, keep_all_layers
-from oragen.losses import TaskWeights
-from oragen.schema import EXAMPLES, GENDERS, Precision, UserError
+from oragen.schema.errors import UserError
+from oragen.schema.tables import EXAMPLES
+from oragen.schema.vocabulary import GENDERS, Precision
+from oragen.training.devices import make_fabric
+from oragen.training.history import ClassWeights, DivergedError
+from oragen.training.losses import TaskWeights
+from oragen.training.scoring import group_predictions, join_labels, score_clips, selection_score
 from tests.finetuning_runs import (
     GENDER_ONLY,
     OPTIONS,
@@ -120,7 +122,7 @@ def test_the_best_epoch_s_weights_are_left_ready_for_use(trained: Trained, table
         [take(dev, range(20)), take(dev, range(20, 36))], num_examples=36
     )
     assert not trained.model.training
-    predictions = group_answers(dev.table["clip_id"], answers, genders=GENDERS)
+    predictions = group_predictions(dev.table["clip_id"], answers, genders=GENDERS)
     assert predictions["num_windows"].tolist() == [2] * 18
     score = selection_score(score_clips(join_labels(predictions, dev.table)))
     scores = [epoch.dev_score for epoch in trained.history]

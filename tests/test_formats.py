@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from oragen.audio import decode_audio, decode_clip
-from oragen.faces import CropOptions, crop_clip
-from oragen.media import (
+from oragen.detection.faces import CropOptions, crop_clip
+from oragen.media.audio import decode_audio, decode_clip
+from oragen.media.container import (
     EncodingError,
     SoundEncoding,
     UnusableMediaError,
     parse_encoding,
 )
-from oragen.video import read_image, sample_pictures
+from oragen.media.video import read_image, sample_pictures
 from tests.media_files import (
     add_exif_orientation,
     bright_left,

@@ -11,7 +11,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from oragen.generator import (
+from oragen.corpora.generator import (
     LABEL_COLUMNS,
     Clip,
     ClipPlan,
@@ -24,11 +24,11 @@ from oragen.generator import (
     speak,
     write_clip,
 )
-from oragen.generator.coverings import draw_covering
-from oragen.generator.face import Expression, draw_look, paint_head
-from oragen.generator.people import Gender
-from oragen.generator.recording import Condition
-from oragen.schema import MASK_TYPES, SAMPLE_RATE_HZ, SPLITS
+from oragen.corpora.generator.face import Expression, draw_look, paint_head
+from oragen.corpora.generator.masks import draw_mask
+from oragen.corpora.generator.speakers import Gender
+from oragen.schema.choices.corpora import Condition
+from oragen.schema.vocabulary import MASK_TYPES, SAMPLE_RATE_HZ, SPLITS
 
 TINY = CorpusSpec("studio", 6, seed=3, clips_per_speaker=(1, 1), duration_s=(1.0, 1.2))
 FULL_SIZE = CorpusSpec("phone", 50, seed=5)
@@ -215,8 +215,8 @@ def test_silero_hears_speech_unless_the_fault_is_silence(condition: Condition) -
 
 
 def test_faulty_clips_are_there_and_labelled_like_any_other() -> None:
-    faults = [plan.fault for plan in plan_clips(FULL_SIZE)]
-    assert faults.count("no_speech") == faults.count("no_face") == round(0.03 * len(faults))
+    problems = [plan.fault for plan in plan_clips(FULL_SIZE)]
+    assert problems.count("no_speech") == problems.count("no_face") == round(0.03 * len(problems))
     assert not {"fault"} & set(LABEL_COLUMNS)
     assert "none" in {plan.fault for plan in plan_clips(TINY)}
 
@@ -231,10 +231,10 @@ def test_a_clip_without_a_face_still_has_the_voice_and_an_empty_picture() -> Non
 def mouth_shows(mask_type: str) -> bool:
     """Whether fuller lips, all else equal, change the painted head."""
     traits = draw_person("female", 30, np.random.default_rng(1)).face
-    covering = draw_covering(mask_type, np.random.default_rng(2))
+    mask = draw_mask(mask_type, np.random.default_rng(2))
     thin, full = (
         paint_head(
-            draw_look(replace(traits, lip_fullness=fullness), covering, np.random.default_rng(3)),
+            draw_look(replace(traits, lip_fullness=fullness), mask, np.random.default_rng(3)),
             Expression(mouth=0.5, eyes=1.0),
         )
         for fullness in (0.4, 1.4)

@@ -21,18 +21,18 @@ from transformers import (
     Wav2Vec2Model,
 )
 
-from oragen.devices import choose_device, make_fabric
 from oragen.encoders import AudioEncoder, FaceEncoder
-from oragen.extraction import FeatureInput, extract
-from oragen.features import FeatureSpec
+from oragen.features.extraction import FeatureInput, extract
+from oragen.features.rows import FeatureSpec
 from oragen.finetuning.examples import Examples
 from oragen.finetuning.loop import finetune
-from oragen.heads import HeadSizes, build_head
-from oragen.losses import TaskWeights
-from oragen.parts import PartStore
+from oragen.models.heads import HeadSizes, build_head
 from oragen.predictor import Predictor
-from oragen.schema import GENDERS, SAMPLE_RATE_HZ, Level, Precision
-from oragen.training import TrainingOptions, train_head
+from oragen.schema.vocabulary import GENDERS, SAMPLE_RATE_HZ, Level, Precision
+from oragen.store.parts import PartStore
+from oragen.training.devices import choose_device, make_fabric
+from oragen.training.loop import TrainingOptions, train_head
+from oragen.training.losses import TaskWeights
 from tests.feature_stores import load_people, write_people
 from tests.finetuning_runs import (
     OPTIONS,

@@ -11,20 +11,20 @@ import pytest
 import torch
 from torch import Tensor
 
-from oragen.heads import (
+from oragen.models.heads import (
     PUBLISHED_HEADS,
     Head,
-    HeadName,
-    HeadOutput,
     HeadSizes,
     build_head,
     load_head,
     load_published_head,
     save_head,
-    train_only_decisions,
+    train_only_output_layers,
 )
-from oragen.losses import Targets, multi_task_loss
-from oragen.schema import UserError
+from oragen.models.output import HeadOutput
+from oragen.schema.choices.heads import HeadName
+from oragen.schema.errors import UserError
+from oragen.training.losses import Targets, multi_task_loss
 from tests.golden import case_names, make_input, make_state_dict, read_arrays, read_json
 from tests.published_heads import make_published_head
 
@@ -250,7 +250,7 @@ def test_late_fusion_is_the_mean_of_the_probabilities_that_are_there() -> None:
 
 
 def test_age_years_by_hand() -> None:
-    output = HeadOutput(torch.zeros(2, 2), None, torch.tensor([0.0, -1e9]))
+    output = HeadOutput(torch.zeros(2, 2), torch.tensor([0.0, -1e9]), None)
     assert output.age_years.tolist() == [50.0, 0.0]
 
 
@@ -384,15 +384,15 @@ def test_a_published_mask_model_trains_as_few_weights_as_published() -> None:
     for model in read_json("fusion_models")["models"]:
         if model["model"] == "MaskAgenderAVModelV1" and model["level"] == "LATE":
             head = load_golden_head(model)
-            train_only_decisions(head, {"mask_type"})
+            train_only_output_layers(head, {"mask_type"})
             assert count_trainable(head) == model["n_trainable"] == 6 * 257
-            train_only_decisions(head, {"gender", "age", "mask_type"})
+            train_only_output_layers(head, {"gender", "age", "mask_type"})
             assert count_trainable(head) == (2 + 1 + 6) * 257
 
 
 def test_late_fusion_freezes_the_decisions_of_both_its_heads() -> None:
     head = make_head("late_fusion")
-    train_only_decisions(head, {"age"})
+    train_only_output_layers(head, {"age"})
     assert count_trainable(head) == 2 * 17
 
 

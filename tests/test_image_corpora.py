@@ -9,12 +9,12 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from oragen.generator import CorpusSpec
-from oragen.generator.clip import Clip, render_clip
-from oragen.generator.corpus import plan_clips
-from oragen.parts import PartStore
-from oragen.schema import CLIPS, CROPS, FEATURE_ROWS, SKIPPED, SPEECH, WINDOWS, Span, Table
-from oragen.windows import NO_CROP
+from oragen.corpora.generator import CorpusSpec
+from oragen.corpora.generator.clip import Clip, render_clip
+from oragen.corpora.generator.corpus import plan_clips
+from oragen.schema.tables import CLIPS, CROPS, FEATURE_ROWS, SKIPPED, SPEECH, WINDOWS, Table
+from oragen.schema.vocabulary import NO_CROP, Span
+from oragen.store.parts import PartStore
 from tests.media_files import to_int16, write_sound, write_video
 from tests.project import Project, Run, clone
 

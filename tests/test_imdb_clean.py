@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from oragen.corpora.imdb_clean import FACTS, Images, read_imdb_clean
-from oragen.corpora.listing import ClipRecord, CorpusError, Listing, list_clips
+from oragen.corpora.imdb_clean import CARD, read_imdb_clean
+from oragen.corpora.manifest import ClipRecord, CorpusError, Manifest, list_clips
+from oragen.schema.choices.corpora import Images
 
 HEADER = "filename,age,gender,x_min,y_min,x_max,y_max,roll,yaw,pitch"
 TRAIN = "07/nm0000001_rm111_1950-1-2_1990.jpg,40,M,210,180,420,430,-2.1,5.0,1.3"
@@ -57,7 +58,7 @@ def read(root: Path, images: Images = "original") -> list[ClipRecord]:
     return list(read_imdb_clean("imdb", root, images=images))
 
 
-def list_tree(root: Path) -> Listing:
+def list_tree(root: Path) -> Manifest:
     return list_clips("imdb", root, read_imdb_clean("imdb", root, images="original"), root / "h")
 
 
@@ -227,8 +228,8 @@ def test_the_tree_becomes_a_table_of_clips(
     )
     (tmp_path / "data" / "imdb" / lost.partition(",")[0]).unlink()
     with caplog.at_level(logging.INFO, "oragen.corpora"):
-        listing = list_tree(tmp_path)
-    clips = listing.clips
+        manifest = list_tree(tmp_path)
+    clips = manifest.clips
     assert Counter(zip(clips["split"], clips["gender"].fillna("unknown"), strict=True)) == {
         ("train", "male"): 1,
         ("train", "unknown"): 1,
@@ -236,7 +237,7 @@ def test_the_tree_becomes_a_table_of_clips(
         ("test", "female"): 1,
     }
     assert sorted(clips["age_years"]) == [33.0, 40.0, 40.0, 61.0]
-    assert {item.clip_id: item.reason for item in listing.skipped} == {
+    assert {item.clip_id: item.reason for item in manifest.skipped} == {
         "imdb/45/nm0000005_rm5_a/1_2_30_40": "age outside 1..100: 0",
         "imdb/46/nm0000006_rm6_a/9_2_9_4": "no box: 9,2,9,4",
         "imdb/44/nm0000004_rm4_a/1_2_3_4": "no such file",
@@ -247,5 +248,5 @@ def test_the_tree_becomes_a_table_of_clips(
 
 
 def test_the_number_of_clips_is_that_of_the_splits() -> None:
-    assert FACTS.statistics
-    assert FACTS.statistics.clips == 183_886 + 45_971 + 56_086
+    assert CARD.statistics
+    assert CARD.statistics.clips == 183_886 + 45_971 + 56_086

@@ -9,10 +9,10 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from oragen.config import Params
-from oragen.keys import audio_key, crop_key, faces_key, speech_key, window_key
-from oragen.parts import make_key
-from oragen.schema import Level, Modality, Span
+from oragen.config.params import Params
+from oragen.schema.vocabulary import Level, Modality, Span
+from oragen.store.keys import audio_key, crop_key, faces_key, speech_key, window_key
+from oragen.store.parts import make_key
 from stages.extracting import find_origin, make_specs
 from tests.project import REPOSITORY
 
@@ -94,10 +94,10 @@ def make_rows(params: Params) -> dict[str, set[str]]:
     Where an encoder comes from stands for its weights.
     """
     media = "a" * 64
-    audio = audio_key(media, params.audio.as_ingredients())
-    speech = speech_key(audio, params.speech.as_ingredients())
-    window = window_key(speech, params.windows.as_ingredients(), Span(0, 64_000))
-    faces = faces_key(media, params.faces.as_ingredients(), "detector")
+    audio = audio_key(media, params.audio.as_cache_parameters())
+    speech = speech_key(audio, params.speech.as_cache_parameters())
+    window = window_key(speech, params.windows.as_cache_parameters(), Span(0, 64_000))
+    faces = faces_key(media, params.faces.as_cache_parameters(), "detector")
     crop = crop_key(faces, 16_000)
     rows = {"audio": {audio}, "speech": {speech}, "window": {window}, "faces": {faces}}
     inputs: dict[Modality, str] = {"audio": window, "face": crop}
@@ -146,5 +146,5 @@ def test_another_level_uses_no_old_row() -> None:
 def test_other_media_use_no_old_row() -> None:
     """The same bytes under another name are the same rows, and other bytes are others."""
     params = Params.model_validate(PARAMS)
-    keys = {audio_key(media * 64, params.audio.as_ingredients()) for media in "ab"}
+    keys = {audio_key(media * 64, params.audio.as_cache_parameters()) for media in "ab"}
     assert len(keys) == 2

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from oragen.keys import audio_key, audio_keys, crop_key, faces_key, speech_key, window_key
-from oragen.parts import make_key
-from oragen.schema import CLIPS, Span
+from oragen.schema.tables import CLIPS
+from oragen.schema.vocabulary import Span
+from oragen.store.keys import audio_key, audio_keys, crop_key, faces_key, speech_key, window_key
+from oragen.store.parts import make_key
 
 INGREDIENTS: dict[str, Any] = {
     "media": "a" * 64,

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from oragen.corpora.lagenda import FACTS, read_lagenda
-from oragen.corpora.listing import ClipRecord, CorpusError, list_clips
+from oragen.corpora.lagenda import CARD, read_lagenda
+from oragen.corpora.manifest import ClipRecord, CorpusError, list_clips
 
 HEADER = (
     "img_name,age,gender,face_x0,face_y0,face_x1,face_y1,person_x0,person_y0,person_x1,person_y1"
@@ -75,14 +75,14 @@ def test_a_label_of_one_kind_is_enough(tmp_path: Path) -> None:
 
 def test_the_faces_of_an_image_have_ids_of_their_own_and_one_split(tmp_path: Path) -> None:
     lines = [f"lag_benchmark/0a1b.jpg,30,F,{x},2,{x + 9},4,-1,-1,-1,-1" for x in range(40)]
-    listing = list_clips(
+    manifest = list_clips(
         "lagenda",
         tmp_path,
         read_lagenda("lagenda", make(tmp_path, *lines), annotations=TABLE),
         tmp_path / "hashes",
     )
-    assert listing.clips["clip_id"].nunique() == 40
-    assert listing.clips["split"].nunique() == 1
+    assert manifest.clips["clip_id"].nunique() == 40
+    assert manifest.clips["split"].nunique() == 1
 
 
 def test_an_age_of_nothing_is_an_age(tmp_path: Path) -> None:
@@ -165,8 +165,8 @@ def test_the_tree_becomes_a_table_of_clips(
     ]
     records = read_lagenda("lagenda", make(tmp_path, *lines), annotations=TABLE)
     with caplog.at_level(logging.INFO, "oragen.corpora"):
-        listing = list_clips("lagenda", tmp_path, records, tmp_path / "hashes")
-    clips = listing.clips.set_index("clip_id")
+        manifest = list_clips("lagenda", tmp_path, records, tmp_path / "hashes")
+    clips = manifest.clips.set_index("clip_id")
     assert clips["gender"].to_dict() == {
         "lagenda/lag_benchmark/0a1b/120_80_210_190": "female",
         "lagenda/lag_benchmark/0a1b/500_80_600_190": "male",
@@ -175,7 +175,7 @@ def test_the_tree_becomes_a_table_of_clips(
     assert sorted(clips["age_years"]) == [34.0, 36.0, 71.0]
     assert list(clips["face_box"].iloc[0]) == [120.0, 80.0, 210.0, 190.0]
     assert clips["audio_path"].isna().all()
-    assert {item.clip_id: item.reason for item in listing.skipped} == {
+    assert {item.clip_id: item.reason for item in manifest.skipped} == {
         "lagenda/lag_benchmark/0a1b/400_90_460_160": "no label",
         "lagenda/lag_benchmark/0c2d/person_15_22_140_380": "no face box",
         "lagenda/lag_benchmark/b5c8ef090f134ad5.jpg/1_2_30_40": "no such file",
@@ -186,5 +186,5 @@ def test_the_tree_becomes_a_table_of_clips(
 
 
 def test_the_published_counts_add_up() -> None:
-    assert FACTS.statistics
-    assert sum(FACTS.statistics.by_gender.values()) == FACTS.statistics.clips == 84_192
+    assert CARD.statistics
+    assert sum(CARD.statistics.by_gender.values()) == CARD.statistics.clips == 84_192

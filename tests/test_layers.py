@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from oragen.layers import (
+from oragen.models.layers import (
     CrossModalAttention,
     MultiHeadAttention,
     PerLayerNorm,

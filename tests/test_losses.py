@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from oragen.heads import HeadOutput
-from oragen.losses import (
-    UNKNOWN_LABEL,
+from oragen.models.output import HeadOutput
+from oragen.schema.vocabulary import UNKNOWN_LABEL
+from oragen.training.losses import (
     Targets,
     TaskWeights,
     ccc_loss,
@@ -60,9 +60,9 @@ def test_multi_task_loss_equals_the_published_one(peer: str) -> None:
     golden = read_json("functions")["losses"]
     inputs = golden["inputs"]
     answers = HeadOutput(
-        torch.tensor(inputs["gender_logits"]),
-        torch.tensor(inputs["mask_logits"]),
-        torch.tensor(inputs["age_logits"]),
+        gender_logits=torch.tensor(inputs["gender_logits"]),
+        age_logit=torch.tensor(inputs["age_logits"]),
+        mask_type_logits=torch.tensor(inputs["mask_logits"]),
     )
     ages = 100 * torch.tensor(inputs["age"])
     targets = Targets(torch.tensor(inputs["gender"]), torch.tensor(inputs["mask"]), ages)
@@ -93,7 +93,7 @@ def test_unknown_ages_do_not_take_part() -> None:
 
 
 def test_a_task_without_labels_gives_exactly_zero_and_no_gradient() -> None:
-    logits = [torch.randn(4, 2), torch.randn(4, 6), torch.randn(4)]
+    logits = [torch.randn(4, 2), torch.randn(4), torch.randn(4, 6)]
     answers = HeadOutput(*[tensor.requires_grad_() for tensor in logits])
     unknown = torch.full((4,), UNKNOWN_LABEL)
     losses = multi_task_loss(answers, Targets(unknown, unknown, torch.full((4,), float("nan"))))
@@ -105,7 +105,7 @@ def test_a_task_without_labels_gives_exactly_zero_and_no_gradient() -> None:
 
 
 def test_a_head_without_mask_type_has_no_mask_type_loss() -> None:
-    answers = HeadOutput(torch.zeros(2, 2), None, torch.zeros(2))
+    answers = HeadOutput(torch.zeros(2, 2), torch.zeros(2), None)
     targets = Targets(torch.tensor([0, 1]), torch.tensor([3, 3]), torch.tensor([20.0, 30.0]))
     losses = multi_task_loss(answers, targets)
     assert losses.mask_type == 0
@@ -118,7 +118,7 @@ def test_labels_of_weightless_classes_give_zero_not_nan() -> None:
 
 
 def test_half_precision_answers_give_a_finite_loss() -> None:
-    answers = HeadOutput(torch.zeros(2, 2).half(), None, torch.zeros(2).half())
+    answers = HeadOutput(torch.zeros(2, 2).half(), torch.zeros(2).half(), None)
     targets = Targets(torch.tensor([0, 1]), torch.tensor([-1, -1]), torch.tensor([20.0, 80.0]))
     assert multi_task_loss(answers, targets).total.isfinite()
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from oragen.metrics import (
+from oragen.training.metrics import (
     ClassScores,
     group_ages,
     group_probabilities,

@@ -12,8 +12,8 @@ import typer
 from typer.testing import CliRunner
 
 from oragen.cli.oceanai import to_oceanai
-from oragen.oceanai import OceanAiError, has_folders, merge, read_predictions, to_frame
-from oragen.predictor import AgeAnswer, ClassAnswer, ModalityReport, Prediction
+from oragen.predictor import AgePrediction, ClassPrediction, ModalityReport, Prediction
+from oragen.predictor.oceanai import OceanAiError, has_folders, merge, read_predictions, to_frame
 
 TRAITS = ("Openness", "Conscientiousness", "Extraversion", "Agreeableness", "Non-Neuroticism")
 OURS = ["Path", "Age", "Gender", "Gender score", "Mask"]
@@ -29,9 +29,9 @@ def predict(
     answered = gender is not None
     prediction = Prediction(
         input=path,
-        gender=ClassAnswer(gender, {"female": 1 - male, "male": male}) if gender else None,
-        age=AgeAnswer(age, None) if answered else None,
-        mask_type=ClassAnswer(mask, {"none": 0.0, mask: 1.0}) if answered and mask else None,
+        gender=ClassPrediction(gender, {"female": 1 - male, "male": male}) if gender else None,
+        age=AgePrediction(age, None) if answered else None,
+        mask_type=ClassPrediction(mask, {"none": 0.0, mask: 1.0}) if answered and mask else None,
         windows=[],
         modalities={"audio": ModalityReport(answered, None if answered else "no speech")},
         speech=[],

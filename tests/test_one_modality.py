@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from oragen.schema import DATASET
+from oragen.schema.tables import DATASET
 from tests.feature_stores import NUM_SLOTS, write_people
 from tests.project import Project, clone
 
@@ -54,7 +54,7 @@ def train_and_ask(project: Project, head: str) -> pd.DataFrame:
         run = project.run("python", "-m", f"stages.{stage}", head)
         assert run.exit_code == 0, run.output
     table = pd.read_parquet(project.folder / f"data/predictions/{head}.parquet")
-    return table[table["evidence"] == table["evidence"].iloc[0]]
+    return table[table["modalities"] == table["modalities"].iloc[0]]
 
 
 def features_of(project: Project, head: str) -> set[str]:

@@ -17,10 +17,12 @@ import onnxruntime
 import pytest
 import torch
 
-from oragen.calibration import Calibration
-from oragen.heads import HeadName, HeadSizes, build_head, load_head, save_head
-from oragen.onnx_export import FIXED_LENGTH, INPUTS, OPSET, ExportError, export_head
-from oragen.schema import GENDERS, MASK_TYPES, UserError
+from oragen.models.heads import HeadSizes, build_head, load_head, save_head
+from oragen.predictor.onnx import FIXED_LENGTH, INPUTS, OPSET, ExportError, export_head
+from oragen.schema.choices.heads import HeadName
+from oragen.schema.errors import UserError
+from oragen.schema.vocabulary import GENDERS, MASK_TYPES
+from oragen.training.calibration import Calibration
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -40,7 +42,7 @@ NAMES: Final[tuple[HeadName, ...]] = get_args(HeadName)
 EXPORT_ALL: Final = """
 import sys
 from pathlib import Path
-from oragen.onnx_export import export_head
+from oragen.predictor.onnx import export_head
 for folder in sorted(Path(sys.argv[1]).iterdir()):
     export_head(folder, folder / "head.onnx")
 """

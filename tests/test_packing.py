@@ -22,17 +22,18 @@ from transformers import (
     Wav2Vec2Model,
 )
 
-from oragen.calibration import Calibration
-from oragen.detectors import YUNET_FILE
+from oragen.corpora.generator import CorpusSpec, plan_clips, speak
+from oragen.detection.face_detectors import YUNET_FILE
 from oragen.encoders import load_audio_encoder, load_face_encoder
-from oragen.features import FeatureSpec
-from oragen.generator import CorpusSpec, plan_clips, speak
-from oragen.heads import HeadName, HeadSizes, build_head, save_head
-from oragen.model_folder import DESCRIPTION_FILE
+from oragen.features.rows import FeatureSpec
+from oragen.models.folder import DESCRIPTION_FILE
+from oragen.models.heads import HeadSizes, build_head, save_head
+from oragen.models.unimodal import build_audio_model, build_face_model, save_unimodal
 from oragen.predictor import ModelError, Prediction, Predictor
 from oragen.predictor.packing import pack_model
-from oragen.schema import GENDERS, MASK_TYPES, Level
-from oragen.unimodal import build_audio_model, build_face_model, save_unimodal
+from oragen.schema.choices.heads import HeadName
+from oragen.schema.vocabulary import GENDERS, MASK_TYPES, Level
+from oragen.training.calibration import Calibration
 from tests.unimodal_models import FACE_CONFIG, SPEECH_CONFIG
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 import pytest
 
-from oragen.page import NotAPictureError, PagePicture, PageSection, PageTable, write_page
-from oragen.page_style import STYLE
+from oragen.reporting.page import NotAPictureError, PagePicture, PageSection, PageTable, write_page
+from oragen.reporting.page_style import STYLE
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 CHROMIUM = shutil.which("chromium")

@@ -18,8 +18,8 @@ import pytest
 import zarr
 from torch.utils.data import DataLoader, Dataset
 
-from oragen import parts
-from oragen.parts import (
+from oragen.store import parts
+from oragen.store.parts import (
     DamagedPartError,
     Entry,
     Located,
@@ -226,7 +226,7 @@ def test_a_disk_that_is_full_leaves_nothing_behind(store: PartStore) -> None:
     fill(store, range(3))
     script = f"""
         import numpy as np, resource
-        from oragen.parts import PartStore, PartWriter
+        from oragen.store.parts import PartStore, PartWriter
         from pathlib import Path
         resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
         values = np.random.default_rng(0).integers(0, 255, (9, 2000), np.uint8)
@@ -255,7 +255,7 @@ KILLED_WRITER = """
 import sys
 from pathlib import Path
 import numpy as np
-from oragen.parts import PartStore, PartWriter
+from oragen.store.parts import PartStore, PartWriter
 
 store = PartStore(Path(sys.argv[1]), sys.argv[2])
 present = store.index()
@@ -302,7 +302,7 @@ def test_a_killed_writer_leaves_whole_parts_that_the_next_one_completes(store: P
 def test_bytes_are_the_same_from_two_processes(store: PartStore, tmp_path: Path) -> None:
     script = f"""
         import numpy as np
-        from oragen.parts import PartStore, PartWriter
+        from oragen.store.parts import PartStore, PartWriter
         from pathlib import Path
         store = PartStore(Path({str(tmp_path)!r}) / "FOLDER", {store.part_format!r})
         values = np.random.default_rng(0).standard_normal((40, 30, 50)).astype(np.float16)

@@ -11,10 +11,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from oragen.parts import verify_part
-from oragen.schema import CLIPS, SKIPPED, WINDOWS
+from oragen.schema.tables import CLIPS, SKIPPED, WINDOWS
+from oragen.store.parts import verify_part
 from tests.broken_clips import write_broken_clips
-from tests.pipeline_answers import assert_same, predict, read_answers
+from tests.pipeline_predictions import assert_same, predict, read_predictions
 from tests.project import Project, Run, clone
 
 PER_HEAD = ("train_head", "evaluate_head")
@@ -160,7 +160,7 @@ def test_every_clip_is_in_the_predictions(project: Project, first: Run) -> None:
     predictions = pd.read_parquet(project.folder / "data/predictions/cross_attention.parquet")
     clips = CLIPS.read(project.folder / "data/clips/own.parquet")
     own = predictions[
-        (predictions["corpus"] == "own") & (predictions["evidence"] == "audio_visual")
+        (predictions["corpus"] == "own") & (predictions["modalities"] == "audio_visual")
     ]
     assert sorted(own["clip_id"]) == sorted(clips["clip_id"])
     without = own[own["num_windows"] == 0]
@@ -177,14 +177,14 @@ def test_a_predictor_answers_what_the_pipeline_answered(
 ) -> None:
     """Also about broken files: those without a window are told by what is missing."""
     project.repro()
-    answers = read_answers(project, corpus)
+    answers = read_predictions(project, corpus)
     assert len(answers) >= 5
     assert_same(predict(project, corpus, answers), answers)
 
 
 def test_the_command_line_answers_what_the_pipeline_answered(project: Project, first: Run) -> None:
     project.repro()
-    answers = read_answers(project, "mini").reset_index().set_index("path")
+    answers = read_predictions(project, "mini").reset_index().set_index("path")
     root = project.folder / "data" / "corpora" / "mini"
     run = project.run("oragen", "predict", *(str(root / path) for path in answers.index),
                       "--output", "answers.json")  # fmt: skip

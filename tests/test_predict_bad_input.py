@@ -10,11 +10,12 @@ import cv2
 import numpy as np
 import pytest
 
-from oragen.audio import decode_audio
-from oragen.generator import CorpusSpec, plan_clips, write_clip
+from oragen.corpora.generator import CorpusSpec, plan_clips, write_clip
+from oragen.media.audio import decode_audio
+from oragen.media.video import sample_pictures
 from oragen.predictor import Prediction, Predictor
-from oragen.schema import SAMPLE_RATE_HZ, UserError
-from oragen.video import sample_pictures
+from oragen.schema.errors import UserError
+from oragen.schema.vocabulary import SAMPLE_RATE_HZ
 from tests.broken_clips import write_broken_clips
 from tests.media_files import add_sound
 from tests.test_predict_cli import save_model
@@ -105,9 +106,9 @@ def test_each_kind_is_answered_from_what_it_has_and_says_what_it_lacks(
         if report.reason is not None
     }
     assert found == reasons
-    assert prediction.is_answered is (len(reasons) < 2)
-    assert bool(prediction.windows) is prediction.is_answered
-    assert prediction.to_dict()["status"] == ("ok" if prediction.is_answered else "no_predictions")
+    assert prediction.is_predicted is (len(reasons) < 2)
+    assert bool(prediction.windows) is prediction.is_predicted
+    assert prediction.to_dict()["status"] == ("ok" if prediction.is_predicted else "no_predictions")
     prediction.to_json()
 
 
@@ -125,7 +126,7 @@ def test_a_wrong_name_changes_no_answer(answers: dict[str, Prediction]) -> None:
 def test_a_file_that_may_not_be_read_says_so(
     predictor: Predictor, folder: Path, answers: dict[str, Prediction]
 ) -> None:
-    assert answers["good.mp4"].is_answered  # so all that is needed is imported
+    assert answers["good.mp4"].is_predicted  # so all that is needed is imported
     with open_folder() as place:
         path = place / "secret.mp4"
         shutil.copy2(folder / "good.mp4", path)
@@ -148,7 +149,7 @@ def test_ninety_minutes_are_answered_without_holding_all_features(
     write_wav(folder / "long.wav", samples)
     prediction = predictor(folder / "long.wav")
     assert isinstance(prediction, Prediction)
-    assert prediction.is_answered
+    assert prediction.is_predicted
     assert prediction.length_s == 5400
     starts = [window.span.start / SAMPLE_RATE_HZ for window in prediction.windows]
     assert min(starts) < 4

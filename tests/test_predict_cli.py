@@ -17,16 +17,17 @@ import torch
 import typer
 from typer.testing import CliRunner
 
-from oragen import artefacts
 from oragen.cli.predict import EPILOGUE, predict
-from oragen.config import load_params
+from oragen.config import paths
+from oragen.config.params import load_params
+from oragen.corpora.generator import CorpusSpec, plan_clips, write_clip
 from oragen.encoders import load_audio_encoder, load_face_encoder
-from oragen.features import FeatureSpec
-from oragen.generator import CorpusSpec, plan_clips, write_clip
-from oragen.heads import HeadSizes, build_head, save_head
+from oragen.features.rows import FeatureSpec
+from oragen.media.video import sample_pictures
+from oragen.models.heads import HeadSizes, build_head, save_head
 from oragen.predictor import Predictor
-from oragen.schema import GENDERS, MASK_TYPES, SAMPLE_RATE_HZ, UserError
-from oragen.video import sample_pictures
+from oragen.schema.errors import UserError
+from oragen.schema.vocabulary import GENDERS, MASK_TYPES, SAMPLE_RATE_HZ
 from tests.broken_clips import copy_tracks
 from tests.media_files import plain, write_video
 from tests.project import REPOSITORY
@@ -84,10 +85,10 @@ def save_model(folder: Path, *, with_mask_types: bool = True) -> Path:
             "trained_on": ["studio"],
             "features": specs,
             "preprocessing": {
-                "audio": params.audio.as_ingredients(),
-                "speech": params.speech.as_ingredients(),
+                "audio": params.audio.as_cache_parameters(),
+                "speech": params.speech.as_cache_parameters(),
                 "faces": params.faces.model_dump(mode="json"),
-                "windows": params.windows.as_ingredients(),
+                "windows": params.windows.as_cache_parameters(),
             },
             "calibration": {"age_half_width_years": 9.5},
         },
@@ -285,7 +286,7 @@ def test_without_a_model_the_first_head_of_the_parameters_answers(
     assert done.exit_code == 2
     assert "make demo" in done.stderr
     params = load_params()
-    head = artefacts.head_folder(params.use_heads[0]) / f"seed-{params.train.seeds[0]}"
+    head = paths.head_folder(params.use_heads[0]) / f"seed-{params.train.seeds[0]}"
     shutil.copytree(model, tmp_path / head)
     assert run(clips / "voice.mp4", "-o", "out.json").exit_code == 0
     assert read_json(tmp_path / "out.json")["model"]["folder"] == str(head)
@@ -306,7 +307,7 @@ def test_an_earlier_file_of_answers_stays_when_the_model_is_refused(
     assert out.read_text() == "earlier"
 
 
-def faults(value: Any, schema: Mapping[str, Any], place: str = "answer") -> list[str]:
+def problems(value: Any, schema: Mapping[str, Any], place: str = "answer") -> list[str]:
     """Say where JSON breaks a schema, for the keywords that ours uses; others are refused."""
     if "$ref" in schema:
         schema = SCHEMA["$defs"][schema["$ref"].removeprefix("#/$defs/")]
@@ -338,11 +339,11 @@ def check_properties(value: Any, schema: Mapping[str, Any], place: str) -> list[
     found = []
     for name, item in value.items():
         if name in known:
-            found += faults(item, known[name], f"{place}.{name}")
+            found += problems(item, known[name], f"{place}.{name}")
         elif rest is False:
             found.append(f"{place}: {name} is not known")
         else:
-            found += faults(item, rest, f"{place}.{name}")
+            found += problems(item, rest, f"{place}.{name}")
     return found
 
 
@@ -351,12 +352,12 @@ def check_items(value: Any, schema: Mapping[str, Any], place: str) -> list[str]:
     return [
         fault
         for number, item in enumerate(items)
-        for fault in faults(item, schema["items"], f"{place}[{number}]")
+        for fault in problems(item, schema["items"], f"{place}[{number}]")
     ]
 
 
 def check_any(value: Any, schema: Mapping[str, Any], place: str) -> list[str]:
-    found = [faults(value, option, place) for option in schema["anyOf"]]
+    found = [problems(value, option, place) for option in schema["anyOf"]]
     return [] if not all(found) else min(found, key=len)
 
 
@@ -406,7 +407,7 @@ def predictions(
 
 def test_every_kind_of_answer_fits_the_schema(predictions: dict[str, Any]) -> None:
     for name, answer in predictions.items():
-        assert faults(answer, SCHEMA) == [], name
+        assert problems(answer, SCHEMA) == [], name
     used = {
         name: (answer["modalities"]["audio"]["usable"], answer["modalities"]["face"]["usable"])
         for name, answer in predictions.items()
@@ -437,4 +438,4 @@ CHANGES: dict[str, Callable[[dict[str, Any]], object]] = {
 def test_the_schema_refuses_what_is_no_answer(predictions: dict[str, Any], fault: str) -> None:
     answer = json.loads(json.dumps(predictions["talk.mp4"]))
     CHANGES[fault](answer)
-    assert any(found.startswith(fault) for found in faults(answer, SCHEMA))
+    assert any(found.startswith(fault) for found in problems(answer, SCHEMA))

@@ -11,12 +11,12 @@ import cv2
 import numpy as np
 import pytest
 
-from oragen.audio import decode_audio
+from oragen.media.audio import decode_audio
+from oragen.media.video import read_image
 from oragen.predictor import FaceBox, Prediction
 from oragen.predictor.drawing import BACKGROUND_PX, DrawingError, draw_clip
 from oragen.predictor.overlay import BOX_COLOUR, SPEECH_COLOUR, Overlay, box_at
-from oragen.schema import Span
-from oragen.video import read_image
+from oragen.schema.vocabulary import Span
 from tests.media_files import (
     add_exif_orientation,
     bright_left,

@@ -13,15 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 from matplotlib.figure import Figure
 
-from oragen.pictures import ExampleWindow, draw_answers
-from oragen.pictures.prediction import _steps
 from oragen.predictor import (
-    AgeAnswer,
-    ClassAnswer,
+    AgePrediction,
+    ClassPrediction,
     FaceBox,
     ModalityReport,
     Prediction,
-    WindowAnswer,
+    WindowPrediction,
 )
 from oragen.predictor.files import NamedClip, find_clips, names_one_file
 from oragen.predictor.output import (
@@ -33,21 +31,23 @@ from oragen.predictor.output import (
     printable,
     to_picture,
 )
-from oragen.schema import Span
+from oragen.reporting.figures import ExampleWindow, draw_predictions
+from oragen.reporting.figures.prediction import _steps
+from oragen.schema.vocabulary import Span
 from tests.users import open_folder, ordinary_user
 
-WINDOW = WindowAnswer(
+WINDOW = WindowPrediction(
     span=Span(0, 64_000),
     has_speech=True,
     num_faces=4,
-    gender=ClassAnswer("male", {"female": 0.25, "male": 0.75}),
+    gender=ClassPrediction("male", {"female": 0.25, "male": 0.75}),
     age_years=40.0,
-    mask_type=ClassAnswer("ffp", {"none": 0.125, "ffp": 0.875}),
+    mask_type=ClassPrediction("ffp", {"none": 0.125, "ffp": 0.875}),
 )
 ANSWERED = Prediction(
     input="a.mp4",
     gender=WINDOW.gender,
-    age=AgeAnswer(40.25, (30.0, 50.5)),
+    age=AgePrediction(40.25, (30.0, 50.5)),
     mask_type=WINDOW.mask_type,
     windows=[WINDOW],
     modalities={"audio": ModalityReport(True, None), "face": ModalityReport(False, "no face")},
@@ -286,7 +286,7 @@ def test_a_picture_is_drawn_with_and_without_an_answer(tmp_path: Path) -> None:
     assert (clip.windows[0].start_s, clip.windows[0].stop_s) == (0.0, 4.0)
     for prediction in (seen, replace(seen, mask_type=None), UNANSWERED):
         target = tmp_path / "pictures" / f"{prediction.input}.png"
-        draw_answers(target, to_picture(prediction))
+        draw_predictions(target, to_picture(prediction))
         assert target.read_bytes().startswith(b"\x89PNG")
 
 
@@ -310,7 +310,7 @@ def test_the_picture_shows_ages_shares_and_coverage(
 
     monkeypatch.setattr(Figure, "savefig", save_and_keep)
     later = replace(WINDOW, span=Span(32_000, 96_000), age_years=44.0)
-    draw_answers(tmp_path / "a.png", to_picture(replace(ANSWERED, windows=[WINDOW, later])))
+    draw_predictions(tmp_path / "a.png", to_picture(replace(ANSWERED, windows=[WINDOW, later])))
     age, gender, mask_type, coverage = kept[0].axes
     assert np.asarray(age.lines[-1].get_xydata()).tolist() == [[2, 40], [4, 44]]
     band = age.patches[0].get_extents().transformed(age.transData.inverted())

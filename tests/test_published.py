@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from oragen import published
-from oragen.heads import PUBLISHED_HEADS, PublishedLevel
-from oragen.published import PublishedFusion
-from oragen.schema import UserError
-from oragen.unimodal import UnimodalAudioModel, UnimodalFaceModel, prepare_waveforms
+from oragen.models import published
+from oragen.models.heads import PUBLISHED_HEADS, PublishedLevel
+from oragen.models.published import PublishedFusion
+from oragen.models.unimodal import UnimodalAudioModel, UnimodalFaceModel, prepare_waveforms
+from oragen.schema.errors import UserError
 from tests.golden import case_names, make_input, make_state_dict, read_json
 from tests.published_heads import make_published_head, shapes_of_published_head
 from tests.unimodal_models import make_published, tiny_config

@@ -6,7 +6,7 @@ from typing import Any, Final
 import pytest
 import torch
 
-from oragen.generator import CorpusSpec, plan_clips, write_clip
+from oragen.corpora.generator import CorpusSpec, plan_clips, write_clip
 from oragen.predictor import ModelError, Predictor
 from tests.published_heads import make_published_head
 from tests.unimodal_models import make_published
@@ -50,7 +50,7 @@ def checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_published_checkpoints_answer_about_a_clip(checkpoints: Path, clip: Path) -> None:
     prediction = Predictor.from_pretrained(checkpoints)(clip)
     assert not isinstance(prediction, list)
-    assert prediction.is_answered
+    assert prediction.is_predicted
     assert prediction.mask_type is not None
     assert prediction.modalities["audio"].usable
     assert prediction.age is not None

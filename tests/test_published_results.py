@@ -5,8 +5,8 @@ from collections import Counter
 import pytest
 from pydantic import TypeAdapter
 
-from oragen.config import Corpus
-from oragen.published_results import PUBLISHED, find_mask_influence, find_published
+from oragen.config.params import Corpus
+from oragen.reporting.published_results import PUBLISHED, find_mask_influence, find_published
 
 ONLY_OURS = {"generated", "csv"}
 

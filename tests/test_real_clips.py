@@ -6,9 +6,9 @@ import av
 import pandas as pd
 import pytest
 
-from oragen.parts import PartStore
-from oragen.schema import CROPS, FEATURE_ROWS, SPEECH, WINDOWS
-from tests.pipeline_answers import assert_same, predict, read_answers
+from oragen.schema.tables import CROPS, FEATURE_ROWS, SPEECH, WINDOWS
+from oragen.store.parts import PartStore
+from tests.pipeline_predictions import assert_same, predict, read_predictions
 from tests.project import REPOSITORY, Project, clone, tune_briefly
 
 SHARED = REPOSITORY.parent / "shared"
@@ -73,13 +73,13 @@ def test_windows_and_feature_rows_are_equal_in_number(project: Project) -> None:
 
 def test_every_clip_is_predicted_from_voice_and_face(project: Project) -> None:
     predictions = pd.read_parquet(project.folder / "data/predictions/cross_attention.parquet")
-    for _, members in predictions.groupby("evidence"):
+    for _, members in predictions.groupby("modalities"):
         assert members["clip_id"].nunique() == NUM_CLIPS
         assert (members["num_windows"] > 0).all()
         assert members["predicted_age_years"].between(0, 100).all()
 
 
 def test_a_predictor_answers_what_the_pipeline_answered(project: Project) -> None:
-    answers = read_answers(project, "real")
+    answers = read_predictions(project, "real")
     assert len(answers) == NUM_CLIPS
     assert_same(predict(project, "real", answers), answers)

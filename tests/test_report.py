@@ -9,12 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from oragen.evaluation import score_all
-from oragen.page import PagePicture, PageTable
-from oragen.report import (
-    Drawn,
-    Facts,
-    choose_answers,
+from oragen.reporting.page import PagePicture, PageTable
+from oragen.reporting.report import (
+    Figure,
+    Origin,
+    choose_predictions,
     describe_run,
     draw_pictures,
     lay_out,
@@ -25,17 +24,18 @@ from oragen.report import (
     write_json,
     write_plot_data,
 )
-from oragen.report_table import Cell, Column, ReportTable, Row
+from oragen.reporting.table_formats import Cell, Column, ReportTable, Row
+from oragen.training.evaluation import score_all
 
 
 def scores(
-    corpus: str, evidence: str, seed: int, head: str = "joint", **known: float | None
+    corpus: str, modalities: str, seed: int, head: str = "joint", **known: float | None
 ) -> dict[str, Any]:
     """The scores of one seed; what is not given could not be scored."""
     tasks = ("gender_uar", "gender_macro_f1", "mask_type_uar", "mask_type_macro_f1")
     nothing = dict.fromkeys((*tasks, "age_mae_years", "age_ccc"))
     counts = {"clips": 40, "speakers": 10, "without_window": 3}
-    about = {"corpus": corpus, "head": head, "evidence": evidence, "seed": seed}
+    about = {"corpus": corpus, "head": head, "modalities": modalities, "seed": seed}
     return about | counts | nothing | known
 
 
@@ -106,19 +106,19 @@ def predictions() -> pd.DataFrame:
         }
     )  # fmt: skip
     about = {"head": "joint", "seed": 0, "split": "test", "age_half_width_years": 2.0}
-    wide = clips.assign(evidence="audio_visual", **about)
-    narrow = wide.assign(evidence="face")
+    wide = clips.assign(modalities="audio_visual", **about)
+    narrow = wide.assign(modalities="face")
     narrow.loc[2, ["predicted_gender", "predicted_age_years", "predicted_mask_type"]] = None
     return pd.concat([wide, narrow], ignore_index=True)
 
 
-FACTS = Facts("clean", ["test"], [0, 1], {"tiny": ["a", "b"], "large": []})
+CARD = Origin("clean", ["test"], [0, 1], {"tiny": ["a", "b"], "large": []})
 
 
 def test_the_widest_evidence_is_looked_at(predictions: pd.DataFrame) -> None:
     other = predictions.assign(head="late_fusion")
-    chosen = choose_answers(pd.concat([other, predictions]), "joint")
-    assert chosen[["head", "evidence"]].drop_duplicates().to_numpy().tolist() == [
+    chosen = choose_predictions(pd.concat([other, predictions]), "joint")
+    assert chosen[["head", "modalities"]].drop_duplicates().to_numpy().tolist() == [
         ["joint", "audio_visual"]
     ]
 
@@ -127,21 +127,21 @@ def test_a_run_is_described_with_its_protocol_counts_and_encoders(
     predictions: pd.DataFrame,
 ) -> None:
     """Both corpora have a speaker x, who are two; two of three errors are at most 2 years."""
-    scored, trained, covered = describe_run(predictions, "joint", FACTS)
+    scored, trained, covered = describe_run(predictions, "joint", CARD)
     assert scored.startswith("Scored on test of a, b: 3 clips of 2 speakers, by the protocol")
     assert "`clean`: heads are selected on dev" in scored
     assert trained == (
         "Training seeds: 0, 1. Encoders: tiny (fine-tuned on a, b); large (as it comes)."
     )
     assert covered.startswith("Of the true ages 67% lie in the 90 % interval of joint")
-    paper = describe_run(predictions, "joint", FACTS._replace(protocol="paper"))[0]
+    paper = describe_run(predictions, "joint", CARD._replace(protocol="paper"))[0]
     assert "train and dev are merged" in paper
 
 
 def test_without_an_interval_nothing_is_said_of_coverage(predictions: pd.DataFrame) -> None:
     uncalibrated = predictions.assign(age_half_width_years=np.nan)
     assert measure_coverage(uncalibrated) is None
-    assert len(describe_run(uncalibrated, "joint", FACTS)) == 2
+    assert len(describe_run(uncalibrated, "joint", CARD)) == 2
 
 
 def test_the_edge_of_an_interval_is_inside(predictions: pd.DataFrame) -> None:
@@ -161,7 +161,9 @@ HISTORY = pd.DataFrame(
 def test_every_picture_is_drawn_and_can_be_told_by_its_words(
     predictions: pd.DataFrame, tmp_path: Path
 ) -> None:
-    drawn = draw_pictures(tmp_path, choose_answers(predictions, "joint"), {"joint": HISTORY}, "j")
+    drawn = draw_pictures(
+        tmp_path, choose_predictions(predictions, "joint"), {"joint": HISTORY}, "j"
+    )
     assert {one.path.name for one in drawn} == {
         "confusion_gender.png", "confusion_mask_type.png", "ages.png", "age_errors.png",
         "reliability_gender.png", "reliability_mask_type.png", "training.png",
@@ -175,14 +177,16 @@ def test_a_head_that_was_never_selected_is_drawn_too(
 ) -> None:
     """By the published protocol there is no dev score."""
     unselected = HISTORY.assign(dev_score=np.nan, gender_uar=np.nan, age_mae_years=np.nan)
-    draw_pictures(tmp_path, choose_answers(predictions, "joint"), {"joint": unselected}, "joint")
+    draw_pictures(
+        tmp_path, choose_predictions(predictions, "joint"), {"joint": unselected}, "joint"
+    )
     assert (tmp_path / "training.png").is_file()
 
 
 def test_dvc_gets_the_numbers_behind_the_pictures(
     predictions: pd.DataFrame, tmp_path: Path
 ) -> None:
-    write_plot_data(tmp_path, choose_answers(predictions, "joint"), {"joint": HISTORY})
+    write_plot_data(tmp_path, choose_predictions(predictions, "joint"), {"joint": HISTORY})
     confusion = pd.read_csv(tmp_path / "confusion_gender.csv")
     assert confusion.to_numpy().tolist() == [
         ["female", "female"], ["female", "male"], ["male", "male"],
@@ -209,7 +213,7 @@ def test_a_page_holds_all_tables_and_pictures() -> None:
     table = ReportTable(
         "name", "Title", "A note.", [Column("a", "A")], [Row({"method": "joint"}, cells)]
     )
-    picture, example = Drawn(Path("a.png"), "alt", "caption"), Drawn(Path("b.png"), "clip")
+    picture, example = Figure(Path("a.png"), "alt", "caption"), Figure(Path("b.png"), "clip")
     counts = replace(table, title="Counts")
     scored, pictured, single, counted = lay_out([table, counts], [picture], [example], "joint")
     assert scored.parts == [PageTable("Title", ["Method", "A"], [["joint", "50.0"]], "A note.")]

@@ -6,7 +6,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from oragen.schema import (
+from oragen.schema.errors import UserError
+from oragen.schema.tables import (
     CLIPS,
     CROPS,
     DATASET,
@@ -16,7 +17,6 @@ from oragen.schema import (
     WINDOWS,
     Table,
     TableError,
-    UserError,
 )
 
 ALL_TABLES = [CLIPS, SPEECH, CROPS, WINDOWS, FEATURE_ROWS, DATASET, SKIPPED]

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from oragen.audio import decode_audio
-from oragen.schema import SAMPLE_RATE_HZ, Span
-from oragen.speech import SpeechDetector, detect_speech, load_speech_detector
+from oragen.detection.speech import SpeechDetector, detect_speech, load_speech_detector
+from oragen.media.audio import decode_audio
+from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Span
 
 SHARED = Path(__file__).parents[2] / "shared"
 SPANS = SHARED / "golden" / "sample_clips_vad.json"

@@ -13,11 +13,11 @@ import pandas as pd
 import pytest
 import torch
 
-from oragen.dataset import Batch, WindowDataset
-from oragen.features import FeatureRows
-from oragen.parts import DamagedPartError, PartStore
-from oragen.schema import DATASET
-from oragen.streaming import Parts, gather, read_ahead, read_parts
+from oragen.features.dataset import Batch, WindowDataset
+from oragen.features.rows import FeatureRows
+from oragen.features.streaming import Parts, gather, read_ahead, read_parts
+from oragen.schema.tables import DATASET
+from oragen.store.parts import DamagedPartError, PartStore
 from tests.feature_stores import AUDIO_SHAPE, FACE_SHAPE, load_people, make_spec, write_features
 
 CPU = torch.device("cpu")

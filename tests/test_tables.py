@@ -10,10 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from oragen.answers import EVIDENCES
-from oragen.bootstrap import SpeakerDraws
-from oragen.heads import HeadName
-from oragen.report_table import (
+from oragen.reporting.bootstrap import SpeakerDraws
+from oragen.reporting.table_formats import (
     HOW_TO_READ,
     Cell,
     Column,
@@ -26,18 +24,20 @@ from oragen.report_table import (
     to_records,
     write_tables,
 )
-from oragen.tables import (
-    EVIDENCE_NAMES,
+from oragen.reporting.tables import (
+    MODALITY_SET_NAMES,
     VARIANT_RANKS,
     HeadScores,
     build_tables,
-    compare_evidence,
     compare_groups,
     compare_mask_types,
     compare_methods,
+    compare_modalities,
     compare_training_corpora,
-    count_answers,
+    count_predictions,
 )
+from oragen.schema.choices.heads import HeadName
+from oragen.schema.vocabulary import MODALITY_SETS
 
 MASKS = ("none", "tissue", "medical")
 
@@ -70,14 +70,14 @@ def answers(
     variant: str = "cross_attention",
     level: str = "intermediate",
     trained_on: str = "x",
-    evidence: str = "audio_visual",
+    modalities: str = "audio_visual",
     seed: int = 0,
     older: float = 0.0,
 ) -> pd.DataFrame:
     """What a head says, with all ages `older` by so many years."""
     told = clips() if table is None else table
     return told.assign(
-        head=head, variant=variant, level=level, trained_on=trained_on, evidence=evidence,
+        head=head, variant=variant, level=level, trained_on=trained_on, modalities=modalities,
         seed=seed, predicted_age_years=told["predicted_age_years"] + older,
     )  # fmt: skip
 
@@ -101,7 +101,7 @@ def labels(table: ReportTable, name: str) -> list[Any]:
 
 def test_every_variant_and_evidence_there_is_has_its_place() -> None:
     assert set(VARIANT_RANKS) == set(get_args(HeadName))
-    assert tuple(EVIDENCE_NAMES) == EVIDENCES
+    assert tuple(MODALITY_SET_NAMES) == MODALITY_SETS
 
 
 def test_methods_stand_from_one_modality_over_the_fusions_to_our_own() -> None:
@@ -144,10 +144,10 @@ def test_one_corpus_has_no_column_for_all() -> None:
 
 def test_a_head_is_compared_on_the_widest_evidence_it_takes() -> None:
     scores = score(
-        answers(evidence="face", older=9), answers(older=3), answers(evidence="audio", older=8)
+        answers(modalities="face", older=9), answers(older=3), answers(modalities="audio", older=8)
     )
     assert values(by_name(compare_methods(scores, {}))["methods_age"]) == [[3.0]]
-    assert scores.evidences("ours") == ["audio_visual", "audio", "face"]
+    assert scores.modality_sets("ours") == ["audio_visual", "audio", "face"]
 
 
 def test_heads_are_told_apart_by_what_differs_between_them_alone() -> None:
@@ -264,9 +264,10 @@ def test_evidence_is_compared_by_corpus_with_what_it_rests_on() -> None:
     lost.loc[0, ["num_windows", "predicted_age_years"]] = [0, np.nan]
     scores = score(
         *(answers(clips(corpus)) for corpus in "xy"),
-        answers(lost, evidence="audio", older=4), answers(clips("y"), evidence="audio", older=2),
+        answers(lost, modalities="audio", older=4),
+        answers(clips("y"), modalities="audio", older=2),
     )  # fmt: skip
-    table = compare_evidence(scores, "ours")
+    table = compare_modalities(scores, "ours")
     assert [column.header for column in table.columns] == [
         "Gender UAR %", "Age MAE, years", "Mask UAR %",
     ]  # fmt: skip
@@ -287,22 +288,22 @@ def test_mask_types_are_columns_and_evidence_rows() -> None:
     heard.loc[tissue, "predicted_gender"] = "male"
     unknown = clips().assign(mask_type=None, clip_id=lambda rows: "z" + rows["clip_id"])
     table = compare_mask_types(
-        score(answers(), answers(heard, evidence="audio"), answers(unknown, older=50)), "ours", {}
+        score(answers(), answers(heard, modalities="audio"), answers(unknown, older=50)), "ours", {}
     )
     assert table is not None
     assert [column.header for column in table.columns] == [
         "all (4 clips, 2 speakers)", "none (2 clips, 2 speakers)", "tissue (2 clips, 2 speakers)",
     ]  # fmt: skip
     assert [tuple(row.labels.values()) for row in table.rows] == [
-        (score, evidence)
+        (score, modalities)
         for score in ("Gender UAR %", "Age MAE, years")
-        for evidence in ("audio-visual", "audio only")
+        for modalities in ("audio-visual", "audio only")
     ]
     assert values(table) == [[1, 1, 1], [0.75, 1, 0.5], [0, 0, 0], [4, 0, 8]]
 
 
 def test_published_scores_by_mask_type_stand_above_ours_of_the_same_clips() -> None:
-    scores = score(answers(), answers(evidence="face", older=3))
+    scores = score(answers(), answers(modalities="face", older=3))
     table = compare_mask_types(scores, "ours", {"x": "brave_masks"})
     assert table is not None
     assert [label.split(", ")[0] for label in labels(table, "source")] == [
@@ -357,14 +358,14 @@ def test_counts_say_what_every_score_rests_on() -> None:
     some.loc[3, "num_windows"] = 0
     unanswered = some.copy()
     unanswered.loc[3, "predicted_age_years"] = np.nan
-    table = count_answers(score(answers(some), answers(unanswered, evidence="face")))
+    table = count_predictions(score(answers(some), answers(unanswered, modalities="face")))
     assert [row.labels for row in table.rows] == [
         {
-            "corpus": "x", "method": "ours", "evidence": evidence, "clips_in_all": 4,
+            "corpus": "x", "method": "ours", "modalities": modalities, "clips_in_all": 4,
             "speakers_in_all": 2, "answered": answered, "without_window": 1,
             "with_gender": 3, "with_age": 3, "with_age_band": 2, "with_mask_type": 3,
         }
-        for evidence, answered in (("audio-visual", 4), ("face only", 3))
+        for modalities, answered in (("audio-visual", 4), ("face only", 3))
     ]  # fmt: skip
 
 
@@ -385,12 +386,12 @@ def test_one_head_more_changes_no_interval() -> None:
 def test_a_table_of_everything_leaves_out_what_there_is_not() -> None:
     whole = build_tables(score(answers()), head="ours", readers={})
     assert [table.name for table in whole] == [
-        "methods_gender", "methods_age", "methods_mask_type", "evidence", "mask_types", "groups",
+        "methods_gender", "methods_age", "methods_mask_type", "modalities", "mask_types", "groups",
         "counts",
     ]  # fmt: skip
     bare = clips().assign(mask_type=None, gender=None)
     some = build_tables(score(answers(bare)), head="ours", readers={})
-    assert [table.name for table in some] == ["methods_age", "evidence", "counts"]
+    assert [table.name for table in some] == ["methods_age", "modalities", "counts"]
 
 
 def small_table() -> ReportTable:
@@ -474,7 +475,7 @@ def test_every_table_can_be_written_and_read_back(tmp_path: Path) -> None:
 def test_labels_of_a_line_are_not_lost_among_the_parts_of_a_score() -> None:
     lost = clips()
     lost.loc[0, "predicted_age_years"] = np.nan
-    record = to_records(compare_evidence(score(answers(lost)), "ours"))[0]
+    record = to_records(compare_modalities(score(answers(lost)), "ours"))[0]
     assert (record["clips_in_all"], record["answered"], record["clips"]) == (4, 3, 3)
     for table in build_tables(score(answers(lost)), head="ours", readers={"x": "timit"}):
         assert not (set(table.rows[0].labels) - {"clips_in_all"}) & set(Cell._fields)

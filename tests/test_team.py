@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import pytest
 
-from oragen.schema import WINDOWS
+from oragen.schema.tables import WINDOWS
 from tests.project import Project, Run, clone
 
 CORPUS = "mini"

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from oragen.audio import decode_audio
-from oragen.corpora.listing import ClipRecord, CorpusError, Listing, list_clips
+from oragen.corpora.manifest import ClipRecord, CorpusError, Manifest, list_clips
 from oragen.corpora.splits import TRAIN_OR_DEV
-from oragen.corpora.timit import FACTS, read_timit
+from oragen.corpora.timit import CARD, read_timit
+from oragen.media.audio import decode_audio
 from tests.media_files import tone, write_sound, write_sphere
 from tests.users import open_folder, ordinary_user
 
@@ -52,7 +52,7 @@ def age_of(root: Path, recorded: str, born: str) -> ClipRecord:
     return record
 
 
-def listing_of(root: Path) -> Listing:
+def listing_of(root: Path) -> Manifest:
     return list_clips("timit", root, read_timit("timit", root), root.parent / "hashes.parquet")
 
 
@@ -304,8 +304,8 @@ def test_a_copy_is_listed_whole_and_its_sphere_files_are_decoded(tmp_path: Path)
     root = plant(tmp_path / "root", speakers=speakers, folders=[*FOLDERS, "TEST/DR1/MWHO0"])
     write_sphere(root / FOLDERS[0] / "SX10.WAV", SAMPLES)
     write_sound(root / FOLDERS[0] / "SX10.WAV.wav", tone(0.1))
-    listing = listing_of(root)
-    clips = listing.clips.set_index("clip_id")
+    manifest = listing_of(root)
+    clips = manifest.clips.set_index("clip_id")
     assert sorted(clips.index) == [
         "timit/TEST/DR7/MQRT1/SA1",
         "timit/TRAIN/DR3/FABX0/SA1",
@@ -315,7 +315,7 @@ def test_a_copy_is_listed_whole_and_its_sphere_files_are_decoded(tmp_path: Path)
     assert clips["gender"].value_counts().to_dict() == {"female": 2, "male": 2}
     assert clips["split"].eq("test").tolist() == clips["speaker_id"].eq("MQRT1").tolist()
     assert clips["age_years"].count() == 3
-    assert {item.clip_id: item.reason for item in listing.skipped} == {
+    assert {item.clip_id: item.reason for item in manifest.skipped} == {
         "timit/TEST/DR1/MWHO0/SA1": "no line in SPKRINFO.TXT: MWHO0",
         "timit/TRAIN/DR1/FNOB0": "no folder of the speaker: TRAIN/DR1/FNOB0",
     }
@@ -324,6 +324,6 @@ def test_a_copy_is_listed_whole_and_its_sphere_files_are_decoded(tmp_path: Path)
 
 
 def test_the_facts_count_all_speakers() -> None:
-    assert FACTS.statistics is not None
-    assert sum(FACTS.statistics.by_gender.values()) == 630
-    assert FACTS.statistics.clips == 10 * 630
+    assert CARD.statistics is not None
+    assert sum(CARD.statistics.by_gender.values()) == 630
+    assert CARD.statistics.clips == 10 * 630

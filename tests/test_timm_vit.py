@@ -15,9 +15,9 @@ from transformers import ViTConfig, ViTImageProcessor, ViTModel
 
 from oragen.encoders import EncoderError, FaceEncoder, load_face_encoder
 from oragen.encoders import face as face_module
-from oragen.schema import Level
-from oragen.unimodal import build_face_model, save_unimodal
-from oragen.unimodal.timm_vit import TimmVit
+from oragen.models.unimodal import build_face_model, save_unimodal
+from oragen.models.unimodal.timm_vit import TimmVit
+from oragen.schema.vocabulary import Level
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

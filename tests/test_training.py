@@ -11,16 +11,18 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from oragen.answers import predict_clips
-from oragen.clip_scores import join_labels, score_clips, selection_score
-from oragen.dataset import WindowDataset
-from oragen.devices import make_fabric
-from oragen.epochs import DivergedError, Epoch
-from oragen.features import NONE
-from oragen.heads import Head, HeadName, HeadSizes, build_head
-from oragen.losses import TaskWeights
-from oragen.schema import GENDERS, Modality, Precision, UserError
-from oragen.training import MaskTypeTraining, TrainingOptions, train_head, train_in_phases
+from oragen.features.dataset import WindowDataset
+from oragen.features.rows import NONE
+from oragen.models.heads import Head, HeadSizes, build_head
+from oragen.schema.choices.heads import HeadName, MaskTypeTraining
+from oragen.schema.errors import UserError
+from oragen.schema.vocabulary import GENDERS, Modality, Precision
+from oragen.training.devices import make_fabric
+from oragen.training.history import DivergedError, Epoch
+from oragen.training.inference import predict_clips
+from oragen.training.loop import TrainingOptions, train_head, train_in_phases
+from oragen.training.losses import TaskWeights
+from oragen.training.scoring import join_labels, score_clips, selection_score
 from tests.feature_stores import load_people, write_people
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -301,7 +303,7 @@ def test_all_decisions_can_be_learned_anew_on_what_is_frozen_then(
     people: dict[str, WindowDataset],
 ) -> None:
     alone, _ = train_phases(people, "none")
-    head, _ = train_phases(people, "afterwards_with_new_decisions")
+    head, _ = train_phases(people, "afterwards_with_new_output_layers")
     before, after = alone.state_dict(), head.state_dict()
     moved = {name for name in after if not torch.equal(before[name], after[name])}
     assert {name.split(".")[0] for name in moved} == {"decisions"}

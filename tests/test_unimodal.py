@@ -7,13 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from oragen.losses import Targets, multi_task_loss
-from oragen.unimodal import (
-    UnimodalAudioModel,
-    UnimodalFaceModel,
-    UnimodalOutput,
-    prepare_waveforms,
-)
+from oragen.models.output import HeadOutput
+from oragen.models.unimodal import UnimodalAudioModel, UnimodalFaceModel, prepare_waveforms
+from oragen.training.losses import Targets, multi_task_loss
 from tests.unimodal_models import (
     make_audio_model,
     make_face_model,
@@ -57,7 +53,7 @@ def make_waveforms(batch: int = 3, num_samples: int = 4000) -> Tensor:
     return torch.randn(batch, num_samples, generator=torch.Generator().manual_seed(6))
 
 
-def assert_equal(found: UnimodalOutput, expected: UnimodalOutput) -> None:
+def assert_equal(found: HeadOutput, expected: HeadOutput) -> None:
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=2e-5)
 
@@ -86,14 +82,14 @@ def test_batch_of_one_equals_the_row_of_a_batch(subject: Subject) -> None:
         alone = subject.model(subject.inputs[row : row + 1])
         assert_equal(
             alone,
-            UnimodalOutput(whole.gender_logits[[row]], whole.age_logit[[row]], None),
+            HeadOutput(whole.gender_logits[[row]], whole.age_logit[[row]], None),
         )
 
 
 def test_permuting_the_batch_permutes_the_answers(subject: Subject) -> None:
     order = torch.tensor([2, 0, 1])
     whole, permuted = subject.model(subject.inputs), subject.model(subject.inputs[order])
-    assert_equal(permuted, UnimodalOutput(whole.gender_logits[order], whole.age_logit[order], None))
+    assert_equal(permuted, HeadOutput(whole.gender_logits[order], whole.age_logit[order], None))
     assert not torch.allclose(permuted.age_logit, whole.age_logit, atol=1e-4)
 
 
@@ -165,7 +161,7 @@ def test_padding_does_not_reach_the_output(encoder: str, summary: Any) -> None:
     shorter = model(waveforms[:1, :2000])
     lengths = torch.tensor([2000, 5500, 4000])
     mixed = model(longer.nan_to_num(0.5), torch.arange(5500) < lengths[:, None])
-    assert_equal(UnimodalOutput(mixed.gender_logits[:1], mixed.age_logit[:1], None), shorter)
+    assert_equal(HeadOutput(mixed.gender_logits[:1], mixed.age_logit[:1], None), shorter)
     torch.testing.assert_close(mixed.age_logit[2], expected.age_logit[2], rtol=1e-4, atol=2e-5)
 
 

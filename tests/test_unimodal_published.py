@@ -11,20 +11,20 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from oragen.layers import sinusoidal_positions
-from oragen.published import waveform_order
-from oragen.schema import UserError
-from oragen.unimodal import (
+from oragen.models.layers import sinusoidal_positions
+from oragen.models.output import HeadOutput
+from oragen.models.published import waveform_order
+from oragen.models.unimodal import (
     PUBLISHED,
     UnimodalAudioModel,
     UnimodalFaceModel,
-    UnimodalOutput,
     build_published_model,
     infer_config,
     prepare_images,
     prepare_waveforms,
     read_checkpoint,
 )
+from oragen.schema.errors import UserError
 from tests.golden import case_names, make_input, make_state_dict, read_arrays, read_json
 from tests.unimodal_models import SPEECH_CONFIG, make_published, tiny_config
 
@@ -41,7 +41,7 @@ AUDIO_MODULES = {
 
 class Golden(NamedTuple):
     case: dict[str, Any]
-    output: UnimodalOutput
+    output: HeadOutput
     inside: dict[str, Tensor]
 
 

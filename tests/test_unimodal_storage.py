@@ -16,18 +16,18 @@ from transformers import (
     ViTModel,
 )
 
-from oragen.heads import HeadSizes, build_head, load_head, save_head
-from oragen.schema import UserError
-from oragen.unimodal import (
-    UnimodalOutput,
+from oragen.models.heads import HeadSizes, build_head, load_head, save_head
+from oragen.models.output import HeadOutput
+from oragen.models.unimodal import (
     build_audio_model,
     build_face_model,
     holds_unimodal,
     load_unimodal,
     save_unimodal,
 )
-from oragen.unimodal.audio import UnimodalAudioModel
-from oragen.unimodal.audio_summaries import TransformerSummary
+from oragen.models.unimodal.audio import UnimodalAudioModel
+from oragen.models.unimodal.audio_pooling import TransformerPooling
+from oragen.schema.errors import UserError
 from tests.unimodal_models import (
     FACE_CONFIG,
     make_audio_model,
@@ -117,8 +117,8 @@ def test_a_loaded_model_can_be_trained(folder: Path) -> None:
 
 def test_a_model_that_its_description_does_not_tell_is_not_saved(tmp_path: Path) -> None:
     encoder = make_speech_encoder("wav2vec2")
-    usual = build_audio_model(encoder)
-    narrow = UnimodalAudioModel(encoder, TransformerSummary(32, 16), usual.decisions)
+    baseline = build_audio_model(encoder)
+    narrow = UnimodalAudioModel(encoder, TransformerPooling(32, 16), baseline.decisions)
     with pytest.raises(ValueError, match="this model cannot be saved"):
         save_unimodal(tmp_path / "narrow", narrow, {})
     assert not (tmp_path / "narrow").exists()
@@ -211,7 +211,7 @@ def test_a_changed_encoder_is_refused(change: dict[str, Any], folder: Path) -> N
         load_unimodal(folder)
 
 
-def assert_equal(found: UnimodalOutput, expected: UnimodalOutput) -> None:
+def assert_equal(found: HeadOutput, expected: HeadOutput) -> None:
     for one, other in zip(found, expected, strict=True):
         if one is None or other is None:
             assert one is other

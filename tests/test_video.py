@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from av.stream import Disposition
 
-from oragen.media import UnusableMediaError
-from oragen.video import Picture, read_image, sample_pictures
+from oragen.media.container import UnusableMediaError
+from oragen.media.video import Picture, read_image, sample_pictures
 from tests.media_files import (
     Rgb,
     add_exif_orientation,

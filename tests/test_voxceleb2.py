@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from oragen.corpora.listing import ClipRecord, CorpusError, list_clips
+from oragen.corpora.manifest import ClipRecord, CorpusError, list_clips
 from oragen.corpora.splits import TRAIN_OR_DEV
-from oragen.corpora.voxceleb2 import AgeSource, Tracks, read_voxceleb2
+from oragen.corpora.voxceleb2 import read_voxceleb2
+from oragen.schema.choices.corpora import AgeSource, Tracks
 
 JANE = "id90001/AbCdEfGhIjK/00001"
 JOHN = "id90002/ZyXwVuTsRqP/00007"
@@ -388,8 +389,8 @@ def test_the_tree_becomes_a_table_of_clips(
     make(tmp_path, *rows, media=media)
     records = read_voxceleb2("vox", tmp_path, ages="enrichment", tracks="both")
     with caplog.at_level(logging.INFO, "oragen.corpora"):
-        listing = list_clips("vox", tmp_path, records, tmp_path / "hashes")
-    clips = listing.clips.set_index("clip_id")
+        manifest = list_clips("vox", tmp_path, records, tmp_path / "hashes")
+    clips = manifest.clips.set_index("clip_id")
     assert clips["gender"].to_dict() == {
         f"vox/{JANE}": "female",
         f"vox/{JANE[:-1]}2": "female",
@@ -405,7 +406,7 @@ def test_the_tree_becomes_a_table_of_clips(
         "test": 1,
     }
     assert clips["audio_hash"].isna().sum() == clips["picture_hash"].isna().sum() == 1
-    assert {item.clip_id: item.reason for item in listing.skipped} == {
+    assert {item.clip_id: item.reason for item in manifest.skipped} == {
         "vox/id90003/QqQqQqQqQqQ/00001": "age outside 0..120: 150",
         "vox/id90003/StiTPpXXhe0/00079": (
             "left out by the published experiments: StiTPpXXhe0/00079"

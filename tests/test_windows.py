@@ -5,10 +5,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from oragen.schema import Span
-from oragen.windows import (
-    NO_CROP,
-    Rule,
+from oragen.detection.windows import (
     Window,
     cut_windows,
     every_overlap,
@@ -16,6 +13,8 @@ from oragen.windows import (
     paper_overlaps,
     slide,
 )
+from oragen.schema.choices.detection import WindowRule
+from oragen.schema.vocabulary import NO_CROP, Span
 from tests.golden import read_json
 
 SECOND = 16_000
@@ -32,7 +31,7 @@ def cut(
     speech: Sequence[Span],
     crop_samples: Sequence[int] = (),
     *,
-    rule: Rule = "every_overlap",
+    rule: WindowRule = "every_overlap",
     hop: int = HOP,
     is_still: bool = False,
 ) -> list[Window]:
@@ -75,7 +74,7 @@ def test_overlaps_are_those_of_the_published_function(overlaps: Overlaps, publis
 
 
 @pytest.mark.parametrize(("rule", "published"), [("paper", "peer"), ("every_overlap", "all_pairs")])
-def test_windows_of_real_clips_are_the_published_pieces(rule: Rule, published: str) -> None:
+def test_windows_of_real_clips_are_the_published_pieces(rule: WindowRule, published: str) -> None:
     clips = read_json("sample_clips_vad")["clips"]
     assert len(clips) >= 12
     for name, clip in clips.items():

@@ -17,16 +17,15 @@ from transformers import (
     WavLMModel,
 )
 
-from oragen.unimodal import (
-    AudioSummaryName,
-    FaceSummaryName,
+from oragen.models.unimodal import (
     PublishedSource,
     UnimodalAudioModel,
     UnimodalFaceModel,
     build_audio_model,
     build_face_model,
 )
-from oragen.unimodal.published_names import PUBLISHED, place
+from oragen.models.unimodal.published_names import PUBLISHED, place
+from oragen.schema.choices.encoders import AudioPoolingName, FacePoolingName
 
 SPEECH_CONFIG: Final[Mapping[str, Any]] = {
     "hidden_size": 32,
@@ -72,14 +71,14 @@ def make_speech_encoder(kind: str) -> PreTrainedModel:
 
 
 def make_audio_model(
-    kind: str = "wav2vec2", summary: AudioSummaryName = "transformer", **options: Any
+    kind: str = "wav2vec2", summary: AudioPoolingName = "transformer", **options: Any
 ) -> UnimodalAudioModel:
     encoder = make_speech_encoder(kind)
     return build_audio_model(encoder, summary, **options).eval()
 
 
 def make_face_model(
-    summary: FaceSummaryName = "self_attention", **options: Any
+    summary: FacePoolingName = "self_attention", **options: Any
 ) -> UnimodalFaceModel:
     torch.manual_seed(4)
     encoder = ViTModel(ViTConfig(**FACE_CONFIG), add_pooling_layer=False)

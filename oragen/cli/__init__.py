@@ -1,4 +1,4 @@
-"""The `oragen` command."""
+"""The command line -> calls of the library: the `oragen` command."""
 
 from oragen.cli.main import app, run
 

@@ -9,7 +9,7 @@ from rich.filesize import decimal
 from rich.table import Table
 
 from oragen.cli.printing import print_table
-from oragen.config import Params, load_params
+from oragen.config.params import Params, load_params
 
 EXIT_DAMAGED = 1
 cache_app = typer.Typer(
@@ -27,9 +27,9 @@ def stats(
     A row is the sound of a clip, the crops of a clip, or the features of one window or crop. In use
     is what the present tables name; `?` stands where one of them is missing.
     """
-    from oragen.cache import add_up, find_stores, find_usage, take_statistics
+    from oragen.store.usage import add_up, find_stores, find_usage, take_statistics
 
-    usage = find_usage(find_stores(), **_as_ingredients(load_params()))
+    usage = find_usage(find_stores(), **_as_cache_parameters(load_params()))
     lines = [line for store, used in usage.items() for line in take_statistics(store, used)]
     total = add_up(lines)
     if as_json:
@@ -65,7 +65,7 @@ def verify(
     """
     from tqdm import tqdm
 
-    from oragen.cache import find_damage, find_leftovers, find_stores, remove_part
+    from oragen.store.usage import find_damage, find_leftovers, find_stores, remove_part
 
     stores = find_stores()
     parts = [
@@ -105,8 +105,8 @@ def compact_stores(
     go back to those costs computing them again. Parts that are large enough and wholly in use stay
     as they are. Let `dvc repro` come to its end first, and do not run it at the same time.
     """
-    from oragen.cache import find_stores, find_usage, size_on_disk
-    from oragen.compaction import compact, plan_compaction
+    from oragen.store.compaction import compact, plan_compaction
+    from oragen.store.usage import find_stores, find_usage, size_on_disk
 
     params = load_params()
     part_bytes = params.execution.part_bytes
@@ -114,7 +114,7 @@ def compact_stores(
     for column in ("parts", "untouched", "rows dropped", "rows merged", "parts now", "size now"):
         table.add_column(column, justify="right")
     changed = False
-    for store, usage in find_usage(find_stores(), **_as_ingredients(params)).items():
+    for store, usage in find_usage(find_stores(), **_as_cache_parameters(params)).items():
         if usage is None and not keep_unused:
             typer.echo(f"{store.folder}: a table of {store.corpus} is missing, nothing is dropped.")
         plan = plan_compaction(store.part_store, None if keep_unused else usage, part_bytes)
@@ -135,6 +135,9 @@ def compact_stores(
         )
 
 
-def _as_ingredients(params: Params) -> dict[str, dict[str, object]]:
+def _as_cache_parameters(params: Params) -> dict[str, dict[str, object]]:
     """Return the parameters of sound and faces as the stages put them into keys."""
-    return {"audio": params.audio.as_ingredients(), "faces": params.faces.as_ingredients()}
+    return {
+        "audio": params.audio.as_cache_parameters(),
+        "faces": params.faces.as_cache_parameters(),
+    }

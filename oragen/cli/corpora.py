@@ -9,11 +9,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from oragen.cli.printing import print_table
-from oragen.config import Corpus, ParamsError, load_params, read_corpus_entry
+from oragen.config.params import Corpus, ParamsError, load_params, read_corpus_entry
 
 if TYPE_CHECKING:
-    from oragen.corpora.facts import CorpusFacts
-    from oragen.corpora.listing import Listing
+    from oragen.corpora.corpus_card import CorpusCard
+    from oragen.corpora.manifest import Manifest
 
 corpora_app = typer.Typer(
     no_args_is_help=True,
@@ -28,19 +28,19 @@ def list_corpora(
     ] = None,
 ) -> None:
     """Show the corpora that can be read: what they hold, their licence, how to get them."""
-    from oragen.catalogue import FACTS
+    from oragen.corpora.registry import CARD
 
     if reader is not None:
-        if reader not in FACTS:
-            raise ParamsError(f"There is no reader {reader!r}. There are: {', '.join(FACTS)}.")
-        _describe(reader, FACTS[reader])
+        if reader not in CARD:
+            raise ParamsError(f"There is no reader {reader!r}. There are: {', '.join(CARD)}.")
+        _describe(reader, CARD[reader])
         return
     named: dict[str, list[str]] = {}
     for name, entry in load_params().corpora.items():
         named.setdefault(entry.reader, []).append(name)
     table = Table("reader", "corpus", "holds", "labels", "licence", "how to get it", "in params")
-    for name, facts in FACTS.items():
-        shown = (facts.title, facts.modalities, facts.labels, facts.licence, facts.access)
+    for name, card in CARD.items():
+        shown = (card.title, card.modalities, card.labels, card.licence, card.access)
         table.add_row(name, *map(escape, shown), ", ".join(named.get(name, [])))
     print_table(table)
     typer.echo("`oragen corpora list READER` shows its layout, splits and published counts.")
@@ -58,15 +58,15 @@ def check(
     Counts are shown by split, gender, age and mask type, beside those that are published. A root
     that is not laid out as expected is refused with the expected tree (exit code 2).
     """
-    from oragen.catalogue import FACTS, read_corpus
-    from oragen.corpora.listing import list_clips
+    from oragen.corpora.manifest import list_clips
+    from oragen.corpora.registry import CARD, read_corpus
 
     entry = _find_entry(name, root)
-    listing = list_clips(name, entry.root, read_corpus(name, entry), hash_memory=None)
-    typer.echo(f"{name}: {FACTS[entry.reader].title}, at {entry.root}")
-    _print_counts(listing)
-    _print_skipped(listing)
-    _compare(listing, FACTS[entry.reader])
+    manifest = list_clips(name, entry.root, read_corpus(name, entry), hash_memory=None)
+    typer.echo(f"{name}: {CARD[entry.reader].title}, at {entry.root}")
+    _print_counts(manifest)
+    _print_skipped(manifest)
+    _compare(manifest, CARD[entry.reader])
 
 
 def _find_entry(name: str, root: Path | None) -> Corpus:
@@ -74,37 +74,37 @@ def _find_entry(name: str, root: Path | None) -> Corpus:
     if name in corpora:
         entry = corpora[name]
         return entry if root is None else entry.model_copy(update={"root": root})
-    from oragen.catalogue import FACTS
+    from oragen.corpora.registry import CARD
 
-    if root is None or name not in FACTS:
+    if root is None or name not in CARD:
         raise ParamsError(
             f"{name!r} is not in corpora of params.yaml. There are: {', '.join(corpora)}. Or name "
-            f"one of the readers ({', '.join(FACTS)}) with --root."
+            f"one of the readers ({', '.join(CARD)}) with --root."
         )
     return read_corpus_entry({"reader": name, "root": str(root)})
 
 
-def _describe(reader: str, facts: "CorpusFacts") -> None:
+def _describe(reader: str, card: "CorpusCard") -> None:
     for title, text in {
-        facts.title: f"{facts.modalities}; labels: {facts.labels}",
-        "Licence": facts.licence,
-        "How to get it": facts.access,
-        "Splits": facts.splits,
+        card.title: f"{card.modalities}; labels: {card.labels}",
+        "Licence": card.licence,
+        "How to get it": card.access,
+        "Splits": card.splits,
     }.items():
         typer.echo(f"{title}: {text}")
-    if (published := facts.statistics) is not None:
+    if (published := card.statistics) is not None:
         genders = ", ".join(f"{count:,} {word}" for word, count in published.by_gender.items())
         clips = "" if published.clips is None else f"{published.clips:,} clips; "
         typer.echo(f"Published: {clips}{published.counted}: {genders} ({published.source})")
-    typer.echo(f"Expected under its root:\n\n{facts.layout.strip()}\n")
+    typer.echo(f"Expected under its root:\n\n{card.layout.strip()}\n")
     typer.echo(f"In params.yaml, under corpora:\n  NAME: {{reader: {reader}, root: FOLDER}}")
 
 
-def _print_counts(listing: "Listing") -> None:
-    from oragen.counting import count_clips
+def _print_counts(manifest: "Manifest") -> None:
+    from oragen.corpora.statistics import count_clips
 
     table = Table("", "", title="clips that can be used")
-    counts = count_clips(listing.clips)
+    counts = count_clips(manifest.clips)
     for column in counts.columns:
         table.add_column(column, justify="right")
     last = None
@@ -116,12 +116,12 @@ def _print_counts(listing: "Listing") -> None:
     print_table(table)
 
 
-def _print_skipped(listing: "Listing") -> None:
-    if not listing.skipped:
+def _print_skipped(manifest: "Manifest") -> None:
+    if not manifest.skipped:
         typer.echo("Nothing is left out.")
         return
-    reasons = Counter(item.reason for item in listing.skipped)
-    example = {item.reason: item.clip_id for item in reversed(listing.skipped)}
+    reasons = Counter(item.reason for item in manifest.skipped)
+    example = {item.reason: item.clip_id for item in reversed(manifest.skipped)}
     table = Table("left out because", "an example", title="what is left out")
     table.add_column("clips", justify="right")
     for reason, count in reasons.most_common(20):
@@ -131,15 +131,15 @@ def _print_skipped(listing: "Listing") -> None:
         typer.echo(f"... and {rest} more reasons; the pipeline writes all to data/skipped.")
 
 
-def _compare(listing: "Listing", facts: "CorpusFacts") -> None:
-    from oragen.counting import compare_with_published
+def _compare(manifest: "Manifest", card: "CorpusCard") -> None:
+    from oragen.corpora.statistics import compare_with_published
 
-    if facts.statistics is None:
+    if card.statistics is None:
         return
     table = Table("", title="beside what is published")
     for column in ("published", "here"):
         table.add_column(column, justify="right")
-    for comparison in compare_with_published(listing.clips, facts.statistics):
+    for comparison in compare_with_published(manifest.clips, card.statistics):
         table.add_row(*comparison)
     print_table(table)
-    typer.echo(f"Published: {facts.statistics.source}")
+    typer.echo(f"Published: {card.statistics.source}")

@@ -9,12 +9,12 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from oragen import artefacts
 from oragen.cli.printing import print_table
-from oragen.config import PARAMS_PATH, GeneratedCorpus, Params, ParamsError, load_params
+from oragen.config import paths
+from oragen.config.params import PARAMS_PATH, GeneratedCorpus, Params, ParamsError, load_params
 
 if TYPE_CHECKING:
-    from oragen.doctor import Finding
+    from oragen.cli.checks import Finding
 
 EXIT_PROBLEM: Final = 1
 COLOURS: Final = {"ok": "green", "warning": "yellow", "problem": "bold red"}
@@ -28,7 +28,7 @@ def doctor(
     The exit code is 1 where something cannot work as it is, and else 0. Outside of a project's
     folder only the machine is looked at.
     """
-    from oragen.doctor import STATES, has_problem
+    from oragen.cli.checks import STATES, has_problem
 
     findings = [*_check_machine(), *_check_project()]
     if as_json:
@@ -44,7 +44,7 @@ def doctor(
 def _check_machine() -> "list[Finding]":
     from joblib import cpu_count
 
-    from oragen import doctor as checks
+    from oragen.cli import checks
 
     decoders = (*checks.NEEDED_DECODERS, *checks.OTHER_DECODERS)
     imports = {module: checks.check_import(module) for module in ("torch", "av")}
@@ -63,12 +63,12 @@ def _check_machine() -> "list[Finding]":
             checks.list_codecs(decoders, "r") if has_av else (),
             checks.list_codecs(checks.ENCODERS, "w") if has_av else (),
         ),
-        checks.check_disk(artefacts.DATA, checks.count_free_bytes(artefacts.DATA)),
+        checks.check_disk(paths.DATA, checks.count_free_bytes(paths.DATA)),
     ]
 
 
 def _check_project() -> "list[Finding]":
-    from oragen.doctor import Finding
+    from oragen.cli.checks import Finding
 
     if not PARAMS_PATH.is_file():
         advice = "Run it in a project's folder to have that checked, too."
@@ -82,7 +82,7 @@ def _check_project() -> "list[Finding]":
 
 
 def _check_corpora(params: Params) -> "list[Finding]":
-    from oragen.doctor import check_corpus
+    from oragen.cli.checks import check_corpus
 
     return [
         check_corpus(
@@ -98,7 +98,7 @@ def _check_corpora(params: Params) -> "list[Finding]":
 def _check_weights(params: Params) -> "list[Finding]":
     from huggingface_hub.constants import HF_HUB_CACHE, HF_HUB_OFFLINE
 
-    from oragen import doctor as checks
+    from oragen.cli import checks
 
     used = {params.features.audio.encoder, params.features.face.encoder}
     finetuned = [name for name in params.encoders.finetune if name in used]
@@ -114,9 +114,9 @@ def _check_weights(params: Params) -> "list[Finding]":
             )
             for name, entry in params.encoders.catalogue.items()
         ),
-        *(checks.check_finetuned(name, artefacts.encoder_folder(name)) for name in finetuned),
+        *(checks.check_finetuned(name, paths.encoder_folder(name)) for name in finetuned),
         *(
-            checks.check_head(name, artefacts.head_folder(name), params.train.seeds)
+            checks.check_head(name, paths.head_folder(name), params.train.seeds)
             for name in params.use_heads
         ),
     ]

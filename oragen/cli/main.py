@@ -10,15 +10,15 @@ import typer
 from rich.console import Console
 from rich.markdown import Markdown
 
-from oragen import artefacts
 from oragen.cli.cache import cache_app
 from oragen.cli.corpora import corpora_app
 from oragen.cli.doctor import doctor
 from oragen.cli.models import export, features, pack
 from oragen.cli.oceanai import to_oceanai
 from oragen.cli.predict import EPILOGUE, predict
-from oragen.config import GeneratedCorpus, ParamsError, load_params
-from oragen.schema import UserError
+from oragen.config import paths
+from oragen.config.params import GeneratedCorpus, ParamsError, load_params
+from oragen.schema.errors import UserError
 
 EXIT_USER_ERROR = 2
 app = typer.Typer(
@@ -51,7 +51,7 @@ def generate(
 
     Clips that are there already are left alone, so an interrupted run is taken up again.
     """
-    from oragen.generator import CorpusSpec, generate_corpus
+    from oragen.corpora.generator import CorpusSpec, generate_corpus
 
     params = load_params()
     made = {name: entry for name, entry in params.corpora.items() if entry.reader == "generated"}
@@ -69,7 +69,7 @@ def results(
     everything: Annotated[bool, typer.Option("--all", help="Show all tables.")] = False,
 ) -> None:
     """Show how the heads compare in the last evaluation."""
-    report = artefacts.REPORTS / "report.md"
+    report = paths.REPORTS / "report.md"
     if not report.is_file():
         raise ParamsError(f"There is no report at {report} yet. Run `make demo` or `dvc repro`.")
     width = max(shutil.get_terminal_size().columns, 140)
@@ -114,7 +114,7 @@ def convert(
 
     No code in the checkpoint is run: one that holds more than tensors is refused.
     """
-    from oragen.published import Origin, convert_checkpoint, read_encoder_config
+    from oragen.models.published import Origin, convert_checkpoint, read_encoder_config
 
     config = None if encoder_config is None else read_encoder_config(encoder_config)
     origin = Origin(model, level, source, config, age_as_fraction)

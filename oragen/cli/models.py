@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oragen.cli.trained import find_trained_head
-from oragen.schema import SAMPLE_RATE_HZ, Level, Modality, UserError
+from oragen.schema.errors import UserError
+from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Level, Modality
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from oragen.predictor.features import Modalities
-    from oragen.predictor.material import Material
+    from oragen.predictor.clip_inputs import ClipInputs
+    from oragen.predictor.features import ModalityEncoders
     from oragen.predictor.pretrained import Pretrained
 
 MODEL_HELP = "Folder of a model, or its id on the hub; the first head of params.yaml if none."
@@ -38,23 +39,23 @@ def features(
     """
     if output.suffix != ".npz":
         raise UserError(f"{output} does not end in .npz. Name a file that does.")
-    from oragen.predictor.material import read_material
+    from oragen.predictor.clip_inputs import read_clip_inputs
     from oragen.predictor.pretrained import load_pretrained
 
     loaded = load_pretrained(_find_model(model))
     modalities = _choose_level(loaded, level)
-    material = read_material(
+    inputs = read_clip_inputs(
         clip,
         loaded.preprocessing,
         use_audio=loaded.audio is not None,
         use_face=loaded.face is not None,
     )
-    if not material.windows:
-        reasons = {"audio": material.audio_reason, "face": material.face_reason}
+    if not inputs.windows:
+        reasons = {"audio": inputs.audio_reason, "face": inputs.face_reason}
         told = "; ".join(f"{modality}: {reasons[modality]}" for modality in modalities.specs)
         raise UserError(f"{clip} has nothing to encode ({told}). Name another clip.")
-    arrays = _embed(material, modalities)
-    _write_arrays(output, arrays | {"about": _describe(material, loaded, modalities)})
+    arrays = _embed(inputs, modalities)
+    _write_arrays(output, arrays | {"about": _describe(inputs, loaded, modalities)})
     shapes = (f"{name} {'x'.join(map(str, array.shape))}" for name, array in arrays.items())
     typer.echo(f"{output}: {', '.join(shapes)}")
 
@@ -70,7 +71,7 @@ def export(
     `gender_probabilities`, `age_years`, `mask_type_probabilities`, calibrated. The labels and the
     fingerprints of the features are in the file's metadata.
     """
-    from oragen.onnx_export import export_head
+    from oragen.predictor.onnx import export_head
 
     for library in ("onnxscript", "onnx_ir"):  # they tell of every node that they rewrite
         logging.getLogger(library).setLevel(logging.WARNING)
@@ -104,17 +105,17 @@ def _find_model(model: str | None) -> Path:
     return find_trained_head() if model is None else find_model(model)
 
 
-def _choose_level(loaded: "Pretrained", level: Level | None) -> "Modalities":
+def _choose_level(loaded: "Pretrained", level: Level | None) -> "ModalityEncoders":
     """Return the encoders, told to give a level that may be another than the head's.
 
     Raises:
         EncoderError: an encoder has no such level.
     """
-    from oragen.devices import choose_device
     from oragen.encoders.source import refuse_late
-    from oragen.predictor.features import Modalities
+    from oragen.models.unimodal import UnimodalAudioModel, UnimodalFaceModel
+    from oragen.predictor.features import ModalityEncoders
     from oragen.predictor.predictor import BATCH_SIZE
-    from oragen.unimodal import UnimodalAudioModel, UnimodalFaceModel
+    from oragen.training.devices import choose_device
 
     encoders: dict[Modality, Any] = {"audio": loaded.audio, "face": loaded.face}
     specs: dict[Modality, dict[str, Any]] = {}
@@ -124,7 +125,7 @@ def _choose_level(loaded: "Pretrained", level: Level | None) -> "Modalities":
             refuse_late(spec["source"], [wanted])
         specs[modality] = spec | {"level": wanted, "fingerprint": encoder.fingerprint(wanted)}
     device = choose_device("auto")
-    return Modalities(
+    return ModalityEncoders(
         audio=None if loaded.audio is None else loaded.audio.to(device),
         face=None if loaded.face is None else loaded.face.to(device),
         specs=specs,
@@ -132,56 +133,58 @@ def _choose_level(loaded: "Pretrained", level: Level | None) -> "Modalities":
     )
 
 
-def _embed(material: "Material", modalities: "Modalities") -> dict[str, "np.ndarray"]:
+def _embed(inputs: "ClipInputs", modalities: "ModalityEncoders") -> dict[str, "np.ndarray"]:
     import numpy as np
 
-    spans = np.array([window.span for window in material.windows], np.int64)
+    spans = np.array([window.span for window in inputs.windows], np.int64)
     arrays = {
         "windows": spans,
         "window_times_s": spans / SAMPLE_RATE_HZ,
-        "crops": np.array([window.crops for window in material.windows], np.int64),
-        "crop_times_s": np.array([box.time_s for box in material.boxes]),
+        "crops": np.array([window.crops for window in inputs.windows], np.int64),
+        "crop_times_s": np.array([box.time_s for box in inputs.boxes]),
     }
     if modalities.audio is not None:
-        arrays |= _embed_sounds(material, modalities)
+        arrays |= _embed_sounds(inputs, modalities)
     if modalities.face is not None:
-        rows = modalities.embed("face", list(material.crops)) if len(material.crops) else []
+        rows = modalities.embed("face", list(inputs.crops)) if len(inputs.crops) else []
         shape = modalities.face.feature_shape(modalities.specs["face"]["level"])
         arrays["face"] = np.stack(rows) if rows else np.zeros((0, *shape), np.float16)
     return arrays
 
 
-def _embed_sounds(material: "Material", modalities: "Modalities") -> dict[str, "np.ndarray"]:
+def _embed_sounds(inputs: "ClipInputs", modalities: "ModalityEncoders") -> dict[str, "np.ndarray"]:
     """Encode the windows with speech; the others have no valid position."""
     import numpy as np
 
     assert modalities.audio is not None
-    spoken = [place for place, window in enumerate(material.windows) if window.has_speech]
-    spans = [material.windows[place].span for place in spoken]
-    sounds = [material.samples[span.start : span.stop] for span in spans]
+    spoken = [place for place, window in enumerate(inputs.windows) if window.has_speech]
+    spans = [inputs.windows[place].span for place in spoken]
+    sounds = [inputs.samples[span.start : span.stop] for span in spans]
     rows = modalities.embed("audio", sounds) if sounds else []
     _, width = modalities.audio.feature_shape(SAMPLE_RATE_HZ, modalities.specs["audio"]["level"])
-    size = len(material.windows), max(map(len, rows), default=0)
+    size = len(inputs.windows), max(map(len, rows), default=0)
     audio, valid = np.zeros((*size, width), np.float16), np.zeros(size, np.bool_)
     for place, row in zip(spoken, rows, strict=True):
         audio[place, : len(row)], valid[place, : len(row)] = row, True
     return {"audio": audio, "audio_valid": valid}
 
 
-def _describe(material: "Material", loaded: "Pretrained", modalities: "Modalities") -> "np.ndarray":
+def _describe(
+    inputs: "ClipInputs", loaded: "Pretrained", modalities: "ModalityEncoders"
+) -> "np.ndarray":
     """Return text as an array, which needs no pickle."""
     import numpy as np
 
     kept = ("encoder", "source", "level", "fingerprint", "precision")
     described = {
-        "clip": material.name,
+        "clip": inputs.name,
         "sample_rate_hz": SAMPLE_RATE_HZ,
         "features": {
             modality: {key: spec[key] for key in kept}
             for modality, spec in modalities.specs.items()
         },
-        "reasons": {"audio": material.audio_reason, "face": material.face_reason},
-        "notes": material.notes,
+        "reasons": {"audio": inputs.audio_reason, "face": inputs.face_reason},
+        "notes": inputs.notes,
         "model": loaded.description,
     }
     return np.array(json.dumps(described, ensure_ascii=False))

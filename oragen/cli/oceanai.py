@@ -24,7 +24,7 @@ def to_oceanai(
     With --merge these columns are added after those of OCEAN-AI, row by row by the name of the
     file. Do that after its practical tasks, which take no other columns: see docs/oceanai.md.
     """
-    from oragen import oceanai
+    from oragen.predictor import oceanai
 
     answered = oceanai.read_predictions(predictions)
     if merge is None:
@@ -43,7 +43,7 @@ def to_oceanai(
 
 
 def _write(output: Path, text: str) -> None:
-    from oragen.oceanai import OceanAiError
+    from oragen.predictor.oceanai import OceanAiError
 
     try:
         output.parent.mkdir(parents=True, exist_ok=True)

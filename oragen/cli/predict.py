@@ -14,10 +14,11 @@ from rich.table import Table
 
 from oragen.cli.printing import print_table
 from oragen.cli.trained import find_trained_head
-from oragen.schema import Precision, UserError
+from oragen.schema.errors import UserError
+from oragen.schema.vocabulary import Precision
 
 if TYPE_CHECKING:  # importing these takes seconds, which --help need not wait for
-    from oragen.predictor import ClassAnswer, Prediction
+    from oragen.predictor import ClassPrediction, Prediction
     from oragen.predictor.files import NamedClip
 
 EXIT_UNANSWERED: Final = 3
@@ -135,7 +136,7 @@ def predict(
             shown.append(prediction)
             refused += _draw_all(clip, prediction, drawings, plots)
     _report(shown, refused, is_piped=is_piped)
-    if refused or not all(prediction.is_answered for prediction in shown):
+    if refused or not all(prediction.is_predicted for prediction in shown):
         raise typer.Exit(EXIT_UNANSWERED)
 
 
@@ -235,11 +236,11 @@ def _draw_all(
         except DrawingError as error:
             yield Refused(str(clip.path), str(error))
     if target := plots.get(clip.path):
-        from oragen.pictures import draw_answers
         from oragen.predictor.output import to_picture
+        from oragen.reporting.figures import draw_predictions
 
         try:
-            draw_answers(target, to_picture(prediction))
+            draw_predictions(target, to_picture(prediction))
         except OSError as error:
             yield Refused(str(clip.path), f"{target} cannot be written: {error}")
 
@@ -250,13 +251,13 @@ def _report(
     """Show the answers as a table, unless standard output has them; then what went wrong."""
     from oragen.predictor.output import printable, reasons_of
 
-    answered = [prediction for prediction in predictions if prediction.is_answered]
+    answered = [prediction for prediction in predictions if prediction.is_predicted]
     if answered and not is_piped:
-        _print_answers(answered)
+        _print_predictions(answered)
     lines = [
         f"{printable(prediction.input)}: not answered: {reasons_of(prediction)}"
         for prediction in predictions
-        if not prediction.is_answered
+        if not prediction.is_predicted
     ]
     lines += [f"{printable(one.name)}: not drawn: {one.reason}" for one in refused]
     lines += [
@@ -268,7 +269,7 @@ def _report(
         typer.echo(line, err=is_piped)
 
 
-def _print_answers(predictions: Sequence["Prediction"]) -> None:
+def _print_predictions(predictions: Sequence["Prediction"]) -> None:
     table = Table()
     table.add_column("clip", overflow="fold")
     for name in ("gender", "age", "mask type"):
@@ -306,5 +307,5 @@ def _to_row(prediction: "Prediction") -> tuple[str, ...]:
     )
 
 
-def _with_share(answer: "ClassAnswer") -> str:
+def _with_share(answer: "ClassPrediction") -> str:
     return f"{answer.label} {answer.probabilities[answer.label]:.0%}"

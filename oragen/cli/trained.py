@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from oragen import artefacts
-from oragen.config import PARAMS_PATH, ParamsError, load_params
+from oragen.config import paths
+from oragen.config.params import PARAMS_PATH, ParamsError, load_params
 
 
 def find_trained_head() -> Path:
@@ -12,7 +12,7 @@ def find_trained_head() -> Path:
     Raises:
         ParamsError: it was not trained yet, or this is no project's folder.
     """
-    from oragen.model_folder import DESCRIPTION_FILE
+    from oragen.models.folder import DESCRIPTION_FILE
 
     if not PARAMS_PATH.is_file():
         raise ParamsError(
@@ -20,7 +20,7 @@ def find_trained_head() -> Path:
             "--model, or run this in the project's folder."
         )
     params = load_params()
-    folder = artefacts.head_folder(params.use_heads[0]) / f"seed-{params.train.seeds[0]}"
+    folder = paths.head_folder(params.use_heads[0]) / f"seed-{params.train.seeds[0]}"
     if not (folder / DESCRIPTION_FILE).is_file():
         raise ParamsError(
             f"No head was trained here yet: {folder} holds none. Run `make demo` or `dvc repro`, "

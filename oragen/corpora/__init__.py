@@ -1,1 +1,1 @@
-"""The sources of clips: one module a corpus, each a tree of files -> records of clips."""
+"""A corpus tree -> records of its clips; `generator` makes corpora of talking heads."""

@@ -17,15 +17,15 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 from xml.etree import ElementTree
 
+from oragen.corpora.corpus_card import CorpusCard, Statistics, wrong_layout
 from oragen.corpora.csv import check_column_map
-from oragen.corpora.facts import CorpusFacts, Statistics, wrong_layout
-from oragen.corpora.listing import ClipRecord, CorpusError
+from oragen.corpora.manifest import ClipRecord, CorpusError
 from oragen.corpora.splits import TRAIN_OR_DEV
 from oragen.corpora.tables import read_table
 from oragen.corpora.words import GENDER_WORDS, SPLIT_WORDS, look_up, to_number
 
 TABLE: Final = Path("afew_age_gender.csv")
-FACTS: Final = CorpusFacts(
+CARD: Final = CorpusCard(
     title="Acted Facial Expressions in the Wild (AFEW 6.0 and 7.0, of EmotiW 2016 and 2017)",
     modalities="audio, face",
     labels="gender, age",
@@ -131,7 +131,7 @@ def read_afew(
         labels = [_read_xml(root, file, {**XML_TAGS, **xml_tags}) for file in xml_files]
     else:
         raise wrong_layout(
-            corpus, root, FACTS, f"there is neither a table of labels {table} nor any .xml file"
+            corpus, root, CARD, f"there is neither a table of labels {table} nor any .xml file"
         )
     yield from _join(clips, labels)
 
@@ -140,7 +140,7 @@ def _find_files(corpus: str, root: Path, suffix: str) -> list[_Clip]:
     files: list[_Clip] = []
     for folder, split in FOLDERS.items():
         if not (root / folder).is_dir():
-            raise wrong_layout(corpus, root, FACTS, f"there is no folder {folder}")
+            raise wrong_layout(corpus, root, CARD, f"there is no folder {folder}")
         files += [
             _Clip(PurePosixPath(path.relative_to(root)), split, path.parent.name)
             for path in sorted((root / folder).glob("*/*"))
@@ -238,11 +238,11 @@ def _fits(label: _Label, clip: _Clip) -> bool:
     return label.split in ("", clip.split) and label.emotion.lower() in ("", clip.emotion.lower())
 
 
-def _to_record(clip: _Clip, label: _Label, faults: list[str]) -> ClipRecord:
-    gender = look_up("gender", label.gender, GENDER_WORDS, faults)
-    age_years = to_number("age", label.age_years, faults)
-    if gender is None and age_years is None and not faults:
-        faults.append("no label")
+def _to_record(clip: _Clip, label: _Label, problems: list[str]) -> ClipRecord:
+    gender = look_up("gender", label.gender, GENDER_WORDS, problems)
+    age_years = to_number("age", label.age_years, problems)
+    if gender is None and age_years is None and not problems:
+        problems.append("no label")
     return ClipRecord(
         stem=str(clip.path.with_suffix("")),
         speaker_id=label.speaker_id or None,
@@ -251,5 +251,5 @@ def _to_record(clip: _Clip, label: _Label, faults: list[str]) -> ClipRecord:
         video_path=str(clip.path),
         gender=gender,
         age_years=age_years,
-        unusable="; ".join(faults) or None,
+        unusable="; ".join(problems) or None,
     )

@@ -17,12 +17,12 @@ from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from oragen.corpora.facts import CorpusFacts, Statistics, wrong_layout
-from oragen.corpora.listing import ClipRecord, CorpusError
+from oragen.corpora.corpus_card import CorpusCard, Statistics, wrong_layout
+from oragen.corpora.manifest import ClipRecord, CorpusError
 from oragen.corpora.splits import TRAIN_OR_DEV
 from oragen.corpora.words import look_up, to_number
 
-FACTS: Final = CorpusFacts(
+CARD: Final = CorpusCard(
     title="aGender (INTERSPEECH 2010 Paralinguistic Challenge)",
     modalities="audio",
     labels="gender (with child), age",
@@ -69,7 +69,7 @@ class _Item(NamedTuple):
     speaker: str
     gender: str | None
     age_years: float | None
-    faults: list[str]
+    problems: list[str]
 
 
 def read_agender(
@@ -112,7 +112,7 @@ def read_agender(
                 age_years=item.age_years,
                 audio_path=str(prefix / path) if path else None,
                 audio_encoding=f"{sample_format}@{rate_hz}" if is_raw else None,
-                unusable="; ".join(item.faults) or None,
+                unusable="; ".join(item.problems) or None,
             )
 
 
@@ -121,7 +121,7 @@ def _find_distribution(corpus: str, root: Path) -> Path:
         missing = [name for name in LISTS if not (folder / name).is_file()]
         if not missing:
             return folder
-    raise wrong_layout(corpus, root, FACTS, f"there is no {' and no '.join(missing)}")
+    raise wrong_layout(corpus, root, CARD, f"there is no {' and no '.join(missing)}")
 
 
 def _check_columns(corpus: str, columns: Mapping[str, int]) -> None:
@@ -156,13 +156,13 @@ def _refuse_wrong_columns(
 ) -> Iterator[_Item]:
     """Pass the items on, unless most of the first ones break the rules of the corpus."""
     probed = list(islice(items, _NUM_PROBED))
-    broken = [item for item in probed if item.faults]
+    broken = [item for item in probed if item.problems]
     if 2 * len(broken) > len(probed):
         raise CorpusError(
             f"Corpus {corpus!r}: {len(broken)} of the first {len(probed)} lines of {path} do not "
             f"fit its columns {dict(columns)}. The first is {broken[0].line!r}: "
-            f"{'; '.join(broken[0].faults)}. Say in corpora.{corpus}.columns which column, from 0, "
-            "holds what; leave `class` out where it is not one of 1 to 7."
+            f"{'; '.join(broken[0].problems)}. Say in corpora.{corpus}.columns which column, "
+            "from 0, holds what; leave `class` out where it is not one of 1 to 7."
         )
     return chain(probed, items)
 
@@ -172,17 +172,17 @@ def _to_item(line: str, place: str, columns: Mapping[str, int]) -> _Item:
     if len(fields) <= max(columns.values()):
         return _Item(line, place, "", "", None, None, [f"too few columns: {line}"])
     found = {name: fields[column] for name, column in columns.items()}
-    faults: list[str] = []
-    age_years = to_number("age", found["age"], faults)
-    gender = look_up("gender", found["gender"], GENDERS, faults)
+    problems: list[str] = []
+    age_years = to_number("age", found["age"], problems)
+    gender = look_up("gender", found["gender"], GENDERS, problems)
     path = PurePosixPath(found["path"])
     if path.suffix.lower() not in (".raw", ".wav"):
-        faults.append(f"neither .raw nor .wav: {path}")
-    if age_years is not None and not faults:
-        faults += _find_contradictions(age_years, gender, found.get("class"))
+        problems.append(f"neither .raw nor .wav: {path}")
+    if age_years is not None and not problems:
+        problems += _find_contradictions(age_years, gender, found.get("class"))
         gender = "child" if age_years <= MAX_AGE_OF_CHILD_YEARS else gender
     stem = str(path).removesuffix(path.suffix)
-    return _Item(line, stem, str(path), found["speaker"], gender, age_years, faults)
+    return _Item(line, stem, str(path), found["speaker"], gender, age_years, problems)
 
 
 def _find_contradictions(

@@ -20,8 +20,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from oragen.corpora.facts import CorpusFacts, Statistics, wrong_layout
-from oragen.corpora.listing import ClipRecord, CorpusError
+from oragen.corpora.corpus_card import CorpusCard, Statistics, wrong_layout
+from oragen.corpora.manifest import ClipRecord, CorpusError
 from oragen.corpora.tables import Line, read_table
 from oragen.corpora.words import GENDER_WORDS, MASK_TYPE_WORDS, SPLIT_WORDS, look_up, to_number
 
@@ -31,7 +31,7 @@ MEDIA_COLUMNS: Final = ("audio_file_path", "image_file_path", "video_file_path")
 CAMERA_WORDS: Final = {"c": "c", "r": "r", "l": "l"}  # centre, right, left
 DEFAULT_CAMERA: Final = "c"  # of an index without the column, as in the published code
 
-FACTS: Final = CorpusFacts(
+CARD: Final = CorpusCard(
     title="BRAVE-MASKS",
     modalities="audio, face",
     labels="gender, age, mask type",
@@ -73,7 +73,7 @@ def read_brave_masks(
     _check_cameras(corpus, cameras)
     path = root / table
     if not path.is_file():
-        raise wrong_layout(corpus, root, FACTS, f"there is no index {table}")
+        raise wrong_layout(corpus, root, CARD, f"there is no index {table}")
     passed_over = Counter[str]()
     num_taken = 0
     for line in read_table(corpus, path, any_of=MEDIA_COLUMNS, all_of=["mask_type"]):
@@ -102,18 +102,18 @@ def _check_cameras(corpus: str, cameras: Sequence[str]) -> None:
 
 def _to_record(line: Line) -> ClipRecord:
     audio, image, video = (line[name] or None for name in MEDIA_COLUMNS)
-    faults = ["more fields than columns"] if line.is_too_long else []
-    camera = look_up("channel", line.fields.get("channel", DEFAULT_CAMERA), CAMERA_WORDS, faults)
-    gender = look_up("gender", line["gender"], GENDER_WORDS, faults)
-    mask_type = look_up("mask_type", line["mask_type"], MASK_TYPE_WORDS, faults)
-    age_years = to_number("age", line["age"], faults)
-    split = look_up("subset", line["subset"], SPLIT_WORDS, faults)
+    problems = ["more fields than columns"] if line.is_too_long else []
+    camera = look_up("channel", line.fields.get("channel", DEFAULT_CAMERA), CAMERA_WORDS, problems)
+    gender = look_up("gender", line["gender"], GENDER_WORDS, problems)
+    mask_type = look_up("mask_type", line["mask_type"], MASK_TYPE_WORDS, problems)
+    age_years = to_number("age", line["age"], problems)
+    split = look_up("subset", line["subset"], SPLIT_WORDS, problems)
     if not line["channel"] and "channel" in line.fields:
-        faults.append("no channel")
+        problems.append("no channel")
     if not line["speaker_id"] and not line["subset"]:
-        faults.append("neither speaker_id nor subset")
-    if not (gender or mask_type or age_years is not None or faults):
-        faults.append("no label")
+        problems.append("neither speaker_id nor subset")
+    if not (gender or mask_type or age_years is not None or problems):
+        problems.append("no label")
     return ClipRecord(
         stem=_name_clip(audio or video or image or f"line {line.number}", camera),
         speaker_id=line["speaker_id"] or None,
@@ -125,7 +125,7 @@ def _to_record(line: Line) -> ClipRecord:
         age_years=age_years,
         mask_type=mask_type,
         camera=camera,
-        unusable="; ".join(faults) or None,
+        unusable="; ".join(problems) or None,
     )
 
 

@@ -11,14 +11,15 @@ verified). It is downloaded after a log-in at the Mozilla Data Collective.
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
 
-from oragen.corpora.facts import CorpusFacts, Statistics, wrong_layout
-from oragen.corpora.listing import ClipRecord, CorpusError
+from oragen.corpora.corpus_card import CorpusCard, Statistics, wrong_layout
+from oragen.corpora.manifest import ClipRecord, CorpusError
 from oragen.corpora.words import look_up
+from oragen.schema.choices.corpora import SplitRule
 
 OFFICIAL: Final = ("train", "dev", "test")  # the later, the rarer: where a speaker is in two
 OURS: Final = "validated"
@@ -39,7 +40,7 @@ GENDER_WORDS: Final = {
     "intersex": None,  # since 25.0
 }  # fmt: skip
 
-FACTS: Final = CorpusFacts(
+CARD: Final = CorpusCard(
     title="Common Voice",
     modalities="audio",
     labels="gender, age (decade)",
@@ -69,7 +70,7 @@ def read_common_voice(
     root: Path,
     *,
     languages: Sequence[str] | None,
-    splits: Literal["official", "ours"],
+    splits: SplitRule,
 ) -> Iterator[ClipRecord]:
     """Yield a record for each clip of some languages, as its tables are read.
 
@@ -118,21 +119,21 @@ class _Table(NamedTuple):
 def _find_languages(corpus: str, root: Path, wanted: Collection[str] | None) -> dict[str, Path]:
     """Return the folders of the languages, by code."""
     if not root.is_dir():
-        raise wrong_layout(corpus, root, FACTS, "there is no such folder")
+        raise wrong_layout(corpus, root, CARD, "there is no such folder")
     if _is_language(root):
         found = {root.resolve().name: root}
     else:
         releases = sorted(path for path in root.glob("cv-corpus-*") if path.is_dir())
         if len(releases) > 1:
             names = ", ".join(path.name for path in releases)
-            raise wrong_layout(corpus, root, FACTS, f"it holds several releases, {names}")
+            raise wrong_layout(corpus, root, CARD, f"it holds several releases, {names}")
         (release,) = releases or [root]
         found = {path.name: path for path in sorted(release.iterdir()) if _is_language(path)}
     if not found:
-        raise wrong_layout(corpus, root, FACTS, "no folder of a language with tables in TSV")
+        raise wrong_layout(corpus, root, CARD, "no folder of a language with tables in TSV")
     if lacking := [language for language in wanted or () if language not in found]:
         there = ", ".join(found)
-        raise wrong_layout(corpus, root, FACTS, f"no {', '.join(lacking)}, only {there}")
+        raise wrong_layout(corpus, root, CARD, f"no {', '.join(lacking)}, only {there}")
     return {language: found[language] for language in wanted or found}
 
 
@@ -149,12 +150,12 @@ def _check_table(corpus: str, root: Path, table: _Table) -> None:
                 f" (delta releases have no official splits: with corpora.{corpus}.splits set to "
                 f"`ours` those of {OURS}.tsv are divided)"
             )
-        raise wrong_layout(corpus, root, FACTS, found)
+        raise wrong_layout(corpus, root, CARD, found)
     with table.path.open(encoding="utf-8-sig", errors="replace") as file:
         names = file.readline().rstrip("\n").split("\t")
     if "path" not in names:
         there = ", ".join(names)
-        raise wrong_layout(corpus, root, FACTS, f"{place} has no column `path`, only {there}")
+        raise wrong_layout(corpus, root, CARD, f"{place} has no column `path`, only {there}")
 
 
 def _find_spread_speakers(corpus: str, tables: Sequence[_Table]) -> dict[str, str]:
@@ -238,12 +239,12 @@ class _Labels(NamedTuple):
 
 @lru_cache(maxsize=1024)  # there are few pairs, and millions of clips
 def _to_labels(age: str, gender: str) -> _Labels:
-    faults: list[str] = []
-    decade = DECADES.get(look_up("age", age, AGE_WORDS, faults) or "")
-    meant = look_up("gender", gender, GENDER_WORDS, faults)
-    if decade is None and meant is None and not faults:
-        faults.append("no label")
-    unusable = "; ".join(faults) or None
+    problems: list[str] = []
+    decade = DECADES.get(look_up("age", age, AGE_WORDS, problems) or "")
+    meant = look_up("gender", gender, GENDER_WORDS, problems)
+    if decade is None and meant is None and not problems:
+        problems.append("no label")
+    unusable = "; ".join(problems) or None
     if decade is None:
         return _Labels(meant, None, None, None, unusable)
     low, high = map(float, decade)

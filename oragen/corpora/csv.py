@@ -17,8 +17,8 @@ from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from oragen.corpora.facts import CorpusFacts
-from oragen.corpora.listing import ClipRecord, CorpusError
+from oragen.corpora.corpus_card import CorpusCard
+from oragen.corpora.manifest import ClipRecord, CorpusError
 from oragen.corpora.splits import TRAIN_OR_DEV
 from oragen.corpora.tables import Line, read_table
 from oragen.corpora.words import GENDER_WORDS, MASK_TYPE_WORDS, SPLIT_WORDS, look_up, to_number
@@ -46,7 +46,7 @@ SOUND_SUFFIXES = (
     ".au", ".sph",
 )  # fmt: skip
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
-FACTS: Final = CorpusFacts(
+CARD: Final = CorpusCard(
     title="your own clips",
     modalities="audio, face",
     labels="gender, age, mask type, as far as they are known",
@@ -185,12 +185,12 @@ def _to_record(line: Line, whole_split: str | None) -> ClipRecord:
         media = {"audio_path": line["media"]}
     audio, video, image = (line[name] or media.get(name) for name in MEDIA_COLUMNS[1:])
     named = PurePosixPath(line["media"] or audio or video or image or f"line {line.number}")
-    faults = ["more fields than columns"] if line.is_too_long else []
-    faults += _find_segment(line)
-    split = _choose_split(line, whole_split, faults)
-    gender = look_up("gender", line["gender"], GENDER_WORDS, faults)
-    mask_type = look_up("mask_type", line["mask_type"], MASK_TYPE_WORDS, faults)
-    age = _to_age(line, faults)
+    problems = ["more fields than columns"] if line.is_too_long else []
+    problems += _find_segment(line)
+    split = _choose_split(line, whole_split, problems)
+    gender = look_up("gender", line["gender"], GENDER_WORDS, problems)
+    mask_type = look_up("mask_type", line["mask_type"], MASK_TYPE_WORDS, problems)
+    age = _to_age(line, problems)
     return ClipRecord(
         stem=str(named).removesuffix(named.suffix),
         speaker_id=line["speaker_id"] or None,
@@ -200,10 +200,10 @@ def _to_record(line: Line, whole_split: str | None) -> ClipRecord:
         age_years=age.years,
         age_low=age.low,
         age_high=age.high,
-        face_box=_to_face_box(line, faults),
+        face_box=_to_face_box(line, problems),
         camera=line["camera"] or None,
         language=line["language"] or None,
-        unusable="; ".join(faults) or None,
+        unusable="; ".join(problems) or None,
         audio_path=audio,
         video_path=video,
         image_path=image,
@@ -235,27 +235,27 @@ def _find_segment(line: Line) -> list[str]:
     return []
 
 
-def _choose_split(line: Line, whole_split: str | None, faults: list[str]) -> str | None:
-    own = look_up("split", line["split"], SPLIT_WORDS, faults)
+def _choose_split(line: Line, whole_split: str | None, problems: list[str]) -> str | None:
+    own = look_up("split", line["split"], SPLIT_WORDS, problems)
     allowed = ("train", "dev") if whole_split == TRAIN_OR_DEV else (whole_split,)
     if own and whole_split and own not in allowed:
-        faults.append(f"split {line['split']} in the table of {whole_split}")
+        problems.append(f"split {line['split']} in the table of {whole_split}")
     return own or whole_split
 
 
-def _to_age(line: Line, faults: list[str]) -> _Age:
+def _to_age(line: Line, problems: list[str]) -> _Age:
     years, low, high = (
-        to_number(name, line[name], faults) for name in ("age_years", "age_low", "age_high")
+        to_number(name, line[name], problems) for name in ("age_years", "age_low", "age_high")
     )
     if low is None and high is None:
         return _Age(years, None, None)
     if low is None or high is None or not low <= high:
-        faults.append(f"age_low and age_high are no range: {line['age_low']}..{line['age_high']}")
+        problems.append(f"age_low and age_high are no range: {line['age_low']}..{line['age_high']}")
         return _Age(years, None, None)
     return _Age((low + high) / 2 if years is None else years, low, high)
 
 
-def _to_face_box(line: Line, faults: list[str]) -> tuple[float, float, float, float] | None:
+def _to_face_box(line: Line, problems: list[str]) -> tuple[float, float, float, float] | None:
     texts = line["face_box"].split() or [line[name] for name in FACE_BOX_COLUMNS]
     if not any(texts):
         return None
@@ -264,5 +264,5 @@ def _to_face_box(line: Line, faults: list[str]) -> tuple[float, float, float, fl
             x1 < x2 and y1 < y2 and all(map(math.isfinite, (x1, y1, x2, y2)))
         ):
             return x1, y1, x2, y2
-    faults.append(f"face_box is no x1 y1 x2 y2: {' '.join(texts).strip()}")
+    problems.append(f"face_box is no x1 y1 x2 y2: {' '.join(texts).strip()}")
     return None

@@ -37,12 +37,12 @@ class Face(NamedTuple):
     box: Box | None
     gender: str | None
     age: Age
-    faults: list[str]
+    problems: list[str]
 
     @property
     def is_labelled(self) -> bool:
         """Whether the row tries to give a label, be it one that cannot be read."""
-        return bool(self.gender or self.age.years is not None or self.faults)
+        return bool(self.gender or self.age.years is not None or self.problems)
 
 
 def read_mivolo_table(corpus: str, path: Path) -> Iterator[Face]:
@@ -84,14 +84,14 @@ def read_face(
         person_corners: the same of the whole person: tells persons without a face apart.
         is_too_long: the row has more fields than the table has columns.
     """
-    faults = ["more fields than columns"] if is_too_long else []
+    problems = ["more fields than columns"] if is_too_long else []
     return Face(
         image=image,
         place=_name_place(corners, person_corners),
-        gender=look_up("gender", gender, FACE_GENDER_WORDS, faults),
-        age=read_age(age, faults),
-        box=read_box(corners, faults),
-        faults=faults,
+        gender=look_up("gender", gender, FACE_GENDER_WORDS, problems),
+        age=read_age(age, problems),
+        box=read_box(corners, problems),
+        problems=problems,
     )
 
 
@@ -103,20 +103,20 @@ def _name_place(corners: Sequence[str], person_corners: Sequence[str]) -> str:
     return "nowhere"
 
 
-def read_age(found: str, faults: list[str]) -> Age:
+def read_age(found: str, problems: list[str]) -> Age:
     """Read years or `lowest;highest`; what is neither adds a line to `faults`."""
     if found in MISSING:
         return Age()
     if ";" not in found:
-        return Age(to_number("age", found, faults))
-    low, high = (to_number("age", end, faults) for end in found.split(";", maxsplit=1))
+        return Age(to_number("age", found, problems))
+    low, high = (to_number("age", end, problems) for end in found.split(";", maxsplit=1))
     if low is None or high is None or not low <= high:
-        faults.append(f"age is no range: {found}")
+        problems.append(f"age is no range: {found}")
         return Age()
     return Age((low + high) / 2, low, high)
 
 
-def read_box(corners: Sequence[str], faults: list[str]) -> Box | None:
+def read_box(corners: Sequence[str], problems: list[str]) -> Box | None:
     """Read x1, y1, x2, y2; a box without an area, or with a corner missing, adds to `faults`.
 
     It may reach beyond the image: one corner at -1 is such a box, and no missing one.
@@ -128,6 +128,6 @@ def read_box(corners: Sequence[str], faults: list[str]) -> Box | None:
     except ValueError:
         x1 = y1 = x2 = y2 = math.nan
     if not (-math.inf < x1 < x2 < math.inf and -math.inf < y1 < y2 < math.inf):
-        faults.append(f"no box: {','.join(corners)}")
+        problems.append(f"no box: {','.join(corners)}")
         return None
     return x1, y1, x2, y2

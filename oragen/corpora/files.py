@@ -44,7 +44,7 @@ class Files:
 
     root: Path
     paths: pa.Array
-    faults: pa.Array
+    problems: pa.Array
     sizes: Int64[np.ndarray, " files"]
     mtimes_ns: Int64[np.ndarray, " files"]
 
@@ -62,11 +62,11 @@ def find_files(root: Path, paths: pa.Array) -> Files:
     found: list[_Status] = []
     for statuses in _in_threads(finder.find_many, paths, title=""):
         found += statuses
-    faults, sizes, mtimes_ns = zip(*found, strict=True) if found else ((), (), ())
+    problems, sizes, mtimes_ns = zip(*found, strict=True) if found else ((), (), ())
     return Files(
         root,
         paths,
-        pa.array(faults, pa.string()),
+        pa.array(problems, pa.string()),
         np.array(sizes, dtype=np.int64),
         np.array(mtimes_ns, dtype=np.int64),
     )
@@ -186,7 +186,7 @@ class HashMemory:
         return pc.index_in(paths, value_set=self._known["path"])
 
     def _forget_changed(self, files: Files) -> None:
-        at = pc.if_else(pc.is_null(files.faults), self._find(files.paths), None)
+        at = pc.if_else(pc.is_null(files.problems), self._find(files.paths), None)
         is_known = pc.is_valid(at).to_numpy(zero_copy_only=False)
         known = self._known.take(at.drop_null())
         is_same = (known["size"].to_numpy() == files.sizes[is_known]) & (

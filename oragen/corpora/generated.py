@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from oragen.corpora.corpus_card import CorpusCard
 from oragen.corpora.csv import read_csv
-from oragen.corpora.facts import CorpusFacts
-from oragen.corpora.listing import ClipRecord, CorpusError
-from oragen.generator import SPEC_FILE, CorpusSpec, check_spec
+from oragen.corpora.generator import SPEC_FILE, CorpusSpec, check_spec
+from oragen.corpora.manifest import ClipRecord, CorpusError
 
 TABLE = Path("labels.csv")
-FACTS: Final = CorpusFacts(
+CARD: Final = CorpusCard(
     title="the demo corpora",
     modalities="audio, face",
     labels="gender, age, mask type",

@@ -15,16 +15,16 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Final, Literal
+from typing import Final
 
+from oragen.corpora.corpus_card import CorpusCard, Statistics, wrong_layout
 from oragen.corpora.face_tables import Face, read_face, read_mivolo_table
-from oragen.corpora.facts import CorpusFacts, Statistics, wrong_layout
-from oragen.corpora.listing import ClipRecord, CorpusError
+from oragen.corpora.manifest import ClipRecord, CorpusError
 from oragen.corpora.tables import read_table
+from oragen.schema.choices.corpora import Images
 
 logger = logging.getLogger(__name__)
 
-Images = Literal["original", "1024"]
 
 SPLITS: Final = {"train": "train", "valid": "dev", "test": "test"}
 MIN_AGE_YEARS: Final = 1
@@ -48,7 +48,7 @@ MIVOLO_IMAGE_FOLDERS: Final = ("images", "data/imdb", "imdb")
 # What comes before these is how somebody's folders are called; the number is the person's.
 _IMAGE = re.compile(r"(?:.*?/)??(?P<image>(?:\d\d/)?(?P<person>nm\d+)_rm[^/]*)")
 
-FACTS: Final = CorpusFacts(
+CARD: Final = CorpusCard(
     title="IMDB-Clean",
     modalities="face",
     labels="gender, age",
@@ -95,7 +95,7 @@ def read_imdb_clean(corpus: str, root: Path, *, images: Images) -> Iterator[Clip
     if is_mivolo:
         tables = _find_mivolo_tables(corpus, root)
     if missing := [name for name in SPLITS if name not in tables]:
-        raise wrong_layout(corpus, root, FACTS, _describe_missing(missing, images))
+        raise wrong_layout(corpus, root, CARD, _describe_missing(missing, images))
     folder = _find_images(
         corpus, root, MIVOLO_IMAGE_FOLDERS if is_mivolo else IMAGE_FOLDERS[images]
     )
@@ -162,7 +162,7 @@ def _find_images(corpus: str, root: Path, folders: Sequence[str]) -> PurePosixPa
     for folder in folders:
         if (root / folder).is_dir():
             return PurePosixPath(folder)
-    raise wrong_layout(corpus, root, FACTS, f"there is no folder of images {' or '.join(folders)}")
+    raise wrong_layout(corpus, root, CARD, f"there is no folder of images {' or '.join(folders)}")
 
 
 def _read_table(corpus: str, path: Path) -> Iterator[Face]:
@@ -192,19 +192,19 @@ def _to_record(folder: PurePosixPath, split: str, face: Face) -> ClipRecord:
         age_years=face.age.years,
         age_low=face.age.low,
         age_high=face.age.high,
-        unusable="; ".join(_find_faults(face, is_named=bool(found))) or None,
+        unusable="; ".join(_find_problems(face, is_named=bool(found))) or None,
     )
 
 
-def _find_faults(face: Face, *, is_named: bool) -> list[str]:
+def _find_problems(face: Face, *, is_named: bool) -> list[str]:
     if not face.is_labelled:
         return ["no label"]
-    faults = [*face.faults]
+    problems = [*face.problems]
     years = face.age.years
     if years is not None and not MIN_AGE_YEARS <= years <= MAX_AGE_YEARS:
-        faults.append(f"{_AGE_FAULT}: {years:g}")
-    if not face.box and not faults:
-        faults.append("no face box")
+        problems.append(f"{_AGE_FAULT}: {years:g}")
+    if not face.box and not problems:
+        problems.append("no face box")
     if not is_named:
-        faults.append(f"no person in the name of the image: {face.image}")
-    return faults
+        problems.append(f"no person in the name of the image: {face.image}")
+    return problems

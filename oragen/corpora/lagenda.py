@@ -16,15 +16,15 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from oragen.corpora.corpus_card import CorpusCard, Statistics, wrong_layout
 from oragen.corpora.face_tables import Face, read_mivolo_table
-from oragen.corpora.facts import CorpusFacts, Statistics, wrong_layout
-from oragen.corpora.listing import ClipRecord
+from oragen.corpora.manifest import ClipRecord
 
 logger = logging.getLogger(__name__)
 
 IMAGES: Final = "lag_benchmark"
 
-FACTS: Final = CorpusFacts(
+CARD: Final = CorpusCard(
     title="LAGENDA",
     modalities="face",
     labels="gender, age",
@@ -60,7 +60,7 @@ def read_lagenda(corpus: str, root: Path, *, annotations: Path) -> Iterator[Clip
         CorpusError: there is no table or no folder of images, or the table cannot be read.
     """
     if not (root / annotations).is_file():
-        raise wrong_layout(corpus, root, FACTS, f"there is no table {annotations}")
+        raise wrong_layout(corpus, root, CARD, f"there is no table {annotations}")
     folder = _find_images(corpus, root)
     counts = Counter[str]()
     for face in read_mivolo_table(corpus, root / annotations):
@@ -80,7 +80,7 @@ def _find_images(corpus: str, root: Path) -> PurePosixPath:
             return PurePosixPath(folder, IMAGES)
         if next((root / folder).glob("*.jpg"), None):
             return PurePosixPath(folder)
-    raise wrong_layout(corpus, root, FACTS, f"there is no folder {IMAGES}, and no *.jpg")
+    raise wrong_layout(corpus, root, CARD, f"there is no folder {IMAGES}, and no *.jpg")
 
 
 def _to_record(folder: PurePosixPath, face: Face) -> ClipRecord:
@@ -88,7 +88,7 @@ def _to_record(folder: PurePosixPath, face: Face) -> ClipRecord:
     stem = f"{str(image).removesuffix(image.suffix)}/{face.place}"
     if not face.is_labelled:
         return ClipRecord(stem=stem, unusable="no label")
-    faults = face.faults or ([] if face.box else ["no face box"])
+    problems = face.problems or ([] if face.box else ["no face box"])
     return ClipRecord(
         stem=stem,
         speaker_id=face.image,
@@ -100,5 +100,5 @@ def _to_record(folder: PurePosixPath, face: Face) -> ClipRecord:
         age_years=face.age.years,
         age_low=face.age.low,
         age_high=face.age.high,
-        unusable="; ".join(faults) or None,
+        unusable="; ".join(problems) or None,
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from oragen.corpora.listing import CorpusError
+from oragen.corpora.manifest import CorpusError
 
 
 @dataclass(frozen=True)

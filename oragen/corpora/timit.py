@@ -17,11 +17,11 @@ from datetime import date
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from oragen.corpora.facts import CorpusFacts, Statistics, wrong_layout
-from oragen.corpora.listing import ClipRecord, CorpusError
+from oragen.corpora.corpus_card import CorpusCard, Statistics, wrong_layout
+from oragen.corpora.manifest import ClipRecord, CorpusError
 from oragen.corpora.splits import TRAIN_OR_DEV
 
-FACTS: Final = CorpusFacts(
+CARD: Final = CorpusCard(
     title="TIMIT Acoustic-Phonetic Continuous Speech Corpus (LDC93S1)",
     modalities="audio",
     labels="gender, age",
@@ -106,7 +106,7 @@ def _find_tree(corpus: str, root: Path) -> Path:
     raise wrong_layout(
         corpus,
         root,
-        FACTS,
+        CARD,
         f"no folder down to {_MAX_DEPTH} levels below holds TRAIN/DR1 and TEST (links are not "
         f"followed); at its top is {found}",
     )
@@ -131,7 +131,7 @@ def _find_table(corpus: str, root: Path, tree: Path) -> Path:
             for entry in _list(place):
                 if entry.name.lower() == TABLE:
                     return entry
-    raise wrong_layout(corpus, root, FACTS, f"there is no SPKRINFO.TXT with {tree}")
+    raise wrong_layout(corpus, root, CARD, f"there is no SPKRINFO.TXT with {tree}")
 
 
 def _list(folder: Path) -> list[Path]:
@@ -175,19 +175,19 @@ def _read_folder(
 ) -> Iterator[ClipRecord]:
     """Yield a speaker's sentences; `place` is the folder in the tree, such as TRAIN/DR3/FABX0."""
     part, _, name = place.split("/")
-    faults: list[str] = []
+    problems: list[str] = []
     age_years = None
     match sorted(set(speakers)):
         case []:
-            faults.append(f"no line in SPKRINFO.TXT: {name}")
+            problems.append(f"no line in SPKRINFO.TXT: {name}")
         case [speaker] if speaker.folder == place:
-            age_years = _to_age(speaker, faults)
+            age_years = _to_age(speaker, problems)
         case several:
             said = ", ".join(dict.fromkeys(speaker.folder for speaker in several))
-            faults.append(f"SPKRINFO.TXT contradicts the folder or itself: {said}")
+            problems.append(f"SPKRINFO.TXT contradicts the folder or itself: {said}")
     recordings = _find_recordings(folder)
     if not recordings:
-        yield ClipRecord(place, name, unusable="; ".join([*faults, f"no recordings: {place}"]))
+        yield ClipRecord(place, name, unusable="; ".join([*problems, f"no recordings: {place}"]))
     for sentence, path in recordings.items():
         yield ClipRecord(
             stem=f"{place}/{sentence}",
@@ -196,7 +196,7 @@ def _read_folder(
             gender=GENDERS.get(name[0]),
             age_years=age_years,
             audio_path=path.relative_to(root).as_posix(),
-            unusable="; ".join(faults) or None,
+            unusable="; ".join(problems) or None,
         )
 
 
@@ -210,14 +210,14 @@ def _find_recordings(folder: Path) -> dict[str, Path]:
     return recordings
 
 
-def _to_age(speaker: _Speaker, faults: list[str]) -> float | None:
+def _to_age(speaker: _Speaker, problems: list[str]) -> float | None:
     if "?" in speaker.recorded + speaker.born:
         return None
     recorded, born = _to_date(speaker.recorded), _to_date(speaker.born)
     if recorded and born and born > recorded:  # two digits of a year of the 19th century
         born = _to_date(speaker.born, century=1800)
     if recorded is None or born is None:
-        faults.append(f"no dates in SPKRINFO.TXT: {speaker.recorded}, {speaker.born}")
+        problems.append(f"no dates in SPKRINFO.TXT: {speaker.recorded}, {speaker.born}")
         return None
     return (recorded - born).days / _DAYS_PER_YEAR
 

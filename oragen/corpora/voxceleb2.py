@@ -5,7 +5,7 @@ genders; ages are of others, from the year of birth and that of the recording: h
 (github.com/hechmik/voxceleb_enrichment_age_gender, arXiv 2109.13510), one for a speaker in a video,
 or AgeVoxCeleb (github.com/nttcslab-sp/agevoxceleb), one for a clip.
 
-Licence and access are in `FACTS`. The enrichment has 149 350 rows of VoxCeleb1 and 2; the column
+Licence and access are in `CARD`. The enrichment has 149 350 rows of VoxCeleb1 and 2; the column
 `speaker_age` (the year stands in the title and the description) has 6601 ages, and
 `speaker_age_title_only` more. The clips used in the published experiments: 109 thousand, 238 hours.
 """
@@ -17,18 +17,17 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
-from oragen.corpora.facts import CorpusFacts, Statistics, wrong_layout
-from oragen.corpora.listing import ClipRecord, CorpusError
+from oragen.corpora.corpus_card import CorpusCard, Statistics, wrong_layout
+from oragen.corpora.manifest import ClipRecord, CorpusError
 from oragen.corpora.splits import TRAIN_OR_DEV
 from oragen.corpora.tables import read_table
 from oragen.corpora.words import GENDER_WORDS, look_up, to_number
+from oragen.schema.choices.corpora import AgeSource, Tracks
 
 logger = logging.getLogger(__name__)
 
-AgeSource = Literal["enrichment", "agevoxceleb"]
-Tracks = Literal["both", "audio", "video"]
 
 META: Final = "vox2_meta.csv"
 ENRICHMENT: Final = "final_dataframe_extended.csv"
@@ -58,7 +57,7 @@ EXCLUDED: Final = frozenset(
     {"lQxVumsa0QE/00053", "x9K8-IfuOMg/00490", "x9K8-IfuOMg/00491", "StiTPpXXhe0/00079"}
 )
 
-FACTS: Final = CorpusFacts(
+CARD: Final = CorpusCard(
     title="VoxCeleb2",
     modalities="audio, face",
     labels="gender, age",
@@ -92,7 +91,7 @@ class Speaker(NamedTuple):
 
     split: str | None
     gender: str | None
-    faults: list[str]
+    problems: list[str]
 
 
 @dataclass(frozen=True)
@@ -117,13 +116,13 @@ class Ages:
         """Return under which name the age of a clip would be found."""
         return clip if self.by_clip else clip.rpartition("/")[0]
 
-    def look_up(self, clip: str, faults: list[str]) -> float | None:
+    def look_up(self, clip: str, problems: list[str]) -> float | None:
         """Return the years of a clip, or None; what is no single number adds to `faults`."""
         found = self.found.get(self.key(clip), [])
         if len(found) > 1:
-            faults.append(f"more than one {self.column}: {' and '.join(found)}")
+            problems.append(f"more than one {self.column}: {' and '.join(found)}")
             return None
-        return to_number(self.column, found[0], faults) if found else None
+        return to_number(self.column, found[0], problems) if found else None
 
 
 class _Clip(NamedTuple):
@@ -168,7 +167,7 @@ def read_voxceleb2(
             aged.add(known_ages.key(clip.name))
             yield _to_record(clip._replace(audio=audio, video=video), speakers, known_ages)
     if not counts["clips"]:
-        raise wrong_layout(corpus, root, FACTS, f"there is no clip with {_TRACK_NAMES[tracks]}")
+        raise wrong_layout(corpus, root, CARD, f"there is no clip with {_TRACK_NAMES[tracks]}")
     counts["ages without media"] = len(known_ages.found.keys() - aged)
     logger.info("%s: %s", corpus, ", ".join(f"{count} {what}" for what, count in counts.items()))
 
@@ -188,13 +187,13 @@ def _to_record(clip: _Clip, speakers: dict[str, Speaker], ages: Ages) -> ClipRec
     speaker = speakers.get(
         speaker_id, Speaker(None, None, [f"speaker not in {META}: {speaker_id}"])
     )
-    faults = [*speaker.faults]
+    problems = [*speaker.problems]
     gender = speaker.gender or ages.genders.get(speaker_id)
-    years = ages.look_up(clip.name, faults)
+    years = ages.look_up(clip.name, problems)
     if video_and_utterance in EXCLUDED:
-        faults.append(f"left out by the published experiments: {video_and_utterance}")
-    if not gender and years is None and not faults:
-        faults.append("no label")
+        problems.append(f"left out by the published experiments: {video_and_utterance}")
+    if not gender and years is None and not problems:
+        problems.append("no label")
     return ClipRecord(
         stem=clip.name,
         speaker_id=speaker_id,
@@ -203,7 +202,7 @@ def _to_record(clip: _Clip, speakers: dict[str, Speaker], ages: Ages) -> ClipRec
         video_path=clip.video,
         gender=gender,
         age_years=years,
-        unusable="; ".join(faults) or None,
+        unusable="; ".join(problems) or None,
     )
 
 
@@ -214,7 +213,7 @@ def _find_table(corpus: str, root: Path, name: str) -> Path:
     paths = [root / folder / name for folder in TABLE_FOLDERS]
     if path := next(filter(Path.is_file, paths), None):
         return path
-    raise wrong_layout(corpus, root, FACTS, f"there is no table {name}")
+    raise wrong_layout(corpus, root, CARD, f"there is no table {name}")
 
 
 def _read_speakers(corpus: str, root: Path) -> dict[str, Speaker]:
@@ -222,11 +221,11 @@ def _read_speakers(corpus: str, root: Path) -> dict[str, Speaker]:
     speakers = {}
     table = _find_table(corpus, root, META)
     for line in read_table(corpus, table, all_of=["voxceleb2 id", "gender", "set"]):
-        faults: list[str] = []
+        problems: list[str] = []
         speakers[line["voxceleb2 id"]] = Speaker(
-            split=look_up("set", line["set"], SPLIT_WORDS, faults),
-            gender=look_up("gender", line["gender"], GENDER_WORDS, faults),
-            faults=faults if line["set"] else [*faults, "no set"],
+            split=look_up("set", line["set"], SPLIT_WORDS, problems),
+            gender=look_up("gender", line["gender"], GENDER_WORDS, problems),
+            problems=problems if line["set"] else [*problems, "no set"],
         )
     return speakers
 

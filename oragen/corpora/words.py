@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from oragen.schema import MASK_TYPES
+from oragen.schema.vocabulary import MASK_TYPES
 
 GENDER_WORDS: Final = {
     "f": "female", "m": "male", "female": "female", "male": "male", "child": "child",
@@ -23,7 +23,7 @@ MASK_TYPE_WORDS: Final = {word: word for word in MASK_TYPES} | {
 
 
 def look_up(
-    column: str, found: str, words: Mapping[str, str | None], faults: list[str]
+    column: str, found: str, words: Mapping[str, str | None], problems: list[str]
 ) -> str | None:
     """Return what a word means, whatever its case; nothing found means nothing known.
 
@@ -32,14 +32,14 @@ def look_up(
     if not found:
         return None
     if found.lower() not in words:
-        faults.append(f"unknown {column}: {found}")
+        problems.append(f"unknown {column}: {found}")
     return words.get(found.lower())
 
 
-def to_number(column: str, found: str, faults: list[str]) -> float | None:
+def to_number(column: str, found: str, problems: list[str]) -> float | None:
     """Return a number with a decimal point or comma; what is none adds a line to `faults`."""
     try:
         return float(found.replace(",", ".")) if found else None
     except ValueError:
-        faults.append(f"{column} is no number: {found}")
+        problems.append(f"{column} is no number: {found}")
         return None

@@ -27,9 +27,9 @@ from oragen.encoders.source import (
     refuse_late,
     unpooled,
 )
-from oragen.schema import SAMPLE_RATE_HZ, Level, Precision
-from oragen.unimodal import SavedUnimodal, UnimodalAudioModel, Waveforms, prepare_waveforms
-from oragen.unimodal.waveforms import Order
+from oragen.models.unimodal import SavedUnimodal, UnimodalAudioModel, Waveforms, prepare_waveforms
+from oragen.models.unimodal.waveforms import Order
+from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Level, Precision
 
 Sound = Int16[np.ndarray, " _"] | Float32[np.ndarray, " _"]  # the floats in -1..1
 

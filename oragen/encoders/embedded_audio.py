@@ -8,7 +8,7 @@ from jaxtyping import Float
 from transformers import Wav2Vec2Config, Wav2Vec2Model
 
 from oragen.encoders.embedded import SEED, Weights, assemble, linear, norm, rotation
-from oragen.schema import SAMPLE_RATE_HZ
+from oragen.schema.vocabulary import SAMPLE_RATE_HZ
 
 NUM_BANDS: Final = 64
 LOWEST_HZ: Final = 60.0

@@ -25,9 +25,9 @@ from oragen.encoders.source import (
     unpooled,
 )
 from oragen.encoders.timm_source import is_timm, load_timm
-from oragen.schema import Level, Precision
-from oragen.unimodal import SavedUnimodal, UnimodalFaceModel
-from oragen.unimodal.timm_vit import TimmVit
+from oragen.models.unimodal import SavedUnimodal, UnimodalFaceModel
+from oragen.models.unimodal.timm_vit import TimmVit
+from oragen.schema.vocabulary import Level, Precision
 
 
 def prepare_crops(

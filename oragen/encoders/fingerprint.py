@@ -10,10 +10,10 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from oragen.encoders.source import is_unused
-from oragen.unimodal import UnimodalAudioModel, UnimodalFaceModel
-from oragen.unimodal.audio_summaries import MeanSummary, TransformerSummary
-from oragen.unimodal.face_summaries import GatedSummary, SelfAttentionSummary
-from oragen.unimodal.timm_vit import TimmVit
+from oragen.models.unimodal import UnimodalAudioModel, UnimodalFaceModel
+from oragen.models.unimodal.audio_pooling import MeanPooling, TransformerPooling
+from oragen.models.unimodal.face_pooling import GatedPooling, SelfAttentionPooling
+from oragen.models.unimodal.timm_vit import TimmVit
 
 _NOT_ARCHITECTURE: Final = ("transformers_version", "architectures", "dtype", "_name_or_path")
 
@@ -27,7 +27,7 @@ def fingerprint(network: Network, preparation: Mapping[str, object]) -> str:
     """
     match network:
         case UnimodalAudioModel() | UnimodalFaceModel():
-            summary = _describe_summary(network.summary)
+            summary = _describe_pooling(network.summary)
             described = {**_describe(network.encoder), "summary": summary}
             parts: list[nn.Module] = [network.encoder, network.summary]
         case _:
@@ -47,11 +47,11 @@ def _describe(encoder: PreTrainedModel | TimmVit) -> dict[str, Any]:
     return {key: value for key, value in architecture.items() if key not in _NOT_ARCHITECTURE}
 
 
-def _describe_summary(
-    summary: TransformerSummary | MeanSummary | SelfAttentionSummary | GatedSummary,
+def _describe_pooling(
+    summary: TransformerPooling | MeanPooling | SelfAttentionPooling | GatedPooling,
 ) -> dict[str, object]:
     """Tell what the shapes of the weights do not tell."""
-    correction = None if isinstance(summary, MeanSummary) else summary.pool.correction
+    correction = None if isinstance(summary, MeanPooling) else summary.pool.correction
     return {"name": type(summary).__name__, "std_correction": correction}
 
 

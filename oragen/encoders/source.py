@@ -11,9 +11,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import AutoModel, PreTrainedModel
 
-from oragen.model_folder import DESCRIPTION_FILE
-from oragen.schema import Level, Precision, UserError
-from oragen.unimodal import SavedUnimodal, holds_unimodal, load_unimodal
+from oragen.models.folder import DESCRIPTION_FILE
+from oragen.models.unimodal import SavedUnimodal, holds_unimodal, load_unimodal
+from oragen.schema.errors import UserError
+from oragen.schema.vocabulary import Level, Precision
 
 AUTOCAST_TYPES: Final = {"bf16": torch.bfloat16, "fp16": torch.float16}
 INTERMEDIATE: Final[Level] = "intermediate"

@@ -11,7 +11,7 @@ from timm.data.config import resolve_data_config
 from transformers import BaseImageProcessor, ViTImageProcessor
 
 from oragen.encoders.source import EncoderError, explained
-from oragen.unimodal.timm_vit import VITS, TimmVit
+from oragen.models.unimodal.timm_vit import VITS, TimmVit
 
 PREFIX: Final = "timm:"
 CONFIG_FILE: Final = "config.json"

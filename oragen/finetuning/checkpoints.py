@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 import torch
 from torch import Tensor
 
-from oragen.epochs import Epoch
+from oragen.training.history import Epoch
 
 logger = logging.getLogger(__name__)
 

@@ -13,17 +13,17 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from transformers import BaseImageProcessor, Wav2Vec2FeatureExtractor
 
-from oragen.augmentation import (
+from oragen.encoders.audio import PublishedInput, prepare_sounds
+from oragen.encoders.face import prepare_crops
+from oragen.finetuning.augmentation import (
     CropAugmentation,
     WaveformAugmentation,
     augment_crop,
     augment_waveform,
 )
-from oragen.encoders.audio import PublishedInput, prepare_sounds
-from oragen.encoders.face import prepare_crops
-from oragen.losses import UNKNOWN_LABEL, Targets, encode_labels
-from oragen.parts import OpenParts, PartStore
-from oragen.schema import MASK_TYPES
+from oragen.schema.vocabulary import MASK_TYPES, UNKNOWN_LABEL, encode_labels
+from oragen.store.parts import OpenParts, PartStore
+from oragen.training.losses import Targets
 
 _FULL_SCALE: Final = 2**15
 
@@ -35,7 +35,7 @@ class Draw(NamedTuple):
     place: int  # in the table
 
 
-class Varied(NamedTuple):
+class Augmented(NamedTuple):
     """A waveform or a crop as a model gets it, and the mask type that is in it now."""
 
     content: np.ndarray
@@ -46,7 +46,7 @@ class Example(NamedTuple):
     """One example, not prepared yet for an encoder."""
 
     place: int
-    varied: Varied
+    augmented: Augmented
 
 
 class ExampleBatch(NamedTuple):
@@ -69,23 +69,23 @@ class Sounds:
         """Tell whether voices without a mask get one."""
         return self.augmentation is not None and self.augmentation.muffle_probability > 0
 
-    def vary(
+    def augment(
         self,
         content: np.ndarray,
         landmarks: np.ndarray | None,
         mask_type: str | None,
         generator: torch.Generator,
-    ) -> Varied:
+    ) -> Augmented:
         waveform = content.astype(np.float32) / _FULL_SCALE
         if self.augmentation is None:
-            return Varied(waveform, mask_type)
+            return Augmented(waveform, mask_type)
         changed = augment_waveform(
             torch.from_numpy(waveform),
             options=self.augmentation,
             mask_type=mask_type,
             generator=generator,
         )
-        return Varied(changed.waveform[: changed.num_valid].numpy(), changed.mask_type)
+        return Augmented(changed.waveform[: changed.num_valid].numpy(), changed.mask_type)
 
     def prepare(self, contents: Sequence[np.ndarray]) -> tuple[Tensor, ...]:
         """Normalise, pad to the longest, and say what is real."""
@@ -104,15 +104,15 @@ class Crops:
         """Tell whether faces without a mask get one."""
         return self.augmentation is not None and self.augmentation.cover_probability > 0
 
-    def vary(
+    def augment(
         self,
         content: np.ndarray,
         landmarks: np.ndarray | None,
         mask_type: str | None,
         generator: torch.Generator,
-    ) -> Varied:
+    ) -> Augmented:
         if self.augmentation is None:
-            return Varied(content[0], mask_type)
+            return Augmented(content[0], mask_type)
         changed = augment_crop(
             content[0],
             options=self.augmentation,
@@ -120,7 +120,7 @@ class Crops:
             mask_type=mask_type,
             generator=generator,
         )
-        return Varied(changed.crop, changed.mask_type)
+        return Augmented(changed.crop, changed.mask_type)
 
     def prepare(self, contents: Sequence[np.ndarray]) -> tuple[Tensor, ...]:
         """Scale and normalise."""
@@ -151,8 +151,8 @@ class Examples(Dataset[Example]):
         self.table = table.reset_index(drop=True)
         self.modality = modality
         self.seed = seed
-        self.gender = encode_labels(self.table["gender"], genders)
-        self.mask_type = encode_labels(self.table["mask_type"], MASK_TYPES)
+        self.gender = torch.from_numpy(encode_labels(self.table["gender"], genders))
+        self.mask_type = torch.from_numpy(encode_labels(self.table["mask_type"], MASK_TYPES))
         ages = self.table["age_years"].to_numpy(np.float32, na_value=np.nan)
         self.age_years = torch.from_numpy(ages)
         self._opened: dict[str, OpenParts] = {}
@@ -167,21 +167,23 @@ class Examples(Dataset[Example]):
     def __getitem__(self, draw: Draw) -> Example:
         row = self.table.iloc[draw.place].to_dict()
         code = int(self.mask_type[draw.place])
-        varied = self.modality.vary(
+        augmented = self.modality.augment(
             self._read(row["store"], row["key"], row["start"], row["stop"]),
             None if row["landmarks"] is None else np.asarray(row["landmarks"], np.float64),
             None if code == UNKNOWN_LABEL else MASK_TYPES[code],
             _generator(self.seed, draw),
         )
-        return Example(draw.place, varied)
+        return Example(draw.place, augmented)
 
     def collate(self, examples: Sequence[Example]) -> ExampleBatch:
         """Put examples together; the mask types are those that variation left."""
         places = torch.tensor([example.place for example in examples])
-        varied = [example.varied for example in examples]
-        mask_type = encode_labels([one.mask_type for one in varied], MASK_TYPES)
+        augmented = [example.augmented for example in examples]
+        mask_type = torch.from_numpy(
+            encode_labels([one.mask_type for one in augmented], MASK_TYPES)
+        )
         return ExampleBatch(
-            self.modality.prepare([one.content for one in varied]),
+            self.modality.prepare([one.content for one in augmented]),
             Targets(self.gender[places], mask_type, self.age_years[places]),
             places,
         )

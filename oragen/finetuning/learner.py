@@ -10,12 +10,12 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from oragen.clip_scores import PartAnswers
-from oragen.devices import scales_gradients
-from oragen.epochs import ClassWeights
 from oragen.finetuning.checkpoints import Checkpoint, Progress
 from oragen.finetuning.examples import ExampleBatch, mix_seeds
-from oragen.losses import TaskWeights, multi_task_loss
+from oragen.training.devices import scales_gradients
+from oragen.training.history import ClassWeights
+from oragen.training.losses import TaskWeights, multi_task_loss
+from oragen.training.scoring import WindowPredictions
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ class Learner:
         return self._over_devices(loss, "mean").item()
 
     @torch.inference_mode()
-    def predict(self, batches: Iterable[ExampleBatch], *, num_examples: int) -> PartAnswers:
+    def predict(self, batches: Iterable[ExampleBatch], *, num_examples: int) -> WindowPredictions:
         """Answer for all examples; every device gets all answers.
 
         Args:
@@ -115,7 +115,7 @@ class Learner:
         values = (rows[:, 1:] / rows[:, :1]).cpu().numpy()
         num_genders = answers.gender_logits.shape[1]
         mask_types = values[:, num_genders + 1 :] if len(blocks) == 3 else None
-        return PartAnswers(values[:, :num_genders], values[:, num_genders], mask_types)
+        return WindowPredictions(values[:, :num_genders], values[:, num_genders], mask_types)
 
     def checkpoint(self, progress: Progress) -> Checkpoint:
         """Return all that `restore` needs."""

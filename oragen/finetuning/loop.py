@@ -14,8 +14,6 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from oragen.clip_scores import group_answers
-from oragen.epochs import ClassWeights, DivergedError, Epoch, score_epoch, weigh_classes
 from oragen.finetuning.checkpoints import Progress, read_checkpoint, write_checkpoint
 from oragen.finetuning.examples import (
     Draw,
@@ -27,8 +25,10 @@ from oragen.finetuning.examples import (
     stream_batches,
 )
 from oragen.finetuning.learner import Learner, freeze_idle, keep_all_layers
-from oragen.losses import TaskWeights
-from oragen.schema import UserError
+from oragen.schema.errors import UserError
+from oragen.training.history import ClassWeights, DivergedError, Epoch, score_epoch, weigh_classes
+from oragen.training.losses import TaskWeights
+from oragen.training.scoring import group_predictions
 
 logger = logging.getLogger(__name__)
 
@@ -72,8 +72,8 @@ def finetune(
     that a training that was killed ends as if it had not been.
 
     Args:
-        fabric: launched, see `oragen.devices.make_fabric`.
-        model: of `oragen.unimodal`. What requires no gradient stays as it is.
+        fabric: launched, see `oragen.training.devices.make_fabric`.
+        model: of `oragen.models.unimodal`. What requires no gradient stays as it is.
         train: examples to learn from.
         dev: examples of other speakers, to select by.
         options: how.
@@ -111,7 +111,7 @@ def finetune(
             )
             keeper.keep_now_and_then(learner, progress)
         answers = learner.predict(islice(dev_batches, num_dev_batches), num_examples=len(dev))
-        predictions = group_answers(dev.table["clip_id"], answers, genders=genders)
+        predictions = group_predictions(dev.table["clip_id"], answers, genders=genders)
         scored = score_epoch(
             progress.epoch,
             progress.train_loss,

@@ -1,23 +1,23 @@
 """Ask a trained model about clips: files, waveforms, crops of faces."""
 
-from oragen.predictor.material import FaceBox
+from oragen.predictor.clip_inputs import FaceBox
 from oragen.predictor.prediction import (
-    AgeAnswer,
-    ClassAnswer,
+    AgePrediction,
+    ClassPrediction,
     ModalityReport,
     Prediction,
-    WindowAnswer,
+    WindowPrediction,
 )
 from oragen.predictor.predictor import Predictor
 from oragen.predictor.pretrained import ModelError
 
 __all__ = [
-    "AgeAnswer",
-    "ClassAnswer",
+    "AgePrediction",
+    "ClassPrediction",
     "FaceBox",
     "ModalityReport",
     "ModelError",
     "Prediction",
     "Predictor",
-    "WindowAnswer",
+    "WindowPrediction",
 ]

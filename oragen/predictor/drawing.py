@@ -21,7 +21,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from jaxtyping import Float32, UInt8
 
-from oragen.media import (
+from oragen.media.container import (
     UnusableMediaError,
     decode_frames,
     find_audio_stream,
@@ -30,6 +30,7 @@ from oragen.media import (
     open_media,
     start_of,
 )
+from oragen.media.video import is_image, pixel_aspect, read_image, time_frames, to_rgb
 from oragen.predictor.overlay import (
     BACKGROUND_COLOUR,
     MIN_FONT_PX,
@@ -38,8 +39,7 @@ from oragen.predictor.overlay import (
     plain_picture,
 )
 from oragen.predictor.prediction import Prediction
-from oragen.schema import UserError
-from oragen.video import is_image, pixel_aspect, read_image, time_frames, to_rgb
+from oragen.schema.errors import UserError
 
 BACKGROUND_PX: Final = (640, 360)  # width and height of a clip without pictures
 PICTURES_PER_S: Final = Fraction(10)  # of a clip without any: the cursor moves

@@ -10,14 +10,13 @@ import pandas as pd
 import torch
 from jaxtyping import Float16
 
-from oragen.dataset import WindowDataset
-from oragen.features import NONE, STORED_TYPE, FeatureRows, no_rows
-from oragen.losses import UNKNOWN_LABEL
-from oragen.parts import Json
-from oragen.predictor.material import Material
-from oragen.schema import Level, Modality
-from oragen.streaming import PartName, Source
-from oragen.windows import NO_CROP, Window
+from oragen.detection.windows import Window
+from oragen.features.dataset import WindowDataset
+from oragen.features.rows import NONE, STORED_TYPE, FeatureRows, no_rows
+from oragen.features.streaming import PartName, Source
+from oragen.predictor.clip_inputs import ClipInputs
+from oragen.schema.vocabulary import NO_CROP, UNKNOWN_LABEL, Level, Modality
+from oragen.store.parts import Json
 
 if TYPE_CHECKING:  # their import takes seconds, and is made when they are loaded
     from oragen.encoders import AudioEncoder, FaceEncoder
@@ -27,7 +26,7 @@ Embedding = Float16[np.ndarray, "_ width"]
 
 
 @dataclass(frozen=True)
-class Modalities:
+class ModalityEncoders:
     """The encoders that a head listens and looks with, and what their features are."""
 
     audio: "AudioEncoder | None"
@@ -48,14 +47,14 @@ class Modalities:
 
 
 def embed_windows(
-    material: Material, windows: Sequence[Window], modalities: Modalities
+    inputs: ClipInputs, windows: Sequence[Window], modalities: ModalityEncoders
 ) -> WindowDataset:
     """Encode some windows of a clip; a crop that stands in several of them is encoded once."""
     heard = [place for place, window in enumerate(windows) if window.has_speech]
     if modalities.audio is None:
         heard = []
     sounds = [
-        material.samples[windows[place].span.start : windows[place].span.stop] for place in heard
+        inputs.samples[windows[place].span.start : windows[place].span.stop] for place in heard
     ]
     row_of_window = np.full(len(windows), NONE)
     row_of_window[heard] = np.arange(len(heard))
@@ -65,11 +64,11 @@ def embed_windows(
     row_of_crop = {crop: row for row, crop in enumerate(crops)}
     slots = [[row_of_crop.get(crop, NONE) for crop in window.crops] for window in windows]
     audio = modalities.embed("audio", sounds) if sounds else []
-    face = modalities.embed("face", [material.crops[crop] for crop in crops]) if crops else []
+    face = modalities.embed("face", [inputs.crops[crop] for crop in crops]) if crops else []
     embedded: dict[Modality, list[Embedding]] = {"audio": audio, "face": face}
     unknown = torch.full((len(windows),), UNKNOWN_LABEL)
     return WindowDataset(
-        table=pd.DataFrame({"clip_id": [material.name] * len(windows)}),
+        table=pd.DataFrame({"clip_id": [inputs.name] * len(windows)}),
         audio=Source(_locate(audio, modalities.specs.get("audio")), row_of_window),
         face=Source(_locate(face, modalities.specs.get("face")), np.array(slots)),
         gender=unknown,

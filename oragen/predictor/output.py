@@ -12,9 +12,10 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from oragen.pictures import ClipAnswers, ExampleWindow
-from oragen.predictor.prediction import ClassAnswer, Prediction
-from oragen.schema import SAMPLE_RATE_HZ, UserError
+from oragen.predictor.prediction import ClassPrediction, Prediction
+from oragen.reporting.figures import ClipPredictions, ExampleWindow
+from oragen.schema.errors import UserError
+from oragen.schema.vocabulary import SAMPLE_RATE_HZ
 
 SUFFIXES: Final = (".json", ".jsonl", ".csv", ".parquet")
 STANDARD_OUTPUT: Final = Path("-")
@@ -88,7 +89,7 @@ def flatten(prediction: Prediction) -> Row:
     audio, face = prediction.modalities["audio"], prediction.modalities["face"]
     return {
         "input": printable(prediction.input),
-        "status": "ok" if prediction.is_answered else "no_predictions",
+        "status": "ok" if prediction.is_predicted else "no_predictions",
         **_flatten_class("gender", prediction.gender),
         "age": None if age is None else round(age.value, 3),
         "age_low": None if low is None else round(low, 3),
@@ -125,10 +126,10 @@ def reasons_of(prediction: Prediction) -> str:
     return reasons.pop() or "" if len(reasons) == 1 else prediction.reasons
 
 
-def to_picture(prediction: Prediction) -> ClipAnswers:
-    """Return what `oragen.pictures.prediction.draw_answers` draws."""
+def to_picture(prediction: Prediction) -> ClipPredictions:
+    """Return what `oragen.reporting.figures.prediction.draw_answers` draws."""
     age = prediction.age
-    return ClipAnswers(
+    return ClipPredictions(
         title=printable(Path(prediction.input).name),
         answer=", ".join(describe(prediction)),
         length_s=prediction.length_s,
@@ -169,7 +170,7 @@ def printable(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode()
 
 
-def _flatten_class(task: str, answer: ClassAnswer | None) -> Row:
+def _flatten_class(task: str, answer: ClassPrediction | None) -> Row:
     if answer is None:
         return {task: None}
     shares = {f"{task}_{label}": round(share, 6) for label, share in answer.probabilities.items()}

@@ -14,11 +14,11 @@ from jaxtyping import UInt8
 from matplotlib import colors
 from PIL import Image, ImageDraw, ImageFont
 
-from oragen.pictures.canvas import GREEN, INK, ORANGE, SKY
-from oragen.predictor.material import FaceBox
+from oragen.predictor.clip_inputs import FaceBox
 from oragen.predictor.output import describe
 from oragen.predictor.prediction import Prediction
-from oragen.schema import SAMPLE_RATE_HZ
+from oragen.reporting.figures.canvas import GREEN, INK, ORANGE, SKY
+from oragen.schema.vocabulary import SAMPLE_RATE_HZ
 
 BACKGROUND_COLOUR: Final = "#3a4048"
 MIN_WIDTH_PX: Final = 360  # narrower pictures are enlarged, or the words would not fit

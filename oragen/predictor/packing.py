@@ -9,9 +9,10 @@ from typing import Any, Final
 
 import timm
 
-from oragen.detectors import YUNET_FILE, find_yunet_weights
+from oragen.detection.face_detectors import YUNET_FILE, find_yunet_weights
 from oragen.encoders import AudioEncoder, FaceEncoder
-from oragen.model_folder import DESCRIPTION_FILE, WEIGHTS_FILE
+from oragen.models.folder import DESCRIPTION_FILE, WEIGHTS_FILE
+from oragen.models.unimodal.timm_vit import TimmVit
 from oragen.predictor.pretrained import (
     ENCODER_FOLDERS,
     ModelError,
@@ -19,8 +20,7 @@ from oragen.predictor.pretrained import (
     find_source,
     load_pretrained,
 )
-from oragen.schema import Modality
-from oragen.unimodal.timm_vit import TimmVit
+from oragen.schema.vocabulary import Modality
 
 CARD_FILE: Final = "README.md"
 SUMS_FILE: Final = "SHA256SUMS"
@@ -172,8 +172,8 @@ def _list_results(metrics: Metrics) -> list[str]:
         f"| corpus | clips | {' | '.join(titles)} |",
         f"|---|{'---:|' * (len(titles) + 1)}",
     ]
-    for corpus, by_evidence in metrics.items():
-        found = next(iter(by_evidence.values()), {})  # the widest evidence comes first
+    for corpus, by_modalities in metrics.items():
+        found = next(iter(by_modalities.values()), {})  # the widest evidence comes first
         cells = [
             f"{found[name] * factor:.1f}" if found.get(name) is not None else ""
             for name, (_, factor) in METRICS.items()

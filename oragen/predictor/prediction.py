@@ -4,15 +4,15 @@ import json
 from dataclasses import dataclass
 from typing import Final
 
-from oragen.predictor.material import FaceBox
-from oragen.schema import SAMPLE_RATE_HZ, Modality, Span
+from oragen.predictor.clip_inputs import FaceBox
+from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Modality, Span
 
 SCHEMA_VERSION: Final = 1
 PROBABILITY_DIGITS: Final = 6
 
 
 @dataclass(frozen=True)
-class ClassAnswer:
+class ClassPrediction:
     """A class, and the probability of each."""
 
     label: str
@@ -20,7 +20,7 @@ class ClassAnswer:
 
 
 @dataclass(frozen=True)
-class AgeAnswer:
+class AgePrediction:
     """An age in years, and an interval that covers nine of ten ages of clips like those of dev."""
 
     value: float
@@ -28,15 +28,15 @@ class AgeAnswer:
 
 
 @dataclass(frozen=True)
-class WindowAnswer:
+class WindowPrediction:
     """What one window says; times are those of the clip."""
 
     span: Span
     has_speech: bool
     num_faces: int
-    gender: ClassAnswer
+    gender: ClassPrediction
     age_years: float
-    mask_type: ClassAnswer | None
+    mask_type: ClassPrediction | None
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,10 @@ class Prediction:
     """The answer about one clip; without anything usable gender, age and mask type are None."""
 
     input: str
-    gender: ClassAnswer | None
-    age: AgeAnswer | None
-    mask_type: ClassAnswer | None  # None also where the model does not tell it
-    windows: list[WindowAnswer]
+    gender: ClassPrediction | None
+    age: AgePrediction | None
+    mask_type: ClassPrediction | None  # None also where the model does not tell it
+    windows: list[WindowPrediction]
     modalities: dict[Modality, ModalityReport]
     speech: list[Span]
     faces: list[FaceBox]
@@ -64,7 +64,7 @@ class Prediction:
     model: dict[str, str]
 
     @property
-    def is_answered(self) -> bool:
+    def is_predicted(self) -> bool:
         """Tell whether anything was usable."""
         return self.gender is not None
 
@@ -82,7 +82,7 @@ class Prediction:
         return {
             "schema_version": SCHEMA_VERSION,
             "input": self.input,
-            "status": "ok" if self.is_answered else "no_predictions",
+            "status": "ok" if self.is_predicted else "no_predictions",
             "gender": _class_to_dict(self.gender),
             "age": None
             if self.age is None
@@ -121,7 +121,7 @@ class Prediction:
         return json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False, indent=2)
 
 
-def _class_to_dict(answer: ClassAnswer | None) -> dict[str, object] | None:
+def _class_to_dict(answer: ClassPrediction | None) -> dict[str, object] | None:
     if answer is None:
         return None
     return {
@@ -131,7 +131,7 @@ def _class_to_dict(answer: ClassAnswer | None) -> dict[str, object] | None:
     }
 
 
-def _window_to_dict(index: int, window: WindowAnswer) -> dict[str, object]:
+def _window_to_dict(index: int, window: WindowPrediction) -> dict[str, object]:
     mask_type = window.mask_type
     return {
         "index": index,

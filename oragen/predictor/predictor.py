@@ -11,22 +11,22 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int16, UInt8
 
-from oragen.answers import answer_windows, evidences_of
-from oragen.clip_scores import PartAnswers, group_answers
-from oragen.devices import choose_device
-from oragen.predictor.features import Modalities, embed_windows
-from oragen.predictor.material import Material, read_material, take_material
+from oragen.detection.windows import Window
+from oragen.predictor.clip_inputs import ClipInputs, read_clip_inputs, take_clip_inputs
+from oragen.predictor.features import ModalityEncoders, embed_windows
 from oragen.predictor.prediction import (
-    AgeAnswer,
-    ClassAnswer,
+    AgePrediction,
+    ClassPrediction,
     ModalityReport,
     Prediction,
-    WindowAnswer,
+    WindowPrediction,
 )
 from oragen.predictor.pretrained import Pretrained, load_pretrained
 from oragen.predictor.published import find_model
-from oragen.schema import SAMPLE_RATE_HZ, Modality, Precision
-from oragen.windows import NO_CROP, Window
+from oragen.schema.vocabulary import NO_CROP, SAMPLE_RATE_HZ, Modality, Precision
+from oragen.training.devices import choose_device
+from oragen.training.inference import modality_sets_of, predict_windows
+from oragen.training.scoring import WindowPredictions, group_predictions
 
 BATCH_SIZE: Final = 16  # windows or crops
 WINDOWS_AT_ONCE: Final = 64  # whose features are in memory: an hour has 1,800
@@ -44,8 +44,8 @@ class Predictor:
         self.device = choose_device(device)
         self._model = model
         self._head = model.head.to(self.device)
-        self._evidence = evidences_of(model.head)[0]
-        self._modalities = Modalities(
+        self._modalities = modality_sets_of(model.head)[0]
+        self._encoders = ModalityEncoders(
             audio=None if model.audio is None else model.audio.to(self.device),
             face=None if model.face is None else model.face.to(self.device),
             specs=model.specs,
@@ -112,13 +112,13 @@ class Predictor:
             use_face: False withholds all faces.
         """
         read = partial(
-            read_material,
+            read_clip_inputs,
             preprocessing=self._model.preprocessing,
             use_audio=use_audio,
             use_face=use_face,
         )
         with ThreadPoolExecutor(1) as executor:  # the detectors of speech and faces keep a state
-            ahead: deque[Future[Material]] = deque()
+            ahead: deque[Future[ClipInputs]] = deque()
             for path in clips:
                 ahead.append(executor.submit(read, Path(path)))
                 if len(ahead) > CLIPS_AHEAD:
@@ -147,34 +147,34 @@ class Predictor:
             UserError: neither is given, or the audio is not one channel of finite numbers.
         """
         return self.answer(
-            take_material(
+            take_clip_inputs(
                 self._model.preprocessing, audio=audio, rate_hz=rate_hz, faces=faces, name=name
             )
         )
 
-    def answer(self, material: Material) -> Prediction:
+    def answer(self, inputs: ClipInputs) -> Prediction:
         """Answer about a clip that is decoded and cut."""
         model = self._model
-        windows: list[WindowAnswer] = []
-        blocks: list[PartAnswers] = []
-        for start in range(0, len(material.windows), WINDOWS_AT_ONCE):
-            chunk = material.windows[start : start + WINDOWS_AT_ONCE]
-            dataset = embed_windows(material, chunk, self._modalities)
-            places, answers = answer_windows(self._head, dataset, evidence=self._evidence)
+        windows: list[WindowPrediction] = []
+        blocks: list[WindowPredictions] = []
+        for start in range(0, len(inputs.windows), WINDOWS_AT_ONCE):
+            chunk = inputs.windows[start : start + WINDOWS_AT_ONCE]
+            dataset = embed_windows(inputs, chunk, self._encoders)
+            places, answers = predict_windows(self._head, dataset, modalities=self._modalities)
             blocks.append(model.calibration.apply(answers))
             windows += [
                 self._to_window(chunk[place], blocks[-1], row) for row, place in enumerate(places)
             ]
         if not windows:
-            return self._to_prediction(material, [], None)
+            return self._to_prediction(inputs, [], None)
         merged = _merge(blocks)
-        clips = pd.Series([material.name] * len(windows))
-        grouped = group_answers(clips, merged, genders=model.genders)
-        return self._to_prediction(material, windows, grouped.iloc[0])
+        clips = pd.Series([inputs.name] * len(windows))
+        grouped = group_predictions(clips, merged, genders=model.genders)
+        return self._to_prediction(inputs, windows, grouped.iloc[0])
 
-    def _to_window(self, window: Window, answers: PartAnswers, row: int) -> WindowAnswer:
+    def _to_window(self, window: Window, answers: WindowPredictions, row: int) -> WindowPrediction:
         mask_type = answers.mask_type
-        return WindowAnswer(
+        return WindowPrediction(
             span=window.span,
             has_speech=window.has_speech,
             num_faces=sum(crop != NO_CROP for crop in window.crops),
@@ -186,34 +186,34 @@ class Predictor:
         )
 
     def _to_prediction(
-        self, material: Material, windows: list[WindowAnswer], clip: pd.Series | None
+        self, inputs: ClipInputs, windows: list[WindowPrediction], clip: pd.Series | None
     ) -> Prediction:
         tells_mask_type = clip is not None and "predicted_mask_type" in clip
         return Prediction(
-            input=material.name,
+            input=inputs.name,
             gender=None if clip is None else _read_class(clip, "gender", self._model.genders),
             age=None if clip is None else self._to_age(float(clip["predicted_age_years"])),
             mask_type=_read_class(clip, "mask_type", self._model.mask_types)
             if tells_mask_type
             else None,
             windows=windows,
-            modalities=self._report(material),
-            speech=material.speech,
-            faces=material.boxes,
-            length_s=material.length_s,
-            notes=material.notes,
+            modalities=self._report(inputs),
+            speech=inputs.speech,
+            faces=inputs.boxes,
+            length_s=inputs.length_s,
+            notes=inputs.notes,
             model=self._model.description,
         )
 
-    def _to_age(self, years: float) -> AgeAnswer:
+    def _to_age(self, years: float) -> AgePrediction:
         half_width = self._model.calibration.age_half_width_years
         if half_width is None:
-            return AgeAnswer(years, None)
-        return AgeAnswer(years, (max(0.0, years - half_width), years + half_width))
+            return AgePrediction(years, None)
+        return AgePrediction(years, (max(0.0, years - half_width), years + half_width))
 
-    def _report(self, material: Material) -> dict[Modality, ModalityReport]:
+    def _report(self, inputs: ClipInputs) -> dict[Modality, ModalityReport]:
         reasons: dict[Modality, str | None] = {
-            "audio": material.audio_reason, "face": material.face_reason,
+            "audio": inputs.audio_reason, "face": inputs.face_reason,
         }  # fmt: skip
         for modality in reasons:
             if modality not in self._model.specs:
@@ -223,20 +223,20 @@ class Predictor:
         }
 
 
-def _merge(blocks: Sequence[PartAnswers]) -> PartAnswers:
+def _merge(blocks: Sequence[WindowPredictions]) -> WindowPredictions:
     genders, ages, mask_types = zip(*blocks, strict=True)
-    return PartAnswers(
+    return WindowPredictions(
         np.concatenate(genders),
         np.concatenate(ages),
         None if mask_types[0] is None else np.concatenate(mask_types),
     )
 
 
-def _choose(labels: Sequence[str], probabilities: np.ndarray) -> ClassAnswer:
+def _choose(labels: Sequence[str], probabilities: np.ndarray) -> ClassPrediction:
     shares = {label: float(share) for label, share in zip(labels, probabilities, strict=True)}
-    return ClassAnswer(labels[int(probabilities.argmax())], shares)
+    return ClassPrediction(labels[int(probabilities.argmax())], shares)
 
 
-def _read_class(clip: pd.Series, task: str, labels: Sequence[str]) -> ClassAnswer:
+def _read_class(clip: pd.Series, task: str, labels: Sequence[str]) -> ClassPrediction:
     shares = {label: float(clip[f"{task}_{label}"]) for label in labels}
-    return ClassAnswer(str(clip[f"predicted_{task}"]), shares)
+    return ClassPrediction(str(clip[f"predicted_{task}"]), shares)

@@ -5,17 +5,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from oragen.faces import CropOptions
-from oragen.schema import SAMPLE_RATE_HZ, Span
-from oragen.speech import SpeechOptions
-from oragen.windows import Rule, Window, cut_windows
+from oragen.detection.faces import CropOptions
+from oragen.detection.speech import SpeechOptions
+from oragen.detection.windows import Window, cut_windows
+from oragen.schema.choices.detection import WindowRule
+from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Span
 
 
 @dataclass(frozen=True)
 class WindowOptions:
     """How a clip is cut, in samples; see `cut_windows`."""
 
-    rule: Rule
+    rule: WindowRule
     length: int
     hop: int
     min_length: int

@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from oragen.calibration import Calibration, read_calibration
-from oragen.detectors import YUNET_FILE
-from oragen.heads import Head, load_head
-from oragen.model_folder import DESCRIPTION_FILE
+from oragen.detection.face_detectors import YUNET_FILE
+from oragen.models.folder import DESCRIPTION_FILE
+from oragen.models.heads import Head, load_head
 from oragen.predictor.preprocessing import Preprocessing, read_preprocessing
-from oragen.schema import Modality, Precision, UserError
+from oragen.schema.errors import UserError
+from oragen.schema.vocabulary import Modality, Precision
+from oragen.training.calibration import Calibration, read_calibration
 
 if TYPE_CHECKING:
     from oragen.encoders import AudioEncoder, FaceEncoder

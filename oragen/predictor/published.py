@@ -10,11 +10,11 @@ from typing import Any, Final
 
 from huggingface_hub.constants import HF_HOME
 
-from oragen.heads import load_head, save_head
-from oragen.model_folder import DESCRIPTION_FILE, Kind, read_kind
+from oragen.models.folder import DESCRIPTION_FILE, Kind, read_kind
+from oragen.models.heads import load_head, save_head
 from oragen.predictor.hub import find_folder
 from oragen.predictor.pretrained import ENCODER_FOLDERS, ModelError
-from oragen.schema import SAMPLE_RATE_HZ, Level, Modality
+from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Level, Modality
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ def _hash(path: Path) -> bytes:
 
 
 def _convert_all(checkpoints: Sequence[Path], folder: Path) -> None:
-    from oragen.published import convert_checkpoint
+    from oragen.models.published import convert_checkpoint
 
     found: dict[Kind, Path] = {}
     for number, checkpoint in enumerate(checkpoints):

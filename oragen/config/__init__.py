@@ -1,0 +1,1 @@
+"""params.yaml and the folder data/ -> typed, checked parameters and where everything lies."""

@@ -1,0 +1,268 @@
+"""A corpus spec -> a folder of clips with `labels.csv` and `corpus.json`, made once and resumed."""
+
+import csv
+import json
+import logging
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Final, get_args
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from oragen.corpora.generator.clip import PICTURES_PER_S, ClipPlan, Fault, write_clip
+from oragen.corpora.generator.speakers import (
+    OLDEST_YEARS,
+    YOUNGEST_YEARS,
+    Gender,
+    Person,
+    draw_person,
+)
+from oragen.schema.choices.corpora import Condition
+from oragen.schema.errors import UserError
+from oragen.schema.vocabulary import MASK_TYPES, SPLITS, Split
+
+logger = logging.getLogger(__name__)
+
+# Raise it with every change that alters a spec's clips: folders of another version are refused.
+GENERATOR_VERSION: Final = 2
+SPEC_FILE: Final = "corpus.json"
+LABEL_COLUMNS: Final = ("media", "speaker_id", "gender", "age_years", "mask_type", "split")
+FEWEST_SPEAKERS: Final = 6  # both genders in each of the three splits
+SPLIT_SHARES: Final = {"train": 0.6, "dev": 0.2, "test": 0.2}
+# First words of the entropy of the random draws, so that no two share a stream.
+CORPUS_STREAM, PERSON_STREAM, CLIP_STREAM = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class CorpusSpec:
+    """What a generated corpus is; ranges hold both ends, `fault_share` counts for each fault."""
+
+    condition: Condition
+    num_speakers: int
+    seed: int
+    clips_per_speaker: tuple[int, int] = (2, 3)
+    duration_s: tuple[float, float] = (3.0, 8.0)
+    fault_share: float = 0.03
+
+    def __post_init__(self) -> None:
+        if self.num_speakers < FEWEST_SPEAKERS:
+            raise UserError(
+                f"num_speakers is {self.num_speakers}, expected {FEWEST_SPEAKERS} or more: "
+                "each of the three splits needs both genders"
+            )
+        if not 1 <= self.clips_per_speaker[0] <= self.clips_per_speaker[1]:
+            raise UserError(
+                f"clips_per_speaker is {self.clips_per_speaker}, expected 1 <= low <= high"
+            )
+        if not 1.0 <= self.duration_s[0] <= self.duration_s[1]:
+            raise UserError(f"duration_s is {self.duration_s}, expected 1.0 <= low <= high")
+        if not 0.0 <= self.fault_share <= 0.5:
+            raise UserError(f"fault_share is {self.fault_share}, expected 0.0 to 0.5")
+
+
+@dataclass(frozen=True)
+class Speaker:
+    """A person under the name and in the split they have in one corpus."""
+
+    speaker_id: str
+    split: Split
+    person: Person
+
+
+def generate_corpus(folder: Path, spec: CorpusSpec, *, num_workers: int) -> int:
+    """Write the missing clips; returns how many were written.
+
+    Raises:
+        ValueError: `folder` holds something other than this corpus, or `num_workers` is below 1.
+    """
+    if num_workers < 1:
+        raise UserError(f"num_workers is {num_workers}, expected 1 or more")
+    _claim(folder, spec)
+    plans = plan_clips(spec)
+    missing = [plan for plan in plans if not (folder / plan.media).exists()]
+    _write_clips(folder, missing, num_workers)
+    _write_labels(folder, plans)
+    logger.info("%s: %d clips, %d of them written now", folder, len(plans), len(missing))
+    return len(missing)
+
+
+def plan_clips(spec: CorpusSpec) -> list[ClipPlan]:
+    """Spec -> every clip of the corpus, by speaker; the same spec gives the same plans."""
+    rng = np.random.default_rng(_entropy(spec, CORPUS_STREAM))
+    speakers = draw_speakers(spec, rng)
+    counts = rng.integers(*spec.clips_per_speaker, size=len(speakers), endpoint=True)
+    mask_types = _deal_mask_types(speakers, counts.tolist(), rng)
+    owners = [(s, c) for s, count in enumerate(counts) for c in range(count)]
+    faults = _deal_faults(len(owners), spec.fault_share, rng)
+    lengths_s = rng.uniform(*spec.duration_s, size=len(owners))
+    return [
+        ClipPlan(
+            media=f"clips/{speakers[s].speaker_id}_{c + 1}.mp4",
+            speaker_id=speakers[s].speaker_id,
+            split=speakers[s].split,
+            person=speakers[s].person,
+            mask_type=mask_types[s][c],
+            condition=spec.condition,
+            num_pictures=round(length_s * float(PICTURES_PER_S)),
+            fault=fault,
+            entropy=(*_entropy(spec, CLIP_STREAM), s, c),
+        )
+        for (s, c), fault, length_s in zip(owners, faults, lengths_s, strict=True)
+    ]
+
+
+def draw_speakers(spec: CorpusSpec, rng: np.random.Generator) -> list[Speaker]:
+    """Spec -> speakers; each gender of each split has its ages spread from 16 to 85."""
+    slots: list[tuple[Split, Gender, int]] = []
+    for split, count in _split_sizes(spec.num_speakers).items():
+        num_female = (count + int(rng.integers(2))) // 2
+        slots += [(split, "female", age) for age in _spread_ages(num_female, rng)]
+        slots += [(split, "male", age) for age in _spread_ages(count - num_female, rng)]
+    speakers = []
+    for number, slot in enumerate(rng.permutation(len(slots))):
+        split, gender, age_years = slots[slot]
+        person_rng = np.random.default_rng((*_entropy(spec, PERSON_STREAM), number))
+        person = draw_person(gender, age_years, person_rng)
+        speakers.append(Speaker(f"s{number:03d}", split, person))
+    return speakers
+
+
+def _entropy(spec: CorpusSpec, stream: int) -> tuple[int, ...]:
+    # The condition is part of it: corpora of one seed must not share people.
+    return (spec.seed, get_args(Condition).index(spec.condition), stream)
+
+
+def _split_sizes(num_speakers: int) -> dict[Split, int]:
+    small = {split: max(2, round(SPLIT_SHARES[split] * num_speakers)) for split in SPLITS[1:]}
+    return {SPLITS[0]: num_speakers - sum(small.values()), **small}
+
+
+def _spread_ages(count: int, rng: np.random.Generator) -> list[int]:
+    """One age from each of `count` equal parts of the range."""
+    shares = (np.arange(count) + rng.uniform(size=count)) / count
+    ages = YOUNGEST_YEARS + shares * (OLDEST_YEARS + 1 - YOUNGEST_YEARS)
+    return [int(age) for age in ages]
+
+
+def _deal_mask_types(
+    speakers: list[Speaker], counts: list[int], rng: np.random.Generator
+) -> list[list[str]]:
+    """Deal shuffled packs of all types split by split: balanced, and rarely twice to a person."""
+    packs = {split: _endless_packs(rng) for split in SPLITS}
+    return [
+        [next(packs[speaker.split]) for _ in range(count)]
+        for speaker, count in zip(speakers, counts, strict=True)
+    ]
+
+
+def _endless_packs(rng: np.random.Generator) -> Iterator[str]:
+    while True:
+        yield from (MASK_TYPES[index] for index in rng.permutation(len(MASK_TYPES)))
+
+
+def _deal_faults(num_clips: int, fault_share: float, rng: np.random.Generator) -> list[Fault]:
+    num_faulty = round(fault_share * num_clips)
+    faults: list[Fault] = ["none"] * num_clips
+    chosen = rng.permutation(num_clips)
+    for clip in chosen[:num_faulty]:
+        faults[clip] = "no_speech"
+    for clip in chosen[num_faulty : 2 * num_faulty]:
+        faults[clip] = "no_face"
+    return faults
+
+
+def check_spec(folder: Path, spec: CorpusSpec) -> None:
+    """Refuse a generated corpus that was made to another spec, or by another generator.
+
+    Raises:
+        UserError: says what was expected, what was found, and what to do.
+    """
+    path = folder / SPEC_FILE
+    found = path.read_text(encoding="utf-8")
+    if found != (expected := _spec_text(spec)):
+        raise UserError(
+            f"{path} describes another corpus. Expected {' '.join(expected.split())}, found "
+            f"{' '.join(found.split())}. Delete {folder} and run `oragen generate`, or choose "
+            "another folder."
+        )
+
+
+def _spec_text(spec: CorpusSpec) -> str:
+    content = {"generator_version": GENERATOR_VERSION, "spec": asdict(spec)}
+    return json.dumps(content, indent=2, sort_keys=True) + "\n"
+
+
+def _claim(folder: Path, spec: CorpusSpec) -> None:
+    """Mark an empty folder as this corpus, or see that it already is."""
+    path = folder / SPEC_FILE
+    if path.exists():
+        check_spec(folder, spec)
+        return
+    _refuse_strangers(folder)
+    (folder / "clips").mkdir(parents=True, exist_ok=True)
+    _write_whole(path, _spec_text(spec))
+
+
+def _refuse_strangers(folder: Path) -> None:
+    found = [path for path in folder.rglob("*") if path.is_file() and path.name[0] != "."]
+    if strangers := sorted(str(path.relative_to(folder)) for path in found):
+        raise UserError(
+            f"{folder} is not a generated corpus: expected an empty folder or a corpus.json, found "
+            f"{len(strangers)} other things, e.g. {strangers[0]}. Choose another folder."
+        )
+
+
+def _write_clips(folder: Path, plans: list[ClipPlan], num_workers: int) -> None:
+    progress = tqdm(
+        total=len(plans), desc=f"generate {folder.name}", unit="clip", disable=not plans
+    )
+    with progress:
+        for _ in _written(folder, plans, min(num_workers, len(plans))):
+            progress.update()
+
+
+def _written(folder: Path, plans: list[ClipPlan], num_workers: int) -> Iterator[None]:
+    if num_workers <= 1:
+        for plan in plans:
+            write_clip(plan, folder / plan.media)
+            yield
+        return
+    # Spawned, not forked: the caller may hold threads (torch, Zarr) that do not survive a fork.
+    executor = ProcessPoolExecutor(num_workers, get_context("spawn"), _one_thread_each)
+    try:
+        jobs = [executor.submit(write_clip, plan, folder / plan.media) for plan in plans]
+        for job in as_completed(jobs):
+            job.result()  # raises what the worker raised
+            yield
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def _one_thread_each() -> None:
+    cv2.setNumThreads(1)
+
+
+def _write_labels(folder: Path, plans: list[ClipPlan]) -> None:
+    path = folder / "labels.csv"
+    partial = path.with_name("labels.csv.part")
+    with partial.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(LABEL_COLUMNS)
+        writer.writerows(_label_row(plan) for plan in plans)
+    partial.replace(path)
+
+
+def _label_row(plan: ClipPlan) -> tuple[str, str, str, int, str, str]:
+    person = plan.person
+    return plan.media, plan.speaker_id, person.gender, person.age_years, plan.mask_type, plan.split
+
+
+def _write_whole(path: Path, text: str) -> None:
+    partial = path.with_name(f"{path.name}.part")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)

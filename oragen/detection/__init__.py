@@ -1,0 +1,1 @@
+"""Samples and pictures -> speech spans, crops of the main face, windows of fixed length."""

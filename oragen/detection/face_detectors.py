@@ -1,0 +1,289 @@
+"""One picture -> the faces in it."""
+
+import hashlib
+import logging
+import math
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import (
+    TYPE_CHECKING,
+    Final,
+    NamedTuple,
+    Protocol,
+    assert_never,
+    runtime_checkable,
+)
+
+import numpy as np
+from jaxtyping import Float32, Shaped, UInt8
+
+from oragen.detection.landmarks import EyeFinder
+from oragen.schema.choices.detection import DetectorName
+from oragen.schema.errors import UserError
+
+if TYPE_CHECKING:
+    import cv2
+
+logger = logging.getLogger(__name__)
+
+YUNET_FILE: Final = "face_detection_yunet_2023mar.onnx"
+YUNET_URL: Final = (
+    f"https://github.com/opencv/opencv_zoo/raw/main/models/face_detection_yunet/{YUNET_FILE}"
+)
+YUNET_SHA256: Final = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
+_WITH_LANDMARKS: Final = " with landmarks"
+_WEIGHTS_ADVICE: Final = (
+    f"Fetch them once with fetch_yunet_weights(path), or download {YUNET_URL} by hand "
+    f"(SHA-256 {YUNET_SHA256}), or choose the detector `cascade`, which needs none."
+)
+
+Rgb = UInt8[np.ndarray, "height width 3"]
+
+
+class FaceWeightsError(UserError):
+    """The weights of a face detector are absent, cannot be fetched, or are not the right ones."""
+
+
+class Box(NamedTuple):
+    """A face in a picture: pixels from the top left corner, right and lower edge excluded.
+
+    `score` lies in 0..1; 0 says that the box was not detected but interpolated. `landmarks` are
+    x, y of right eye, left eye, nose, right and left corner of the mouth, as the person has them,
+    one after the other; None where the detector gives none.
+    """
+
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+    score: float
+    landmarks: tuple[float, ...] | None = None
+
+    @property
+    def width(self) -> float:
+        return float(max(0, self.x2 - self.x1))
+
+    @property
+    def height(self) -> float:
+        return float(max(0, self.y2 - self.y1))
+
+    @property
+    def side(self) -> float:
+        """Side of the square of the same area."""
+        return math.sqrt(self.width * self.height)
+
+
+@runtime_checkable  # so that tests can check annotations
+class FaceDetector(Protocol):
+    """One picture -> the faces in it, in any order."""
+
+    def detect(self, rgb: Rgb) -> list[Box]: ...
+
+
+def build_detector(
+    name: DetectorName,
+    *,
+    weights: Path | None = None,
+    min_score: float = 0.6,
+) -> FaceDetector:
+    """Choose a detector by its name; `weights` and `min_score` are YuNet's alone.
+
+    Raises:
+        FaceWeightsError: YuNet without its weights.
+    """
+    match name:
+        case "yunet":
+            if weights is None:
+                raise FaceWeightsError(f"yunet needs the path of its weights. {_WEIGHTS_ADVICE}")
+            return YunetDetector(find_yunet_weights(weights), min_score=min_score)
+        case "cascade":
+            return CascadeDetector()
+        case "none":
+            return WholePictureDetector()
+        case _:
+            assert_never(name)
+
+
+def detector_fingerprint(name: DetectorName, *, weights: Path | None = None) -> str:
+    """Return what tells one detector from another: the SHA-256 of what it has learned.
+
+    Also that it gives landmarks: crops made before it did are not taken for such with them.
+
+    Raises:
+        FaceWeightsError: YuNet without its weights.
+    """
+    match name:
+        case "yunet":
+            if weights is None:
+                raise FaceWeightsError(f"yunet needs the path of its weights. {_WEIGHTS_ADVICE}")
+            return _sha256(find_yunet_weights(weights)) + _WITH_LANDMARKS
+        case "cascade":
+            import cv2.data
+
+            folder = Path(cv2.data.haarcascades)
+            learned = [_sha256(folder / file) for file in (CascadeDetector.file, EyeFinder.file)]
+            return "".join(learned) + _WITH_LANDMARKS
+        case "none":
+            return name
+        case _:
+            assert_never(name)
+
+
+@dataclass(frozen=True)
+class YunetDetector:
+    """YuNet, a small convolutional network (Wu et al., Machine Intelligence Research 20, 2023).
+
+    It knows faces of some 10 to 300 pixels. So a large picture is searched at 320 first, where it
+    draws close-ups best, and only if nothing is there at 640, where it finds faces of a thirtieth
+    of the picture. The first detection reads the weights and raises FaceWeightsError where they
+    are something else.
+    """
+
+    weights: Path
+    min_score: float = 0.6
+    max_sides_px: tuple[int, ...] = (320, 640)
+    max_overlap: float = 0.3  # of two boxes that overlap more, the better one stays
+
+    @cached_property
+    def _network(self) -> "cv2.FaceDetectorYN":
+        import cv2
+
+        try:
+            return cv2.FaceDetectorYN.create(
+                str(self.weights), "", (320, 320), self.min_score, self.max_overlap
+            )
+        except cv2.error as error:
+            raise FaceWeightsError(f"{self.weights} holds no YuNet: {error}") from error
+
+    def detect(self, rgb: Rgb) -> list[Box]:
+        for max_side_px in self.max_sides_px:
+            boxes = self._detect_at(max_side_px, rgb)
+            if boxes or max(rgb.shape) <= max_side_px:
+                return boxes
+        return []
+
+    def _detect_at(self, max_side_px: int, rgb: Rgb) -> list[Box]:
+        small, zoom = _shrink(rgb, max_side_px)
+        height, width = small.shape[:2]
+        self._network.setInputSize((width, height))
+        _, found = self._network.detect(np.ascontiguousarray(small[..., ::-1]))
+        rows = [] if found is None else list(found)  # x, y, width, height, landmarks, score
+        return [
+            _to_box(row[:4], score=float(row[14]), zoom=zoom, landmarks=row[4:14]) for row in rows
+        ]
+
+
+@dataclass(frozen=True)
+class CascadeDetector:
+    """The Haar cascade inside OpenCV 4 (Viola and Jones, CVPR 2001): works offline.
+
+    With these values it finds 84 of the 90 faces that YuNet finds in twelve real clips. A box's
+    score is n / (n + 2) for n search windows that agree on it, which is no probability. Landmarks
+    are found by the eyes, and only where both are seen.
+    """
+
+    file: str = "haarcascade_frontalface_alt2.xml"
+    scale_factor: float = 1.05
+    min_neighbors: int = 2
+    min_face: float = 0.15  # side of the smallest face, as a share of the picture's shorter side
+    max_side_px: int = 480
+    eyes: EyeFinder = field(default_factory=EyeFinder)
+
+    @cached_property
+    def _cascade(self) -> "cv2.CascadeClassifier":
+        import cv2
+        import cv2.data
+
+        return cv2.CascadeClassifier(str(Path(cv2.data.haarcascades) / self.file))
+
+    def detect(self, rgb: Rgb) -> list[Box]:
+        import cv2
+
+        small, zoom = _shrink(rgb, self.max_side_px)
+        min_side = round(self.min_face * min(small.shape[:2]))
+        found, num_windows = self._cascade.detectMultiScale2(
+            cv2.cvtColor(small, cv2.COLOR_RGB2GRAY),
+            scaleFactor=self.scale_factor,
+            minNeighbors=self.min_neighbors,
+            minSize=(min_side, min_side),
+        )
+        pairs = zip(found, num_windows, strict=True)
+        boxes = [_to_box(np.asarray(row), score=float(n / (n + 2)), zoom=zoom) for row, n in pairs]
+        return [box._replace(landmarks=self._find_landmarks(rgb, box)) for box in boxes]
+
+    def _find_landmarks(self, rgb: Rgb, box: Box) -> tuple[float, ...] | None:
+        left, top = max(0, round(box.x1)), max(0, round(box.y1))
+        return self.eyes.find_landmarks(rgb, left=left, top=top, side=round(box.width))
+
+
+class WholePictureDetector:
+    """For pictures that are face crops already."""
+
+    def detect(self, rgb: Rgb) -> list[Box]:
+        height, width = rgb.shape[:2]
+        return [Box(0.0, 0.0, float(width), float(height), 1.0)]
+
+
+def _shrink(
+    rgb: Rgb, max_side_px: int
+) -> tuple[UInt8[np.ndarray, "small_height small_width 3"], float]:
+    """Return the picture at no more than `max_side_px`, and the factor that leads back."""
+    import cv2
+
+    height, width = rgb.shape[:2]
+    zoom = max(height, width) / max_side_px
+    if zoom <= 1:
+        return rgb, 1.0
+    size = max(1, round(width / zoom)), max(1, round(height / zoom))
+    return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8), zoom
+
+
+def _to_box(
+    corner_and_size: Shaped[np.ndarray, "4"],
+    *,
+    score: float,
+    zoom: float,
+    landmarks: Float32[np.ndarray, "10"] | None = None,
+) -> Box:
+    x, y, width, height = (corner_and_size * zoom).tolist()
+    points = None if landmarks is None else tuple((landmarks * zoom).tolist())
+    return Box(float(x), float(y), float(x + width), float(y + height), score, points)
+
+
+def find_yunet_weights(path: Path) -> Path:
+    """Return `path`, a file of YuNet weights or a folder that holds one under its public name.
+
+    Any YuNet of 2022 or later will do, so a file of the user's own is not compared with a hash.
+
+    Raises:
+        FaceWeightsError: there is none, with what to do about it.
+    """
+    file = path / YUNET_FILE if path.is_dir() else path
+    if not file.is_file():
+        raise FaceWeightsError(f"No YuNet weights at {file}. {_WEIGHTS_ADVICE}")
+    return file
+
+
+def fetch_yunet_weights(folder: Path, *, url: str = YUNET_URL, sha256: str = YUNET_SHA256) -> Path:
+    """Download the weights into a folder, or leave them where an earlier call put them.
+
+    Raises:
+        FaceWeightsError: `url` cannot be read, or gives a file with another hash, which is deleted.
+    """
+    import torch
+
+    file = folder / url.rsplit("/", 1)[-1]
+    if file.is_file() and _sha256(file) == sha256:
+        return file
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        torch.hub.download_url_to_file(url, str(file), hash_prefix=sha256, progress=False)
+    except (OSError, RuntimeError) as error:
+        raise FaceWeightsError(f"{url} could not be fetched: {error}. {_WEIGHTS_ADVICE}") from error
+    logger.info("fetched %s to %s", url, file)
+    return file
+
+
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()

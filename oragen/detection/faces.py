@@ -1,0 +1,274 @@
+"""Pictures of one clip -> crops of its main face, one a second."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from jaxtyping import Int64, UInt8
+
+from oragen.detection.face_detectors import Box, FaceDetector, Rgb, build_detector
+from oragen.media.container import UnusableMediaError
+from oragen.media.video import sample_pictures
+from oragen.schema.choices.detection import DetectorName
+from oragen.schema.vocabulary import Made
+
+
+@dataclass(frozen=True)
+class CropOptions:
+    """How the main face is found and cut out."""
+
+    detector: DetectorName
+    weights: Path | None
+    min_score: float
+    max_gap: int
+    margin: float
+    crop_px: int
+    max_duration_s: float
+
+
+def crop_clip(
+    path: Path,
+    *,
+    options: CropOptions,
+    face_box: tuple[float, float, float, float] | None = None,
+) -> Made:
+    """Cut the main face out of a clip's pictures, or say why there is none.
+
+    The values are `crop x height x width x 3`. The details hold the time of each crop in samples,
+    its box, its landmarks where there are any, and the number of pictures.
+
+    Args:
+        path: of the video or the image.
+        options: how the face is found and cut out.
+        face_box: where the face is known to be, in all pictures: x1, y1, x2, y2 in pixels. Then
+            nothing is detected.
+    """
+    nothing = np.zeros((0, options.crop_px, options.crop_px, 3), np.uint8)
+    notes: list[str] = []
+    try:
+        faces = (
+            _detect_faces(path, options, notes)
+            if face_box is None
+            else _place_faces(path, Box(*face_box, 1.0), options, notes)
+        )
+    except UnusableMediaError as error:
+        return Made(nothing, error.reason, {"notes": [error.detail]})
+    found = [face for face in faces if face is not None]
+    details = {
+        "num_pictures": len(faces),
+        "samples": [face.sample for face in found],
+        "boxes": [list(face.box[:5]) for face in found],
+        "landmarks": [face.crop.landmarks for face in found],
+        "notes": notes,
+    }
+    if not found:
+        reason = "no face" if face_box is None else "face box outside the picture"
+        return Made(nothing, reason, details)
+    return Made(np.stack([face.crop.rgb for face in found]), None, details)
+
+
+def _detect_faces(path: Path, options: CropOptions, notes: list[str]) -> "list[_FoundFace | None]":
+    """Find the main face in each picture, None where it is not seen.
+
+    The clip is decoded twice, so that no more than one picture is held at a time: an hour in HD
+    would be 20 GB.
+    """
+    detector = _detector(options.detector, options.weights, options.min_score)
+    pictures = sample_pictures(path, max_duration_s=options.max_duration_s, notes=notes)
+    boxes = [detector.detect(picture.rgb) for picture in pictures]
+    main = track_main_face(boxes, max_gap=options.max_gap)
+    again = sample_pictures(path, max_duration_s=options.max_duration_s)
+    return [
+        _FoundFace(picture.sample, box, _crop(picture.rgb, box, options)) if box else None
+        for picture, box in zip(again, main, strict=True)
+    ]
+
+
+def _place_faces(
+    path: Path, box: Box, options: CropOptions, notes: list[str]
+) -> "list[_FoundFace | None]":
+    """Take the face of each picture from where it is known to be, None where that is outside."""
+    pictures = sample_pictures(path, max_duration_s=options.max_duration_s, notes=notes)
+    return [
+        _FoundFace(picture.sample, box, _crop(picture.rgb, box, options))
+        if _is_inside(picture.rgb, box)
+        else None
+        for picture in pictures
+    ]
+
+
+@cache
+def _detector(name: DetectorName, weights: Path | None, min_score: float) -> FaceDetector:
+    """Build a detector once in each process; the processes share the cores, one thread each."""
+    import cv2
+
+    cv2.setNumThreads(1)
+    return build_detector(name, weights=weights, min_score=min_score)
+
+
+class _Crop(NamedTuple):
+    """The face, and its landmarks there."""
+
+    rgb: Rgb
+    landmarks: list[float] | None
+
+
+class _FoundFace(NamedTuple):
+    """The face in one picture, and when that was taken."""
+
+    sample: int
+    box: Box
+    crop: _Crop
+
+
+def _crop(rgb: Rgb, box: Box, options: CropOptions) -> _Crop:
+    margin, crop_px = options.margin, options.crop_px
+    return _Crop(
+        crop_face(rgb, box, margin=margin, crop_px=crop_px),
+        place_landmarks(rgb, box, margin=margin, crop_px=crop_px),
+    )
+
+
+_Track: TypeAlias = dict[int, Box]  # number of the picture -> where the face is in it
+
+
+def track_main_face(
+    boxes_by_picture: Sequence[Sequence[Box]], *, max_move: float = 1.0, max_gap: int = 2
+) -> list[Box | None]:
+    """Faces found in consecutive pictures -> the main face in each, None where it is not seen.
+
+    Detections are linked into tracks; the main track has the greatest sum of score x side, which
+    is its length x mean score x size. So neither one large false detection nor a passer-by wins.
+    A face that comes back where it left is taken for the same, however long it was away.
+
+    Args:
+        boxes_by_picture: faces of each picture, in the order of time.
+        max_move: how far a face may go, or grow, from one detection to the next: the distance of
+            the centres in mean sides, plus the absolute logarithm of the ratio of the sides.
+        max_gap: up to this many missed pictures between two detections are filled by linear
+            interpolation, as boxes of score 0 without landmarks; longer gaps stay None.
+    """
+    tracks = _link(boxes_by_picture, max_move)
+    main = max(tracks, key=_prominence, default={})
+    _fill_gaps(main, max_gap)
+    return [main.get(picture) for picture in range(len(boxes_by_picture))]
+
+
+def _link(boxes_by_picture: Sequence[Sequence[Box]], max_move: float) -> list[_Track]:
+    """Grow tracks picture by picture; the closest pair of track and box is joined first."""
+    tracks: list[_Track] = []
+    for picture, boxes in enumerate(boxes_by_picture):
+        sized = [box for box in boxes if box.side > 0]
+        moves = [
+            (_move(track[max(track)], box), t, b)
+            for t, track in enumerate(tracks)
+            for b, box in enumerate(sized)
+        ]
+        taken: set[int] = set()
+        for move, t, b in sorted(moves):
+            if move <= max_move and b not in taken and picture not in tracks[t]:
+                tracks[t][picture] = sized[b]
+                taken.add(b)
+        tracks += [{picture: box} for b, box in enumerate(sized) if b not in taken]
+    return tracks
+
+
+def _move(a: Box, b: Box) -> float:
+    between = math.dist(
+        ((a.x1 + a.x2) / 2, (a.y1 + a.y2) / 2), ((b.x1 + b.x2) / 2, (b.y1 + b.y2) / 2)
+    )
+    return between / ((a.side + b.side) / 2) + abs(math.log(a.side / b.side))
+
+
+def _prominence(track: _Track) -> float:
+    return sum(box.score * box.side for box in track.values())
+
+
+def _fill_gaps(track: _Track, max_gap: int) -> None:
+    for before, after in pairwise(sorted(track)):
+        if after - before - 1 <= max_gap:
+            for picture in range(before + 1, after):
+                share = (picture - before) / (after - before)
+                track[picture] = _between(track[before], track[after], share)
+
+
+def _between(a: Box, b: Box, share: float) -> Box:
+    x1, y1, x2, y2 = ((1 - share) * p + share * q for p, q in zip(a[:4], b[:4], strict=True))
+    return Box(x1, y1, x2, y2, 0.0)
+
+
+def crop_face(
+    rgb: Rgb, box: Box, *, margin: float, crop_px: int
+) -> UInt8[np.ndarray, "{crop_px} {crop_px} 3"]:
+    """Picture and face -> a square crop of `crop_px`, the face in its middle.
+
+    The square's side is the longer side of the box, clipped to the picture, times 1 + 2 x `margin`.
+    Where the square leaves the picture the picture's edge is repeated.
+
+    Raises:
+        ValueError: no part of the box lies in the picture.
+    """
+    import cv2
+
+    square = _place_square(rgb, box, margin)
+    rows, columns = square.pixel_numbers(rgb)
+    finer = square.side > crop_px
+    how = cv2.INTER_AREA if finer else cv2.INTER_LINEAR
+    return np.asarray(
+        cv2.resize(rgb[rows[:, None], columns], (crop_px, crop_px), interpolation=how), np.uint8
+    )
+
+
+def place_landmarks(rgb: Rgb, box: Box, *, margin: float, crop_px: int) -> list[float] | None:
+    """Landmarks in the picture -> in the pixels of what `crop_face` makes of it."""
+    if box.landmarks is None:
+        return None
+    square = _place_square(rgb, box, margin)
+    points = np.reshape(box.landmarks, (5, 2)) - (square.left, square.top)
+    placed: list[float] = (points * (crop_px / square.side)).ravel().tolist()
+    return placed
+
+
+def _clip(rgb: Rgb, box: Box) -> Box:
+    height, width = rgb.shape[:2]
+    x1, y1 = max(0.0, box.x1), max(0.0, box.y1)
+    return Box(x1, y1, min(float(width), box.x2), min(float(height), box.y2), box.score)
+
+
+def _is_inside(rgb: Rgb, box: Box) -> bool:
+    """Say whether any part of the box lies in the picture."""
+    part = _clip(rgb, box)
+    return part.x1 < part.x2 and part.y1 < part.y2
+
+
+class _Square(NamedTuple):
+    """What is cut out of a picture, in pixels; a part of it may lie outside."""
+
+    left: int
+    top: int
+    side: int
+
+    def pixel_numbers(
+        self, rgb: Rgb
+    ) -> tuple[Int64[np.ndarray, " side"], Int64[np.ndarray, " side"]]:
+        """Rows and columns; those outside the picture are moved to its edge."""
+        height, width = rgb.shape[:2]
+        stretch = np.arange(self.side)
+        return (
+            np.clip(self.top + stretch, 0, height - 1),
+            np.clip(self.left + stretch, 0, width - 1),
+        )
+
+
+def _place_square(rgb: Rgb, box: Box, margin: float) -> _Square:
+    if not _is_inside(rgb, box):
+        height, width = rgb.shape[:2]
+        raise ValueError(f"{box} lies outside the picture of {width} x {height} pixels")
+    x1, y1, x2, y2, *_ = _clip(rgb, box)
+    side = max(1, round(max(x2 - x1, y2 - y1) * (1 + 2 * margin)))
+    return _Square(round((x1 + x2) / 2 - side / 2), round((y1 + y2) / 2 - side / 2), side)

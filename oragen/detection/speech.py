@@ -1,0 +1,97 @@
+"""One clip's sound -> the spans in which somebody speaks."""
+
+from dataclasses import asdict, dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Int16
+
+from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Made, Span
+from oragen.store.parts import Located, open_part
+
+if TYPE_CHECKING:
+    from silero_vad import SileroVADSequence
+
+_FULL_SCALE = 2**15
+
+
+@dataclass(frozen=True)
+class SpeechOptions:
+    """What counts as speech, see `detect_speech`."""
+
+    threshold: float
+    min_speech_ms: int
+    min_silence_ms: int
+    pad_ms: int
+
+
+def detect_clip_speech(sound: Located, *, options: SpeechOptions) -> Made:
+    """Find the speech in a clip's decoded sound, see `detect_samples_speech`."""
+    with open_part(sound.part, "h5") as part:
+        samples = part["values"][sound.entry.start : sound.entry.stop]
+    return detect_samples_speech(samples, options=options)
+
+
+def detect_samples_speech(
+    samples: Int16[np.ndarray, " samples"], *, options: SpeechOptions
+) -> Made:
+    """Find the speech in sound at 16 kHz -> `span x (start, stop)`, for a store."""
+    spans = detect_speech(_detector(), samples, **asdict(options))
+    values = np.array(spans, np.int64).reshape(-1, 2)
+    details = {"num_samples": len(samples), "notes": []}
+    return Made(values, None if spans else "no speech", details)
+
+
+@cache
+def _detector() -> "SpeechDetector":
+    """Load the network once in each process."""
+    return load_speech_detector()
+
+
+@dataclass(frozen=True)
+class SpeechDetector:
+    """Silero's network, which keeps nothing from one clip to the next."""
+
+    network: "SileroVADSequence"
+
+
+def load_speech_detector() -> SpeechDetector:
+    """Load the network that lies inside the `silero-vad` package; nothing is downloaded."""
+    import torch
+
+    num_threads = torch.get_num_threads()
+    import silero_vad  # sets torch to one thread for the whole process
+
+    torch.set_num_threads(num_threads)
+    # The sequence network takes 16 s at a time: the same spans, six times as fast.
+    return SpeechDetector(silero_vad.load_silero_vad(sequence=True))
+
+
+def detect_speech(
+    detector: SpeechDetector,
+    audio: Int16[np.ndarray, " samples"],
+    *,
+    threshold: float = 0.5,
+    min_speech_ms: int = 250,
+    min_silence_ms: int = 100,
+    pad_ms: int = 30,
+) -> list[Span]:
+    """Sound at 16 kHz -> spans of speech in samples: sorted, disjoint, inside the clip.
+
+    A span opens where the probability of speech in 32 ms reaches `threshold` and closes where it
+    stays below `threshold - 0.15` for `min_silence_ms`; spans of up to `min_speech_ms` are dropped,
+    the others grow by `pad_ms` on either side. Silence gives an empty list.
+    """
+    from silero_vad import get_speech_timestamps_sequence
+
+    spans = get_speech_timestamps_sequence(
+        audio.astype(np.float32) / _FULL_SCALE,
+        detector.network,
+        sampling_rate=SAMPLE_RATE_HZ,
+        threshold=threshold,
+        min_speech_duration_ms=min_speech_ms,
+        min_silence_duration_ms=min_silence_ms,
+        speech_pad_ms=pad_ms,
+    )
+    return [Span(span["start"], span["end"]) for span in spans]

@@ -1,0 +1,144 @@
+"""Speech spans and crops of one clip -> fixed-length windows with a slot a second."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import assert_never
+
+from oragen.schema.choices.detection import WindowRule
+from oragen.schema.vocabulary import NO_CROP, SAMPLE_RATE_HZ, Span
+
+
+@dataclass(frozen=True)
+class Window:
+    """What a head sees at once: a stretch of a clip, and a crop (or NO_CROP) for each slot."""
+
+    span: Span
+    has_speech: bool
+    crops: list[int]
+
+
+def slide(whole: Span, *, length: int, hop: int, min_length: int) -> Iterator[Span]:
+    """Yield windows that cover the whole; the last may be shorter.
+
+    What is no longer than `length` is one window, however short; otherwise a last window under
+    `min_length` is left out (as the published `slice_audio`, but for nothing to cut).
+    """
+    for start in range(whole.start, whole.stop, hop):
+        stop = min(start + length, whole.stop)
+        if start == whole.start or stop - start >= min_length:
+            yield Span(start, stop)
+        if start + length >= whole.stop:
+            return
+
+
+def every_overlap(
+    windows: Sequence[Span], speech: Sequence[Span], *, min_length: int
+) -> list[Span]:
+    """Cut every window with every speech span, and keep what is long enough."""
+    pieces = [
+        Span(max(window.start, spoken.start), min(window.stop, spoken.stop))
+        for window in windows
+        for spoken in speech
+    ]
+    return [piece for piece in pieces if piece.stop - piece.start >= min_length]
+
+
+def paper_overlaps(
+    windows: Sequence[Span], speech: Sequence[Span], *, min_length: int
+) -> list[Span]:
+    """Cut windows with speech spans as the published `find_intersections` does.
+
+    Its two pointers assume disjoint intervals; windows overlap, so it misses pieces. Kept to
+    reproduce the published training set.
+    """
+    pieces: list[Span] = []
+    window_index = speech_index = 0
+    while window_index < len(windows) and speech_index < len(speech):
+        window, spoken = windows[window_index], speech[speech_index]
+        piece = Span(max(window.start, spoken.start), min(window.stop, spoken.stop))
+        if piece.stop - piece.start >= min_length:
+            pieces.append(piece)
+        if window.stop < spoken.stop:
+            window_index += 1
+        else:
+            speech_index += 1
+    return pieces
+
+
+def fill_slots(span: Span, crop_at_second: Mapping[int, int], *, num_slots: int) -> list[int]:
+    """Return the crop of each whole second inside the span; NO_CROP where there is none.
+
+    A picture is taken at the start of every second of the clip, so a span of `num_slots` seconds
+    holds at most that many.
+    """
+    first = -(-span.start // SAMPLE_RATE_HZ)
+    seconds = [first + slot for slot in range(num_slots)]
+    return [
+        crop_at_second.get(second, NO_CROP) if second * SAMPLE_RATE_HZ < span.stop else NO_CROP
+        for second in seconds
+    ]
+
+
+def hold_still(crop_samples: Sequence[int], *, num_slots: int) -> list[int]:
+    """Return the slots of any window beside a still picture: its crop, if there is one, once."""
+    return [0 if crop_samples else NO_CROP] + [NO_CROP] * (num_slots - 1)
+
+
+def cut_windows(
+    num_samples: int,
+    speech: Sequence[Span],
+    crop_samples: Sequence[int],
+    *,
+    rule: WindowRule,
+    length: int,
+    hop: int,
+    min_length: int,
+    is_still: bool = False,
+) -> list[Window]:
+    """One clip's speech and crops -> its windows, by start.
+
+    Where there is speech, windows are the stretches of it. Where there is none, but a face, the
+    clip is cut without regard to sound and the windows are marked as having no speech. A clip
+    with neither has no window.
+
+    A still picture is the face of all that is spoken: it stands in the first slot of every window
+    with speech. Without speech one window, the first, holds it: more would say the same again.
+
+    Args:
+        num_samples: length of the sound, or 0.
+        speech: disjoint spans in order.
+        crop_samples: when each crop was taken, at whole seconds.
+        rule: which overlaps of windows and speech count.
+        length: of a window, in samples.
+        hop: from one window to the next, in samples.
+        min_length: of a piece of speech, in samples.
+        is_still: the first crop is of a still picture, which holds for the whole clip.
+    """
+    crop_at_second = {sample // SAMPLE_RATE_HZ: crop for crop, sample in enumerate(crop_samples)}
+    num_slots = -(-length // SAMPLE_RATE_HZ)
+    sound = slide(Span(0, num_samples), length=length, hop=hop, min_length=min_length)
+    if pieces := _overlaps(rule, list(sound), speech, min_length):
+        held = hold_still(crop_samples, num_slots=num_slots) if is_still else None
+        return [
+            Window(piece, True, held or fill_slots(piece, crop_at_second, num_slots=num_slots))
+            for piece in sorted(set(pieces))
+        ]
+    pictured = max(crop_samples, default=-SAMPLE_RATE_HZ) + SAMPLE_RATE_HZ
+    whole = Span(0, max(num_samples, pictured))
+    silent = [
+        Window(span, False, fill_slots(span, crop_at_second, num_slots=num_slots))
+        for span in slide(whole, length=length, hop=hop, min_length=min_length)
+    ]
+    return [window for window in silent if set(window.crops) != {NO_CROP}]
+
+
+def _overlaps(
+    rule: WindowRule, windows: Sequence[Span], speech: Sequence[Span], min_length: int
+) -> list[Span]:
+    match rule:
+        case "every_overlap":
+            return every_overlap(windows, speech, min_length=min_length)
+        case "paper":
+            return paper_overlaps(windows, speech, min_length=min_length)
+        case _:
+            assert_never(rule)

@@ -1,0 +1,1 @@
+"""Windows and a frozen encoder -> cached embeddings -> batches for a head."""

@@ -1,0 +1,253 @@
+"""Windows or crops, and a frozen encoder -> the rows of features that the store lacks."""
+
+import hashlib
+import logging
+import shutil
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+import torch
+from rich.filesize import decimal
+from tqdm import tqdm
+
+from oragen.features.rows import FeatureSpec, to_half
+from oragen.schema.errors import UserError
+from oragen.schema.vocabulary import Level
+from oragen.store.parts import Located, PartStore, PartWriter
+
+logger = logging.getLogger(__name__)
+
+NUM_BATCHES_AHEAD: Final = 2
+SPARE_BYTES: Final = 2**28  # left free on the disk: tables, DVC's own records
+Prepared: TypeAlias = Any  # what an encoder prepares, and then embeds
+
+
+@runtime_checkable  # so that its users can be type-checked in tests
+class Encoder(Protocol):
+    """What makes features: its inputs are prepared by the CPU while it is at work."""
+
+    def prepare(self, inputs: list[np.ndarray], /) -> Prepared:
+        """Bring inputs into the form that the network takes."""
+
+    def embed(
+        self, prepared: Prepared, levels: Collection[Level], /
+    ) -> Mapping[Level, Sequence[np.ndarray]]:
+        """Return, for each level, `positions x width` of each input."""
+
+
+@dataclass(frozen=True)
+class FeatureInput:
+    """What one row of features is made from: where to read it, and its key."""
+
+    key: str
+    clip_id: str
+    fill: float  # share of a whole row that it fills: 1 for a crop, and for a window of full length
+    read: Callable[[], np.ndarray]
+
+
+class DiskTooSmallError(UserError):
+    """The features would not fit on the disk."""
+
+
+class GpuTooSmallError(UserError):
+    """Not even one input fits into the GPU's memory."""
+
+
+def extract(
+    store: PartStore,
+    inputs: Iterable[FeatureInput],
+    encoder: Encoder,
+    specs: Sequence[FeatureSpec],
+    *,
+    batch_size: int,
+    part_bytes: int,
+) -> int:
+    """Encode what the store lacks, each input once for all levels; return how many inputs.
+
+    A row has as many positions as its input gives. The parts of all levels end together, with a
+    group of inputs: so a run that takes up a killed one encodes nothing twice but the group that
+    was under way, in the same batches, with the same values to the last bit.
+
+    Args:
+        store: where the rows are kept, in parts of one level each.
+        inputs: all that are wanted.
+        encoder: on its device.
+        specs: what the rows of each level are.
+        batch_size: inputs that are encoded together.
+        part_bytes: mean size of the parts of all levels.
+
+    Raises:
+        DiskTooSmallError: when the missing rows do not fit on the disk.
+        EmbeddingError: when an embedding does not fit into float16.
+    """
+    store.folder.mkdir(parents=True, exist_ok=True)  # wanted even where nothing is to be kept in it
+    missing = find_missing(store.index(), {item.key: item for item in inputs}.values(), specs)
+    if not missing:
+        return 0
+    check_disk(store, missing, specs)
+    groups = group_inputs(
+        [item for item, _ in missing],
+        group_fill=part_bytes * len(specs) / sum(spec.row_bytes for spec in specs),
+        batch_size=batch_size,
+    )
+    lacks = {item.key: lacking for item, lacking in missing}
+    runner = _Runner(encoder, batch_size)
+    title = f"{specs[0].modality} features"
+    with ExitStack() as stack:
+        progress = stack.enter_context(tqdm(total=len(missing), desc=title, unit="row"))
+        writers = {
+            spec: stack.enter_context(PartWriter(store, spec.as_json(), part_bytes=None))
+            for spec in specs
+        }
+        for group in groups:
+            for batch, embeddings in runner.run(group, [spec.level for spec in specs]):
+                for spec, writer in writers.items():
+                    for item, embedding in zip(batch, embeddings[spec.level], strict=True):
+                        if spec in lacks[item.key]:
+                            row = to_half(embedding, spec, item.clip_id)
+                            writer.add(spec.key_of(item.key), item.clip_id, row)
+                progress.update(len(batch))
+            for writer in writers.values():
+                writer.write_part()
+    return len(missing)
+
+
+class Missing(NamedTuple):
+    """An input, and the kinds of features that the store lacks of it."""
+
+    item: FeatureInput
+    specs: tuple[FeatureSpec, ...]
+
+
+def find_missing(
+    present: Mapping[str, Located], inputs: Iterable[FeatureInput], specs: Sequence[FeatureSpec]
+) -> list[Missing]:
+    """Return the inputs of which a store lacks something."""
+    found = (
+        Missing(item, tuple(spec for spec in specs if spec.key_of(item.key) not in present))
+        for item in inputs
+    )
+    return [missing for missing in found if missing.specs]
+
+
+def check_disk(store: PartStore, missing: Sequence[Missing], specs: Sequence[FeatureSpec]) -> None:
+    """Say how large the missing rows will be at most.
+
+    Raises:
+        DiskTooSmallError: says also how much room there is.
+    """
+    store.folder.mkdir(parents=True, exist_ok=True)
+    expected = sum(spec.row_bytes for _, lacking in missing for spec in lacking)
+    free = shutil.disk_usage(store.folder).free
+    rows = ", ".join(
+        f"{sum(spec in lacking for _, lacking in missing):,} x {decimal(spec.row_bytes)}"
+        for spec in specs
+    )
+    logger.info(
+        "%s: %s features to make (%s), up to %s; %s free",
+        store.folder, specs[0].modality, rows, decimal(expected), decimal(free),
+    )  # fmt: skip
+    if expected + SPARE_BYTES > free:
+        raise DiskTooSmallError(
+            f"The {specs[0].modality} features of {len(missing):,} inputs need up to "
+            f"{decimal(expected)} (and {decimal(SPARE_BYTES)} to spare), and the disk of "
+            f"{store.folder} has {decimal(free)} free. Make room (`oragen cache compact` drops "
+            "what is not used), choose fewer corpora or a smaller level (`pooled`), or link "
+            "data/ to a larger disk."
+        )
+
+
+def group_inputs(
+    inputs: Sequence[FeatureInput], *, group_fill: float, batch_size: int
+) -> list[list[FeatureInput]]:
+    """Put inputs into the groups, and into the order, in which they are encoded and kept.
+
+    Clips come in an order without meaning that is the same for sound and faces: so parts are
+    samples of a corpus, and a part of the one goes with few parts of the other. Within a group the
+    longest come first, so that a batch wastes little padding.
+
+    Args:
+        inputs: all.
+        group_fill: how many whole rows a group is worth, at least.
+        batch_size: of which a group is a multiple, but for the last one.
+    """
+    groups: list[list[FeatureInput]] = [[]]
+    filled = 0.0
+    for item in sorted(inputs, key=lambda item: (_shuffled(item.clip_id), item.key)):
+        if filled >= group_fill and len(groups[-1]) % batch_size == 0:
+            groups.append([])
+            filled = 0.0
+        groups[-1].append(item)
+        filled += item.fill
+    return [sorted(group, key=lambda item: -item.fill) for group in groups]
+
+
+def _shuffled(clip_id: str) -> str:
+    return hashlib.sha256(clip_id.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class _Batch:
+    items: list[FeatureInput]
+    contents: list[np.ndarray]
+    prepared: Prepared
+
+
+class _Runner:
+    """Runs an encoder over inputs while threads read and prepare the next batches.
+
+    Where a GPU has too little memory for a batch, that batch and all later ones are halved.
+    """
+
+    def __init__(self, encoder: Encoder, batch_size: int) -> None:
+        self._encoder = encoder
+        self._batch_size = batch_size
+
+    def run(
+        self, inputs: Sequence[FeatureInput], levels: Sequence[Level]
+    ) -> Iterator[tuple[list[FeatureInput], Mapping[Level, Sequence[np.ndarray]]]]:
+        """Yield batches and what they give, in order."""
+        with ThreadPoolExecutor(NUM_BATCHES_AHEAD) as executor:
+            ahead: deque[Future[_Batch]] = deque()
+            start = 0
+            while start < len(inputs) or ahead:
+                while start < len(inputs) and len(ahead) <= NUM_BATCHES_AHEAD:
+                    items = list(inputs[start : start + self._batch_size])
+                    ahead.append(executor.submit(self._prepare, items))
+                    start += len(items)
+                batch = ahead.popleft().result()
+                yield batch.items, self._embed(batch, levels)
+
+    def _prepare(self, items: list[FeatureInput]) -> _Batch:
+        contents = [item.read() for item in items]
+        return _Batch(items, contents, self._encoder.prepare(contents))
+
+    def _embed(
+        self, batch: _Batch, levels: Sequence[Level]
+    ) -> Mapping[Level, Sequence[np.ndarray]]:
+        try:
+            return self._encoder.embed(batch.prepared, levels)
+        except torch.OutOfMemoryError as error:
+            if len(batch.items) == 1:
+                raise GpuTooSmallError(
+                    f"The GPU has too little memory for one input of {batch.items[0].clip_id}: "
+                    f"{error}. Use a smaller encoder, precision bf16, or `execution.device: cpu`."
+                ) from error
+        half = -(-len(batch.items) // 2)
+        self._batch_size = min(self._batch_size, half)
+        logger.warning("The GPU's memory is too small: from here on %d a batch", self._batch_size)
+        torch.cuda.empty_cache()  # does nothing where there is no GPU
+        halves = [slice(0, half), slice(half, None)]
+        found = [
+            self._embed(
+                _Batch(batch.items[part], contents, self._encoder.prepare(contents)), levels
+            )
+            for part in halves
+            if (contents := batch.contents[part])
+        ]
+        return {level: [row for each in found for row in each[level]] for level in levels}

@@ -1,0 +1,209 @@
+"""Embeddings of frozen encoders, each kept once -> rows that are found again by their keys.
+
+A row's key is made of everything its value depends on: the media's bytes and all preprocessing
+(the input's own key), the encoder's weights, the level, the precision and the type it is stored in.
+What the store holds under that key is never computed again.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from jaxtyping import Float, Float16, Int64
+
+from oragen.schema.errors import UserError
+from oragen.schema.vocabulary import Level, Modality, Precision
+from oragen.store.parts import Json, Located, PartStore, make_key, map_values, read_head
+
+STORED_TYPE: Final = np.float16
+
+
+@dataclass(frozen=True)
+class FeatureSpec:
+    """What the features of one store are; part of every row's key."""
+
+    modality: Modality
+    encoder: str  # its name in params.yaml
+    source: str
+    fingerprint: str
+    level: Level
+    precision: Precision
+    shape: tuple[int, int]  # of one row: positions x width, see `as_json`
+
+    def key_of(self, input_key: str) -> str:
+        """Return the key of the features that this encoder makes from an input."""
+        return make_key(
+            input=input_key,
+            encoder=self.fingerprint,
+            level=self.level,
+            precision=self.precision,
+            shape=list(self.shape),
+            stored=np.dtype(STORED_TYPE).str,
+        )
+
+    @property
+    def row_bytes(self) -> int:
+        """Size of one row that fills all positions."""
+        return self.shape[0] * self.shape[1] * np.dtype(STORED_TYPE).itemsize
+
+    def as_json(self) -> dict[str, Json]:
+        """Return the spec as it stands in the parts."""
+        stored = np.dtype(STORED_TYPE).str
+        names = [self._position, "width"]  # the positions of all rows, one row after the other
+        return {**asdict(self), "stored": stored, "dimension_names": names}
+
+    @property
+    def _position(self) -> str:
+        """What there are several of in one row."""
+        match self.modality, self.level:
+            case _, "late":
+                return "vector"
+            case _, "pooled":
+                return "statistic"
+            case "audio", _:
+                return "step"
+            case "face", "early":
+                return "token"
+            case _:
+                return "layer"
+
+
+def to_half(
+    embedding: Float[np.ndarray, "positions width"], spec: FeatureSpec, clip_id: str
+) -> Float16[np.ndarray, "positions width"]:
+    """One embedding -> as it is stored.
+
+    Raises:
+        EmbeddingError: when float16 cannot hold it.
+        ValueError: when it is larger than its spec says.
+    """
+    positions, width = embedding.shape
+    if positions > spec.shape[0] or width != spec.shape[1]:
+        raise ValueError(f"an embedding of {positions} x {width} for {clip_id}: {spec}")
+    with np.errstate(over="ignore"):
+        half = embedding.astype(STORED_TYPE)
+    if not np.isfinite(half).all():
+        raise EmbeddingError(
+            f"The encoder gave values for {clip_id} that float16 cannot hold (up to "
+            f"{np.abs(embedding).max():.3g}). Try precision fp32, or another encoder."
+        )
+    return half
+
+
+class EmbeddingError(UserError):
+    """An encoder gives numbers that cannot be stored."""
+
+
+class MissingFeaturesError(UserError):
+    """A store lacks rows that a table names."""
+
+
+class MixedFeaturesError(UserError):
+    """Corpora whose features do not go together."""
+
+
+# What tells two kinds of features apart; a name or a source may change and the encoder be the same.
+DECISIVE: Final = ("modality", "fingerprint", "level", "precision", "shape", "stored")
+
+
+NONE: Final = -1  # in the place of a row: no speech in a window, no crop in a slot
+
+
+def no_rows(spec: Mapping[str, Json] | None = None) -> "FeatureRows":
+    """Return the rows of a modality that no window has; without a spec their size is 1 x 1."""
+    nothing = np.zeros(0, np.int64)
+    return FeatureRows((), nothing, nothing, nothing, dict(spec) if spec else {"shape": (1, 1)})
+
+
+@dataclass(frozen=True)
+class FeatureRows:
+    """Where some rows of features are, in the order asked for; their values are not read yet."""
+
+    parts: tuple[Path, ...]
+    part_of: Int64[np.ndarray, " rows"]  # number of the part that holds a row
+    start_of: Int64[np.ndarray, " rows"]  # where it begins there
+    num_positions: Int64[np.ndarray, " rows"]  # how many it has
+    spec: dict[str, Json]  # what they were made with
+
+    def __len__(self) -> int:
+        return len(self.part_of)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Positions and width of a row when it is gathered."""
+        positions, width = self.spec["shape"]
+        return positions, width
+
+    @property
+    def num_bytes(self) -> int:
+        """Size of all rows as they are kept."""
+        return int(self.num_positions.sum()) * self.shape[1] * np.dtype(STORED_TYPE).itemsize
+
+    def read_part(self, number: int) -> Float16[np.ndarray, "part_positions width"]:
+        """Map a part into memory, see `map_values`."""
+        return map_values(self.parts[number])
+
+    def gather(
+        self, rows: Int64[np.ndarray, "..."], parts: Mapping[int, np.ndarray]
+    ) -> Float16[np.ndarray, "... positions width"]:
+        """Take rows out of the parts that hold them; zeros behind short ones, and for NONE."""
+        gathered = np.zeros((rows.size, *self.shape), STORED_TYPE)
+        places = np.flatnonzero(rows.ravel() != NONE)
+        wanted = rows.ravel()[places]
+        columns = (places, self.part_of[wanted], self.start_of[wanted], self.num_positions[wanted])
+        for place, part, start, count in zip(*(column.tolist() for column in columns), strict=True):
+            gathered[place, :count] = parts[part][start : start + count]
+        return gathered.reshape(*rows.shape, *self.shape)
+
+
+def locate_features(stores: Mapping[str, Sequence[str]]) -> FeatureRows:
+    """Find feature rows, by the parts' own tables.
+
+    Args:
+        stores: for each store's folder the keys wanted; the result follows this order.
+
+    Raises:
+        MissingFeaturesError: when a key is in no part of its store.
+        MixedFeaturesError: when the rows were not all made with one encoder in one way.
+    """
+    found = [
+        located
+        for folder, keys in stores.items()
+        for located in _locate(PartStore(Path(folder), "zarr"), keys)
+    ]
+    parts = tuple(dict.fromkeys(located.part for located in found))
+    number_of = {part: number for number, part in enumerate(parts)}
+    entries = [located.entry for located in found]
+    return FeatureRows(
+        parts=parts,
+        part_of=np.array([number_of[located.part] for located in found], np.int64),
+        start_of=np.array([entry.start for entry in entries], np.int64),
+        num_positions=np.array([entry.stop - entry.start for entry in entries], np.int64),
+        spec=_find_spec(parts),
+    )
+
+
+def _locate(store: PartStore, keys: Sequence[str]) -> list[Located]:
+    index = store.index()
+    if absent := [key for key in keys if key not in index]:
+        raise MissingFeaturesError(
+            f"{store.folder} lacks {len(absent)} of {len(keys)} feature rows, e.g. {absent[0]}. "
+            "Run `dvc repro`."
+        )
+    return [index[key] for key in keys]
+
+
+def _find_spec(parts: Sequence[Path]) -> dict[str, Json]:
+    """Return what all parts were made with; they may differ in what decides nothing."""
+    specs: dict[str, dict[str, Json]] = {}
+    for part in parts:
+        spec = read_head(part, "zarr")["spec"]
+        specs.setdefault(make_key(**{name: spec[name] for name in DECISIVE}), spec)
+    if len(specs) != 1:
+        raise MixedFeaturesError(
+            f"The features were made in {len(specs)} ways: {list(specs.values())}. "
+            "Run `dvc repro` for all corpora with one encoder."
+        )
+    return next(iter(specs.values()))

@@ -1,0 +1,224 @@
+"""Features too large for memory -> batches, part by part.
+
+Windows that need the same parts come together, so each part is read about once an epoch. Several
+parts at a time are kept, whose windows are shuffled; a thread reads the next ones meanwhile.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import chain
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+import torch
+from jaxtyping import Float16, Int64
+from torch import Tensor
+
+from oragen.features.rows import NONE, STORED_TYPE, FeatureRows
+from oragen.schema.vocabulary import Modality
+
+Item = TypeVar("Item")
+
+
+class WindowFeatures(NamedTuple):
+    """Features of some windows; zeros where there are none."""
+
+    windows: Int64[Tensor, " batch"]
+    audio: Float16[Tensor, "batch steps audio_width"]
+    face: Float16[Tensor, "batch slots layers face_width"]
+
+
+class PartName(NamedTuple):
+    """A part of one modality."""
+
+    modality: Modality
+    number: int
+
+
+Parts = Mapping[PartName, np.ndarray]
+
+
+class Block(NamedTuple):
+    """Windows, and the parts that all of their features are in."""
+
+    parts: tuple[PartName, ...]
+    windows: Int64[np.ndarray, " windows"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """One modality: its rows, and which of them each window needs."""
+
+    rows: FeatureRows
+    row_of: Int64[np.ndarray, "windows ..."]
+
+    def parts_of(self, windows: Int64[np.ndarray, " chosen"]) -> Int64[np.ndarray, "chosen slots"]:
+        """Return the number of the part behind each slot, or NONE."""
+        rows = self.row_of.reshape(len(self.row_of), -1)[windows]
+        part_of: np.ndarray = np.append(self.rows.part_of, NONE)
+        return np.asarray(part_of[rows])  # a row NONE is the last one
+
+    def bytes_of_parts(self) -> list[int]:
+        """Return the size of the rows in each part that are wanted."""
+        positions = np.bincount(self.rows.part_of, self.rows.num_positions, len(self.rows.parts))
+        row_bytes = self.rows.shape[1] * np.dtype(STORED_TYPE).itemsize
+        return [int(count) * row_bytes for count in positions]
+
+    def gather(
+        self, windows: Int64[np.ndarray, " chosen"], parts: Mapping[int, np.ndarray]
+    ) -> Float16[Tensor, "chosen ... positions width"]:
+        """Take the rows of some windows out of the parts that hold them."""
+        return torch.from_numpy(self.rows.gather(self.row_of[windows], parts))
+
+
+Sources = Mapping[Modality, Source]
+
+
+def plan_blocks(sources: Sources) -> list[Block]:
+    """Group windows by the parts that they need."""
+    num_windows = len(next(iter(sources.values())).row_of)
+    everything = np.arange(num_windows)
+    needed = {modality: source.parts_of(everything) for modality, source in sources.items()}
+    groups: dict[tuple[PartName, ...], list[int]] = {}
+    for window in range(num_windows):
+        names = {
+            PartName(modality, int(number))
+            for modality, numbers in needed.items()
+            for number in numbers[window]
+            if number != NONE
+        }
+        groups.setdefault(tuple(sorted(names)), []).append(window)
+    return [Block(parts, np.array(windows)) for parts, windows in sorted(groups.items())]
+
+
+def choose_from(blocks: Sequence[Block], windows: Int64[np.ndarray, " drawn"]) -> list[Block]:
+    """Keep some windows of each block, each as often as it was drawn."""
+    times = np.bincount(windows, minlength=sum(len(block.windows) for block in blocks))
+    chosen = [
+        Block(block.parts, np.repeat(block.windows, times[block.windows])) for block in blocks
+    ]
+    return [block for block in chosen if len(block.windows)]
+
+
+def stream_windows(
+    sources: Sources,
+    blocks: Sequence[Block],
+    *,
+    batch_size: int,
+    max_bytes: int,
+    generator: torch.Generator | None = None,
+) -> Iterator[WindowFeatures]:
+    """Yield all windows once, in batches.
+
+    Args:
+        sources: `audio` and `face`.
+        blocks: from `plan_blocks`.
+        batch_size: windows a batch.
+        max_bytes: a third of it for the parts whose windows are mixed, a third for the next ones,
+            and the rest for what is left over; more where one block needs more.
+        generator: shuffles; without one the windows come block by block.
+    """
+    blocks = _shuffle(blocks, generator) if generator is not None else blocks
+    rounds = _join(blocks, sources, max_bytes // 3)
+    left = Block((), np.zeros(0, np.int64))
+    parts: Parts = {}
+    for number, (block, read) in enumerate(read_ahead(_read_rounds(sources, rounds)), start=1):
+        parts = {name: parts[name] for name in left.parts} | read
+        windows = np.concatenate([left.windows, block.windows])
+        if generator is not None:
+            windows = windows[torch.randperm(len(windows), generator=generator).numpy()]
+        num_now = len(windows) if number == len(rounds) else len(windows) // batch_size * batch_size
+        for start in range(0, num_now, batch_size):
+            yield gather(sources, windows[start : min(start + batch_size, num_now)], parts)
+        left = Block(_find_parts(sources, windows[num_now:]), windows[num_now:])
+
+
+def gather(sources: Sources, windows: Int64[np.ndarray, " batch"], parts: Parts) -> WindowFeatures:
+    """Take the features of some windows out of the parts that hold them."""
+    gathered = {
+        modality: source.gather(
+            windows,
+            {name.number: part for name, part in parts.items() if name.modality == modality},
+        )
+        for modality, source in sources.items()
+    }
+    return WindowFeatures(torch.from_numpy(windows), gathered["audio"], gathered["face"])
+
+
+def read_parts(sources: Sources, names: Sequence[PartName]) -> dict[PartName, np.ndarray]:
+    """Map parts into memory, several at a time."""
+    with ThreadPoolExecutor() as executor:
+        read = executor.map(lambda name: sources[name.modality].rows.read_part(name.number), names)
+        return dict(zip(names, read, strict=True))
+
+
+def read_ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """Yield what an iterator gives, while a thread gets the next one."""
+    with ThreadPoolExecutor(1) as executor:
+        ahead = executor.submit(next, items, None)
+        while (item := ahead.result()) is not None:
+            ahead = executor.submit(next, items, None)
+            yield item
+
+
+def _find_parts(sources: Sources, windows: Int64[np.ndarray, " windows"]) -> tuple[PartName, ...]:
+    """Return the parts that some windows need."""
+    return tuple(
+        PartName(modality, number)
+        for modality, source in sources.items()
+        for number in np.unique(source.parts_of(windows)).tolist()
+        if number != NONE
+    )
+
+
+def _read_rounds(
+    sources: Sources, rounds: Sequence[Block]
+) -> Iterator[tuple[Block, dict[PartName, np.ndarray]]]:
+    """Read the parts of one round after the other; what the last one had is not read again."""
+    read: dict[PartName, np.ndarray] = {}
+    for block in rounds:
+        kept = {name: read[name] for name in block.parts if name in read}
+        missing = [name for name in block.parts if name not in read]
+        read = kept | read_parts(sources, missing)
+        yield block, read
+
+
+def _join(blocks: Sequence[Block], sources: Sources, max_bytes: int) -> list[Block]:
+    """Put blocks that follow each other together as long as their parts fit into memory."""
+    bytes_of = {
+        PartName(modality, number): num_bytes
+        for modality, source in sources.items()
+        for number, num_bytes in enumerate(source.bytes_of_parts())
+    }
+    groups: list[list[Block]] = []
+    parts: set[PartName] = set()
+    for block in blocks:
+        parts |= {*block.parts}
+        if not groups or sum(bytes_of[name] for name in parts) > max_bytes:
+            groups.append([])
+            parts = {*block.parts}
+        groups[-1].append(block)
+    return [
+        Block(
+            tuple(dict.fromkeys(chain.from_iterable(block.parts for block in group))),
+            np.concatenate([block.windows for block in group]),
+        )
+        for group in groups
+    ]
+
+
+def _shuffle(blocks: Sequence[Block], generator: torch.Generator) -> list[Block]:
+    """Turn over the order of parts.
+
+    Blocks of one part stay together, and first those of the modality that has fewer parts, because
+    each of them goes with several of the other.
+    """
+    names = sorted({*chain.from_iterable(block.parts for block in blocks)})
+    num_parts = Counter(name.modality for name in names)
+    order = torch.randperm(len(names), generator=generator).tolist()
+    rank_of = {
+        name: (num_parts[name.modality], place) for name, place in zip(names, order, strict=True)
+    }
+    return sorted(blocks, key=lambda block: sorted(rank_of[name] for name in block.parts))

@@ -1,0 +1,70 @@
+"""The tables of one corpus -> a row for each window, which names its features by their keys."""
+
+from typing import Final, NamedTuple
+
+import pandas as pd
+
+from oragen.schema.tables import DATASET
+from oragen.schema.vocabulary import LEVELS, NO_CROP
+
+NO_WINDOW: Final = {"start": -1, "stop": -1, "has_window": False}
+LABELLED: Final = (
+    "clip_id", "corpus", "split", "speaker_id", "gender", "age_years", "age_low", "age_high",
+    "mask_type",
+)  # fmt: skip
+
+
+def join_dataset(
+    clips: pd.DataFrame,
+    windows: pd.DataFrame,
+    crops: pd.DataFrame,
+    audio_rows: pd.DataFrame,
+    face_rows: pd.DataFrame,
+) -> pd.DataFrame:
+    """One corpus' tables -> a row for each window, and one for each clip without a window.
+
+    A row names the features of its sound and of its slots by their keys, at each level that there
+    is, so the table changes whenever anything that the features depend on does, and only then.
+    """
+    audio_of, face_of = _features_of(audio_rows), _features_of(face_rows)
+    key_of_crop = crops.set_index(["clip_id", "crop"])["key"].to_dict()
+    labels = clips[list(LABELLED)].astype(object).where(clips[list(LABELLED)].notna(), None)
+    rows = {row["clip_id"]: row for row in labels.to_dict("records")}
+    joined = []
+    for window in windows.itertuples():
+        clip_id = window.clip_id
+        heard = audio_of[window.key] if window.has_speech else _NOTHING
+        slots = [None if crop == NO_CROP else key_of_crop[clip_id, crop] for crop in window.crops]
+        seen = [_NOTHING if key is None else face_of[key] for key in slots]
+        row = rows[clip_id] | {
+            "start": window.start,
+            "stop": window.stop,
+            "has_window": True,
+            "audio_store": heard.store,
+            "face_store": next(filter(None, (features.store for features in seen)), None),
+        }
+        for level in LEVELS:
+            row[f"audio_{level}"] = heard.keys.get(level)
+            row[f"face_{level}"] = [features.keys.get(level) for features in seen]
+        joined.append(row)
+    windowless = clips.loc[~clips["clip_id"].isin(windows["clip_id"]), "clip_id"]
+    joined += [rows[clip] | NO_WINDOW for clip in windowless]
+    return DATASET.frame(joined)
+
+
+class _Features(NamedTuple):
+    """Where the features of one input are, and their keys at each level."""
+
+    store: str | None
+    keys: dict[str, str]
+
+
+_NOTHING: Final = _Features(None, {})
+
+
+def _features_of(feature_rows: pd.DataFrame) -> dict[str, _Features]:
+    found: dict[str, _Features] = {}
+    columns = (feature_rows[name] for name in ("key", "store", "level", "feature_key"))
+    for key, store, level, feature_key in zip(*columns, strict=True):
+        found.setdefault(key, _Features(store, {})).keys[level] = feature_key
+    return found

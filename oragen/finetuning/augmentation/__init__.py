@@ -1,0 +1,24 @@
+"""Waveforms and face crops -> varied ones, to fine-tune encoders on.
+
+Every function is told its randomness: equal generators give equal results.
+"""
+
+from oragen.finetuning.augmentation.crops import AugmentedCrop, CropAugmentation, augment_crop
+from oragen.finetuning.augmentation.masks import CoveredCrop, can_cover, cover_face
+from oragen.finetuning.augmentation.waveforms import (
+    AugmentedWaveform,
+    WaveformAugmentation,
+    augment_waveform,
+)
+
+__all__ = [
+    "AugmentedCrop",
+    "AugmentedWaveform",
+    "CoveredCrop",
+    "CropAugmentation",
+    "WaveformAugmentation",
+    "augment_crop",
+    "augment_waveform",
+    "can_cover",
+    "cover_face",
+]

@@ -1,0 +1,280 @@
+"""A media file that may be anything at all -> its frames, or one error that says why not."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import Final, NamedTuple, TypeVar
+
+import av
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.packet import Packet
+from av.stream import Disposition, Stream
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from oragen.schema.errors import UserError
+
+logger = logging.getLogger(__name__)
+
+Track = TypeVar("Track", AudioStream, VideoStream)
+
+# What FFmpeg also reads but is no recording: play lists, which would open further files, and text
+# drawn as pictures.
+_NOT_RECORDINGS: Final = frozenset({"concat", "dash", "hls", "imf", "sdp", "tty"})
+_SIGNATURES: Final = (
+    b"RIFF", b"RF64", b"OggS", b"fLaC", b"FLV", b"ID3", b"NIST_1A", b"\x1aE\xdf\xa3",
+    b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"\x00\x00\x01\xba",
+)  # fmt: skip
+_MP4_BOXES: Final = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
+_SAMPLE_BYTES: Final = {  # FFmpeg's names
+    "s8": 1, "u8": 1, "alaw": 1, "mulaw": 1, "s16le": 2, "s16be": 2, "s24le": 3, "s24be": 3,
+    "s32le": 4, "s32be": 4, "f32le": 4, "f32be": 4,
+}  # fmt: skip
+_MIN_RATE_HZ: Final = 1_000
+_MAX_RATE_HZ: Final = 384_000
+_GUESSED_DURATION: Final = frozenset({"aac", "mp3"})  # FFmpeg divides the size by the bit rate
+_MAX_SHORTFALL_S: Final = 1
+
+
+class UnusableMediaError(ValueError):
+    """A file that gives no sound or no pictures.
+
+    `reason` is a short phrase that stays the same from file to file, so that files can be counted
+    by it: "no such file", "not a file", "no permission", "unreadable", "empty file", "not a media
+    file", "truncated or damaged", "unknown codec", "no audio track", "no video track",
+    "empty track", "not a picture", "picture too large", "longer than 7200 s". The message has
+    the path and the detail as well.
+    """
+
+    def __init__(self, path: Path, reason: str, detail: str = "") -> None:
+        super().__init__(path, reason, detail)  # all three, or the error could not be pickled
+        self.path, self.reason, self.detail = path, reason, detail
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}" + (f" ({self.detail})" if self.detail else "")
+
+
+class EncodingError(UserError):
+    """Words that say how headerless sound is stored, and say nothing known."""
+
+
+class SoundEncoding(NamedTuple):
+    """How headerless sound of one channel is stored."""
+
+    sample_format: str
+    rate_hz: int
+
+
+def parse_encoding(text: str) -> SoundEncoding:
+    """Read `<sample format>@<rate in Hz>`, e.g. s16le@8000 or alaw@8000.
+
+    Raises:
+        EncodingError: with the formats that there are.
+    """
+    sample_format, _, rate = text.partition("@")
+    rate_hz = int(rate) if rate.isascii() and rate.isdecimal() else 0
+    if sample_format not in _SAMPLE_BYTES or not _MIN_RATE_HZ <= rate_hz <= _MAX_RATE_HZ:
+        raise EncodingError(
+            f"{text!r} is no encoding of headerless sound. Write <sample format>@<rate in Hz>, "
+            f"e.g. s16le@8000, with a format out of {', '.join(_SAMPLE_BYTES)} and a rate from "
+            f"{_MIN_RATE_HZ} to {_MAX_RATE_HZ}."
+        )
+    return SoundEncoding(sample_format, rate_hz)
+
+
+@contextmanager
+def open_media(
+    path: Path, *, max_duration_s: float, encoding: SoundEncoding | None = None
+) -> Iterator[InputContainer]:
+    """One file -> a container of local sound and pictures, closed at the end.
+
+    Args:
+        path: of the file.
+        max_duration_s: what says that it lasts longer is refused.
+        encoding: of headerless sound. A file that has a header after all, such as a WAV copy, is
+            read by its header.
+
+    Raises:
+        UnusableMediaError: it is no readable media file, or says that it lasts longer than
+            `max_duration_s`.
+    """
+    head = _read_head(path)
+    if _looks_like_media(head):  # headerless sound begins like that once in millions of files
+        encoding = None
+    try:
+        container = av.open(
+            f"file:{path.absolute()}",  # a bare "a:b.mp4" would be taken for a protocol
+            format=encoding.sample_format if encoding else None,
+            options={"protocol_whitelist": "file"} | _as_options(encoding),
+            metadata_errors="replace",  # tags in an old code page are no reason to refuse the sound
+        )
+    except FFmpegError as error:
+        is_media = encoding is not None or _looks_like_media(head)
+        reason = "truncated or damaged" if is_media else "not a media file"
+        raise UnusableMediaError(path, reason, str(error)) from error
+    with container:
+        _check_container(path, container, max_duration_s)
+        try:
+            yield container
+        except FFmpegError as error:  # decoded, but into something that cannot be converted
+            raise UnusableMediaError(path, "truncated or damaged", str(error)) from error
+
+
+def _as_options(encoding: SoundEncoding | None) -> dict[str, str]:
+    """What FFmpeg's readers of headerless sound want to know besides the format."""
+    return {"sample_rate": str(encoding.rate_hz), "ch_layout": "mono"} if encoding else {}
+
+
+def _read_head(path: Path) -> bytes:
+    try:
+        if not path.exists():
+            raise UnusableMediaError(path, "no such file")
+        if not path.is_file():
+            raise UnusableMediaError(path, "not a file")
+        with path.open("rb") as file:
+            head = file.read(16)
+    except PermissionError as error:
+        raise UnusableMediaError(path, "no permission", str(error)) from error
+    except OSError as error:
+        raise UnusableMediaError(path, "unreadable", str(error)) from error
+    if not head:
+        raise UnusableMediaError(path, "empty file")
+    return head
+
+
+def _looks_like_media(head: bytes) -> bool:
+    return head.startswith(_SIGNATURES) or head[4:8] in _MP4_BOXES
+
+
+def _check_container(path: Path, container: InputContainer, max_duration_s: float) -> None:
+    if container.format.name in _NOT_RECORDINGS:
+        raise UnusableMediaError(path, "not a media file", f"format {container.format.name}")
+    if not container.streams.audio and not container.streams.video:
+        raise UnusableMediaError(path, "not a media file", "neither sound nor pictures in it")
+    declared_s = (container.duration or 0) / av.time_base
+    if declared_s > max_duration_s:
+        raise too_long(path, max_duration_s, f"it says {declared_s:.0f} s")
+
+
+def too_long(path: Path, max_duration_s: float, detail: str) -> UnusableMediaError:
+    """The error for a file over the limit, worded the same wherever it shows."""
+    return UnusableMediaError(path, f"longer than {max_duration_s:g} s", detail)
+
+
+def find_audio_stream(path: Path, container: InputContainer) -> AudioStream:
+    """The sound a player would choose; raises UnusableMediaError."""
+    streams = container.streams.audio
+    if not streams:
+        raise UnusableMediaError(path, "no audio track")
+    best = container.streams.best("audio")
+    return _decodable(path, next((stream for stream in streams if stream is best), streams[0]))
+
+
+def find_video_stream(path: Path, container: InputContainer) -> VideoStream:
+    """The pictures a player would choose, never a record's cover; raises UnusableMediaError."""
+    streams = [stream for stream in container.streams.video if not _is_cover(stream)]
+    if not streams:
+        raise UnusableMediaError(path, "no video track")
+    best = container.streams.best("video")
+    return _decodable(path, next((stream for stream in streams if stream is best), streams[0]))
+
+
+def _is_cover(stream: VideoStream) -> bool:
+    return bool(stream.disposition & Disposition.attached_pic)
+
+
+def _decodable(path: Path, stream: Track) -> Track:
+    if stream.codec_context is None:
+        raise UnusableMediaError(path, "unknown codec", f"{stream.type} track {stream.index}")
+    return stream
+
+
+def start_of(container: InputContainer) -> Fraction:
+    """Time zero of a file in seconds: its first sound or picture, so that both stay in step."""
+    streams = [*container.streams.audio, *(s for s in container.streams.video if not _is_cover(s))]
+    starts = [in_seconds(stream.start_time, stream.time_base) for stream in streams]
+    return min((start for start in starts if start is not None), default=Fraction(0))
+
+
+def in_seconds(ticks: int | None, time_base: Fraction | None) -> Fraction | None:
+    """A time as FFmpeg counts it -> exact seconds; None where the file does not say."""
+    return None if ticks is None or time_base is None else ticks * time_base
+
+
+def decode_frames(
+    path: Path, container: InputContainer, stream: AudioStream | VideoStream, notes: list[str]
+) -> Iterator[AudioFrame | VideoFrame]:
+    """One track -> its frames, in the order they are shown or heard.
+
+    What can be decoded is used: a damaged packet is left out, an unreadable stretch or a missing
+    end closes the track. Each of these adds a line to `notes` and to the log.
+
+    Raises:
+        UnusableMediaError: nothing at all could be decoded.
+    """
+    found: list[str] = []
+    end: Fraction | None = None
+    num_damaged = 0
+    for packet in _packets(container, stream, found):
+        try:
+            frames = packet.decode()
+        except FFmpegError:
+            num_damaged += 1
+            continue
+        for frame in frames:
+            if isinstance(frame, AudioFrame | VideoFrame):
+                end = _end_of(frame, end)
+                yield frame
+    if num_damaged:
+        found.append(f"truncated or damaged: {num_damaged} packets left out")
+    if end is None:
+        raise UnusableMediaError(
+            path, "truncated or damaged" if found else "empty track", "; ".join(found)
+        )
+    found += _shortfall(container, stream, end) + _rest(container)
+    for note in found:
+        logger.warning("%s: %s", path, note)
+    notes += found
+
+
+def _packets(
+    container: InputContainer, stream: AudioStream | VideoStream, notes: list[str]
+) -> Iterator["Packet[Stream]"]:
+    try:
+        yield from container.demux(stream)
+    except FFmpegError as error:
+        notes.append(f"truncated or damaged: reading stopped with {error}")
+    except IndexError:
+        # PyAV 18 stumbles at the very end over a track that only turned up midway; the packets of
+        # the tracks known from the start have all been given out by then.
+        logger.debug("a track turned up midway")
+
+
+def _end_of(frame: AudioFrame | VideoFrame, before: Fraction | None) -> Fraction:
+    start = in_seconds(frame.pts, frame.time_base)
+    length = in_seconds(frame.duration, frame.time_base) or Fraction(0)
+    return (before or Fraction(0)) if start is None else start + length
+
+
+def _shortfall(
+    container: InputContainer, stream: AudioStream | VideoStream, end: Fraction
+) -> list[str]:
+    start = in_seconds(stream.start_time, stream.time_base) or Fraction(0)
+    length = in_seconds(stream.duration, stream.time_base)
+    if length is None or container.format.name in _GUESSED_DURATION:
+        return []
+    declared = start + length
+    if declared - end <= _MAX_SHORTFALL_S:
+        return []
+    return [f"truncated or damaged: ends at {float(end):.2f} of {float(declared):.2f} s"]
+
+
+def _rest(container: InputContainer) -> list[str]:
+    """Headerless sound that breaks off inside a sample; FFmpeg passes over that in silence."""
+    num_bytes = container.size % _SAMPLE_BYTES.get(container.format.name, 1)
+    return [f"truncated or damaged: {num_bytes} bytes after the last sample"] if num_bytes else []

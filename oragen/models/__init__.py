@@ -1,0 +1,1 @@
+"""The networks: layers, heads on cached features, unimodal models, published checkpoints."""

@@ -1,0 +1,122 @@
+"""The heads to compare with: one modality alone, side by side, and decisions averaged."""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from oragen.models.heads.contract import Head, HeadSpec, check_features
+from oragen.models.heads.output_layers import OutputLayers
+from oragen.models.heads.token_pooling import build_pooling
+from oragen.models.output import HeadOutput
+from oragen.schema.vocabulary import Modality
+
+
+class UnimodalHead(Head):
+    """Answers from one modality; the other is not looked at."""
+
+    def __init__(self, spec: HeadSpec, *, modality: Modality) -> None:
+        super().__init__(spec)
+        self.modality: Modality = modality
+        self.summary = build_pooling(spec, modality)
+        self.decisions = OutputLayers(spec.width, spec.sizes)
+
+    def forward(
+        self,
+        audio: Float[Tensor, "batch steps audio_width"],
+        audio_valid: Bool[Tensor, "batch steps"],
+        face: Float[Tensor, "batch slots layers face_width"],
+        face_valid: Bool[Tensor, "batch slots"],
+    ) -> HeadOutput:
+        check_features(self.spec.sizes, audio, face, fixed_length=False)
+        hidden = (
+            self.summary(audio, audio_valid)
+            if self.modality == "audio"
+            else self.summary(face, face_valid)
+        )
+        decided: HeadOutput = self.decisions(hidden, hidden, hidden)
+        return decided
+
+
+class ConcatenationHead(Head):
+    """Answers from the summaries of both modalities, side by side."""
+
+    def __init__(self, spec: HeadSpec) -> None:
+        super().__init__(spec)
+        self.audio_summary = build_pooling(spec, "audio")
+        self.face_summary = build_pooling(spec, "face")
+        self.merge = nn.Sequential(
+            nn.Linear(2 * spec.width, spec.width), nn.GELU(), nn.Dropout(spec.dropout)
+        )
+        self.decisions = OutputLayers(spec.width, spec.sizes)
+
+    def forward(
+        self,
+        audio: Float[Tensor, "batch steps audio_width"],
+        audio_valid: Bool[Tensor, "batch steps"],
+        face: Float[Tensor, "batch slots layers face_width"],
+        face_valid: Bool[Tensor, "batch slots"],
+    ) -> HeadOutput:
+        check_features(self.spec.sizes, audio, face, fixed_length=False)
+        summaries = [self.audio_summary(audio, audio_valid), self.face_summary(face, face_valid)]
+        hidden = self.merge(torch.cat(summaries, dim=-1))
+        decided: HeadOutput = self.decisions(hidden, hidden, hidden)
+        return decided
+
+
+class LateFusionHead(Head):
+    """Mean of the probabilities (and of the ages) of the modalities that are there."""
+
+    def __init__(self, spec: HeadSpec) -> None:
+        super().__init__(spec)
+        self.audio_head = UnimodalHead(spec, modality="audio")
+        self.face_head = UnimodalHead(spec, modality="face")
+
+    def forward(
+        self,
+        audio: Float[Tensor, "batch steps audio_width"],
+        audio_valid: Bool[Tensor, "batch steps"],
+        face: Float[Tensor, "batch slots layers face_width"],
+        face_valid: Bool[Tensor, "batch slots"],
+    ) -> HeadOutput:
+        heard: HeadOutput = self.audio_head(audio, audio_valid, face, face_valid)
+        seen: HeadOutput = self.face_head(audio, audio_valid, face, face_valid)
+        log_weights = _log_weights(audio_valid.any(dim=1), face_valid.any(dim=1))
+        return HeadOutput(
+            gender_logits=_mean_softmax(heard.gender_logits, seen.gender_logits, log_weights),
+            mask_type_logits=None
+            if heard.mask_type_logits is None or seen.mask_type_logits is None
+            else _mean_softmax(heard.mask_type_logits, seen.mask_type_logits, log_weights),
+            age_logit=_mean_sigmoid(heard.age_logit, seen.age_logit, log_weights),
+        )
+
+
+def _log_weights(
+    audio_present: Bool[Tensor, " batch"], face_present: Bool[Tensor, " batch"]
+) -> Float[Tensor, "2 batch"]:
+    """Logarithm of each modality's share; where nothing is there, both count."""
+    present = torch.stack([audio_present, face_present])
+    present = present | ~present.any(dim=0)
+    return (present / present.sum(dim=0)).log()
+
+
+def _mean_softmax(
+    heard: Float[Tensor, "batch classes"],
+    seen: Float[Tensor, "batch classes"],
+    log_weights: Float[Tensor, "2 batch"],
+) -> Float[Tensor, "batch classes"]:
+    """Logarithm of the mean probabilities, which are logits again."""
+    log_shares = F.log_softmax(torch.stack([heard, seen]), dim=-1) + log_weights[..., None]
+    return log_shares.logsumexp(dim=0)
+
+
+def _mean_sigmoid(
+    heard: Float[Tensor, " batch"],
+    seen: Float[Tensor, " batch"],
+    log_weights: Float[Tensor, "2 batch"],
+) -> Float[Tensor, " batch"]:
+    """Logit of the mean of the sigmoids."""
+    logits = torch.stack([heard, seen])
+    above = (F.logsigmoid(logits) + log_weights).logsumexp(dim=0)
+    below = (F.logsigmoid(-logits) + log_weights).logsumexp(dim=0)
+    return above - below

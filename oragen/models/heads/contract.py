@@ -1,0 +1,101 @@
+"""What every head takes, gives and is described by."""
+
+from abc import ABC, abstractmethod
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from oragen.models.output import HeadOutput
+from oragen.schema.choices.heads import HeadName
+from oragen.schema.errors import UserError
+from oragen.schema.vocabulary import Modality
+
+
+@dataclass(frozen=True)
+class HeadSizes:
+    """The sizes of the features a head sees and of the answers it gives.
+
+    A head of fixed length (`shared`, `separate`, `joint`) wants exactly `audio_steps` and
+    `face_slots`; the others take any number.
+    """
+
+    audio_steps: int
+    audio_width: int
+    face_slots: int
+    face_layers: int
+    face_width: int
+    num_genders: int
+    num_mask_types: int  # 0: the head does not tell the mask type
+
+    def __post_init__(self) -> None:
+        for name, size in asdict(self).items():
+            smallest = {"num_genders": 2, "num_mask_types": 0}.get(name, 1)
+            if size < smallest:
+                raise ValueError(f"HeadSizes.{name} must be at least {smallest}, found {size}.")
+
+
+@dataclass(frozen=True)
+class HeadSpec:
+    """All that is needed to build a head again."""
+
+    name: HeadName
+    sizes: HeadSizes
+    width: int = 256
+    num_heads: int = 4
+    dropout: float = 0.1
+    std_correction: int = 0  # of the pooling, see `StatisticsPooling`
+
+
+class Head(nn.Module, ABC):
+    """Features of a batch of windows -> `HeadOutput`. All heads share this one signature.
+
+    Whatever stands where `audio_valid` or `face_valid` is False does not reach the output. A
+    row may lack a modality, or both: the answer is then finite, but without both it says nothing.
+    """
+
+    modality: Modality | None = None  # the only one it looks at, where it is so
+
+    def __init__(self, spec: HeadSpec) -> None:
+        super().__init__()
+        self.spec = spec
+
+    @abstractmethod
+    def forward(
+        self,
+        audio: Float[Tensor, "batch steps audio_width"],
+        audio_valid: Bool[Tensor, "batch steps"],
+        face: Float[Tensor, "batch slots layers face_width"],
+        face_valid: Bool[Tensor, "batch slots"],
+    ) -> HeadOutput: ...
+
+    if TYPE_CHECKING:
+
+        def __call__(
+            self,
+            audio: Float[Tensor, "batch steps audio_width"],
+            audio_valid: Bool[Tensor, "batch steps"],
+            face: Float[Tensor, "batch slots layers face_width"],
+            face_valid: Bool[Tensor, "batch slots"],
+        ) -> HeadOutput: ...
+
+
+def check_features(sizes: HeadSizes, audio: Tensor, face: Tensor, *, fixed_length: bool) -> None:
+    """Refuse features of another encoder or window.
+
+    Raises:
+        UserError: names the sizes the head was built for and those it got.
+    """
+    expected = [sizes.audio_width, sizes.face_layers, sizes.face_width]
+    found = [audio.shape[2], *face.shape[2:]]
+    if fixed_length:
+        expected = [sizes.audio_steps, sizes.face_slots, *expected]
+        found = [audio.shape[1], face.shape[1], *found]
+    if expected != found:
+        names = "audio width, face layers, face width"
+        names = f"audio steps, face slots, {names}" if fixed_length else names
+        raise UserError(
+            f"The head was built for features of [{names}] = {expected}, but got {found}. Pad a "
+            f"short window, or train a head on these features: `dvc repro train_head`."
+        )

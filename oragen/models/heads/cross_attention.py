@@ -1,0 +1,157 @@
+"""Our own head: each task asks all audio frames and all crops at once."""
+
+from typing import Final
+
+import torch
+from einops import repeat
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from oragen.models.heads.contract import Head, HeadSpec, check_features
+from oragen.models.heads.output_layers import OutputLayers
+from oragen.models.heads.token_pooling import build_pooling
+from oragen.models.layers.attention import MultiHeadAttention
+from oragen.models.layers.normalization import PerLayerNorm
+from oragen.models.layers.positions import sinusoidal_positions
+from oragen.models.layers.presence import hide_invalid
+from oragen.models.output import HeadOutput
+
+NUM_TASKS: Final = 3  # gender, mask type, age
+
+
+class AudioTokens(nn.Module):
+    """Audio frames -> tokens that know their place and modality."""
+
+    def __init__(self, audio_width: int, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(audio_width)
+        self.project = nn.Linear(audio_width, width)
+        self.position_gain = nn.Parameter(torch.tensor(0.1))
+        self.modality = nn.Parameter(0.02 * torch.randn(width))
+
+    def forward(
+        self, audio: Float[Tensor, "batch steps audio_width"]
+    ) -> Float[Tensor, "batch steps width"]:
+        tokens = self.project(self.norm(audio))
+        places = sinusoidal_positions(tokens.shape[1], tokens.shape[2], like=tokens)
+        return tokens + self.position_gain * places + self.modality  # type: ignore[no-any-return]
+
+
+class FaceTokens(nn.Module):
+    """Hidden states of each crop -> a token for each slot and encoder layer."""
+
+    def __init__(self, face_layers: int, face_width: int, width: int) -> None:
+        super().__init__()
+        self.norm = PerLayerNorm(face_layers, face_width)
+        self.project = nn.Linear(face_width, width)
+        self.position_gain = nn.Parameter(torch.tensor(0.1))
+        self.layer = nn.Parameter(0.02 * torch.randn(face_layers, width))
+
+    def forward(
+        self, face: Float[Tensor, "batch slots layers face_width"]
+    ) -> Float[Tensor, "batch slots_times_layers width"]:
+        tokens = self.project(self.norm(face)) + self.layer
+        places = sinusoidal_positions(tokens.shape[1], tokens.shape[3], like=tokens)
+        tokens = tokens + self.position_gain * places[:, None]
+        return tokens.flatten(1, 2)  # type: ignore[no-any-return]
+
+
+class QueryBlock(nn.Module):
+    """Task queries look at the context, then think: a pre-norm transformer decoder block."""
+
+    def __init__(self, width: int, num_heads: int, dropout: float) -> None:
+        super().__init__()
+        self.query_norm = nn.LayerNorm(width)
+        self.attention = MultiHeadAttention(width, num_heads)
+        self.dropout = nn.Dropout(dropout)
+        self.mlp = nn.Sequential(
+            nn.LayerNorm(width),
+            nn.Linear(width, 2 * width),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Linear(2 * width, width),
+            nn.Dropout(dropout),
+        )
+
+    def forward(
+        self,
+        queries: Float[Tensor, "batch query width"],
+        context: Float[Tensor, "batch context width"],
+        context_valid: Bool[Tensor, "batch context"],
+    ) -> Float[Tensor, "batch query width"]:
+        found = self.attention(self.query_norm(queries), context, context, context_valid)
+        queries = queries + self.dropout(found)
+        return queries + self.mlp(queries)  # type: ignore[no-any-return]
+
+
+class CrossAttentionHead(Head):
+    """Three opinions added up: what is heard, what is seen, and what both together tell.
+
+    The first two are decided on a summary of their modality and count where it is there, as in
+    late fusion; their logits are added, as independent evidence is. For the third, a query for each
+    task starts from both summaries and asks all audio frames and all layers of all crops. Any
+    number of audio frames and of slots; what is not valid is masked out. One token that stands for
+    nothing is always valid, so a row without anything is defined too.
+    """
+
+    def __init__(self, spec: HeadSpec) -> None:
+        super().__init__(spec)
+        sizes, width = spec.sizes, spec.width
+        self.audio_summary = build_pooling(spec, "audio")
+        self.face_summary = build_pooling(spec, "face")
+        self.audio_decisions = OutputLayers(width, sizes)
+        self.face_decisions = OutputLayers(width, sizes)
+        self.merge = nn.Sequential(nn.Linear(2 * width, width), nn.GELU(), nn.Dropout(spec.dropout))
+        self.tasks = nn.Parameter(0.02 * torch.randn(NUM_TASKS, width))
+        self.audio_tokens = AudioTokens(sizes.audio_width, width)
+        self.face_tokens = FaceTokens(sizes.face_layers, sizes.face_width, width)
+        self.nothing = nn.Parameter(0.02 * torch.randn(width))
+        self.context_norm = nn.LayerNorm(width)
+        self.block = QueryBlock(width, spec.num_heads, spec.dropout)
+        self.decisions = OutputLayers(width, sizes)
+
+    def forward(
+        self,
+        audio: Float[Tensor, "batch steps audio_width"],
+        audio_valid: Bool[Tensor, "batch steps"],
+        face: Float[Tensor, "batch slots layers face_width"],
+        face_valid: Bool[Tensor, "batch slots"],
+    ) -> HeadOutput:
+        check_features(self.spec.sizes, audio, face, fixed_length=False)
+        heard = self.audio_summary(audio, audio_valid)
+        seen = self.face_summary(face, face_valid)
+        queries = self.tasks + self.merge(torch.cat([heard, seen], dim=-1))[:, None]
+        context, context_valid = self._context(audio, audio_valid, face, face_valid)
+        found = self.block(queries, context, context_valid)
+        return sum_logits(
+            self.decisions(found[:, 0], found[:, 1], found[:, 2]),
+            (self.audio_decisions(heard, heard, heard), audio_valid.any(dim=1)),
+            (self.face_decisions(seen, seen, seen), face_valid.any(dim=1)),
+        )
+
+    def _context(
+        self,
+        audio: Float[Tensor, "batch steps audio_width"],
+        audio_valid: Bool[Tensor, "batch steps"],
+        face: Float[Tensor, "batch slots layers face_width"],
+        face_valid: Bool[Tensor, "batch slots"],
+    ) -> tuple[Float[Tensor, "batch context width"], Bool[Tensor, "batch context"]]:
+        """Return all tokens side by side, and which of them are there."""
+        nothing = self.nothing.expand(len(audio), 1, -1)
+        heard = self.audio_tokens(hide_invalid(audio, audio_valid))
+        seen = self.face_tokens(hide_invalid(face, face_valid))
+        always = audio_valid.new_ones(len(audio_valid), 1)
+        seen_valid = repeat(face_valid, "b s -> b (s l)", l=self.spec.sizes.face_layers)
+        tokens = self.context_norm(torch.cat([nothing, heard, seen], dim=1))
+        return tokens, torch.cat([always, audio_valid, seen_valid], dim=1)
+
+
+def sum_logits(base: HeadOutput, *others: tuple[HeadOutput, Bool[Tensor, " batch"]]) -> HeadOutput:
+    """Add the logits of others to those of a first output, in the rows where they count."""
+    gender, age, mask_type = base
+    for output, counts in others:
+        gender = gender + output.gender_logits * counts[:, None]
+        age = age + output.age_logit * counts
+        if mask_type is not None and output.mask_type_logits is not None:
+            mask_type = mask_type + output.mask_type_logits * counts[:, None]
+    return HeadOutput(gender, age, mask_type)

@@ -1,0 +1,89 @@
+"""A trained head <-> a folder: `model.safetensors` and the `head.json` that explains it."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from oragen.models.folder import (
+    DESCRIPTION_FILE,
+    Kind,
+    check_labels,
+    damaged,
+    own_part,
+    read_description,
+    read_weights,
+    write_model,
+)
+from oragen.models.heads.build import build_head
+from oragen.models.heads.contract import Head, HeadSizes
+
+HEAD_KINDS: Final[tuple[Kind, ...]] = ("head",)
+
+
+class SavedHead(NamedTuple):
+    """A head as it was saved, in evaluation mode, with the metadata saved beside it."""
+
+    head: Head
+    metadata: dict[str, Any]
+
+
+def save_head(folder: Path, head: Head, metadata: Mapping[str, object]) -> None:
+    """Write the weights, and what is needed to build the head again, into a folder.
+
+    Args:
+        folder: is made where it does not exist.
+        head: from `build_head`.
+        metadata: plain JSON that the head should carry: the label names, the fingerprints of its
+            features, the window parameters. `genders` and `mask_types`, where present, are
+            ordered label names and must fit the head's sizes.
+
+    Raises:
+        UserError: the labels do not fit the head.
+    """
+    _check_labels(folder, head.spec.sizes, metadata)
+    write_model(folder, "head", head.state_dict(), description=asdict(head.spec), metadata=metadata)
+
+
+def load_head(folder: Path) -> SavedHead:
+    """Build the head a folder describes and load its weights (on the CPU, in evaluation mode).
+
+    Raises:
+        UserError: the folder is missing, holds another kind of model, is damaged, or its files do
+            not belong together.
+    """
+    saved = build_described_head(folder)
+    try:
+        saved.head.load_state_dict(read_weights(folder))
+    except RuntimeError as error:
+        raise damaged(folder, f"the weights do not fit the head it describes: {error}") from error
+    return saved
+
+
+def build_described_head(folder: Path) -> SavedHead:
+    """Build the head a folder describes, with fresh weights; those in the folder are not needed.
+
+    Raises:
+        UserError: the description is missing, damaged, or of another kind of model.
+    """
+    description = read_description(folder, HEAD_KINDS)
+    head = _build(folder, own_part(description))
+    _check_labels(folder, head.spec.sizes, description["metadata"])
+    return SavedHead(head.eval(), description["metadata"])
+
+
+def _build(folder: Path, spec: dict[str, Any]) -> Head:
+    try:
+        sizes = HeadSizes(**spec.pop("sizes"))
+        return build_head(sizes=sizes, **spec)
+    except (KeyError, TypeError, ValueError, AssertionError) as error:
+        raise damaged(folder, f"{DESCRIPTION_FILE} describes no head: {error!r}") from error
+
+
+def _check_labels(folder: Path, sizes: HeadSizes, metadata: Mapping[str, object]) -> None:
+    check_labels(
+        folder,
+        num_genders=sizes.num_genders,
+        num_mask_types=sizes.num_mask_types,
+        metadata=metadata,
+    )

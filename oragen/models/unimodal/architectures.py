@@ -1,0 +1,67 @@
+"""An encoder <-> the plain description from which it is built again, without its weights."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+import torch
+from transformers import AutoConfig, AutoModel, PreTrainedModel
+
+from oragen.models.unimodal.timm_vit import TimmVit
+
+Encoder = PreTrainedModel | TimmVit
+
+NOT_ARCHITECTURE: Final = ("model_type", "transformers_version", "architectures", "_name_or_path")
+
+
+def describe_encoder(encoder: Encoder) -> dict[str, object]:
+    """Describe an encoder in plain JSON; all values stand there, also those that are defaults."""
+    if isinstance(encoder, TimmVit):
+        return encoder.description
+    config = json.loads(encoder.config.to_json_string(use_diff=False))
+    return {
+        "library": "transformers",
+        "model_type": encoder.config.model_type,
+        "config": {key: value for key, value in config.items() if key not in NOT_ARCHITECTURE},
+        "has_pooler": _has_pooler(encoder),
+    }
+
+
+def build_encoder(description: Mapping[str, Any]) -> Encoder:
+    """Build the encoder without weights: its parameters are on the `meta` device if possible.
+
+    Raises:
+        ValueError: this describes no encoder.
+    """
+    with torch.device("meta"):
+        encoder = _build(description)
+    # What is computed and not saved must be computed, and `meta` computes nothing.
+    return _build(description) if _computes_buffers(encoder) else encoder
+
+
+def _build(description: Mapping[str, Any]) -> Encoder:
+    match description["library"]:
+        case "transformers":
+            return _build_from_config(description)
+        case "timm":
+            return TimmVit.from_description(description)
+        case library:
+            raise ValueError(f"encoders of {library!r} are not known")
+
+
+def _build_from_config(description: Mapping[str, Any]) -> PreTrainedModel:
+    config = AutoConfig.for_model(description["model_type"], **description["config"])
+    with torch.random.fork_rng(devices=[]):  # the caller's randomness stays as it was
+        encoder: PreTrainedModel = AutoModel.from_config(config)
+    if _has_pooler(encoder) and not description["has_pooler"]:
+        encoder.register_module("pooler", None)
+    return encoder
+
+
+def _has_pooler(encoder: PreTrainedModel) -> bool:
+    return "pooler" in dict(encoder.named_children())
+
+
+def _computes_buffers(encoder: Encoder) -> bool:
+    saved = encoder.state_dict().keys()
+    return any(name not in saved for name, _ in encoder.named_buffers())

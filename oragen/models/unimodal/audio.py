@@ -1,0 +1,113 @@
+"""Waveforms -> gender, age and mask type of who is heard."""
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from oragen.models.layers import hide_invalid
+from oragen.models.output import HeadOutput
+from oragen.models.unimodal.audio_pooling import MeanPooling, TransformerPooling
+from oragen.models.unimodal.output_layers import OutputLayers
+
+
+class UnimodalAudioModel(nn.Module):
+    """A wav2vec 2.0, HuBERT or WavLM, a summary over time, and decisions.
+
+    All methods take waveforms, and optionally `valid`: True over the real samples, which come
+    first in a row. The others then do not reach the output. Without it all samples count, as in
+    the published models. An encoder whose front end normalises over time (wav2vec2-base) was
+    trained without an attention mask and gets none: to it, the others are zeros.
+    """
+
+    def __init__(
+        self,
+        encoder: PreTrainedModel,
+        summary: TransformerPooling | MeanPooling,
+        decisions: OutputLayers,
+    ) -> None:
+        super().__init__()
+        self.encoder: PreTrainedModel = encoder
+        self.summary = summary
+        self.decisions = decisions
+        self.strides = list(
+            zip(encoder.config.conv_kernel, encoder.config.conv_stride, strict=True)
+        )
+        self.encoder_takes_mask: bool = encoder.config.feat_extract_norm == "layer"
+
+    def forward(
+        self,
+        waveforms: Float[Tensor, "batch samples"],
+        valid: Bool[Tensor, "batch samples"] | None = None,
+    ) -> HeadOutput:
+        answers: HeadOutput = self.decisions(self.late(waveforms, valid))
+        return answers
+
+    def early(
+        self,
+        waveforms: Float[Tensor, "batch samples"],
+        valid: Bool[Tensor, "batch samples"] | None = None,
+    ) -> Float[Tensor, "batch channels steps"]:
+        """Return what the convolutional front end gives, 512 channels every 20 ms."""
+        waveforms = self._hide_invalid_samples(waveforms, valid)
+        return self.encoder.get_submodule("feature_extractor")(waveforms)  # type: ignore[no-any-return]
+
+    def intermediate(
+        self,
+        waveforms: Float[Tensor, "batch samples"],
+        valid: Bool[Tensor, "batch samples"] | None = None,
+    ) -> Float[Tensor, "batch steps width"]:
+        """Return the encoder's last hidden states."""
+        waveforms = self._hide_invalid_samples(waveforms, valid)
+        mask = self._encoder_mask(valid) if valid is not None and self.encoder_takes_mask else None
+        return self.encoder(waveforms, attention_mask=mask).last_hidden_state  # type: ignore[no-any-return]
+
+    def late(
+        self,
+        waveforms: Float[Tensor, "batch samples"],
+        valid: Bool[Tensor, "batch samples"] | None = None,
+    ) -> Float[Tensor, "batch summary_width"]:
+        """Return the vector from which the answers are decided."""
+        steps = self.intermediate(waveforms, valid)
+        return self.summary(steps, None if valid is None else self.steps_valid(valid))  # type: ignore[no-any-return]
+
+    def steps_valid(self, valid: Bool[Tensor, "batch samples"]) -> Bool[Tensor, "batch steps"]:
+        """Tell which audio frames are made of real samples; the first counts in any case."""
+        num_valid = self._count_steps(self._num_valid_samples(valid))
+        num_steps = self._count_steps(torch.tensor([valid.shape[1]], device=valid.device))
+        return _first(num_valid, length=int(num_steps))
+
+    def freeze_front_end(self) -> None:
+        """Leave the convolutions as they are, as the published training does."""
+        front_end = self.encoder.get_submodule("feature_extractor")
+        front_end._freeze_parameters()  # type: ignore[operator]  # HuBERT has no public way
+
+    def _hide_invalid_samples(self, waveforms: Tensor, valid: Tensor | None) -> Tensor:
+        if waveforms.shape[1] < self._samples_of_one_step():
+            raise ValueError(
+                f"A waveform must have at least {self._samples_of_one_step()} samples for this "
+                f"encoder, found {waveforms.shape[1]}. Pad it."
+            )
+        return waveforms if valid is None else hide_invalid(waveforms, valid)
+
+    def _encoder_mask(self, valid: Bool[Tensor, "batch samples"]) -> Int64[Tensor, "batch samples"]:
+        return _first(self._num_valid_samples(valid), length=valid.shape[1]).long()
+
+    def _num_valid_samples(self, valid: Bool[Tensor, "batch samples"]) -> Int64[Tensor, " batch"]:
+        return valid.sum(dim=1).clamp(min=self._samples_of_one_step())
+
+    def _samples_of_one_step(self) -> int:
+        num_samples = 1
+        for kernel, stride in reversed(self.strides):
+            num_samples = (num_samples - 1) * stride + kernel
+        return num_samples
+
+    def _count_steps(self, num_samples: Int64[Tensor, " batch"]) -> Int64[Tensor, " batch"]:
+        for kernel, stride in self.strides:
+            num_samples = (num_samples - kernel) // stride + 1
+        return num_samples
+
+
+def _first(counts: Int64[Tensor, " batch"], *, length: int) -> Bool[Tensor, "batch length"]:
+    """Rows that are True in their first places."""
+    return torch.arange(length, device=counts.device) < counts[:, None]

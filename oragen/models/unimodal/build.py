@@ -1,0 +1,83 @@
+"""An encoder, the name of a summary and the numbers of classes -> a unimodal model."""
+
+from typing import assert_never
+
+from transformers import PreTrainedModel
+
+from oragen.models.unimodal.audio import UnimodalAudioModel
+from oragen.models.unimodal.audio_pooling import MeanPooling, TransformerPooling
+from oragen.models.unimodal.face import UnimodalFaceModel
+from oragen.models.unimodal.face_pooling import GatedPooling, SelfAttentionPooling
+from oragen.models.unimodal.output_layers import OutputLayers
+from oragen.models.unimodal.timm_vit import TimmVit
+from oragen.schema.choices.encoders import AudioPoolingName, FacePoolingName
+
+
+def build_audio_model(
+    encoder: PreTrainedModel,
+    summary: AudioPoolingName = "transformer",
+    *,
+    num_genders: int = 2,
+    num_mask_types: int = 0,
+    std_correction: int = 0,
+    age_as_fraction: bool = False,
+) -> UnimodalAudioModel:
+    """Put a summary and decisions of the published sizes on a speech encoder.
+
+    Args:
+        encoder: wav2vec 2.0, HuBERT or WavLM of any size; it is not frozen.
+        summary: how the audio frames become one vector.
+        num_genders: classes of gender.
+        num_mask_types: classes of mask type; 0 leaves the task out.
+        std_correction: of the pooling, see `StatisticsPooling`.
+        age_as_fraction: see `OutputLayers`.
+    """
+    width = encoder.config.hidden_size
+    match summary:
+        case "transformer":
+            summarise: TransformerPooling | MeanPooling = TransformerPooling(
+                width, std_correction=std_correction
+            )
+            hidden_width = None
+        case "mean":
+            summarise, hidden_width = MeanPooling(width), width
+        case _:
+            assert_never(summary)
+    decisions = OutputLayers(
+        summarise.width,
+        num_genders=num_genders,
+        num_mask_types=num_mask_types,
+        hidden_width=hidden_width,
+        dropout=encoder.config.final_dropout,
+        age_as_fraction=age_as_fraction,
+    )
+    return UnimodalAudioModel(encoder, summarise, decisions)
+
+
+def build_face_model(
+    encoder: PreTrainedModel | TimmVit,
+    summary: FacePoolingName = "self_attention",
+    *,
+    num_genders: int = 2,
+    num_mask_types: int = 0,
+) -> UnimodalFaceModel:
+    """Put a summary and decisions of the published sizes on a vision transformer.
+
+    Args:
+        encoder: of any size; it is not frozen.
+        summary: how the CLS rows become one vector.
+        num_genders: classes of gender.
+        num_mask_types: classes of mask type; 0 leaves the task out.
+    """
+    width = encoder.config.hidden_size
+    match summary:
+        case "self_attention":
+            summarise: SelfAttentionPooling | GatedPooling = SelfAttentionPooling(width)
+        case "gated":
+            summarise = GatedPooling(width)
+        case _:
+            assert_never(summary)
+    decisions = OutputLayers(
+        summarise.width, num_genders=num_genders, num_mask_types=num_mask_types
+    )
+    return UnimodalFaceModel(encoder, summarise, decisions)

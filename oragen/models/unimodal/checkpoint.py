@@ -1,0 +1,73 @@
+"""A file -> the state dict in it."""
+
+import pickle
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from oragen.schema.errors import UserError
+
+_NESTED_UNDER: Final = ("state_dict", "model_state_dict", "model", "weights")
+# What wraps a model puts before all its names.
+_PREFIXES: Final = ("module.", "model.", "_orig_mod.", "_forward_module.")
+# What unpickling bytes of anything may end in.
+_NO_PICKLE: Final = (ValueError, LookupError, TypeError, AttributeError, AssertionError)
+
+
+def read_checkpoint(path: Path) -> dict[str, Tensor]:
+    """Read the state dict in a file of safetensors or of `torch.save`; no code in it is run.
+
+    Raises:
+        UserError: the file cannot be read, needs code to be unpickled, or holds no state dict.
+    """
+    if not path.is_file():
+        raise UserError(
+            f"{path} cannot be read as a checkpoint: there is no such file. Name a file of "
+            "torch.save or safetensors."
+        )
+    content = _read(path)
+    for key in _NESTED_UNDER:
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+    if not isinstance(content, dict) or not content:
+        found = "nothing" if content == {} else f"a {type(content).__name__}"
+        raise UserError(f"{path} holds {found}, expected a state dict.")
+    for name, tensor in content.items():
+        if not isinstance(name, str) or not isinstance(tensor, Tensor):
+            raise UserError(
+                f"{path} is no state dict: {name!r} is a {type(tensor).__name__}, no tensor."
+            )
+    return dict(content)
+
+
+def strip_prefixes(entries: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Take off what DataParallel, torch.compile and trainers put before all names of a model."""
+    for prefix in _PREFIXES:
+        if entries and all(name.startswith(prefix) for name in entries):
+            shorter = {name.removeprefix(prefix): tensor for name, tensor in entries.items()}
+            return strip_prefixes(shorter)
+    return entries
+
+
+def _read(path: Path) -> Any:
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise UserError(
+            f"{path} holds more than tensors, or is no checkpoint, and is not read: unpickling it "
+            "could run any code. Save its state dict alone with torch.save or safetensors."
+        ) from error
+    except (OSError, RuntimeError, EOFError, SafetensorError) as error:
+        reason = str(error).strip().partition("\n")[0] or "it ends too early"
+        raise UserError(f"{path} cannot be read as a checkpoint: {reason}") from error
+    except _NO_PICKLE as error:
+        raise UserError(
+            f"{path} cannot be read as a checkpoint: torch.save did not write it, and it is not "
+            "named .safetensors."
+        ) from error

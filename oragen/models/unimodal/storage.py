@@ -1,0 +1,170 @@
+"""A unimodal model <-> a folder: `model.safetensors` and the `head.json` that explains it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple, assert_never
+
+import torch
+from huggingface_hub.errors import StrictDataclassError
+from torch import nn
+from transformers import PreTrainedModel
+
+from oragen.models.folder import (
+    DESCRIPTION_FILE,
+    Kind,
+    check_labels,
+    damaged,
+    own_part,
+    read_description,
+    read_kind,
+    read_weights,
+    write_model,
+)
+from oragen.models.state_dict import shapes
+from oragen.models.unimodal.architectures import build_encoder, describe_encoder
+from oragen.models.unimodal.audio import UnimodalAudioModel
+from oragen.models.unimodal.audio_pooling import MeanPooling, TransformerPooling
+from oragen.models.unimodal.build import build_audio_model, build_face_model
+from oragen.models.unimodal.face import UnimodalFaceModel
+from oragen.models.unimodal.face_pooling import GatedPooling, SelfAttentionPooling
+from oragen.models.unimodal.output_layers import OutputLayers
+
+UnimodalModel = UnimodalAudioModel | UnimodalFaceModel
+
+UNIMODAL_KINDS: Final[tuple[Kind, ...]] = ("unimodal_audio", "unimodal_face")
+# What a description that was tampered with may end in, in our builders and in those of encoders.
+_UNBUILDABLE: Final = (
+    KeyError, TypeError, ValueError, AttributeError, RuntimeError, AssertionError,
+    StrictDataclassError,
+)  # fmt: skip
+
+
+class SavedUnimodal(NamedTuple):
+    """A model as it was saved, on the CPU and in evaluation mode, with its metadata."""
+
+    model: UnimodalModel
+    metadata: dict[str, Any]
+
+
+def save_unimodal(folder: Path, model: UnimodalModel, metadata: Mapping[str, object]) -> None:
+    """Write all weights, and what is needed to build the model again, into a folder.
+
+    Args:
+        folder: is made where it does not exist.
+        model: from `build_audio_model` or `build_face_model`.
+        metadata: plain JSON that the model should carry. `genders` and `mask_types`, where
+            present, are ordered label names and must fit the model.
+
+    Raises:
+        UserError: the labels do not fit the model.
+        ValueError: the model's description would not give it back.
+    """
+    description, weights = _describe(model), model.state_dict()
+    _check_labels(folder, model.decisions, metadata)
+    kind: Kind = "unimodal_audio" if isinstance(model, UnimodalAudioModel) else "unimodal_face"
+    described = _build(kind, description).state_dict()
+    if shapes(described) != shapes(weights):
+        raise ValueError(
+            f"{folder}: this model cannot be saved, as its description {description} gives "
+            "another one. Build it with build_audio_model or build_face_model."
+        )
+    write_model(folder, kind, weights, description=description, metadata=metadata)
+
+
+def load_unimodal(folder: Path) -> SavedUnimodal:
+    """Build the model a folder describes and load its weights; no network is needed.
+
+    Raises:
+        UserError: the folder is missing, holds another kind of model, is damaged, or its files do
+            not belong together.
+    """
+    saved = build_described_unimodal(folder)
+    try:
+        saved.model.load_state_dict(read_weights(folder), assign=True)
+    except RuntimeError as error:
+        raise damaged(folder, f"the weights do not fit the model it describes: {error}") from error
+    return saved
+
+
+def build_described_unimodal(folder: Path) -> SavedUnimodal:
+    """Build the model a folder describes, to `load_state_dict` into with `assign=True`.
+
+    Most of it is on the `meta` device; the weights in the folder are not needed.
+
+    Raises:
+        UserError: the description is missing, damaged, or of another kind of model.
+    """
+    description = read_description(folder, UNIMODAL_KINDS)
+    try:
+        model = _build(description["kind"], own_part(description))
+    except _UNBUILDABLE as error:
+        raise damaged(folder, f"{DESCRIPTION_FILE} describes no model: {error!r}") from error
+    _check_labels(folder, model.decisions, description["metadata"])
+    return SavedUnimodal(model.eval(), description["metadata"])
+
+
+def holds_unimodal(folder: Path) -> bool:
+    """Tell a unimodal model from a head, by the description alone.
+
+    Raises:
+        UserError: the folder holds no model at all.
+    """
+    return read_kind(folder) in UNIMODAL_KINDS
+
+
+def _describe(model: UnimodalModel) -> dict[str, object]:
+    return {
+        "encoder": describe_encoder(model.encoder),
+        "summary": _describe_pooling(model.summary),
+        "num_genders": _num_outputs(model.decisions.gender),
+        "num_mask_types": _num_outputs(model.decisions.mask_type),
+        "age_as_fraction": model.decisions.age_as_fraction,
+    }
+
+
+def _describe_pooling(
+    summary: TransformerPooling | MeanPooling | SelfAttentionPooling | GatedPooling,
+) -> dict[str, object]:
+    match summary:
+        case TransformerPooling():
+            return {"name": "transformer", "std_correction": summary.pool.correction}
+        case MeanPooling():
+            return {"name": "mean"}
+        case SelfAttentionPooling():
+            return {"name": "self_attention"}
+        case GatedPooling():
+            return {"name": "gated"}
+        case _:
+            assert_never(summary)
+
+
+def _num_outputs(decision: nn.Linear | nn.Sequential | None) -> int:
+    if decision is None:
+        return 0
+    last = decision[-1] if isinstance(decision, nn.Sequential) else decision
+    assert isinstance(last, nn.Linear)
+    return last.out_features
+
+
+def _build(kind: str, description: Mapping[str, Any]) -> UnimodalModel:
+    """Build the model without weights; most of it is on the `meta` device."""
+    encoder, summary = build_encoder(description["encoder"]), dict(description["summary"])
+    name = summary.pop("name")
+    sizes: dict[str, Any] = {key: description[key] for key in ("num_genders", "num_mask_types")}
+    age_as_fraction: bool = description["age_as_fraction"]
+    with torch.device("meta"):
+        if kind == "unimodal_audio":
+            assert isinstance(encoder, PreTrainedModel), "timm has no speech encoders"
+            return build_audio_model(
+                encoder, name, **sizes, **summary, age_as_fraction=age_as_fraction
+            )
+        return build_face_model(encoder, name, **sizes, **summary)
+
+
+def _check_labels(folder: Path, decisions: OutputLayers, metadata: Mapping[str, object]) -> None:
+    check_labels(
+        folder,
+        num_genders=_num_outputs(decisions.gender),
+        num_mask_types=_num_outputs(decisions.mask_type),
+        metadata=metadata,
+    )

@@ -1,0 +1,179 @@
+"""One clip, as a file or as arrays -> its windows, with sound and crops, or why there are none."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int16, UInt8
+
+from oragen.detection.faces import crop_clip
+from oragen.detection.speech import detect_samples_speech
+from oragen.detection.windows import Window
+from oragen.media.audio import decode_clip
+from oragen.predictor.preprocessing import Preprocessing
+from oragen.schema.errors import UserError
+from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Made, Span
+
+FULL_SCALE = 2**15
+NOT_ASKED = "not asked for"
+NOT_GIVEN = "not given"
+
+
+@dataclass(frozen=True)
+class FaceBox:
+    """Where the main face was, in pixels of the picture; score 0 where it was interpolated."""
+
+    time_s: float
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+    score: float
+
+
+@dataclass(frozen=True)
+class ClipInputs:
+    """What of one clip a head may perceive."""
+
+    name: str
+    samples: Int16[np.ndarray, " samples"]
+    speech: list[Span]
+    crops: UInt8[np.ndarray, "crops height width 3"]
+    boxes: list[FaceBox]
+    windows: list[Window]
+    audio_reason: str | None  # why there is no speech
+    face_reason: str | None  # why there is no face
+    notes: list[str]  # what was left out of a file that broke off or is damaged
+
+    @property
+    def length_s(self) -> float:
+        """How long the clip is, as far as sound or faces tell."""
+        heard = len(self.samples) / SAMPLE_RATE_HZ
+        return max([heard, *(box.time_s + 1 for box in self.boxes)])
+
+
+def read_clip_inputs(
+    path: Path, preprocessing: Preprocessing, *, use_audio: bool = True, use_face: bool = True
+) -> ClipInputs:
+    """Decode a file, find speech and the main face in it, and cut it into windows.
+
+    Whatever the file is called, it is looked at for sound and for pictures. Nothing usable is no
+    error: the reasons say why.
+    """
+    sound, faces = _nothing(np.int16), _nothing(np.uint8)
+    if use_audio:
+        sound = decode_clip(path, max_duration_s=preprocessing.max_audio_s)
+    if use_face:
+        faces = crop_clip(path, options=preprocessing.faces)
+    return _to_clip_inputs(str(path), sound, faces, preprocessing, is_still=False)
+
+
+def take_clip_inputs(
+    preprocessing: Preprocessing,
+    *,
+    audio: Float[np.ndarray, " samples"] | Int16[np.ndarray, " samples"] | None = None,
+    rate_hz: int = SAMPLE_RATE_HZ,
+    faces: Sequence[UInt8[np.ndarray, "_ _ 3"]] = (),
+    name: str = "arrays",
+) -> ClipInputs:
+    """Take a waveform and crops that the caller has, and cut them into windows.
+
+    Args:
+        preprocessing: the model's.
+        audio: mono; floats in -1..1, or int16.
+        rate_hz: of the audio; it is brought to 16 kHz.
+        faces: RGB crops of one face, one a second from the start. A single one beside sound holds
+            for all of it.
+        name: for the answer.
+
+    Raises:
+        UserError: neither is given, or the audio is not one channel of finite numbers.
+    """
+    if audio is None and not len(faces):
+        raise UserError("There is nothing to answer about: give audio, faces, or both.")
+    sound, seen = _nothing(np.int16, NOT_GIVEN), _nothing(np.uint8, NOT_GIVEN)
+    if audio is not None:
+        sound = Made(to_samples(audio, rate_hz), None, {"notes": []})
+    if len(faces):
+        seen = _take_faces(faces, preprocessing.faces.crop_px)
+    is_still = len(faces) == 1 and audio is not None
+    return _to_clip_inputs(name, sound, seen, preprocessing, is_still=is_still)
+
+
+def to_samples(
+    audio: Float[np.ndarray, " samples"] | Int16[np.ndarray, " samples"], rate_hz: int
+) -> Int16[np.ndarray, " samples_at_16_khz"]:
+    """Bring a mono waveform to int16 at 16 kHz.
+
+    Raises:
+        UserError: it is not one channel of finite numbers, or has no rate.
+    """
+    if audio.ndim != 1 or rate_hz <= 0:
+        raise UserError(
+            f"The audio has the shape {audio.shape} at {rate_hz} Hz; expected one channel, such as "
+            "`audio.mean(axis=0)` of several, and its rate."
+        )
+    floats = audio / FULL_SCALE if audio.dtype == np.int16 else audio.astype(np.float64)
+    if not np.isfinite(floats).all():
+        raise UserError("The audio holds numbers that are not finite.")
+    if rate_hz != SAMPLE_RATE_HZ:
+        import torch
+        from torchaudio.functional import resample
+
+        floats = resample(torch.from_numpy(floats), rate_hz, SAMPLE_RATE_HZ).numpy()
+    scaled = np.rint(floats * FULL_SCALE).clip(-FULL_SCALE, FULL_SCALE - 1)
+    return np.asarray(scaled, np.int16)
+
+
+def _take_faces(faces: Sequence[np.ndarray], crop_px: int) -> Made:
+    import cv2
+
+    crops = [
+        cv2.resize(face, (crop_px, crop_px), interpolation=cv2.INTER_AREA)
+        if face.shape[:2] != (crop_px, crop_px)
+        else face
+        for face in faces
+    ]
+    details: dict[str, Any] = {
+        "samples": [second * SAMPLE_RATE_HZ for second in range(len(faces))],
+        "boxes": [[0.0, 0.0, float(face.shape[1]), float(face.shape[0]), 1.0] for face in faces],
+        "notes": [],
+    }
+    return Made(np.stack(crops), None, details)
+
+
+def _nothing(kind: type[np.generic], reason: str = NOT_ASKED) -> Made:
+    return Made(np.zeros(0, kind), reason, {"notes": []})
+
+
+def _to_clip_inputs(
+    name: str, sound: Made, faces: Made, preprocessing: Preprocessing, *, is_still: bool
+) -> ClipInputs:
+    spans: list[Span] = []
+    audio_reason = sound.reason
+    if sound.reason is None:
+        heard = detect_samples_speech(sound.values, options=preprocessing.speech)
+        spans = [Span(int(start), int(stop)) for start, stop in heard.values]
+        audio_reason = heard.reason
+    times = [] if faces.reason else faces.details["samples"]
+    boxes = [] if faces.reason else faces.details["boxes"]
+    crops = faces.values if faces.values.ndim == 4 else np.zeros((0, 1, 1, 3), np.uint8)
+    windows = preprocessing.cut(len(sound.values), spans, times, is_still=is_still)
+    if spans and not any(window.has_speech for window in windows):
+        shortest = preprocessing.windows.min_length / SAMPLE_RATE_HZ
+        audio_reason = f"no {shortest:g} s of speech without a pause"
+    return ClipInputs(
+        name=name,
+        samples=sound.values,
+        speech=spans,
+        crops=crops,
+        boxes=[
+            FaceBox(sample / SAMPLE_RATE_HZ, *box) for sample, box in zip(times, boxes, strict=True)
+        ],
+        windows=windows,
+        audio_reason=audio_reason,
+        face_reason=faces.reason,
+        notes=[*sound.details["notes"], *faces.details["notes"]],
+    )

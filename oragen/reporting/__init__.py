@@ -1,0 +1,1 @@
+"""Predictions of all heads -> scores with intervals, tables, figures, a page."""

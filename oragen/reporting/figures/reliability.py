@@ -1,0 +1,103 @@
+"""Probabilities of classes and the truth -> how often a confident answer is right."""
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from oragen.reporting.figures.canvas import (
+    BLUE,
+    GREY,
+    INK,
+    VERMILION,
+    count,
+    drawing,
+    say,
+    write_title,
+)
+from oragen.reporting.figures.confusion import ClassTask
+
+NUM_BINS: Final = 10
+
+
+def reliability_rows(predictions: pd.DataFrame, task: ClassTask) -> pd.DataFrame:
+    """Predictions -> confidence and accuracy of the answers of about the same confidence.
+
+    The confidence of an answer is the probability of its class. Ten bins from 0 to 1, each with
+    its upper edge; one row for each with an answer: `confidence` (mean), `accuracy` (share of
+    right answers), `count`, and the edges `from` and `to`. An answer whose label is unknown, or is
+    none that the head knows, does not take part.
+    """
+    answers = _confidences(predictions, task)
+    upper_edges = np.linspace(0, 1, NUM_BINS + 1)[1:]
+    bins = np.searchsorted(upper_edges[:-1], answers["confidence"])
+    groups = answers.groupby(bins)
+    rows = groups.mean().assign(count=groups.size()).rename(columns={"is_right": "accuracy"})
+    rows["from"], rows["to"] = rows.index / NUM_BINS, (rows.index + 1) / NUM_BINS
+    return rows.reset_index(drop=True)
+
+
+def calibration_error(rows: pd.DataFrame) -> float:
+    """Expected calibration error: mean gap of confidence and accuracy over the answers, 0 to 1.
+
+    Guo et al. 2017, "On Calibration of Modern Neural Networks", equation 3.
+
+    Args:
+        rows: from `reliability_rows`, at least one.
+    """
+    gaps = (rows["accuracy"] - rows["confidence"]).abs()
+    return float(np.average(gaps, weights=rows["count"]))
+
+
+def draw_reliability(path: Path, predictions: pd.DataFrame, task: ClassTask, title: str) -> None:
+    """Draw how often answers are right by how confident they are, and how many are so confident."""
+    rows = reliability_rows(predictions, task)
+    with drawing(path, 6.4, 7.4) as figure:
+        write_title(figure, title)
+        above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+        above.set(ylabel="share of right answers", ylim=(0, 1))
+        below.set(xlabel="confidence: probability of the answer", ylabel="answers", xlim=(0, 1))
+        if rows.empty:
+            for axes in (above, below):
+                say(axes, "no labelled clip")
+            return
+        above.set_title(
+            f"{count(int(rows['count'].sum()), 'answer')}, expected calibration error "
+            f"{calibration_error(rows):.1%}", fontweight="normal",
+        )  # fmt: skip
+        _draw_accuracy(above, rows)
+        middles = (rows["from"] + rows["to"]) / 2
+        below.bar(middles, rows["count"], width=0.9 / NUM_BINS, color=GREY)
+        below.grid(True, axis="y")
+        below.set_xticks(np.linspace(0, 1, 6), [f"{share:.0%}" for share in np.linspace(0, 1, 6)])
+
+
+def _confidences(predictions: pd.DataFrame, task: ClassTask) -> pd.DataFrame:
+    prefix = f"{task}_"
+    labels = [name.removeprefix(prefix) for name in predictions if name.startswith(prefix)]
+    known = predictions[predictions[task].isin(labels)] if labels else predictions.iloc[:0]
+    confidence = known[[prefix + label for label in labels]].astype(float).max(axis=1)
+    is_right = known[task] == known.get(f"predicted_{task}", pd.Series(dtype=object))
+    answers = pd.DataFrame({"confidence": confidence, "is_right": is_right.astype(float)})
+    return answers.astype(float).dropna()
+
+
+def _draw_accuracy(axes: Axes, rows: pd.DataFrame) -> None:
+    axes.plot([0, 1], [0, 1], "--", color=INK, linewidth=1.2, label="as sure as right")
+    axes.vlines(
+        rows["confidence"], rows["accuracy"], rows["confidence"],
+        color=VERMILION, linewidth=6, alpha=0.4, label="gap",
+    )  # fmt: skip
+    axes.plot(rows["confidence"], rows["accuracy"], color=BLUE, linewidth=1.2)
+    sizes = 25 + 175 * rows["count"] / rows["count"].max()
+    axes.scatter(rows["confidence"], rows["accuracy"], s=sizes, color=BLUE, zorder=3, clip_on=False)
+    for words, place, side in (("too careful", 0.03, "left"), ("too sure", 0.97, "right")):
+        axes.text(
+            place, 0.5, words, color=GREY, ha=side, va="center", fontstyle="italic",
+            transform=axes.transAxes,
+        )  # fmt: skip
+    axes.set_yticks(np.linspace(0, 1, 6), [f"{share:.0%}" for share in np.linspace(0, 1, 6)])
+    axes.grid(True)
+    axes.legend(loc="upper left")

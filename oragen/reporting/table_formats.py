@@ -1,0 +1,157 @@
+"""One table of a report, plain data -> Markdown, CSV, JSON, or cells for a page.
+
+Markdown shows rounded numbers; CSV and JSON have a record for each cell with all digits, shares
+from 0 to 1 and errors in years.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from oragen.reporting.bootstrap import Measure
+
+HOW_TO_READ: Final = (  # once in a report, above all tables
+    "In brackets the 95 % interval over speakers (bootstrap); ± the standard deviation over "
+    "training seeds; n the scored clips, where a label or an answer is missing for some. Intervals "
+    "of few speakers are too narrow."
+)
+Label = str | int
+Record = dict[str, str | float | int | None]
+
+
+class Shown(NamedTuple):
+    """How people read a measure."""
+
+    title: str
+    scale: float
+    digits: int
+
+
+SHOWN: Final[dict[Measure, Shown]] = {
+    "gender_uar": Shown("Gender UAR %", 100.0, 1),
+    "gender_recall": Shown("Gender right %", 100.0, 1),
+    "age_mae_years": Shown("Age MAE, years", 1.0, 2),
+    "age_bias_years": Shown("Predicted minus true age, years", 1.0, 2),
+    "age_interval_error_years": Shown("Distance to age band, years", 1.0, 2),
+    "mask_type_uar": Shown("Mask UAR %", 100.0, 1),
+}
+
+
+class Cell(NamedTuple):
+    """A score and what it is based on; without a value there is nothing to score."""
+
+    measure: Measure
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    std_over_seeds: float | None = None
+    clips: int | None = None  # scored: labelled and answered; None = not published
+    clips_in_all: int | None = None
+    speakers: int | None = None  # of the scored clips
+    mark: str = ""
+
+
+class Column(NamedTuple):
+    """A column of cells."""
+
+    name: str  # as CSV and JSON call it
+    header: str  # as people read it
+
+
+class Row(NamedTuple):
+    """A line of a table; all lines have the same labels."""
+
+    labels: dict[str, Label]
+    cells: list[Cell]
+
+
+@dataclass(frozen=True)
+class ReportTable:
+    """A table that people read, and programs."""
+
+    name: str  # of its files
+    title: str
+    note: str
+    columns: list[Column]
+    rows: list[Row]  # at least one
+
+
+def to_cells(table: ReportTable) -> tuple[list[str], list[list[str]]]:
+    """Table -> headers and lines as people read them, numbers rounded."""
+    titles = [name.replace("_", " ").capitalize() for name in table.rows[0].labels]
+    headers = [*titles, *(column.header for column in table.columns)]
+    lines = [[*map(str, row.labels.values()), *map(_to_text, row.cells)] for row in table.rows]
+    return headers, lines
+
+
+def to_markdown(table: ReportTable) -> str:
+    """Table -> Markdown under a heading, numbers rounded; `HOW_TO_READ` says what they mean."""
+    headers, lines = to_cells(table)
+    ruler = ["---:" if isinstance(label, int) else "---" for label in table.rows[0].labels.values()]
+    ruler += ["---:"] * len(table.columns)
+    body = "\n".join(
+        f"| {' | '.join(cell.replace('|', '/') for cell in line)} |"
+        for line in (headers, ruler, *lines)
+    )
+    return "\n\n".join(part for part in (f"## {table.title}", table.note, body) if part) + "\n"
+
+
+def to_records(table: ReportTable) -> list[Record]:
+    """Table -> a record for each cell: the line's labels, the column, and all of the score.
+
+    A table without cells gives a record for each line.
+    """
+    records: list[Record] = []
+    for row in table.rows:
+        for column, cell in zip(table.columns, row.cells, strict=True):
+            records.append({**row.labels, "column": column.name, **cell._asdict()})
+        if not table.columns:
+            records.append({**row.labels})
+    return records
+
+
+def to_csv(table: ReportTable) -> str:
+    """Table -> CSV of its records; what is not there is empty."""
+    records = to_records(table)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(records[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(records)
+    return text.getvalue()
+
+
+def to_json(table: ReportTable) -> str:
+    """Table -> JSON of its title, note and records; what is not there is null."""
+    content = {
+        "title": table.title,
+        "note": " ".join([table.note, HOW_TO_READ]).strip(),
+        "rows": to_records(table),
+    }
+    return json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def write_tables(folder: Path, tables: Iterable[ReportTable]) -> None:
+    """Write each table as `<name>.csv` and `<name>.json`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for table in tables:
+        (folder / f"{table.name}.csv").write_text(to_csv(table), encoding="utf-8")
+        (folder / f"{table.name}.json").write_text(to_json(table), encoding="utf-8")
+
+
+def _to_text(cell: Cell) -> str:
+    """Cell -> such as `96.7 [93.0, 99.1] ± 1.2, n 24 (within)`; a dash where there is no score."""
+    if cell.value is None:
+        return "–"
+    _, scale, digits = SHOWN[cell.measure]
+    text = f"{cell.value * scale:.{digits}f}"
+    if cell.low is not None and cell.high is not None:
+        text += f" [{cell.low * scale:.{digits}f}, {cell.high * scale:.{digits}f}]"
+    if cell.std_over_seeds is not None:
+        text += f" ± {cell.std_over_seeds * scale:.{digits}f}"
+    if cell.clips != cell.clips_in_all:
+        text += f", n {cell.clips}"
+    return text + (f" ({cell.mark})" if cell.mark else "")

@@ -1,0 +1,20 @@
+"""What can be chosen of heads."""
+
+from typing import Literal
+
+HeadName = Literal[
+    "shared",  # cross-modal attention, one trunk for all tasks
+    "separate",  # ... a branch and output layers of its own for each task
+    "joint",  # ... a branch for each task, output layers on their sum: the published final model
+    "cross_attention",  # our own, on all audio frames and all crops
+    "audio_only",
+    "face_only",
+    "concatenation",
+    "late_fusion",
+]
+MaskTypeTraining = Literal[
+    "none",
+    "together",  # with gender and age from the start
+    "afterwards",  # an output layer of its own, on what is frozen then
+    "afterwards_with_new_output_layers",  # of all tasks, on what is frozen then
+]

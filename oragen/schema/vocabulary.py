@@ -1,0 +1,69 @@
+"""The words everything shares: labels, tasks, modalities, levels, units, and their codes."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, Literal, NamedTuple
+
+import numpy as np
+from jaxtyping import Int64
+
+SAMPLE_RATE_HZ: Final = 16_000
+AGE_SCALE_YEARS: Final = 100.0  # networks know ages as shares of it
+
+GENDERS: Final = ("female", "male")
+GENDERS_WITH_CHILD: Final = ("child", "female", "male")
+MASK_TYPES: Final = ("none", "tissue", "medical", "ffp", "respirator", "shield")
+OVERALL: Final = "all corpora"  # in the place of a corpus: all of them together
+
+UNKNOWN_LABEL: Final = -1  # in the place of a label's code
+NO_CROP: Final = -1  # in the place of a crop's number: a slot without one
+
+Task = Literal["gender", "mask_type", "age"]
+Split = Literal["train", "dev", "test"]
+SPLITS: Final[tuple[Split, ...]] = ("train", "dev", "test")
+Modality = Literal["audio", "face"]
+MODALITIES: Final[tuple[Modality, ...]] = ("audio", "face")
+ModalitySet = Literal["audio_visual", "audio", "face"]  # what a head is given
+MODALITY_SETS: Final[tuple[ModalitySet, ...]] = ("audio_visual", "audio", "face")
+Precision = Literal["fp32", "bf16", "fp16"]  # what a network computes in
+Level = Literal[  # of an encoder's features
+    "early",  # what enters its transformer
+    "intermediate",  # what that makes of it
+    "late",  # one vector, from which the answers are decided
+    "pooled",  # mean and standard deviation of the intermediate ones: a hundred times smaller
+]
+Balanced = Literal["corpus", "gender", "mask_type", "age"]  # what windows are drawn equally by
+EvaluationProtocol = Literal[
+    "clean",  # select on dev, score every clip of test once, mean over the windows
+    "paper",  # train and dev merged, last epoch, most frequent class, usual label without windows
+]
+LEVELS: Final[tuple[Level, ...]] = ("early", "intermediate", "late", "pooled")
+
+
+class Span(NamedTuple):
+    """A half-open stretch of samples at 16 kHz."""
+
+    start: int
+    stop: int
+
+
+class Skipped(NamedTuple):
+    """What a stage left out: a whole clip, or the part of it that could not be read; and why."""
+
+    clip_id: str
+    stage: str
+    reason: str
+    left_out: Literal["clip", "part"] = "clip"
+
+
+class Made(NamedTuple):
+    """What was made of one clip: values, or the reason why there are none."""
+
+    values: np.ndarray
+    reason: str | None
+    details: dict[str, Any]  # what json.dumps takes
+
+
+def encode_labels(labels: Iterable[object], words: Sequence[str]) -> Int64[np.ndarray, " labels"]:
+    """Give each label its place among the words; another one, or none, is `UNKNOWN_LABEL`."""
+    codes: dict[object, int] = {word: code for code, word in enumerate(words)}
+    return np.array([codes.get(label, UNKNOWN_LABEL) for label in labels], np.int64)

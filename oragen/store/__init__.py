@@ -1,0 +1,1 @@
+"""Keyed arrays <-> immutable parts on the disk: keys, parts, what of them is in use."""

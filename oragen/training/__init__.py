@@ -1,0 +1,1 @@
+"""Batches and a head -> a trained, calibrated head; windows and a head -> scored predictions."""

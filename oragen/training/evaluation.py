@@ -1,0 +1,107 @@
+"""Trained heads and held-out windows -> predictions of every clip, and their scores."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from oragen.features.dataset import WindowDataset
+from oragen.models.heads import Head
+from oragen.schema.errors import UserError
+from oragen.schema.vocabulary import OVERALL, EvaluationProtocol, Modality
+from oragen.store.parts import Json
+from oragen.training.calibration import UNCALIBRATED, Calibration
+from oragen.training.inference import modality_sets_of, predict_clips
+from oragen.training.scoring import AGE_BAND, Scores, fill_unpredicted, join_labels, score_clips
+
+
+class OtherFeaturesError(UserError):
+    """A head is asked about features of another encoder than it was trained on."""
+
+
+def refuse_other_features(
+    folder: Path,
+    trained_on: Mapping[Modality, Mapping[str, Json]],
+    found: Mapping[Modality, Mapping[str, Json]],
+) -> None:
+    """Compare what a head was trained on with what it is asked about, where that is there.
+
+    Raises:
+        OtherFeaturesError: names the modality and both encoders.
+    """
+    for modality, spec in trained_on.items():
+        other = found.get(modality, spec)
+        for name in ("fingerprint", "level", "precision", "shape"):
+            if spec[name] != other[name]:
+                raise OtherFeaturesError(
+                    f"The head in {folder} was trained on {modality} features of "
+                    f"{spec['encoder']} ({name} {spec[name]}); these are of {other['encoder']} "
+                    f"({name} {other[name]}). Run `dvc repro train_head`."
+                )
+
+
+def predict_all(
+    heads: Mapping[int, Head],
+    dataset: WindowDataset,
+    table: pd.DataFrame,
+    *,
+    genders: Sequence[str],
+    protocol: EvaluationProtocol = "clean",
+    calibrations: Mapping[int, Calibration] | None = None,
+    baseline: Mapping[str, str | float | None] | None = None,
+) -> pd.DataFrame:
+    """Predict every clip with the head of every seed and with each kind of evidence it takes.
+
+    Args:
+        heads: the head of each training seed, all of one kind.
+        dataset: the windows.
+        table: the dataset table with all clips, also those without a window.
+        genders: the heads' labels in order.
+        protocol: how the windows of a clip become one answer, see `predict_clips`.
+        calibrations: of the head of each seed.
+        baseline: what a clip without a usable window is answered, see `fill_unpredicted`.
+
+    Returns:
+        one row for each clip, seed and evidence. A clip without a usable window has no
+        prediction (but for the usual one), and `num_windows` 0; `age_half_width_years` is that
+        of the head's interval of ages, null where it has none.
+    """
+    blocks = []
+    for seed, head in heads.items():
+        calibration = (calibrations or {}).get(seed, UNCALIBRATED)
+        for modalities in modality_sets_of(head):
+            predictions = predict_clips(
+                head,
+                dataset,
+                genders=genders,
+                modalities=modalities,
+                protocol=protocol,
+                calibration=calibration,
+            )
+            labelled = join_labels(predictions, table, AGE_BAND)
+            if baseline is not None:
+                labelled = fill_unpredicted(labelled, baseline)
+            labelled = labelled.reset_index()
+            labelled["age_half_width_years"] = calibration.age_half_width_years
+            labelled.insert(0, "modalities", modalities)
+            labelled.insert(0, "seed", seed)
+            blocks.append(labelled)
+    predicted = pd.concat(blocks, ignore_index=True)
+    expected = len(blocks) * table["clip_id"].nunique()
+    assert len(predicted) == expected, "every clip is scored, or said to have no window"
+    return predicted
+
+
+def score_all(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Score predictions by corpus and overall -> a row for each corpus, head, evidence and seed."""
+    rows: list[dict[str, object]] = []
+    groups = predictions.groupby(["head", "modalities", "seed"], sort=False)
+    for (head, modalities, seed), members in groups:
+        scopes = dict(iter(members.groupby("corpus", sort=True)))
+        if len(scopes) > 1:
+            scopes[OVERALL] = members
+        for corpus, clips in scopes.items():
+            scores: Scores = score_clips(clips)
+            about = {"corpus": corpus, "head": head, "modalities": modalities, "seed": seed}
+            rows.append(about | scores)
+    return pd.DataFrame(rows)

@@ -1,0 +1,81 @@
+"""What all trainings share: weights of classes, lines of the history, and when to give up."""
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+import pandas as pd
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from oragen.schema.errors import UserError
+from oragen.schema.vocabulary import MASK_TYPES, Task
+from oragen.training.losses import class_weights
+from oragen.training.scoring import join_labels, score_clips, selection_score
+
+
+class Epoch(NamedTuple):
+    """One line of the history; scores are those of the dev clips."""
+
+    epoch: int
+    train_loss: float
+    dev_score: float
+    gender_uar: float | None
+    age_mae_years: float | None
+    mask_type_uar: float | None
+
+
+class DivergedError(UserError):
+    """A training that does not lead anywhere."""
+
+
+class ClassWeights(NamedTuple):
+    """A weight for each class; None = all alike."""
+
+    gender: Float[Tensor, " genders"] | None
+    mask_type: Float[Tensor, " mask_types"] | None
+
+
+def weigh_classes(
+    gender: Int64[Tensor, " parts"],
+    mask_type: Int64[Tensor, " parts"],
+    *,
+    num_genders: int,
+    device: torch.device,
+) -> ClassWeights:
+    """Weigh classes by how rare they are among the labels to learn from."""
+    return ClassWeights(
+        class_weights(_count(gender, num_genders)).to(device),
+        class_weights(_count(mask_type, len(MASK_TYPES))).to(device),
+    )
+
+
+def score_epoch(
+    epoch: int,
+    train_loss: float,
+    predictions: pd.DataFrame,
+    dev: pd.DataFrame,
+    tasks: Collection[Task],
+) -> Epoch:
+    """Score predictions of the dev clips.
+
+    Args:
+        epoch: its number, from 1.
+        train_loss: mean over the epoch.
+        predictions: from `group_predictions`.
+        dev: the table with the clips' labels.
+        tasks: those that are learned, and count in the score.
+    """
+    scores = score_clips(join_labels(predictions, dev))
+    return Epoch(
+        epoch,
+        train_loss,
+        selection_score(scores, tasks),
+        scores["gender_uar"],
+        scores["age_mae_years"],
+        scores["mask_type_uar"],
+    )
+
+
+def _count(codes: Int64[Tensor, " parts"], num_classes: int) -> list[int]:
+    return [int((codes == code).sum()) for code in range(num_classes)]

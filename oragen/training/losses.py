@@ -1,0 +1,171 @@
+"""Answers of a head and the labels there are -> one number to minimise."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from oragen.schema.vocabulary import AGE_SCALE_YEARS, UNKNOWN_LABEL, Task
+
+
+@runtime_checkable
+class Answers(Protocol):
+    """What a head gives: logits of each task; no mask type where the head does not tell it."""
+
+    @property
+    def gender_logits(self) -> Tensor: ...
+    @property
+    def mask_type_logits(self) -> Tensor | None: ...
+    @property
+    def age_logit(self) -> Tensor: ...
+
+
+class Targets(NamedTuple):
+    """Labels of a batch of windows. Unknown: `UNKNOWN_LABEL`, and NaN for the age."""
+
+    gender: Int64[Tensor, " batch"]
+    mask_type: Int64[Tensor, " batch"]
+    age_years: Float[Tensor, " batch"]
+
+
+@dataclass(frozen=True)
+class TaskWeights:
+    """How much each task counts in the total. The published training uses 1 for all."""
+
+    gender: float = 1.0
+    mask_type: float = 1.0
+    age: float = 1.0
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """The tasks that count."""
+        weights: dict[Task, float] = {
+            "gender": self.gender, "mask_type": self.mask_type, "age": self.age,
+        }  # fmt: skip
+        return tuple(task for task, weight in weights.items() if weight > 0)
+
+
+class TaskLosses(NamedTuple):
+    """The weighted sum, and the tasks' own losses before weighting (0 without a label)."""
+
+    total: Float[Tensor, ""]
+    gender: Float[Tensor, ""]
+    mask_type: Float[Tensor, ""]
+    age: Float[Tensor, ""]
+
+
+def multi_task_loss(
+    answers: Answers,
+    targets: Targets,
+    *,
+    task_weights: TaskWeights | None = None,
+    gender_weights: Float[Tensor, " genders"] | None = None,
+    mask_type_weights: Float[Tensor, " mask_types"] | None = None,
+) -> TaskLosses:
+    """Cross-entropy of gender and mask type, and 1 - CCC of the age, as published.
+
+    An unknown label does not take part. A task without any label in the batch contributes
+    exactly 0, and so does its gradient.
+
+    Args:
+        answers: of a head.
+        targets: of the same windows.
+        task_weights: all 1 when not given.
+        gender_weights: of the classes, see `class_weights`.
+        mask_type_weights: likewise.
+    """
+    task_weights = task_weights or TaskWeights()
+    gender = known_cross_entropy(answers.gender_logits, targets.gender, gender_weights)
+    mask_type = (
+        torch.zeros_like(gender)
+        if answers.mask_type_logits is None
+        else known_cross_entropy(answers.mask_type_logits, targets.mask_type, mask_type_weights)
+    )
+    age = known_age_loss(answers.age_logit, targets.age_years)
+    total = (
+        task_weights.gender * gender + task_weights.mask_type * mask_type + task_weights.age * age
+    )
+    return TaskLosses(total, gender, mask_type, age)
+
+
+def known_cross_entropy(
+    logits: Float[Tensor, "batch classes"],
+    targets: Int64[Tensor, " batch"],
+    weights: Float[Tensor, " classes"] | None = None,
+) -> Float[Tensor, ""]:
+    """Mean cross-entropy over the known labels, weighted by class; 0 without any."""
+    known = targets != UNKNOWN_LABEL
+    logits, targets = logits[known].float(), targets[known]
+    weights = logits.new_ones(logits.shape[1]) if weights is None else weights.to(logits)
+    row_weights = weights[targets]
+    losses = F.cross_entropy(logits, targets, reduction="none")
+    return (row_weights * losses).sum() / _or_one(row_weights.sum())
+
+
+def known_age_loss(
+    age_logit: Float[Tensor, " batch"], age_years: Float[Tensor, " batch"]
+) -> Float[Tensor, ""]:
+    """1 - CCC of sigmoid(logit) and age / 100 over the known ages; 0 without any."""
+    known = ~age_years.isnan()
+    if not known.any():
+        return age_logit[:0].float().sum()  # 0, and still a part of the graph
+    return ccc_loss(torch.sigmoid(age_logit[known].float()), age_years[known] / AGE_SCALE_YEARS)
+
+
+def ccc_loss(
+    predicted: Float[Tensor, " batch"],
+    target: Float[Tensor, " batch"],
+    *,
+    epsilon: float = 1e-8,
+    denominator_epsilon: float = 1e-8,
+) -> Float[Tensor, ""]:
+    """1 - concordance correlation coefficient (Lin 1989), of the population.
+
+    Equals both published losses wherever they are finite, value and gradient. Where they are not
+    (one element, constant vectors) it is 1 with a gradient of 0 from the missing correlation.
+
+    Args:
+        predicted: one or more numbers.
+        target: as many.
+        epsilon: added to the product of the deviations, below the correlation.
+        denominator_epsilon: added to the denominator: 1e-8 in chimera_ml, 0 in markitantov/ORAGEN.
+    """
+    target = target.to(predicted)
+    x, y = predicted - predicted.mean(), target - target.mean()
+    deviations = _safe_sqrt(x.square().sum()) * _safe_sqrt(y.square().sum())
+    covariance = (x * y).mean() * deviations / (deviations + epsilon)
+    gap = (predicted.mean() - target.mean()).square()
+    denominator = x.square().mean() + y.square().mean() + gap + denominator_epsilon
+    return 1 - 2 * covariance / _or_one(denominator)
+
+
+def class_weights(
+    counts: Sequence[int], *, rule: Literal["inverse", "paper"] = "inverse"
+) -> Float[Tensor, " classes"]:
+    """Weight of each class from how often it is in the training data.
+
+    Args:
+        counts: of each class.
+        rule: `inverse` = total / (classes * count), and 1 for an unseen class, as chimera_ml;
+            `paper` = count / total, as markitantov/ORAGEN, which favours the frequent class.
+    """
+    count = torch.tensor(counts, dtype=torch.float64)
+    if rule == "paper":
+        return (count / _or_one(count.sum())).float()
+    seen = count > 0
+    inverse = count.sum() / (len(count) * torch.where(seen, count, 1.0))
+    return torch.where(seen, inverse, 1.0).float()
+
+
+def _or_one(number: Float[Tensor, ""]) -> Float[Tensor, ""]:
+    """Keep a number that can be divided by; 1 in the place of 0."""
+    return torch.where(number == 0, torch.ones_like(number), number)
+
+
+def _safe_sqrt(square: Float[Tensor, ""]) -> Float[Tensor, ""]:
+    """Square root whose gradient at 0 is 0 and not infinite."""
+    return torch.where(square > 0, square, 1.0).sqrt() * (square > 0)

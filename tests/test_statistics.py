@@ -1,0 +1,77 @@
+"""Counts of a clips table, by hand."""
+
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from oragen.corpora.corpus_card import Statistics
+from oragen.corpora.statistics import Comparison, compare_with_published, count_clips
+from oragen.schema.ages import band_ages
+from oragen.schema.tables import CLIPS
+
+
+def clip(number: int, split: str, speaker: str, **labels: Any) -> dict[str, object]:
+    return {
+        "clip_id": f"c/{number}", "corpus": "c", "split": split, "speaker_id": speaker, **labels,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def clips() -> pd.DataFrame:
+    return CLIPS.frame(
+        [
+            clip(0, "train", "a", gender="female", age_years=17.9),
+            clip(1, "train", "a", gender="female", age_years=18.0),
+            clip(2, "train", "b", gender="male", age_years=60.0),
+            clip(3, "test", "c", mask_type="ffp"),
+        ]
+    )
+
+
+def test_ages_are_in_bands_with_the_start_included() -> None:
+    ages = pd.Series([0.0, 17.9, 18.0, 44.9, 45.0, 59.0, 60.0, 99.0, None])
+    assert band_ages(ages).tolist() == [
+        "under 18", "under 18", "18-29", "30-44", "45-59", "45-59", "60 and over", "60 and over",
+        None,
+    ]  # fmt: skip
+
+
+def test_clips_are_counted_by_split_and_label(clips: pd.DataFrame) -> None:
+    counts = {key: row.tolist() for key, row in count_clips(clips).iterrows()}
+    assert counts == {
+        ("clips", "all"): [3, 0, 1, 4],
+        ("speakers", "all"): [2, 0, 1, 3],
+        ("gender", "female"): [2, 0, 0, 2],
+        ("gender", "male"): [1, 0, 0, 1],
+        ("gender", "unknown"): [0, 0, 1, 1],
+        ("age", "under 18"): [1, 0, 0, 1],
+        ("age", "18-29"): [1, 0, 0, 1],
+        ("age", "60 and over"): [1, 0, 0, 1],
+        ("age", "unknown"): [0, 0, 1, 1],
+        ("mask_type", "ffp"): [0, 0, 1, 1],
+        ("mask_type", "unknown"): [3, 0, 0, 3],
+    }
+
+
+def test_published_figures_stand_beside_those_found(clips: pd.DataFrame) -> None:
+    """Mean of 17.9, 18 and 60 is 31.97; what is not published is not compared."""
+    published = Statistics(
+        source="a paper",
+        clips=1000,
+        by_gender={"female": 12, "male": 3},
+        age_range_years=(18, 75),
+        age_mean_years=29.94,
+    )
+    assert compare_with_published(clips, published) == [
+        Comparison("clips", "1,000", "4"),
+        Comparison("female speakers", "12", "1"),
+        Comparison("male speakers", "3", "1"),
+        Comparison("ages, years", "18-75", "18-60"),
+        Comparison("mean age, years", "29.9", "32.0"),
+    ]
+
+
+def test_clips_of_each_gender_are_counted_where_clips_are_published(clips: pd.DataFrame) -> None:
+    published = Statistics(source="a paper", counted="clips", by_gender={"female": 5})
+    assert compare_with_published(clips, published) == [Comparison("female clips", "5", "2")]
