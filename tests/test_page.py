@@ -1,4 +1,4 @@
-"""Tables and pictures -> one HTML file, read back as a browser would."""
+"""Tables and figures -> one HTML file, read back as a browser would."""
 
 import base64
 import re
@@ -12,11 +12,13 @@ import cv2
 import numpy as np
 import pytest
 
-from oragen.reporting.page import NotAPictureError, PagePicture, PageSection, PageTable, write_page
-from oragen.reporting.page_style import STYLE
+from oragen.reporting.figures.figure import Figure
+from oragen.reporting.page.rendering import STYLE_SHEET, NotAPictureError, write_page
+from oragen.reporting.page.sections import PageSection, PageTable
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 CHROMIUM = shutil.which("chromium")
+STYLE = STYLE_SHEET.read_text(encoding="utf-8")
 
 
 @dataclass
@@ -90,7 +92,7 @@ TABLE = PageTable(
 
 @pytest.fixture
 def page(tmp_path: Path) -> Element:
-    square = PagePicture(draw_square(tmp_path / "square.png"), "A grey square", "What is grey")
+    square = Figure(draw_square(tmp_path / "square.png"), "A grey square", "What is grey")
     sections = [
         PageSection("Scores", [TABLE], ["Higher is better."]),
         PageSection("Pictures", [square, square, TABLE, square]),
@@ -209,7 +211,7 @@ def test_what_is_no_png_is_refused(tmp_path: Path, content: bytes | None) -> Non
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(NotAPictureError, match=r"picture\.png should be a PNG.*dvc repro"):
-        write_page(tmp_path / "page.html", "t", [PageSection("s", [PagePicture(path, "")])])
+        write_page(tmp_path / "page.html", "t", [PageSection("s", [Figure(path, "")])])
     assert not (tmp_path / "page.html").exists()
 
 
@@ -218,7 +220,7 @@ EVIL = "<b>&amp; \"quoted\" 'single' </style><script>alert(1)</script>"
 
 def test_markup_in_any_text_is_text(tmp_path: Path) -> None:
     table = PageTable(EVIL, [EVIL], [[EVIL]], EVIL)
-    picture = PagePicture(draw_square(tmp_path / "square.png"), EVIL, EVIL)
+    picture = Figure(draw_square(tmp_path / "square.png"), EVIL, EVIL)
     section = PageSection(EVIL, [table, picture], [EVIL])
     write_page(tmp_path / "page.html", EVIL, [section], summary=[EVIL], language='en" onload="x')
     page = read_page(tmp_path / "page.html")
@@ -248,7 +250,7 @@ def test_the_style_knows_dark_narrow_and_paper() -> None:
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium to look with")
 def test_a_browser_shows_the_picture_and_the_style(tmp_path: Path) -> None:
     """The policy lets both through: the picture is there, where and as large as the style says."""
-    picture = PagePicture(draw_square(tmp_path / "square.png", 400, 300), "A grey square")
+    picture = Figure(draw_square(tmp_path / "square.png", 400, 300), "A grey square")
     write_page(tmp_path / "page.html", "Report", [PageSection("s", [picture])])
     subprocess.run(
         [
