@@ -4,6 +4,7 @@ import base64
 import re
 import shutil
 import subprocess
+import tomllib
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,8 +14,9 @@ import numpy as np
 import pytest
 
 from oragen.reporting.figures.figure import Figure
-from oragen.reporting.page.rendering import STYLE_SHEET, NotAPictureError, write_page
+from oragen.reporting.page.rendering import STYLE_SHEET, TEMPLATE, NotAPictureError, write_page
 from oragen.reporting.page.sections import PageSection, PageTable
+from tests.project import REPOSITORY
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 CHROMIUM = shutil.which("chromium")
@@ -245,6 +247,15 @@ def test_the_style_knows_dark_narrow_and_paper() -> None:
     assert re.search(r"thead th \{\s*position: sticky;\s*top: 0", STYLE)
     assert re.search(r"\.scroll \{[^}]*overflow: auto", STYLE)
     assert STYLE.count("{") == STYLE.count("}")
+
+
+def test_the_wheel_carries_the_template_and_the_style_sheet() -> None:
+    setuptools = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["setuptools"]
+    patterns = setuptools["package-data"]["oragen.reporting.page"]
+    files = [path for path in STYLE_SHEET.parent.iterdir() if path.is_file()]
+    carried = {path.name for path in files if any(path.match(pattern) for pattern in patterns)}
+    assert carried == {path.name for path in files if path.suffix != ".py"}
+    assert {STYLE_SHEET.name, TEMPLATE} <= carried
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium to look with")

@@ -13,10 +13,9 @@ on VoxCeleb2, where there is one class.
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from oragen.schema.vocabulary import MASK_TYPES
+from oragen.schema.vocabulary import MASK_TYPES, ModalitySet
 
 PublishedMeasure = Literal["gender_uar", "mask_type_uar", "age_mae_years"]
-Modality = Literal["audio_visual", "audio", "face"]
 
 ORAGEN: Final = "Markitantov et al. 2026, doi 10.1016/j.eswa.2025.127473"
 MIVOLO: Final = "Kuprashevich and Tolstykh 2023, arXiv 2307.04616 (repository)"
@@ -36,7 +35,7 @@ class PublishedScore:
     reader: str
     split: str  # as we name it
     measure: PublishedMeasure
-    modality: Modality
+    modality: ModalitySet
     value: float
     source: str
     trained_on: tuple[str, ...]  # readers
@@ -92,7 +91,7 @@ def find_mask_influence(
 
 def _list(
     method: str,
-    modality: Modality,
+    modality: ModalitySet,
     trained_on: tuple[str, ...],
     note: str = "",
     *,

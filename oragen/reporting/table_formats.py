@@ -146,10 +146,9 @@ def write_markdown(
     path: Path, tables: Iterable[ReportTable], *, title: str, summary: Iterable[str]
 ) -> None:
     """Write all tables as one Markdown file, with paragraphs under its title."""
-    paragraphs = [f"# {title}", *summary, HOW_TO_READ]
-    text = "\n\n".join([*paragraphs, ""]) + "\n"
+    opening = "".join(f"{paragraph}\n\n" for paragraph in (f"# {title}", *summary, HOW_TO_READ))
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text + "\n".join(map(to_markdown, tables)), encoding="utf-8")
+    path.write_text(opening + "\n".join(map(to_markdown, tables)), encoding="utf-8")
 
 
 def _to_text(cell: Cell) -> str:
