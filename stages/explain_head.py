@@ -1,4 +1,4 @@
-"""The first head and some held-out clips -> what it said over their time, and what it looked at."""
+"""The first head and some held-out clips -> its predictions over time, and its attention."""
 
 import logging
 import shutil
@@ -10,7 +10,9 @@ from oragen.config.params import load_params
 from oragen.features.dataset import load_dataset, read_dataset
 from oragen.models.heads import load_head
 from oragen.reporting.explanations import choose_clips, explain_clip
-from oragen.reporting.figures import ExampleCrop, draw_attention, draw_example
+from oragen.reporting.figures.attention import draw_attention
+from oragen.reporting.figures.example import ExampleCrop, draw_example
+from oragen.reporting.figures.explanations import attention_path, clip_path
 from oragen.schema.tables import CROPS, SPEECH
 from oragen.schema.vocabulary import GENDERS, SAMPLE_RATE_HZ, Span
 from oragen.store.parts import OpenParts, PartStore
@@ -21,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 def main() -> None:
-    """Draw some clips of the evaluation as the first of `use_heads` sees them."""
+    """Draw some clips of the evaluation as the first of `use_heads` predicts them."""
     params = load_params()
     name = params.use_heads[0]
     head, metadata = load_head(paths.head_folder(name) / f"seed-{params.train.seeds[0]}")
@@ -47,8 +49,8 @@ def main() -> None:
             genders=GENDERS,
             calibration=read_calibration(metadata["calibration"]),
         )
-        draw_example(paths.EXPLANATIONS / f"{number}-clip.png", example)
-        draw_attention(paths.EXPLANATIONS / f"{number}-attention.png", maps, fullest, clip_id)
+        draw_example(clip_path(paths.EXPLANATIONS, number), example)
+        draw_attention(attention_path(paths.EXPLANATIONS, number), maps, fullest, clip_id)
     paths.EXPLANATIONS.mkdir(parents=True, exist_ok=True)
     logger.info("explain_head %s: %d clips drawn", name, len(chosen))
 
@@ -71,8 +73,8 @@ def read_speech(corpus: str, clip_id: str) -> list[Span]:
     table: pd.DataFrame = SPEECH.read(paths.speech_table(corpus))
     return [
         Span(int(start), int(stop))
-        for heard in table[table["clip_id"] == clip_id].itertuples()
-        for start, stop in zip(heard.starts, heard.stops, strict=True)
+        for row in table[table["clip_id"] == clip_id].itertuples()
+        for start, stop in zip(row.starts, row.stops, strict=True)
     ]
 
 

@@ -1,6 +1,7 @@
-"""What all heads answered -> tables, pictures, a page, and what DVC shows."""
+"""Predictions of all heads -> tables, figures, a page, and what DVC shows."""
 
 import logging
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -8,23 +9,15 @@ import pandas as pd
 from oragen.config import paths
 from oragen.config.params import Params, load_params
 from oragen.reporting.bootstrap import SpeakerDraws
-from oragen.reporting.page import write_page
-from oragen.reporting.report import (
-    Origin,
-    choose_predictions,
-    describe_run,
-    draw_pictures,
-    lay_out,
-    list_explanations,
-    summarise,
-    to_metrics,
-    write_json,
-    write_plot_data,
-)
-from oragen.reporting.table_formats import HOW_TO_READ, to_markdown, write_tables
-from oragen.reporting.tables import HeadScores, build_tables
+from oragen.reporting.figures.explanations import list_explanations
+from oragen.reporting.figures.head_figures import draw_figures, write_plot_data
+from oragen.reporting.page.rendering import write_page
+from oragen.reporting.page.sections import lay_out
+from oragen.reporting.run_summary import Settings, describe_run
+from oragen.reporting.scores import HeadScores, write_metrics
+from oragen.reporting.table_formats import write_markdown, write_tables
+from oragen.reporting.tables.all_tables import build_tables
 from oragen.schema.errors import UserError
-from oragen.training.evaluation import score_all
 from stages.running import run_stage
 
 logger = logging.getLogger(__name__)
@@ -34,36 +27,34 @@ def main() -> None:
     """Compare the heads of `use_heads`, and look closer at the first of them."""
     params = load_params()
     first = params.use_heads[0]
-    predictions = pd.concat(
-        [read_predictions(head) for head in params.use_heads], ignore_index=True
-    )
+    predictions = read_all_predictions(params.use_heads)
     draws = SpeakerDraws(np.random.default_rng(0), params.report.num_resamples)
-    readers = {corpus: params.corpora[corpus].reader for corpus in params.evaluate_corpora}
-    tables = build_tables(HeadScores(predictions, draws), head=first, readers=readers)
-    about = describe_run(predictions, first, describe_origin(params))
-    write_json(paths.REPORTS / "metrics.json", to_metrics(summarise(score_all(predictions))))
-    write_tables(paths.REPORTS / "tables", tables)
-    text = "\n".join(["# Report\n", *(f"{line}\n" for line in about), f"{HOW_TO_READ}\n\n"])
-    text += "\n".join(to_markdown(table) for table in tables)
-    (paths.REPORTS / "report.md").write_text(text)
+    scores = HeadScores(predictions, draws)
+    widest = scores.widest_predictions(first)
     histories = {head: read_history(head) for head in params.use_heads}
-    of_first = choose_predictions(predictions, first)
-    write_plot_data(paths.REPORTS / "plots", of_first, histories)
-    drawn = draw_pictures(paths.REPORTS / "figures", of_first, histories, first)
-    examples = list_explanations(paths.EXPLANATIONS, first)
-    plain = [line.replace("`", "") for line in about]
+    readers = {corpus: params.corpora[corpus].reader for corpus in params.evaluate_corpora}
+
+    tables = build_tables(scores, head=first, readers=readers)
+    summary = describe_run(predictions, widest, first, read_settings(params))
+    write_metrics(paths.REPORTS / "metrics.json", scores)
+    write_tables(paths.REPORTS / "tables", tables)
+    write_markdown(paths.REPORTS / "report.md", tables, title="Report", summary=summary)
+    write_plot_data(paths.REPORTS / "plots", widest, histories)
+    figures = draw_figures(paths.REPORTS / "figures", widest, histories, first)
+    explanations = list_explanations(paths.EXPLANATIONS, first)
     page = paths.REPORTS / "index.html"
-    write_page(page, "oragen report", lay_out(tables, drawn, examples, first), summary=plain)
+    sections = lay_out(tables, figures, explanations, first)
+    write_page(page, "oragen report", sections, summary=[line.replace("`", "") for line in summary])
     logger.info(
         "report: %d heads, %d clips, %d tables; %s",
-        len(params.use_heads), of_first["clip_id"].nunique(), len(tables), page,
+        len(params.use_heads), widest["clip_id"].nunique(), len(tables), page,
     )  # fmt: skip
 
 
-def describe_origin(params: Params) -> Origin:
-    """Return what a reader of the scores must know of how they came about."""
+def read_settings(params: Params) -> Settings:
+    """Return the settings that a reader of the scores must know."""
     encoders = [params.features.of(modality).encoder for modality in ("audio", "face")]
-    return Origin(
+    return Settings(
         protocol=params.protocol,
         splits=params.evaluate.splits,
         seeds=params.train.seeds,
@@ -74,27 +65,40 @@ def describe_origin(params: Params) -> Origin:
     )
 
 
+def read_all_predictions(heads: Sequence[str]) -> pd.DataFrame:
+    """Read the predictions of all heads."""
+    return pd.concat([read_predictions(head) for head in heads], ignore_index=True)
+
+
 def read_predictions(head: str) -> pd.DataFrame:
-    """Read what a head answered.
+    """Read the predictions of a head.
 
     Raises:
-        UserError: when it was not asked yet.
+        UserError: there are none, or an earlier version of oragen wrote them.
     """
     path = paths.predictions_table(head)
     if not path.is_file():
-        raise UserError(f"{path} is missing: {head} was not evaluated. Run `dvc repro`.")
-    return pd.read_parquet(path)
+        raise UserError(
+            f"{path} is missing: {head} was not evaluated. Run `dvc repro evaluate_head`."
+        )
+    predictions = pd.read_parquet(path)
+    if "modalities" not in predictions:
+        raise UserError(
+            f"{path} has no column `modalities`: an earlier version of oragen wrote it. "
+            "Run `dvc repro evaluate_head`."
+        )
+    return predictions
 
 
 def read_history(head: str) -> pd.DataFrame:
     """Read the training history of a head, all seeds.
 
     Raises:
-        UserError: when it was not trained yet.
+        UserError: there is none.
     """
     path = paths.head_folder(head) / "history.csv"
     if not path.is_file():
-        raise UserError(f"{path} is missing: {head} was not trained. Run `dvc repro`.")
+        raise UserError(f"{path} is missing: {head} was not trained. Run `dvc repro train_head`.")
     return pd.read_csv(path)
 
 

@@ -10,7 +10,9 @@ from torch import Tensor, nn
 
 from oragen.models.heads import Head, HeadSizes, build_head
 from oragen.models.layers.attention import MultiHeadAttention
-from oragen.reporting.attention import AttentionMap, lay_on_time, read_attention, weigh_context
+from oragen.reporting.attention.lanes import lay_on_time
+from oragen.reporting.attention.maps import AttentionMap
+from oragen.reporting.attention.reading import read_attention, weigh_context
 from oragen.schema.choices.heads import HeadName
 from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Span
 
@@ -37,7 +39,7 @@ def make_head(name: HeadName, sizes: HeadSizes = SIZES) -> Head:
 
 
 def make_features(sizes: HeadSizes = SIZES) -> dict[str, Tensor]:
-    """Five windows: whole, short sound and two crops, no face, no sound, nothing at all."""
+    """Five windows: whole, short audio and two crops, no face, no audio, nothing at all."""
     generator = torch.Generator().manual_seed(0)
     steps, slots = sizes.audio_steps, sizes.face_slots
     audio_valid = torch.ones(BATCH, steps, dtype=torch.bool)
@@ -60,7 +62,7 @@ def total(found: AttentionMap) -> np.ndarray[Any, Any]:
 
 @pytest.mark.parametrize("sizes", [SIZES, LATE], ids=["intermediate", "late"])
 @pytest.mark.parametrize("name", ATTENTIVE)
-def test_rows_sum_to_one_over_sound_crops_and_nothing(name: HeadName, sizes: HeadSizes) -> None:
+def test_rows_sum_to_one_over_audio_crops_and_nothing(name: HeadName, sizes: HeadSizes) -> None:
     maps = read_attention(make_head(name, sizes), **make_features(sizes))
     assert list(maps) == (
         ["tasks"] if name == "cross_attention" else ["audio_to_face", "face_to_audio"]
@@ -159,7 +161,7 @@ def test_an_audio_token_shares_its_weight_by_the_absolute_weights_of_its_map() -
     np.testing.assert_allclose(found.audio[0, :, 2], tokens[:, 1:].sum(axis=1), rtol=1e-5)
 
 
-def test_where_a_sound_changes_the_attention_to_it_changes_most() -> None:
+def test_where_the_audio_changes_the_attention_to_it_changes_most() -> None:
     head, features = make_head("cross_attention"), make_features()
     features["audio"][0, 5] = torch.randn(12, generator=torch.Generator().manual_seed(3))
     changed = read_attention(head, **features)["tasks"]

@@ -17,7 +17,7 @@ def draws(num_resamples: int = 400, seed: int = 0) -> SpeakerDraws:
 
 
 def clip(number: int, speaker: str = "a", seed: int = 0, **known: Any) -> dict[str, Any]:
-    """One answered clip of a woman of 30 without a mask, told rightly but for what is given."""
+    """One clip of a woman of 30 without a mask, predicted correctly but for what is `known`."""
     row = {
         "corpus": "x", "speaker_id": speaker, "clip_id": f"{number}", "seed": seed,
         "gender": "female", "predicted_gender": "female", "age_years": 30.0,
@@ -28,12 +28,12 @@ def clip(number: int, speaker: str = "a", seed: int = 0, **known: Any) -> dict[s
     return row | shares | {f"mask_type_{label}": 0.5 for label in MASKS} | known
 
 
-def man(number: int, speaker: str, told: str, seed: int = 0) -> dict[str, Any]:
-    return clip(number, speaker, seed, gender="male", predicted_gender=told)
+def man(number: int, speaker: str, predicted: str, seed: int = 0) -> dict[str, Any]:
+    return clip(number, speaker, seed, gender="male", predicted_gender=predicted)
 
 
 def four_clips() -> list[dict[str, Any]]:
-    """Three clips of a woman told rightly, one of a man taken for a woman."""
+    """Three clips of a woman predicted correctly, one of a man predicted as a woman."""
     return [*(clip(number) for number in range(3)), man(3, "b", "female")]
 
 
@@ -70,7 +70,7 @@ def test_clips_of_a_speaker_stay_together() -> None:
     assert (found.value, found.low, found.high) == (5.0, 0.0, 10.0)
 
 
-def test_a_class_that_a_resample_lacks_is_left_out_of_its_mean() -> None:
+def test_a_class_that_a_resample_lacks_does_not_count_in_its_mean() -> None:
     """The woman twice is 1, the man twice 0; counted as wrong, the lacking one would halve it."""
     found = score([clip(0), man(1, "b", "female")], "gender_uar")
     assert (found.value, found.low, found.high) == (0.5, 0.0, 1.0)
@@ -102,8 +102,8 @@ def test_one_class_gives_no_average_recall() -> None:
     assert score_predictions(women.assign(predicted_gender="male"), "gender_uar", draws()) is None
 
 
-def test_clips_without_answer_or_label_do_not_take_part() -> None:
-    """Of the other four one is not answered, one of unknown gender, one a child; a man is right."""
+def test_clips_without_prediction_or_label_are_skipped() -> None:
+    """Of the other four one has no prediction, one no gender, one is a child; a man is correct."""
     rows = [
         *four_clips(),
         clip(4, "c", predicted_gender=None, predicted_age_years=np.nan),
@@ -116,17 +116,17 @@ def test_clips_without_answer_or_label_do_not_take_part() -> None:
     assert score(rows, "age_mae_years").clips == 7
     beside_others = [row | {"gender_child": np.nan} for row in rows]  # a head that knows children
     assert score(beside_others, "gender_uar") == found
-    silent = pd.DataFrame(rows).assign(predicted_age_years=np.nan)
-    assert score_predictions(silent, "age_mae_years", draws()) is None
-    assert score_predictions(silent, "gender_uar", draws()) is None
+    unpredicted = pd.DataFrame(rows).assign(predicted_age_years=np.nan)
+    assert score_predictions(unpredicted, "age_mae_years", draws()) is None
+    assert score_predictions(unpredicted, "gender_uar", draws()) is None
 
 
-def test_a_clip_without_window_that_was_filled_takes_part() -> None:
+def test_a_clip_without_window_that_was_filled_is_scored() -> None:
     rows = [clip(0), clip(1, "b", num_windows=0, predicted_age_years=44.0)]
     assert score(rows, "age_mae_years").value == 7.0
 
 
-def test_a_head_that_does_not_tell_masks_has_no_mask_score() -> None:
+def test_a_head_that_does_not_predict_masks_has_no_mask_score() -> None:
     rows = pd.DataFrame([clip(0), clip(1, "b", mask_type="tissue")])
     assert score_predictions(rows, "mask_type_uar", draws()) is not None
     without = rows.drop(columns=["predicted_mask_type", "mask_type_none", "mask_type_tissue"])
@@ -155,7 +155,7 @@ def test_the_error_of_ages_has_no_sign_and_the_bias_has(
     [(20.0, 0.0), (29.9, 0.0), (18.5, 1.5), (33.0, 3.0), (24.0, 0.0)],
 )
 def test_an_age_in_its_band_is_no_error(predicted: float, error: float) -> None:
-    """The band of the twenties ends at the thirtieth birthday; a clip without one is left out."""
+    """The band of the twenties ends at the thirtieth birthday; a clip without one is skipped."""
     rows = [clip(0, age_low=20, age_high=29, predicted_age_years=predicted), clip(1, "b")]
     found = score(rows, "age_interval_error_years")
     assert found.value == pytest.approx(error)
@@ -168,12 +168,12 @@ def test_no_band_gives_no_score() -> None:
 
 
 def test_rows_of_two_heads_at_once_are_refused() -> None:
-    with pytest.raises(ValueError, match="one head and evidence"):
+    with pytest.raises(ValueError, match="one head and one set of modalities"):
         score_predictions(pd.DataFrame([clip(0), clip(0)]), "age_mae_years", draws())
 
 
 def many_clips(num_speakers: int = 12, num_seeds: int = 2) -> pd.DataFrame:
-    """Clips of speakers who have one to five, answered by chance."""
+    """Clips of speakers who have one to five, predicted by chance."""
     generator = np.random.default_rng(3)
     rows = [
         clip(
@@ -225,7 +225,7 @@ def test_scores_are_those_that_heads_are_selected_by(measure: Any) -> None:
 
 
 @pytest.mark.parametrize("measure", ["gender_uar", "age_mae_years"])
-def test_a_seed_that_answers_the_same_makes_nothing_surer(measure: Any) -> None:
+def test_a_seed_that_predicts_the_same_narrows_no_interval(measure: Any) -> None:
     one = many_clips(num_seeds=1)
     again = [one.assign(seed=seed) for seed in range(5)]
     once = score_predictions(one, measure, draws())
@@ -274,7 +274,7 @@ def test_as_many_speakers_are_drawn_as_there_are_and_always_alike() -> None:
     assert (draws(2000, seed=1).among(7) != weights).any()
 
 
-def test_seeds_that_answered_different_clips_are_averaged_all_the_same() -> None:
+def test_seeds_that_predicted_different_clips_are_averaged_all_the_same() -> None:
     """Errors of 2 and 6 years; a resample without the clip of one seed has the other's mean."""
     rows = [clip(0, "a", 0, predicted_age_years=32.0), clip(1, "b", 1, predicted_age_years=36.0)]
     found = score(rows, "age_mae_years")

@@ -1,4 +1,4 @@
-"""Trained heads and held-out windows -> a row for every clip, and scores by corpus."""
+"""Trained heads and held-out windows -> a row for every clip, seed and set of modalities."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,11 +12,13 @@ import torch
 from oragen.features.dataset import WindowDataset
 from oragen.features.rows import NONE
 from oragen.models.heads import Head, HeadSizes, build_head
+from oragen.reporting.bootstrap import SpeakerDraws
+from oragen.reporting.scores import HeadScores, to_metrics
 from oragen.schema.choices.heads import HeadName
 from oragen.schema.errors import UserError
 from oragen.schema.tables import DATASET
-from oragen.schema.vocabulary import GENDERS, MODALITY_SETS, OVERALL
-from oragen.training.evaluation import predict_all, refuse_other_features, score_all
+from oragen.schema.vocabulary import GENDERS, MODALITY_SETS
+from oragen.training.evaluation import predict_all, refuse_other_features
 from oragen.training.inference import predict_clips
 from tests.feature_stores import load_people, write_people
 
@@ -31,23 +33,26 @@ SIZES = HeadSizes(
     num_genders=2,
     num_mask_types=6,
 )
+KIND = {
+    "head": "late_fusion", "variant": "late_fusion", "level": "intermediate", "trained_on": "x",
+}  # fmt: skip
 PREDICTED = ["predicted_gender", "predicted_age_years", "predicted_mask_type", "gender_female"]
 
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
-    """Twelve clips of two corpora, of which one is never heard, one never seen, one neither."""
+    """Twelve clips of two corpora: one has no audio, one no face, one neither."""
     folder = tmp_path_factory.mktemp("people")
     corpora = [
         write_people(folder / corpus, num_clips, split="test", corpus=corpus)
         for corpus, num_clips in {"x": 8, "y": 4}.items()
     ]
     table = pd.concat(corpora, ignore_index=True)
-    unheard = table["clip_id"] == "x/test-001"
-    table.loc[unheard, ["audio_store", "audio_intermediate"]] = None
-    unseen = table["clip_id"] == "x/test-002"
-    table.loc[unseen, "face_store"] = None
-    table.loc[unseen, "face_intermediate"] = pd.Series([[None, None]] * len(table))
+    silent = table["clip_id"] == "x/test-001"
+    table.loc[silent, ["audio_store", "audio_intermediate"]] = None
+    faceless = table["clip_id"] == "x/test-002"
+    table.loc[faceless, "face_store"] = None
+    table.loc[faceless, "face_intermediate"] = pd.Series([[None, None]] * len(table))
     lost = table["clip_id"] == "x/test-003"
     without = {"has_window": False, "start": -1, "stop": -1}
     table = pd.concat([table[~lost], table[lost].iloc[:1].assign(**without)], ignore_index=True)
@@ -68,10 +73,12 @@ def make_head(seed: int, name: HeadName = "late_fusion") -> Head:
 @pytest.fixture(scope="module")
 def predictions(dataset: WindowDataset, table: pd.DataFrame) -> pd.DataFrame:
     heads = {5: make_head(5), 7: make_head(7)}
-    return predict_all(heads, dataset, table, genders=GENDERS).assign(head="late_fusion")
+    return predict_all(heads, dataset, table, genders=GENDERS)
 
 
-def test_every_clip_has_a_row_for_each_seed_and_evidence(predictions: pd.DataFrame) -> None:
+def test_every_clip_has_a_row_for_each_seed_and_set_of_modalities(
+    predictions: pd.DataFrame,
+) -> None:
     assert len(predictions) == 12 * 2 * 3
     rows = predictions.groupby(["seed", "modalities"])["clip_id"].agg(lambda clips: clips.nunique())
     assert rows.tolist() == [12] * 6
@@ -125,43 +132,20 @@ def test_seeds_are_told_apart(predictions: pd.DataFrame) -> None:
     assert (ages[5] != ages[7]).all()
 
 
-def test_scores_are_by_corpus_evidence_and_seed_and_over_all(predictions: pd.DataFrame) -> None:
-    scores = score_all(predictions)
-    assert len(scores) == 3 * 3 * 2
-    assert scores["corpus"].unique().tolist() == ["x", "y", OVERALL]
-    clips = scores.groupby("corpus")["clips"].unique()
-    assert {corpus: list(number) for corpus, number in clips.items()} == {
-        "x": [8], "y": [4], OVERALL: [12],
-    }  # fmt: skip
-    heard = scores[(scores["corpus"] == "x") & (scores["modalities"] == "audio")]
-    assert heard["without_window"].tolist() == [2, 2]
-
-
-def test_one_corpus_needs_no_overall_score(predictions: pd.DataFrame) -> None:
-    scores = score_all(predictions[predictions["corpus"] == "y"])
-    assert scores["corpus"].unique().tolist() == ["y"]
-
-
-def test_scores_are_those_of_the_predictions(predictions: pd.DataFrame) -> None:
-    """The mean absolute error of one corpus, evidence and seed, from its rows."""
-    chosen = predictions.query("corpus == 'y' and evidence == 'audio' and seed == 7")
-    errors = (chosen["age_years"] - chosen["predicted_age_years"]).abs()
-    scores = score_all(predictions).query("corpus == 'y' and evidence == 'audio' and seed == 7")
-    assert scores["age_mae_years"].item() == pytest.approx(errors.mean())
-
-
-def test_a_corpus_that_is_never_heard_is_still_scored(
+def test_a_corpus_without_audio_is_still_predicted(
     dataset: WindowDataset, table: pd.DataFrame
 ) -> None:
     silent = np.full_like(dataset.audio.row_of, NONE)
-    unheard = replace(dataset, audio=replace(dataset.audio, row_of=silent))
-    scores = score_all(
-        predict_all({0: make_head(0)}, unheard, table, genders=GENDERS).assign(head="late_fusion")
-    )
-    heard = scores[scores["modalities"] == "audio"]
-    assert heard["without_window"].tolist() == heard["clips"].tolist()
-    assert heard["gender_uar"].isna().all()
-    assert scores.loc[scores["modalities"] == "face", "gender_uar"].notna().all()
+    without = replace(dataset, audio=replace(dataset.audio, row_of=silent))
+    predictions = predict_all({0: make_head(0)}, without, table, genders=GENDERS)
+    by_modalities = predictions.set_index("modalities")["predicted_gender"]
+    assert by_modalities["audio"].isna().all()
+    assert by_modalities["face"].notna().any()
+    scores = HeadScores(predictions.assign(**KIND), SpeakerDraws(np.random.default_rng(0), 10))
+    for corpus, metrics in to_metrics(scores)["late_fusion"].items():
+        assert metrics["audio"]["without_window"] == metrics["audio"]["clips"], corpus
+        assert "gender_uar" not in metrics["audio"]
+        assert "gender_uar" in metrics["face"]
 
 
 def test_predictions_can_be_kept_as_a_table(predictions: pd.DataFrame, tmp_path: Path) -> None:
@@ -181,9 +165,9 @@ def test_features_of_another_encoder_are_refused() -> None:
 
 
 @pytest.mark.parametrize(("name", "modalities"), [("audio_only", "audio"), ("face_only", "face")])
-def test_a_head_of_one_modality_is_asked_with_that_one_alone(
+def test_a_head_of_one_modality_predicts_from_that_one_alone(
     dataset: WindowDataset, table: pd.DataFrame, name: HeadName, modalities: str
 ) -> None:
-    answers = predict_all({1: make_head(1, name)}, dataset, table, genders=GENDERS)
-    assert set(answers["modalities"]) == {modalities}
-    assert len(answers) == table["clip_id"].nunique()
+    predictions = predict_all({1: make_head(1, name)}, dataset, table, genders=GENDERS)
+    assert set(predictions["modalities"]) == {modalities}
+    assert len(predictions) == table["clip_id"].nunique()

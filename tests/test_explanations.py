@@ -1,4 +1,4 @@
-"""Which held-out clips are shown, and what a head says about one of them."""
+"""Which held-out clips are shown, and what a head predicts for one of them."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import torch
 
 from oragen.models.heads import HeadSizes, build_head
 from oragen.reporting.explanations import choose_clips, explain_clip
-from oragen.reporting.figures import ExampleCrop
+from oragen.reporting.figures.example import ExampleCrop
 from oragen.schema.choices.heads import HeadName
 from oragen.schema.vocabulary import GENDERS, Span
 from oragen.training.calibration import Calibration
@@ -49,7 +49,7 @@ def test_a_clip_without_a_window_is_not_shown_and_no_more_than_there_are() -> No
 
 
 @pytest.mark.parametrize("name", ["cross_attention", "joint", "late_fusion"])
-def test_a_clip_is_explained_by_what_the_head_answers(tmp_path: Path, name: HeadName) -> None:
+def test_a_clip_is_explained_by_what_the_head_predicts(tmp_path: Path, name: HeadName) -> None:
     """The windows begin at 0 and 2 s and last 4; the last crop was taken at 7 s."""
     dataset = load_people(write_people(tmp_path, 1))
     torch.manual_seed(0)
@@ -72,8 +72,8 @@ def test_a_clip_is_explained_by_what_the_head_answers(tmp_path: Path, name: Head
     predicted = predict_clips(
         head, dataset, genders=GENDERS, calibration=Calibration(gender_temperature=2.0)
     ).iloc[0]
-    assert example.answer.age_years == pytest.approx(predicted["predicted_age_years"])
-    assert example.answer.age_half_width_years == 9.0
+    assert example.predicted.age_years == pytest.approx(predicted["predicted_age_years"])
+    assert example.predicted.age_half_width_years == 9.0
     women = np.mean([window.genders["female"] for window in example.windows])
     assert women == pytest.approx(predicted["gender_female"])
     assert bool(found.maps) is (name != "late_fusion")

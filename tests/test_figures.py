@@ -1,4 +1,4 @@
-"""Frames and clips -> pictures, compared with what was worked out by hand."""
+"""Frames and clips -> figures, compared with what was worked out by hand."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,27 +13,24 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from oragen.reporting.attention import AttentionLane, AttentionMap
-from oragen.reporting.figures import (
+from oragen.reporting.attention.lanes import AttentionLane
+from oragen.reporting.attention.maps import AttentionMap
+from oragen.reporting.figures.ages import age_error_rows, age_rows, draw_age_errors, draw_ages
+from oragen.reporting.figures.attention import NUM_BINS, draw_attention, draw_strips, rasterise
+from oragen.reporting.figures.confusion import confusion_rows, draw_confusion
+from oragen.reporting.figures.curves import curve_rows, draw_curves
+from oragen.reporting.figures.example import (
     Attributes,
     ClipExample,
     ExampleCrop,
     ExampleWindow,
-    age_error_rows,
-    age_rows,
-    calibration_error,
-    confusion_rows,
-    curve_rows,
-    draw_age_errors,
-    draw_ages,
-    draw_attention,
-    draw_confusion,
-    draw_curves,
     draw_example,
+)
+from oragen.reporting.figures.reliability import (
+    calibration_error,
     draw_reliability,
     reliability_rows,
 )
-from oragen.reporting.figures.attention import NUM_BINS, draw_strips, rasterise
 
 NOTHING = pd.DataFrame(
     columns=["gender", "age_years", "mask_type", "predicted_gender", "predicted_age_years"]
@@ -98,13 +95,13 @@ def test_a_confusion_matrix_shows_what_was_confused(tmp_path: Path) -> None:
     assert (np.abs(is_darker) > 50).mean() > 0.1
 
 
-def test_a_cell_tells_the_share_and_the_number(tmp_path: Path, drawn: list[Figure]) -> None:
-    """Of four men three were right; the child is no label of the head."""
+def test_a_cell_shows_the_share_and_the_number(tmp_path: Path, drawn: list[Figure]) -> None:
+    """Three of four men are predicted correctly; the child is no label of the head."""
     true = pd.Series(["male"] * 4 + ["child"])
     predicted = pd.Series(["male"] * 3 + ["female"] * 2)
     draw_confusion(tmp_path / "x.png", true, predicted, ["female", "male"], "title")
     words = words_of(drawn[0]).splitlines()
-    assert {"75%", "3", "25%", "1", "4 answers", "0 answers"} <= set(words)
+    assert {"75%", "3", "25%", "1", "4 predictions", "0 predictions"} <= set(words)
     assert [word for word in words if word == "0"] == ["0", "0"]  # nobody was female
 
 
@@ -153,15 +150,17 @@ def test_the_error_of_the_age_by_decade() -> None:
     np.testing.assert_allclose(rows[scores].to_numpy(), expected)
 
 
-def test_the_scatter_has_a_point_for_each_answer_and_counts_them(
+def test_the_scatter_has_a_point_for_each_prediction_and_counts_them(
     tmp_path: Path, drawn: list[Figure]
 ) -> None:
     draw_ages(tmp_path / "ages.png", AGES, "title")
     points = np.concatenate([found.get_offsets() for found in drawn[0].axes[0].collections])
     assert sorted(map(tuple, points)) == [(20, 23), (22, 21), (28, 30), (30, 30)]
     words = words_of(drawn[0])
-    assert "4 answers, mean absolute error 1.5 years" in words
-    assert {"female: 1 answer", "male: 2 answers", "unknown: 1 answer"} <= set(words.splitlines())
+    assert "4 predictions, mean absolute error 1.5 years" in words
+    assert {"female: 1 prediction", "male: 2 predictions", "unknown: 1 prediction"} <= set(
+        words.splitlines()
+    )
 
 
 def test_bars_of_the_bias_go_where_the_age_is_off_to(tmp_path: Path, drawn: list[Figure]) -> None:
@@ -182,7 +181,7 @@ SURE = predictions(
 
 
 def test_reliability_worked_out_by_hand() -> None:
-    """Of two answers near 57 % one is right, of two near 98 % both."""
+    """Of two predictions near 57 % one is correct, of two near 98 % both."""
     rows = reliability_rows(SURE, "gender")
     columns = ["confidence", "accuracy", "count", "from", "to"]
     expected = np.array([[0.565, 0.5, 2, 0.5, 0.6], [0.975, 1.0, 2, 0.9, 1.0]])
@@ -204,9 +203,9 @@ def test_a_bin_has_its_upper_edge(confidence: float, expected: float) -> None:
     assert rows["to"].tolist() == pytest.approx([expected])
 
 
-def test_the_picture_tells_the_calibration_error(tmp_path: Path, drawn: list[Figure]) -> None:
+def test_the_figure_shows_the_calibration_error(tmp_path: Path, drawn: list[Figure]) -> None:
     draw_reliability(tmp_path / "x.png", SURE, "gender", "title")
-    assert "4 answers, expected calibration error 4.5%" in words_of(drawn[0])
+    assert "4 predictions, expected calibration error 4.5%" in words_of(drawn[0])
     heights = [bar.get_height() for bar in drawn[0].axes[1].patches]  # type: ignore[attr-defined]
     assert heights == [2, 2]
 
@@ -281,7 +280,7 @@ def test_an_even_share_has_the_middle_colour_and_no_share_the_last_one() -> None
 
 
 def task_map() -> AttentionMap:
-    """Two windows, three queries, 20 frames, 2 slots of 3 layers; the second sees no face."""
+    """Two windows, three queries, 20 audio frames, 2 slots of 3 layers; the second has no face."""
     generator = np.random.default_rng(0)
     audio, face = generator.random((2, 3, 20)), generator.random((2, 3, 2, 3))
     face[1] = 0
@@ -303,14 +302,14 @@ def test_a_map_has_panels_for_what_was_there_with_their_shares(
     for window in range(2):
         draw_attention(tmp_path / f"{window}.png", {"tasks": found}, window, "title")
     titles = [{axes.get_title(loc="left") for axes in figure.axes} - {""} for figure in drawn]
-    assert titles == [{"sound", "face", "nothing"}, {"sound", "nothing"}]
+    assert titles == [{"audio", "face", "nothing"}, {"audio", "nothing"}]
     words = words_of(drawn[0]).splitlines()
     for share in found.audio[0].sum(axis=1):
         assert f"{share:.0%}" in words
     assert {"gender", "mask type", "age", "slot, 3 layers each"} <= set(words)
 
 
-def test_a_head_without_attention_gets_a_picture_that_says_so(
+def test_a_head_without_attention_gets_a_figure_that_says_so(
     tmp_path: Path, drawn: list[Figure]
 ) -> None:
     draw_attention(tmp_path / "x.png", {}, 0, "title")
@@ -327,7 +326,7 @@ def make_example(**changes: Any) -> ClipExample:
         "head": "joint",
         "duration_s": 7.0,
         "labels": Attributes("female", 34.0, None),
-        "answer": Attributes("male", 31.6, "ffp"),
+        "predicted": Attributes("male", 31.6, "ffp"),
         "crops": [
             ExampleCrop(float(second), np.full((96, 96, 3), 60 * second, np.uint8))
             for second in range(3)
@@ -343,7 +342,9 @@ def rows_of(figure: Figure) -> dict[str, Axes]:
     return {axes.get_ylabel(): axes for axes in figure.axes}
 
 
-def test_an_example_tells_truth_and_answer_in_words(tmp_path: Path, drawn: list[Figure]) -> None:
+def test_an_example_shows_labels_and_prediction_in_words(
+    tmp_path: Path, drawn: list[Figure]
+) -> None:
     draw_example(tmp_path / "x.png", make_example())
     words = words_of(drawn[0])
     assert " true:  female, 34 years, mask type unknown" in words
@@ -351,9 +352,9 @@ def test_an_example_tells_truth_and_answer_in_words(tmp_path: Path, drawn: list[
     assert "female (true)" in words
 
 
-def test_the_interval_of_the_age_is_told_and_drawn(tmp_path: Path, drawn: list[Figure]) -> None:
-    answer = Attributes("male", 31.6, "ffp", age_half_width_years=8.2)
-    draw_example(tmp_path / "x.png", make_example(answer=answer))
+def test_the_interval_of_the_age_is_written_and_drawn(tmp_path: Path, drawn: list[Figure]) -> None:
+    predicted = Attributes("male", 31.6, "ffp", age_half_width_years=8.2)
+    draw_example(tmp_path / "x.png", make_example(predicted=predicted))
     assert "joint:  male, 32 ± 8 years" in words_of(drawn[0])
     (band,) = rows_of(drawn[0])["age, years"].patches
     assert (band.get_y(), band.get_height()) == pytest.approx((23.4, 16.4))  # type: ignore[attr-defined]
@@ -362,7 +363,15 @@ def test_the_interval_of_the_age_is_told_and_drawn(tmp_path: Path, drawn: list[F
 def test_an_example_shows_everything_at_its_time(tmp_path: Path, drawn: list[Figure]) -> None:
     draw_example(tmp_path / "x.png", make_example())
     rows = rows_of(drawn[0])
-    names = ["faces", "speech", "windows", "gender", "age, years", "mask type", "looks at\nsound"]
+    names = [
+        "faces",
+        "speech",
+        "windows",
+        "gender",
+        "age, years",
+        "mask type",
+        "attention\nto audio",
+    ]
     assert [name for name in rows if name in names] == names
     assert {axes.get_xlim() for name, axes in rows.items() if name in names} == {(0, 7)}
     spans = [path.get_extents() for path in rows["speech"].collections[0].get_paths()]
@@ -384,9 +393,9 @@ def test_crops_can_be_seen_in_the_picture(tmp_path: Path) -> None:
     ("changes", "words"),
     [
         ({"crops": []}, "no face found"),
-        ({"speech_s": []}, "no speech heard"),
-        ({"windows": [], "answer": Attributes(None, None, None)}, "no usable window"),
-        ({"windows": []}, "joint:  no window to answer from"),
+        ({"speech_s": []}, "no speech found"),
+        ({"windows": [], "predicted": Attributes(None, None, None)}, "no usable window"),
+        ({"windows": []}, "joint:  no usable window"),
         ({"labels": Attributes(None, None, None)}, "gender unknown, age unknown"),
     ],
 )
@@ -405,7 +414,7 @@ def test_a_head_without_mask_types_or_attention_has_no_row_for_them(
     assert set(rows_of(drawn[0])) == {"faces", "speech", "windows", "gender", "age, years"}
 
 
-def test_an_hour_of_crops_and_windows_is_one_picture_of_the_usual_size(tmp_path: Path) -> None:
+def test_an_hour_of_crops_and_windows_is_one_figure_of_the_usual_size(tmp_path: Path) -> None:
     window = make_example().windows[0]
     windows = [window._replace(start_s=2.0 * n, stop_s=2.0 * n + 4) for n in range(1800)]
     crops = [ExampleCrop(float(s), np.zeros((96, 96, 3), np.uint8)) for s in range(3600)]
@@ -464,7 +473,7 @@ NOTHING_TO_DRAW: dict[str, Callable[[Path], None]] = {
 
 
 @pytest.mark.parametrize("words", NOTHING_TO_DRAW)
-def test_a_picture_of_nothing_says_so(tmp_path: Path, drawn: list[Figure], words: str) -> None:
+def test_a_figure_of_nothing_says_so(tmp_path: Path, drawn: list[Figure], words: str) -> None:
     NOTHING_TO_DRAW[words](tmp_path / "x.png")
     assert words.strip() in words_of(drawn[0])
     assert "title" in words_of(drawn[0])

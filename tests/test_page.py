@@ -1,9 +1,10 @@
-"""Tables and pictures -> one HTML file, read back as a browser would."""
+"""Tables and figures -> one HTML file, read back as a browser would."""
 
 import base64
 import re
 import shutil
 import subprocess
+import tomllib
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,11 +13,14 @@ import cv2
 import numpy as np
 import pytest
 
-from oragen.reporting.page import NotAPictureError, PagePicture, PageSection, PageTable, write_page
-from oragen.reporting.page_style import STYLE
+from oragen.reporting.figures.figure import Figure
+from oragen.reporting.page.rendering import STYLE_SHEET, TEMPLATE, NotAPictureError, write_page
+from oragen.reporting.page.sections import PageSection, PageTable
+from tests.project import REPOSITORY
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 CHROMIUM = shutil.which("chromium")
+STYLE = STYLE_SHEET.read_text(encoding="utf-8")
 
 
 @dataclass
@@ -90,7 +94,7 @@ TABLE = PageTable(
 
 @pytest.fixture
 def page(tmp_path: Path) -> Element:
-    square = PagePicture(draw_square(tmp_path / "square.png"), "A grey square", "What is grey")
+    square = Figure(draw_square(tmp_path / "square.png"), "A grey square", "What is grey")
     sections = [
         PageSection("Scores", [TABLE], ["Higher is better."]),
         PageSection("Pictures", [square, square, TABLE, square]),
@@ -209,7 +213,7 @@ def test_what_is_no_png_is_refused(tmp_path: Path, content: bytes | None) -> Non
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(NotAPictureError, match=r"picture\.png should be a PNG.*dvc repro"):
-        write_page(tmp_path / "page.html", "t", [PageSection("s", [PagePicture(path, "")])])
+        write_page(tmp_path / "page.html", "t", [PageSection("s", [Figure(path, "")])])
     assert not (tmp_path / "page.html").exists()
 
 
@@ -218,7 +222,7 @@ EVIL = "<b>&amp; \"quoted\" 'single' </style><script>alert(1)</script>"
 
 def test_markup_in_any_text_is_text(tmp_path: Path) -> None:
     table = PageTable(EVIL, [EVIL], [[EVIL]], EVIL)
-    picture = PagePicture(draw_square(tmp_path / "square.png"), EVIL, EVIL)
+    picture = Figure(draw_square(tmp_path / "square.png"), EVIL, EVIL)
     section = PageSection(EVIL, [table, picture], [EVIL])
     write_page(tmp_path / "page.html", EVIL, [section], summary=[EVIL], language='en" onload="x')
     page = read_page(tmp_path / "page.html")
@@ -245,10 +249,19 @@ def test_the_style_knows_dark_narrow_and_paper() -> None:
     assert STYLE.count("{") == STYLE.count("}")
 
 
+def test_the_wheel_carries_the_template_and_the_style_sheet() -> None:
+    setuptools = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["setuptools"]
+    patterns = setuptools["package-data"]["oragen.reporting.page"]
+    files = [path for path in STYLE_SHEET.parent.iterdir() if path.is_file()]
+    carried = {path.name for path in files if any(path.match(pattern) for pattern in patterns)}
+    assert carried == {path.name for path in files if path.suffix != ".py"}
+    assert {STYLE_SHEET.name, TEMPLATE} <= carried
+
+
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium to look with")
 def test_a_browser_shows_the_picture_and_the_style(tmp_path: Path) -> None:
     """The policy lets both through: the picture is there, where and as large as the style says."""
-    picture = PagePicture(draw_square(tmp_path / "square.png", 400, 300), "A grey square")
+    picture = Figure(draw_square(tmp_path / "square.png", 400, 300), "A grey square")
     write_page(tmp_path / "page.html", "Report", [PageSection("s", [picture])])
     subprocess.run(
         [

@@ -25,13 +25,12 @@ from oragen.predictor.files import NamedClip, find_clips, names_one_file
 from oragen.predictor.output import (
     OutputError,
     describe,
-    find_stretches,
     flatten,
     open_output,
     printable,
-    to_picture,
 )
-from oragen.reporting.figures import ExampleWindow, draw_predictions
+from oragen.predictor.plot import find_stretches, plot_prediction, to_clip_predictions
+from oragen.reporting.figures.example import ExampleWindow
 from oragen.reporting.figures.prediction import _steps
 from oragen.schema.vocabulary import Span
 from tests.users import open_folder, ordinary_user
@@ -268,7 +267,7 @@ def test_standard_output_gets_a_line_a_prediction(capsys: pytest.CaptureFixture[
 
 def test_an_answer_is_said_in_words() -> None:
     assert describe(ANSWERED) == ["male 75%", "40 years (30–50)", "mask: ffp 88%"]
-    assert describe(UNANSWERED) == ["no answer (empty file)"]
+    assert describe(UNANSWERED) == ["no prediction (empty file)"]
     assert printable("Käse.mp4") == "Käse.mp4"
 
 
@@ -280,13 +279,13 @@ def test_a_picture_is_drawn_with_and_without_an_answer(tmp_path: Path) -> None:
     seen = replace(
         ANSWERED, faces=[FaceBox(second, 1.0, 2.0, 3.0, 4.0, 0.9) for second in (0.0, 1.0)]
     )
-    clip = to_picture(seen)
+    clip = to_clip_predictions(seen)
     assert clip.faces_s == [(0.0, 2.0)]
     assert clip.speech_s == [(0.5, 4.0)]
     assert (clip.windows[0].start_s, clip.windows[0].stop_s) == (0.0, 4.0)
     for prediction in (seen, replace(seen, mask_type=None), UNANSWERED):
         target = tmp_path / "pictures" / f"{prediction.input}.png"
-        draw_predictions(target, to_picture(prediction))
+        plot_prediction(target, prediction)
         assert target.read_bytes().startswith(b"\x89PNG")
 
 
@@ -310,7 +309,7 @@ def test_the_picture_shows_ages_shares_and_coverage(
 
     monkeypatch.setattr(Figure, "savefig", save_and_keep)
     later = replace(WINDOW, span=Span(32_000, 96_000), age_years=44.0)
-    draw_predictions(tmp_path / "a.png", to_picture(replace(ANSWERED, windows=[WINDOW, later])))
+    plot_prediction(tmp_path / "a.png", replace(ANSWERED, windows=[WINDOW, later]))
     age, gender, mask_type, coverage = kept[0].axes
     assert np.asarray(age.lines[-1].get_xydata()).tolist() == [[2, 40], [4, 44]]
     band = age.patches[0].get_extents().transformed(age.transData.inverted())

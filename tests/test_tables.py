@@ -11,31 +11,22 @@ import pandas as pd
 import pytest
 
 from oragen.reporting.bootstrap import SpeakerDraws
+from oragen.reporting.scores import VARIANT_RANKS, HeadScores
 from oragen.reporting.table_formats import (
-    HOW_TO_READ,
     Cell,
-    Column,
     ReportTable,
-    Row,
-    to_cells,
-    to_csv,
-    to_json,
     to_markdown,
     to_records,
     write_tables,
 )
-from oragen.reporting.tables import (
-    MODALITY_SET_NAMES,
-    VARIANT_RANKS,
-    HeadScores,
-    build_tables,
-    compare_groups,
-    compare_mask_types,
-    compare_methods,
-    compare_modalities,
-    compare_training_corpora,
-    count_predictions,
-)
+from oragen.reporting.tables.all_tables import build_tables
+from oragen.reporting.tables.counts import count_predictions
+from oragen.reporting.tables.groups import compare_groups
+from oragen.reporting.tables.mask_types import compare_mask_types
+from oragen.reporting.tables.methods import compare_methods
+from oragen.reporting.tables.modalities import compare_modalities
+from oragen.reporting.tables.rows import MODALITY_SET_NAMES
+from oragen.reporting.tables.training_corpora import compare_training_corpora
 from oragen.schema.choices.heads import HeadName
 from oragen.schema.vocabulary import MODALITY_SETS
 
@@ -63,7 +54,7 @@ def clips(corpus: str = "x") -> pd.DataFrame:
     return pd.DataFrame(rows).assign(**dict.fromkeys(shares, 0.5))
 
 
-def answers(
+def predict(
     table: pd.DataFrame | None = None,
     head: str = "ours",
     *,
@@ -74,11 +65,11 @@ def answers(
     seed: int = 0,
     older: float = 0.0,
 ) -> pd.DataFrame:
-    """What a head says, with all ages `older` by so many years."""
-    told = clips() if table is None else table
-    return told.assign(
+    """What a head predicts, with all ages `older` by so many years."""
+    predicted = clips() if table is None else table
+    return predicted.assign(
         head=head, variant=variant, level=level, trained_on=trained_on, modalities=modalities,
-        seed=seed, predicted_age_years=told["predicted_age_years"] + older,
+        seed=seed, predicted_age_years=predicted["predicted_age_years"] + older,
     )  # fmt: skip
 
 
@@ -99,7 +90,7 @@ def labels(table: ReportTable, name: str) -> list[Any]:
     return [row.labels[name] for row in table.rows]
 
 
-def test_every_variant_and_evidence_there_is_has_its_place() -> None:
+def test_every_variant_and_set_of_modalities_has_its_place() -> None:
     assert set(VARIANT_RANKS) == set(get_args(HeadName))
     assert tuple(MODALITY_SET_NAMES) == MODALITY_SETS
 
@@ -116,16 +107,16 @@ def test_methods_stand_from_one_modality_over_the_fusions_to_our_own() -> None:
         "heard", "seen", "first", "middle_a", "middle", "last", "joined", "decided", "mine",
     ]  # fmt: skip
     for order in (kinds, kinds[::-1]):
-        blocks = [answers(head=name, variant=kind, level=level) for name, kind, level in order]
+        blocks = [predict(head=name, variant=kind, level=level) for name, kind, level in order]
         table = compare_methods(score(*blocks), {})[0]
         assert labels(table, "method") == expected
 
 
 def test_methods_are_compared_by_corpus_and_over_all() -> None:
-    """Errors of 2 and 6 years in corpora of four clips each; one gender told wrong in y."""
+    """Errors of 2 and 6 years in corpora of four clips each; one wrong gender in y."""
     wrong = clips("y")
     wrong.loc[0, "predicted_gender"] = "male"
-    scores = score(answers(clips("x"), older=2), answers(wrong, older=6))
+    scores = score(predict(clips("x"), older=2), predict(wrong, older=6))
     tables = by_name(compare_methods(scores, {}))
     assert list(tables) == ["methods_gender", "methods_age", "methods_mask_type"]
     assert [column.name for column in tables["methods_age"].columns] == ["x", "y", "all corpora"]
@@ -138,36 +129,36 @@ def test_methods_are_compared_by_corpus_and_over_all() -> None:
 
 
 def test_one_corpus_has_no_column_for_all() -> None:
-    table = compare_methods(score(answers()), {})[0]
+    table = compare_methods(score(predict()), {})[0]
     assert [column.name for column in table.columns] == ["x"]
 
 
-def test_a_head_is_compared_on_the_widest_evidence_it_takes() -> None:
+def test_a_head_is_compared_from_the_widest_modalities_it_takes() -> None:
     scores = score(
-        answers(modalities="face", older=9), answers(older=3), answers(modalities="audio", older=8)
+        predict(modalities="face", older=9), predict(older=3), predict(modalities="audio", older=8)
     )
     assert values(by_name(compare_methods(scores, {}))["methods_age"]) == [[3.0]]
     assert scores.modality_sets("ours") == ["audio_visual", "audio", "face"]
 
 
 def test_heads_are_told_apart_by_what_differs_between_them_alone() -> None:
-    same = [answers(head="a", variant="joint"), answers(head="b", variant="joint")]
+    same = [predict(head="a", variant="joint"), predict(head="b", variant="joint")]
     assert list(compare_methods(score(*same), {})[0].rows[0].labels) == ["method"]
-    other = answers(head="c", variant="shared", level="early", trained_on="y")
+    other = predict(head="c", variant="shared", level="early", trained_on="y")
     assert list(compare_methods(score(*same, other), {})[0].rows[0].labels) == [
         "method", "variant", "level", "trained_on",
     ]  # fmt: skip
-    names = [answers(head=name, variant=name) for name in ("joint", "shared")]
+    names = [predict(head=name, variant=name) for name in ("joint", "shared")]
     assert list(compare_methods(score(*names), {})[0].rows[0].labels) == ["method"]
 
 
 def test_the_distance_to_an_age_band_stands_beside_the_error_where_there_are_bands() -> None:
-    """Bands 20-29 and 50-59, ages told as 26 and 56, or as 16 and 46."""
+    """Bands 20-29 and 50-59, ages predicted as 26 and 56, or as 16 and 46."""
     banded = clips("y")
     banded["age_low"], banded["age_high"] = banded["age_years"], banded["age_years"] + 9
     scores = score(
-        *(answers(table, "older", older=6) for table in (clips("x"), banded)),
-        *(answers(table, "younger", older=-4) for table in (clips("x"), banded)),
+        *(predict(table, "older", older=6) for table in (clips("x"), banded)),
+        *(predict(table, "younger", older=-4) for table in (clips("x"), banded)),
     )
     table = by_name(compare_methods(scores, {}))["methods_age"]
     assert [(column.name, cell.measure) for column, cell in zip(
@@ -183,13 +174,13 @@ def test_the_distance_to_an_age_band_stands_beside_the_error_where_there_are_ban
 
 def test_a_task_that_nobody_can_score_has_no_table() -> None:
     bare = clips().assign(mask_type="none")
-    assert list(by_name(compare_methods(score(answers(bare)), {}))) == [
+    assert list(by_name(compare_methods(score(predict(bare)), {}))) == [
         "methods_gender", "methods_age",
     ]  # fmt: skip
 
 
 def test_published_numbers_stand_above_ours_with_their_source() -> None:
-    table = compare_methods(score(answers(clips("x")), answers(clips("y"))), {"y": "agender"})[0]
+    table = compare_methods(score(predict(clips("x")), predict(clips("y"))), {"y": "agender"})[0]
     assert labels(table, "method") == [
         "Burkhardt et al. 2023", "ORAGEN, wav2vec 2.0", "ORAGEN, HuBERT", "ours",
     ]  # fmt: skip
@@ -200,12 +191,12 @@ def test_published_numbers_stand_above_ours_with_their_source() -> None:
     assert labels(table, "source")[-1] == "measured here"
     assert labels(table, "trained_on")[1] == "timit, agender, common_voice"
     assert table.rows[0].cells[1] == Cell("gender_uar", 0.8615)
-    assert "Burkhardt et al. 2023: asked again" in table.note
+    assert "Burkhardt et al. 2023: tested again" in table.note
 
 
 def test_published_numbers_keep_away_from_other_splits_and_corpora() -> None:
     def methods(split: str, readers: dict[str, str]) -> list[Any]:
-        scores = score(answers(clips().assign(split=split)))
+        scores = score(predict(clips().assign(split=split)))
         return labels(compare_methods(scores, readers)[0], "method")
 
     assert methods("test", {"x": "generated"}) == ["ours"]
@@ -214,11 +205,11 @@ def test_published_numbers_keep_away_from_other_splits_and_corpora() -> None:
     assert len(methods("test", {"x": "timit"})) == 4
     both = clips()
     both.loc[3, "split"] = "dev"
-    assert labels(compare_methods(score(answers(both)), {"x": "timit"})[0], "method") == ["ours"]
+    assert labels(compare_methods(score(predict(both)), {"x": "timit"})[0], "method") == ["ours"]
 
 
 def test_numbers_of_a_corpus_that_was_divided_in_another_way_are_marked() -> None:
-    table = compare_methods(score(answers()), {"x": "common_voice"})[0]
+    table = compare_methods(score(predict()), {"x": "common_voice"})[0]
     assert [row.cells[0].mark for row in table.rows] == ["other split"] * 3 + [""]
     assert "92.2 (other split)" in to_markdown(table)
 
@@ -226,11 +217,11 @@ def test_numbers_of_a_corpus_that_was_divided_in_another_way_are_marked() -> Non
 def test_training_corpora_are_compared_and_what_is_within_them_is_marked() -> None:
     """Of three heads of one kind each is right where it was trained; another kind has no rival."""
     blocks = [
-        answers(clips(corpus), f"on_{'_'.join(trained)}", trained_on=", ".join(trained), older=add)
+        predict(clips(corpus), f"on_{'_'.join(trained)}", trained_on=", ".join(trained), older=add)
         for trained, errors in {("x",): (1, 5), ("y",): (7, 2), ("x", "y"): (3, 4)}.items()
         for corpus, add in zip("xy", errors, strict=True)
     ]
-    alone = answers(clips("x"), "alone", variant="joint")
+    alone = predict(clips("x"), "alone", variant="joint")
     tables = by_name(compare_training_corpora(score(*blocks, alone)))
     assert list(tables) == [
         "training_corpora_gender", "training_corpora_age", "training_corpora_mask_type",
@@ -245,7 +236,7 @@ def test_training_corpora_are_compared_and_what_is_within_them_is_marked() -> No
 
 def test_a_corpus_is_not_taken_for_one_whose_name_begins_alike() -> None:
     scores = score(
-        answers(clips("x"), trained_on="xy"), answers(clips("x"), "other", trained_on="x")
+        predict(clips("x"), trained_on="xy"), predict(clips("x"), "other", trained_on="x")
     )
     table = compare_training_corpora(scores)[0]
     marks = {row.labels["method"]: row.cells[0].mark for row in table.rows}
@@ -253,19 +244,19 @@ def test_a_corpus_is_not_taken_for_one_whose_name_begins_alike() -> None:
 
 
 def test_one_set_of_training_corpora_has_nothing_to_compare() -> None:
-    other_level = answers(head="other", level="early", trained_on="y")
-    assert compare_training_corpora(score(answers(), other_level)) == []
+    other_level = predict(head="other", level="early", trained_on="y")
+    assert compare_training_corpora(score(predict(), other_level)) == []
 
 
-def test_evidence_is_compared_by_corpus_with_what_it_rests_on() -> None:
-    """Without a face one clip of x is not answered, and the ages are wrong by 4 years."""
+def test_modalities_are_compared_by_corpus_with_counts() -> None:
+    """Without a face one clip of x is not predicted, and the ages are off by 4 years."""
     lost = clips("x")
     lost.loc[0, ["predicted_gender", "predicted_mask_type"]] = None
     lost.loc[0, ["num_windows", "predicted_age_years"]] = [0, np.nan]
     scores = score(
-        *(answers(clips(corpus)) for corpus in "xy"),
-        answers(lost, modalities="audio", older=4),
-        answers(clips("y"), modalities="audio", older=2),
+        *(predict(clips(corpus)) for corpus in "xy"),
+        predict(lost, modalities="audio", older=4),
+        predict(clips("y"), modalities="audio", older=2),
     )  # fmt: skip
     table = compare_modalities(scores, "ours")
     assert [column.header for column in table.columns] == [
@@ -280,15 +271,17 @@ def test_evidence_is_compared_by_corpus_with_what_it_rests_on() -> None:
     assert ages == pytest.approx([0.0, 4.0, 0.0, 2.0, 0.0, (3 * 4 + 4 * 2) / 7])
 
 
-def test_mask_types_are_columns_and_evidence_rows() -> None:
-    """By ear, tissue masks make people 8 years older, and the woman a man."""
-    heard = clips()
-    tissue = heard["mask_type"] == "tissue"
-    heard.loc[tissue, "predicted_age_years"] += 8
-    heard.loc[tissue, "predicted_gender"] = "male"
+def test_mask_types_are_columns_and_modalities_rows() -> None:
+    """From audio, tissue masks make people 8 years older, and the woman a man."""
+    from_audio = clips()
+    tissue = from_audio["mask_type"] == "tissue"
+    from_audio.loc[tissue, "predicted_age_years"] += 8
+    from_audio.loc[tissue, "predicted_gender"] = "male"
     unknown = clips().assign(mask_type=None, clip_id=lambda rows: "z" + rows["clip_id"])
     table = compare_mask_types(
-        score(answers(), answers(heard, modalities="audio"), answers(unknown, older=50)), "ours", {}
+        score(predict(), predict(from_audio, modalities="audio"), predict(unknown, older=50)),
+        "ours",
+        {},
     )
     assert table is not None
     assert [column.header for column in table.columns] == [
@@ -303,7 +296,7 @@ def test_mask_types_are_columns_and_evidence_rows() -> None:
 
 
 def test_published_scores_by_mask_type_stand_above_ours_of_the_same_clips() -> None:
-    scores = score(answers(), answers(modalities="face", older=3))
+    scores = score(predict(), predict(modalities="face", older=3))
     table = compare_mask_types(scores, "ours", {"x": "brave_masks"})
     assert table is not None
     assert [label.split(", ")[0] for label in labels(table, "source")] == [
@@ -315,67 +308,67 @@ def test_published_scores_by_mask_type_stand_above_ours_of_the_same_clips() -> N
     ]  # fmt: skip
     for others in (clips("y"), clips("x").assign(split="dev", clip_id=list("abcd"))):
         wider = compare_mask_types(
-            score(answers(), answers(others)), "ours", {"x": "brave_masks", "y": "brave_masks"}
+            score(predict(), predict(others)), "ours", {"x": "brave_masks", "y": "brave_masks"}
         )
         assert wider is not None
         assert len(wider.rows) == 2
 
 
 def test_one_mask_type_has_no_influence_to_show() -> None:
-    assert compare_mask_types(score(answers(clips().assign(mask_type="none"))), "ours", {}) is None
-    assert compare_mask_types(score(answers(clips().assign(mask_type=None))), "ours", {}) is None
+    assert compare_mask_types(score(predict(clips().assign(mask_type="none"))), "ours", {}) is None
+    assert compare_mask_types(score(predict(clips().assign(mask_type=None))), "ours", {}) is None
 
 
 def test_groups_show_for_whom_a_head_is_wrong() -> None:
-    """The man is told 3 years younger once, 5 older once, and once a woman."""
-    told = clips()
-    told.loc[2, ["predicted_age_years", "predicted_gender"]] = [47.0, "female"]
-    told.loc[3, ["predicted_age_years", "predicted_mask_type"]] = [55.0, "medical"]
+    """The man is predicted 3 years younger once, 5 older once, and once a woman."""
+    wrong = clips()
+    wrong.loc[2, ["predicted_age_years", "predicted_gender"]] = [47.0, "female"]
+    wrong.loc[3, ["predicted_age_years", "predicted_mask_type"]] = [55.0, "medical"]
     unlabelled = clips("y")
     unlabelled.loc[0, "age_years"] = np.nan
     unlabelled.loc[1, "gender"] = None
     unlabelled.loc[2:, "age_years"] = 17.9
     unlabelled.loc[2:, "predicted_age_years"] = 17.9
-    table = compare_groups(score(answers(told), answers(unlabelled)), "ours")
+    table = compare_groups(score(predict(wrong), predict(unlabelled)), "ours")
     assert table is not None
     assert [tuple(row.labels.values())[:4] for row in table.rows] == [
         ("under 18", "male", 2, 1), ("18-29", "female", 2, 1), ("45-59", "male", 2, 1),
     ]  # fmt: skip
     assert values(table) == [[1, 0, 0, 1], [1, 0, 0, 1], [0.5, 4, 1, 0.5]]
-    assert table.note == "2 clips of unknown age or gender are left out."
+    assert table.note == "2 clips of unknown age or gender are skipped."
 
 
 def test_groups_that_nobody_labelled_are_no_table() -> None:
-    assert compare_groups(score(answers(clips().assign(gender=None))), "ours") is None
+    assert compare_groups(score(predict(clips().assign(gender=None))), "ours") is None
 
 
 def test_counts_say_what_every_score_rests_on() -> None:
-    """A clip without a window is answered where the protocol fills it, and only there."""
+    """A clip without a window is predicted where the protocol fills it, and only there."""
     some = clips()
     some.loc[0, ["gender", "mask_type"]] = None
     some.loc[1, "age_years"] = np.nan
     some.loc[2:, ["age_low", "age_high"]] = 50.0
     some.loc[3, "num_windows"] = 0
-    unanswered = some.copy()
-    unanswered.loc[3, "predicted_age_years"] = np.nan
-    table = count_predictions(score(answers(some), answers(unanswered, modalities="face")))
+    unpredicted = some.copy()
+    unpredicted.loc[3, "predicted_age_years"] = np.nan
+    table = count_predictions(score(predict(some), predict(unpredicted, modalities="face")))
     assert [row.labels for row in table.rows] == [
         {
             "corpus": "x", "method": "ours", "modalities": modalities, "clips_in_all": 4,
-            "speakers_in_all": 2, "answered": answered, "without_window": 1,
+            "speakers_in_all": 2, "predicted": predicted, "without_window": 1,
             "with_gender": 3, "with_age": 3, "with_age_band": 2, "with_mask_type": 3,
         }
-        for modalities, answered in (("audio-visual", 4), ("face only", 3))
+        for modalities, predicted in (("audio-visual", 4), ("face only", 3))
     ]  # fmt: skip
 
 
 def test_one_head_more_changes_no_interval() -> None:
     table = pd.concat([clips(corpus) for corpus in "abcde"], ignore_index=True)
     errors = np.random.default_rng(0).normal(0, 8, len(table))
-    first = answers(table.assign(predicted_age_years=table["age_years"] + errors))
+    first = predict(table.assign(predicted_age_years=table["age_years"] + errors))
     alone = by_name(compare_methods(score(first), {}))["methods_age"].rows[-1].cells
     beside = by_name(
-        compare_methods(score(answers(table, "a", variant="joint", level="early"), first), {})
+        compare_methods(score(predict(table, "a", variant="joint", level="early"), first), {})
     )["methods_age"].rows[-1].cells  # fmt: skip
     assert alone == beside
     assert alone[-1].low is not None
@@ -384,78 +377,20 @@ def test_one_head_more_changes_no_interval() -> None:
 
 
 def test_a_table_of_everything_leaves_out_what_there_is_not() -> None:
-    whole = build_tables(score(answers()), head="ours", readers={})
+    whole = build_tables(score(predict()), head="ours", readers={})
     assert [table.name for table in whole] == [
         "methods_gender", "methods_age", "methods_mask_type", "modalities", "mask_types", "groups",
         "counts",
     ]  # fmt: skip
     bare = clips().assign(mask_type=None, gender=None)
-    some = build_tables(score(answers(bare)), head="ours", readers={})
+    some = build_tables(score(predict(bare)), head="ours", readers={})
     assert [table.name for table in some] == ["methods_age", "modalities", "counts"]
-
-
-def small_table() -> ReportTable:
-    return ReportTable(
-        "small", "A small table", "A note.", [Column("x", "x (9 clips, 3 speakers)")],
-        [
-            Row(
-                {"trained_on": "x, y", "answered": 8},
-                [Cell("gender_uar", 0.87654, 0.8, 0.95, 0.0123, 8, 9, 3, "within")],
-            ),
-            Row({"trained_on": "a|b", "answered": 7}, [Cell("age_mae_years", 7.254)]),
-            Row({"trained_on": "", "answered": 0}, [Cell("age_mae_years", None, clips_in_all=9)]),
-        ],
-    )  # fmt: skip
-
-
-def test_markdown_is_rounded_and_says_what_there_is() -> None:
-    assert to_markdown(small_table()) == (
-        "## A small table\n\nA note.\n\n"
-        "| Trained on | Answered | x (9 clips, 3 speakers) |\n"
-        "| --- | ---: | ---: |\n"
-        "| x, y | 8 | 87.7 [80.0, 95.0] ± 1.2, n 8 (within) |\n"
-        "| a/b | 7 | 7.25 |\n"
-        "|  | 0 | – |\n"
-    )
-
-
-def test_headers_and_cells_are_there_without_markdown_too() -> None:
-    headers, lines = to_cells(small_table())
-    assert headers == ["Trained on", "Answered", "x (9 clips, 3 speakers)"]
-    assert lines[1:] == [["a|b", "7", "7.25"], ["", "0", "–"]]
-
-
-def test_csv_has_all_digits_in_columns_of_their_own() -> None:
-    assert to_csv(small_table()) == (
-        "trained_on,answered,column,measure,value,low,high,std_over_seeds,clips,clips_in_all,"
-        "speakers,mark\n"
-        '"x, y",8,x,gender_uar,0.87654,0.8,0.95,0.0123,8,9,3,within\n'
-        "a|b,7,x,age_mae_years,7.254,,,,,,,\n"
-        ",0,x,age_mae_years,,,,,,9,,\n"
-    )
-
-
-def test_json_has_null_where_there_is_no_number() -> None:
-    content = json.loads(to_json(small_table()), parse_constant=pytest.fail)
-    assert (content["title"], content["note"]) == ("A small table", f"A note. {HOW_TO_READ}")
-    assert content["rows"][0] == {
-        "trained_on": "x, y", "answered": 8, "column": "x", "measure": "gender_uar",
-        "value": 0.87654, "low": 0.8, "high": 0.95, "std_over_seeds": 0.0123, "clips": 8,
-        "clips_in_all": 9, "speakers": 3, "mark": "within",
-    }  # fmt: skip
-    assert content["rows"][2]["value"] is None
-
-
-def test_a_number_that_json_does_not_know_is_not_written() -> None:
-    row = Row({"method": "ours"}, [Cell("age_mae_years", float("nan"))])
-    with pytest.raises(ValueError, match="JSON"):
-        to_json(ReportTable("broken", "", "", [Column("x", "x")], [row]))
 
 
 def test_every_table_can_be_written_and_read_back(tmp_path: Path) -> None:
     """Also where one speaker has no interval, one seed no spread, and nothing is published."""
     lost = clips("y").iloc[:2].assign(mask_type=None)
-    scores = score(answers(clips("x")), answers(lost), answers(clips("x"), "b", variant="joint"))
+    scores = score(predict(clips("x")), predict(lost), predict(clips("x"), "b", variant="joint"))
     tables = build_tables(scores, head="ours", readers={"x": "voxceleb2"})
     write_tables(tmp_path / "tables", tables)
     assert len({table.name for table in tables}) == len(tables) == 7
@@ -475,7 +410,7 @@ def test_every_table_can_be_written_and_read_back(tmp_path: Path) -> None:
 def test_labels_of_a_line_are_not_lost_among_the_parts_of_a_score() -> None:
     lost = clips()
     lost.loc[0, "predicted_age_years"] = np.nan
-    record = to_records(compare_modalities(score(answers(lost)), "ours"))[0]
-    assert (record["clips_in_all"], record["answered"], record["clips"]) == (4, 3, 3)
-    for table in build_tables(score(answers(lost)), head="ours", readers={"x": "timit"}):
+    record = to_records(compare_modalities(score(predict(lost)), "ours"))[0]
+    assert (record["clips_in_all"], record["predicted"], record["clips"]) == (4, 3, 3)
+    for table in build_tables(score(predict(lost)), head="ours", readers={"x": "timit"}):
         assert not (set(table.rows[0].labels) - {"clips_in_all"}) & set(Cell._fields)

@@ -236,11 +236,10 @@ def _draw_all(
         except DrawingError as error:
             yield Refused(str(clip.path), str(error))
     if target := plots.get(clip.path):
-        from oragen.predictor.output import to_picture
-        from oragen.reporting.figures import draw_predictions
+        from oragen.predictor.plot import plot_prediction
 
         try:
-            draw_predictions(target, to_picture(prediction))
+            plot_prediction(target, prediction)
         except OSError as error:
             yield Refused(str(clip.path), f"{target} cannot be written: {error}")
 

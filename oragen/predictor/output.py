@@ -13,9 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from oragen.predictor.prediction import ClassPrediction, Prediction
-from oragen.reporting.figures import ClipPredictions, ExampleWindow
 from oragen.schema.errors import UserError
-from oragen.schema.vocabulary import SAMPLE_RATE_HZ
 
 SUFFIXES: Final = (".json", ".jsonl", ".csv", ".parquet")
 STANDARD_OUTPUT: Final = Path("-")
@@ -24,35 +22,36 @@ Write = Callable[[Prediction], None]
 
 
 class OutputError(UserError):
-    """A file that cannot be written, or of a kind that is not known."""
+    """A file that cannot be written, or has an unknown suffix."""
 
 
 def check_suffix(target: Path) -> None:
-    """Refuse a file of an unknown kind.
+    """Refuse a file with an unknown suffix.
 
     Raises:
-        OutputError: with the kinds that there are.
+        OutputError: names the known ones.
     """
     if target != STANDARD_OUTPUT and target.suffix.lower() not in SUFFIXES:
         raise OutputError(
-            f"{target} does not end in one of {', '.join(SUFFIXES)}, which say how predictions are "
-            "written. `-` writes JSON lines to standard output."
+            f"{target} must end in one of {', '.join(SUFFIXES)}. The suffix chooses the format of "
+            "the predictions. `-` writes JSON lines to standard output."
         )
 
 
 @contextmanager
 def open_output(target: Path, *, as_object: bool = False) -> Iterator[Write]:
-    """Give a function that takes predictions one by one, and have written them at the end.
+    """Yield a function that takes predictions one by one; they are written at the end.
 
     JSON lines go straight to the target, so those of an interrupted run are kept. Files of other
-    kinds appear under their name when they are whole; after an error they do not.
+    formats get their name when they are complete; after an error there is none.
 
     Args:
-        target: the suffix says what is written, see `SUFFIXES`; `-` is standard output.
+        target: the suffix chooses the format, see `SUFFIXES`; `-` is standard output.
         as_object: write JSON of the only prediction, and not a list.
 
     Raises:
-        OutputError: of an unknown kind, or cannot be written; before anything is taken.
+        OutputError: the suffix is unknown, or the file cannot be written; before the first
+            prediction.
     """
     check_suffix(target)
     suffix = target.suffix.lower()
@@ -83,7 +82,7 @@ def open_output(target: Path, *, as_object: bool = False) -> Iterator[Write]:
 
 
 def flatten(prediction: Prediction) -> Row:
-    """Return what a table says of one clip; its columns of labels are those of the model."""
+    """Return the row of one clip in a table; the columns of labels are those of the model."""
     age, length_s = prediction.age, prediction.length_s
     low, high = (age and age.interval) or (None, None)
     audio, face = prediction.modalities["audio"], prediction.modalities["face"]
@@ -105,64 +104,25 @@ def flatten(prediction: Prediction) -> Row:
 
 
 def describe(prediction: Prediction) -> list[str]:
-    """Say what was answered: gender, age and mask type, each in a few words."""
+    """Describe a prediction: gender, age and mask type, each in a few words."""
     gender, age, mask_type = prediction.gender, prediction.age, prediction.mask_type
     if gender is None or age is None:
-        return [f"no answer ({reasons_of(prediction)})"]
+        return [f"no prediction ({reasons_of(prediction)})"]
     years = f"{age.value:.0f} years"
     if age.interval is not None:
         low, high = age.interval
         years += f" ({low:.0f}–{high:.0f})"
     words = [f"{gender.label} {gender.probabilities[gender.label]:.0%}", years]
     if mask_type is not None:
-        worn = "no mask" if mask_type.label == "none" else f"mask: {mask_type.label}"
-        words.append(f"{worn} {mask_type.probabilities[mask_type.label]:.0%}")
+        mask = "no mask" if mask_type.label == "none" else f"mask: {mask_type.label}"
+        words.append(f"{mask} {mask_type.probabilities[mask_type.label]:.0%}")
     return words
 
 
 def reasons_of(prediction: Prediction) -> str:
-    """Say in one line what was missing; what holds for sound and face alike is said once."""
+    """Return in one line what was missing; a reason of both modalities is given once."""
     reasons = {report.reason for report in prediction.modalities.values()}
     return reasons.pop() or "" if len(reasons) == 1 else prediction.reasons
-
-
-def to_picture(prediction: Prediction) -> ClipPredictions:
-    """Return what `oragen.reporting.figures.prediction.draw_answers` draws."""
-    age = prediction.age
-    return ClipPredictions(
-        title=printable(Path(prediction.input).name),
-        answer=", ".join(describe(prediction)),
-        length_s=prediction.length_s,
-        age_years=None if age is None else age.value,
-        age_interval=None if age is None else age.interval,
-        windows=[
-            ExampleWindow(
-                start_s=window.span.start / SAMPLE_RATE_HZ,
-                stop_s=window.span.stop / SAMPLE_RATE_HZ,
-                genders=window.gender.probabilities,
-                age_years=window.age_years,
-                mask_types=window.mask_type.probabilities if window.mask_type else {},
-            )
-            for window in prediction.windows
-        ],
-        speech_s=[
-            (span.start / SAMPLE_RATE_HZ, span.stop / SAMPLE_RATE_HZ) for span in prediction.speech
-        ],
-        faces_s=find_stretches([box.time_s for box in prediction.faces]),
-        no_speech=prediction.modalities["audio"].reason or "no speech",
-        no_face=prediction.modalities["face"].reason or "no face",
-    )
-
-
-def find_stretches(times_s: Sequence[float]) -> list[tuple[float, float]]:
-    """Join seconds that follow each other, named by their beginnings, to half-open stretches."""
-    stretches: list[tuple[float, float]] = []
-    for time_s in times_s:
-        if stretches and time_s <= stretches[-1][1]:
-            stretches[-1] = (stretches[-1][0], time_s + 1)
-        else:
-            stretches.append((time_s, time_s + 1))
-    return stretches
 
 
 def printable(name: str) -> str:
@@ -170,11 +130,13 @@ def printable(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode()
 
 
-def _flatten_class(task: str, answer: ClassPrediction | None) -> Row:
-    if answer is None:
+def _flatten_class(task: str, prediction: ClassPrediction | None) -> Row:
+    if prediction is None:
         return {task: None}
-    shares = {f"{task}_{label}": round(share, 6) for label, share in answer.probabilities.items()}
-    return {task: answer.label, **shares}
+    shares = {
+        f"{task}_{label}": round(share, 6) for label, share in prediction.probabilities.items()
+    }
+    return {task: prediction.label, **shares}
 
 
 def _write_to_standard_output(prediction: Prediction) -> None:
@@ -195,9 +157,14 @@ def _write_whole(
     file: TextIOWrapper, suffix: str, predictions: Sequence[Prediction], *, as_object: bool
 ) -> None:
     if suffix == ".json":
-        written = [prediction.to_dict() for prediction in predictions]
-        [content] = [written[0]] if as_object else [written]
-        json.dump(content, file, ensure_ascii=False, allow_nan=False, indent=2)
+        objects = [prediction.to_dict() for prediction in predictions]
+        json.dump(
+            objects[0] if as_object else objects,
+            file,
+            ensure_ascii=False,
+            allow_nan=False,
+            indent=2,
+        )
         file.write("\n")
         return
     rows = [flatten(prediction) for prediction in predictions]
@@ -220,6 +187,6 @@ _KINDS: Final = {
 
 
 def _columns(rows: Sequence[Row]) -> pa.Schema:
-    """Return the columns of a table of rows, in which a clip without an answer has fewer."""
+    """Return the columns of a table of rows; that of a clip without a prediction has fewer."""
     widest = max(rows, key=len, default={})
     return pa.schema([(name, _KINDS.get(name, pa.float64())) for name in widest])

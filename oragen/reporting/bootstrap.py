@@ -1,9 +1,10 @@
-"""Labelled predictions of clips -> scores with a 95 % interval, by drawing speakers again.
+"""Labelled predictions of clips -> scores with a 95 % interval, by resampling speakers.
 
-Clips of one speaker are alike, so that speakers are drawn, with all their clips and the answers of
-all training seeds: more clips of a speaker, or more seeds, make nothing surer that they should not.
-Every score is an unweighted mean over classes of the mean over clips. For UAR the classes are the
-labels and a clip counts 1 where it is told rightly; an error in years has one class.
+Clips of one speaker are alike. So speakers are resampled, with all their clips and the predictions
+of all training seeds: more clips of a speaker, or more seeds, do not narrow the interval by
+themselves. Every score is an unweighted mean over classes of the mean over clips. For UAR the
+classes are the labels, and a clip counts 1 where it is predicted correctly. An error in years has
+one class.
 """
 
 from dataclasses import dataclass
@@ -14,16 +15,18 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int, UInt16
 
+from oragen.schema.vocabulary import ClassTask
+
 Measure = Literal[
     "gender_uar",
-    "gender_recall",  # share told rightly, also where there is only one gender
+    "gender_recall",  # share predicted correctly, also where there is only one gender
     "mask_type_uar",
     "age_mae_years",
-    "age_bias_years",  # mean of predicted minus true: above 0 where people are taken for older
+    "age_bias_years",  # mean of predicted minus true: above 0 where people are predicted too old
     "age_interval_error_years",  # distance to the years of the age band, 0 within it
 ]
 INTERVAL: Final = (0.025, 0.975)
-DRAWN_AT_ONCE: Final = 1_000_000  # speakers, over the resamples of a block: some 30 MB
+SPEAKERS_AT_ONCE: Final = 1_000_000  # over the resamples of a block: some 30 MB
 
 
 @dataclass(frozen=True)
@@ -34,15 +37,15 @@ class Score:
     low: float | None  # of the 95 % interval; None for a single speaker
     high: float | None
     std_over_seeds: float | None  # None for a single seed
-    clips: int  # labelled and answered
+    clips: int  # labelled and predicted
     speakers: int
 
 
 class SpeakerDraws:
     """How often each speaker is drawn in each resample.
 
-    Equally many speakers are always drawn alike: so two heads meet the same speakers, and a score
-    does not depend on what was scored before.
+    The draws depend on the number of speakers alone. So two heads are scored on the same speakers,
+    and a score does not depend on what was scored before.
     """
 
     def __init__(self, generator: np.random.Generator, num_resamples: int = 1000) -> None:
@@ -54,7 +57,7 @@ class SpeakerDraws:
     def _draw(self, num_speakers: int) -> UInt16[np.ndarray, "resamples speakers"]:
         """Draw as many speakers as there are, with replacement.
 
-        The counts are multinomial; to count draws is far quicker than numpy's multinomial where
+        The counts are multinomial. Counting draws is far faster than numpy's multinomial where
         there are many speakers.
         """
         generator = np.random.default_rng(self._entropy)
@@ -70,26 +73,27 @@ def score_predictions(
     measure: Measure,
     draws: SpeakerDraws,
 ) -> Score | None:
-    """Score what one head answered to one kind of evidence.
+    """Score the predictions of one head from one set of modalities.
 
-    Clips that are not answered, have no label, or one that the head does not know (there is no
-    probability of it), do not take part.
+    Clips are skipped that have no prediction, no label, or a label that the head does not know
+    (it gives no probability of it).
 
     Args:
         predictions: a row for each clip and seed: `corpus`, `speaker_id`, `clip_id`, `seed`, the
             labels, `predicted_*`, and the probabilities `gender_<label>`, `mask_type_<label>`.
         measure: what to score.
-        draws: of speakers, who are taken in the order of their names: the order of the rows does
-            not matter.
+        draws: of speakers, sorted by their names: the order of the rows does not matter.
 
     Returns:
         None where there is nothing to score, or for UAR only one class.
 
     Raises:
-        ValueError: two rows are about the same clip and seed.
+        ValueError: two rows have the same clip and seed.
     """
     if predictions.duplicated(["seed", "clip_id"]).any():
-        raise ValueError("Each clip and seed must have one row: choose one head and evidence.")
+        raise ValueError(
+            "Each clip and seed must have one row: choose one head and one set of modalities."
+        )
     speakers = predictions.groupby(["corpus", "speaker_id"]).ngroup().to_numpy()
     values, classes = _value_clips(predictions, measure)
     scored = values.notna().to_numpy()
@@ -106,6 +110,15 @@ def score_predictions(
     )
 
 
+def is_scored(predictions: pd.DataFrame, task: ClassTask) -> "pd.Series[bool]":
+    """Return which rows have a prediction, and a label that the head knows."""
+    if f"predicted_{task}" not in predictions:
+        return pd.Series(False, index=predictions.index)
+    predicted = predictions[f"predicted_{task}"].notna()
+    predicted &= predictions["predicted_age_years"].notna()
+    return predicted & predictions[task].isin(_known_labels(predictions, task))
+
+
 def bootstrap_means(
     values: Float[np.ndarray, " rows"],
     classes: Int[np.ndarray, " rows"],
@@ -115,7 +128,7 @@ def bootstrap_means(
 ) -> Score:
     """Average over clips, then classes, then seeds; the percentile interval over speakers.
 
-    A class of which a resample has no clip is left out of that resample's mean.
+    A class of which a resample has no clip does not count in that resample's mean.
 
     Args:
         values: of each clip and seed; at least one.
@@ -129,18 +142,15 @@ def bootstrap_means(
         np.unique(labels, return_inverse=True)[1]
         for labels in (speakers[order], seeds[order], classes[order])
     ]
-    num_speakers, num_seeds, num_classes = (int(code.max()) + 1 for code in codes)
-    cells = np.ravel_multi_index(codes, (num_speakers, num_seeds, num_classes))
-    size = num_speakers * num_seeds * num_classes
-    sums = np.bincount(cells, weights=values[order], minlength=size).reshape(num_speakers, -1)
-    counts = np.bincount(cells, minlength=size).reshape(num_speakers, -1)
-    parts, shape = np.hstack([sums, counts]), (2, num_seeds, num_classes)
-
-    of_seeds = _average_classes(parts.sum(axis=0).reshape(shape))
+    by_speaker = _sum_up(values[order], *codes)
+    num_speakers, _, num_seeds, _ = by_speaker.shape
+    # speakers, 2, seeds, classes -> 2, seeds, classes -> seeds
+    of_seeds = _average_classes(by_speaker.sum(axis=0))
     low = high = None
     if num_speakers > 1:
-        drawn = _resample(parts, draws.among(num_speakers)).reshape(-1, *shape)
-        low, high = np.quantile(_mean_of_known(_average_classes(drawn)), INTERVAL).tolist()
+        # speakers, 2, seeds, classes -> resamples, 2, seeds, classes -> resamples, seeds
+        resampled = _average_classes(_resample(by_speaker, draws.among(num_speakers)))
+        low, high = np.quantile(_mean_of_known(resampled), INTERVAL).tolist()
     return Score(
         value=float(_mean_of_known(of_seeds)),
         low=low,
@@ -154,9 +164,9 @@ def bootstrap_means(
 def _value_clips(
     predictions: pd.DataFrame, measure: Measure
 ) -> tuple["pd.Series[float]", pd.Series]:
-    """Return what each row counts, NaN where it does not, and its class."""
+    """Return the value of each row, NaN where it is not scored, and its class."""
     true = predictions["age_years"].astype(float)
-    told = predictions["predicted_age_years"].astype(float)
+    predicted = predictions["predicted_age_years"].astype(float)
     no_class = pd.Series(0, index=predictions.index)
     match measure:
         case "gender_uar" | "gender_recall":
@@ -164,51 +174,70 @@ def _value_clips(
         case "mask_type_uar":
             return _value_labels(predictions, "mask_type")
         case "age_mae_years":
-            return (told - true).abs().where(true >= 0), no_class
+            return (predicted - true).abs().where(true >= 0), no_class
         case "age_bias_years":
-            return (told - true).where(true >= 0), no_class
+            return (predicted - true).where(true >= 0), no_class
         case "age_interval_error_years":
             low = predictions["age_low"].astype(float)
             end = predictions["age_high"].astype(float) + 1  # 29 lasts until the 30th birthday
-            return (low - told).clip(lower=0) + (told - end).clip(lower=0), no_class
+            return (low - predicted).clip(lower=0) + (predicted - end).clip(lower=0), no_class
         case _:
             assert_never(measure)
 
 
 def _value_labels(
-    predictions: pd.DataFrame, task: Literal["gender", "mask_type"]
+    predictions: pd.DataFrame, task: ClassTask
 ) -> tuple["pd.Series[float]", pd.Series]:
+    """Return 1 for a correct row, 0 for another, NaN where it is not scored; and the labels."""
     true = predictions[task]
-    if f"predicted_{task}" not in predictions:
-        return pd.Series(np.nan, index=predictions.index), true
-    told = predictions[f"predicted_{task}"]
-    answered = told.notna() & predictions["predicted_age_years"].notna()
-    known = answered & true.isin(_known_labels(predictions, task))
-    return (told == true).astype(float).where(known), true
+    predicted = predictions.get(f"predicted_{task}", pd.Series(None, index=predictions.index))
+    return (predicted == true).astype(float).where(is_scored(predictions, task)), true
 
 
-def _known_labels(predictions: pd.DataFrame, task: str) -> list[str]:
+def _known_labels(predictions: pd.DataFrame, task: ClassTask) -> list[str]:
     """Return the labels that the head gives probabilities of."""
     columns = [name for name in predictions if name.startswith(f"{task}_")]
     return [name.removeprefix(f"{task}_") for name in columns if predictions[name].notna().any()]
 
 
+def _sum_up(
+    values: Float[np.ndarray, " rows"],
+    speakers: Int[np.ndarray, " rows"],
+    seeds: Int[np.ndarray, " rows"],
+    classes: Int[np.ndarray, " rows"],
+) -> Float[np.ndarray, "speakers 2 seeds classes"]:
+    """Return the sum and the number of the values of each speaker, seed and class."""
+    codes = speakers, seeds, classes
+    shape = tuple(int(code.max()) + 1 for code in codes)
+    cells = np.ravel_multi_index(codes, shape)
+    size = int(np.prod(shape))
+    sums = np.bincount(cells, weights=values, minlength=size).reshape(shape)
+    counts = np.bincount(cells, minlength=size).reshape(shape).astype(float)
+    # 2 times speakers, seeds, classes -> speakers, 2, seeds, classes
+    return np.stack([sums, counts], axis=1)
+
+
 def _resample(
-    parts: Float[np.ndarray, "speakers parts"], weights: UInt16[np.ndarray, "resamples speakers"]
-) -> Float[np.ndarray, "resamples parts"]:
+    by_speaker: Float[np.ndarray, "speakers 2 seeds classes"],
+    weights: UInt16[np.ndarray, "resamples speakers"],
+) -> Float[np.ndarray, "resamples 2 seeds classes"]:
     """Add up the drawn speakers, some resamples at a time."""
-    block = max(1, DRAWN_AT_ONCE // len(parts))
+    num_speakers, *shape = by_speaker.shape
+    # speakers, 2, seeds, classes -> speakers, 2 * seeds * classes
+    flat = by_speaker.reshape(num_speakers, -1)
+    block = max(1, SPEAKERS_AT_ONCE // num_speakers)
     starts = range(0, len(weights), block)
-    return np.concatenate(
-        [weights[start : start + block].astype(float) @ parts for start in starts]
-    )
+    sums = [weights[start : start + block].astype(float) @ flat for start in starts]
+    # blocks of resamples, 2 * seeds * classes -> resamples, 2, seeds, classes
+    return np.concatenate(sums).reshape(-1, *shape)
 
 
 def _average_classes(
-    parts: Float[np.ndarray, "*resamples 2 seeds classes"],
+    by_class: Float[np.ndarray, "*resamples 2 seeds classes"],
 ) -> Float[np.ndarray, "*resamples seeds"]:
     """Sums and counts -> the mean over the classes that have clips; NaN where none has."""
-    sums, counts = parts[..., 0, :, :], parts[..., 1, :, :]
+    # resamples, 2, seeds, classes -> twice resamples, seeds, classes
+    sums, counts = by_class[..., 0, :, :], by_class[..., 1, :, :]
     means = np.full_like(sums, np.nan)
     np.divide(sums, counts, out=means, where=counts > 0)
     return _mean_of_known(means)

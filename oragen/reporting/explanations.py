@@ -1,4 +1,4 @@
-"""Held-out clips -> the few that a report shows, and all that a head says about one of them."""
+"""Held-out clips -> the few that a report shows, and all that a head predicts for one of them."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -11,8 +11,10 @@ import torch
 
 from oragen.features.dataset import WindowDataset
 from oragen.models.heads import Head
-from oragen.reporting.attention import AttentionLane, AttentionMaps, lay_on_time, read_attention
-from oragen.reporting.figures import Attributes, ClipExample, ExampleCrop, ExampleWindow
+from oragen.reporting.attention.lanes import AttentionLane, lay_on_time
+from oragen.reporting.attention.maps import AttentionMaps
+from oragen.reporting.attention.reading import read_attention
+from oragen.reporting.figures.example import Attributes, ClipExample, ExampleCrop, ExampleWindow
 from oragen.schema.vocabulary import MASK_TYPES, SAMPLE_RATE_HZ, Span
 from oragen.training.calibration import Calibration
 from oragen.training.inference import modality_sets_of, predict_windows
@@ -30,9 +32,9 @@ class Explained(NamedTuple):
 
 
 def choose_clips(table: pd.DataFrame, number: int) -> list[str]:
-    """Choose clips by a hash, so that they are the same next time, of as many kinds as there are.
+    """Choose clips of as many kinds as there are, by a hash, so that they stay the same.
 
-    A clip of each corpus and mask type comes first, then another of each.
+    One clip of each corpus and mask type comes first, then a second one of each.
 
     Args:
         table: rows of a dataset; only clips with a window are chosen.
@@ -55,7 +57,7 @@ def explain_clip(
     genders: Sequence[str],
     calibration: Calibration,
 ) -> Explained:
-    """Ask a head about one clip, and read what it attended to.
+    """Predict one clip, and read what the head attended to.
 
     Args:
         head: in evaluation mode, on the CPU.
@@ -66,12 +68,12 @@ def explain_clip(
         genders: the head's labels in order.
         calibration: of its probabilities.
     """
-    windows, answers = predict_windows(head, dataset, modalities=modality_sets_of(head)[0])
-    answers = calibration.apply(answers)
+    windows, predictions = predict_windows(head, dataset, modalities=modality_sets_of(head)[0])
+    predictions = calibration.apply(predictions)
     table = dataset.table.iloc[windows]
     spans = [Span(*span) for span in zip(table["start"], table["stop"], strict=True)]
     clip = dataset.table.iloc[0]
-    grouped = group_predictions(table["clip_id"], answers, genders=genders)
+    grouped = group_predictions(table["clip_id"], predictions, genders=genders)
     maps, lanes, fullest = _read_attention(head, dataset, windows, spans) if spans else ({}, [], 0)
     stops = [span.stop / SAMPLE_RATE_HZ for span in (*spans, *speech)]
     example = ClipExample(
@@ -79,20 +81,13 @@ def explain_clip(
         head=name,
         duration_s=max([*stops, *(crop.second_s + 1 for crop in crops)]),
         labels=_read_labels(clip, ""),
-        answer=_read_labels(grouped.iloc[0], "predicted_")._replace(
-            age_half_width_years=calibration.age_half_width_years
-        )
-        if len(grouped)
-        else _NOTHING,
+        predicted=_read_prediction(grouped, calibration),
         crops=crops,
         speech_s=[(span.start / SAMPLE_RATE_HZ, span.stop / SAMPLE_RATE_HZ) for span in speech],
-        windows=list(_to_windows(spans, answers, genders)),
+        windows=list(_to_windows(spans, predictions, genders)),
         attention=lanes,
     )
     return Explained(example, maps, fullest)
-
-
-_NOTHING = Attributes(None, None, None)
 
 
 def _shuffled(clip_id: str) -> str:
@@ -104,10 +99,18 @@ def _read_attention(
 ) -> tuple[AttentionMaps, list[AttentionLane], int]:
     [batch] = dataset.batches(len(dataset), torch.device("cpu"))
     order = batch.windows.argsort()[windows]
-    heard, seen = batch.audio_valid[order], batch.face_valid[order]
-    maps = read_attention(head, batch.audio[order], heard, batch.face[order], seen)
-    lanes = lay_on_time(maps, spans, heard.numpy(), seen.numpy())
-    return maps, lanes, int(seen.sum(dim=1).argmax())
+    audio_valid, face_valid = batch.audio_valid[order], batch.face_valid[order]
+    maps = read_attention(head, batch.audio[order], audio_valid, batch.face[order], face_valid)
+    lanes = lay_on_time(maps, spans, audio_valid.numpy(), face_valid.numpy())
+    return maps, lanes, int(face_valid.sum(dim=1).argmax())
+
+
+def _read_prediction(grouped: pd.DataFrame, calibration: Calibration) -> Attributes:
+    """Return the prediction of the clip, with its interval; nothing where there is none."""
+    if grouped.empty:
+        return Attributes(None, None, None)
+    predicted = _read_labels(grouped.iloc[0], "predicted_")
+    return predicted._replace(age_half_width_years=calibration.age_half_width_years)
 
 
 def _read_labels(clip: pd.Series, prefix: str) -> Attributes:
@@ -122,17 +125,17 @@ def _read_labels(clip: pd.Series, prefix: str) -> Attributes:
 
 
 def _to_windows(
-    spans: Sequence[Span], answers: WindowPredictions, genders: Sequence[str]
+    spans: Sequence[Span], predictions: WindowPredictions, genders: Sequence[str]
 ) -> Iterator[ExampleWindow]:
     for row, span in enumerate(spans):
-        mask_types = (
-            {} if answers.mask_type is None else _by_label(answers.mask_type[row], MASK_TYPES)
-        )
+        mask_types: dict[str, float] = {}
+        if predictions.mask_type is not None:
+            mask_types = _by_label(predictions.mask_type[row], MASK_TYPES)
         yield ExampleWindow(
             start_s=span.start / SAMPLE_RATE_HZ,
             stop_s=span.stop / SAMPLE_RATE_HZ,
-            genders=_by_label(answers.gender[row], genders),
-            age_years=float(answers.age_years[row]),
+            genders=_by_label(predictions.gender[row], genders),
+            age_years=float(predictions.age_years[row]),
             mask_types=mask_types,
         )
 

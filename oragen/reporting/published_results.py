@@ -1,24 +1,25 @@
 """A corpus, a split and a measure -> what others published for them.
 
-UAR are shares from 0 to 1, ages in years. Corpora are named as their readers, and splits as these
-make them: of aGender the labelled `devel`, and of AFEW `Val`, are our `test`. Results of
-another split than ours carry `same_split=False`: Common Voice divides its speakers anew at every
-release, and the release is not named. LAGENDA is left out: it has no split of its own, the authors'
-is not published, and ours is by a hash. So are accuracies, which are no UAR, errors given for women
-and men apart only, and a mask UAR of 100 % on VoxCeleb2, where there is one class.
+UAR are shares from 0 to 1, ages in years. Corpora are named as their readers. Splits are named as
+these readers name them: the labelled `devel` of aGender, and `Val` of AFEW, are our `test`. Results
+of another split than ours carry `same_split=False`: Common Voice divides its speakers anew at every
+release, and the release is not named.
+
+Not listed are LAGENDA, which has no split of its own (the authors' is not published, and ours is by
+a hash); accuracies, which are no UAR; errors of women and men apart only; and a mask UAR of 100 %
+on VoxCeleb2, where there is one class.
 """
 
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from oragen.schema.vocabulary import MASK_TYPES
+from oragen.schema.vocabulary import MASK_TYPES, ModalitySet
 
 PublishedMeasure = Literal["gender_uar", "mask_type_uar", "age_mae_years"]
-Modality = Literal["audio_visual", "audio", "face"]
 
 ORAGEN: Final = "Markitantov et al. 2026, doi 10.1016/j.eswa.2025.127473"
 MIVOLO: Final = "Kuprashevich and Tolstykh 2023, arXiv 2307.04616 (repository)"
-AGAIN: Final = "asked again by the authors of ORAGEN"
+AGAIN: Final = "tested again by the authors of ORAGEN"
 ENCODERS: Final = "its encoders were trained before, on the corpora of the heads of one modality"
 UNNAMED: Final = "the split is not named; the error fits the test split"
 OF_AUDIO: Final = ("timit", "agender", "common_voice")
@@ -34,7 +35,7 @@ class PublishedScore:
     reader: str
     split: str  # as we name it
     measure: PublishedMeasure
-    modality: Modality
+    modality: ModalitySet
     value: float
     source: str
     trained_on: tuple[str, ...]  # readers
@@ -64,13 +65,13 @@ def find_published(
 def find_mask_influence(
     reader: str, split: str, measure: str, modality: str
 ) -> dict[str, float] | None:
-    """Find what is published of one fusing head by mask type, the others withheld from it.
+    """Find what is published of one fusion head by mask type.
 
     Args:
         reader: of the corpus.
         split: as our reader names it.
         measure: `gender_uar` or `age_mae_years`.
-        modality: what the head was given.
+        modality: the modalities that the head predicted from.
 
     Returns:
         the score for each mask type, and for `all`; None where nothing is published. The page heads
@@ -90,7 +91,7 @@ def find_mask_influence(
 
 def _list(
     method: str,
-    modality: Modality,
+    modality: ModalitySet,
     trained_on: tuple[str, ...],
     note: str = "",
     *,

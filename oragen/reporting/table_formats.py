@@ -1,4 +1,4 @@
-"""One table of a report, plain data -> Markdown, CSV, JSON, or cells for a page.
+"""Tables of a report, plain data -> Markdown, CSV, JSON, or cells for a page.
 
 Markdown shows rounded numbers; CSV and JSON have a record for each cell with all digits, shares
 from 0 to 1 and errors in years.
@@ -15,15 +15,15 @@ from typing import Final, NamedTuple
 from oragen.reporting.bootstrap import Measure
 
 HOW_TO_READ: Final = (  # once in a report, above all tables
-    "In brackets the 95 % interval over speakers (bootstrap); ± the standard deviation over "
-    "training seeds; n the scored clips, where a label or an answer is missing for some. Intervals "
-    "of few speakers are too narrow."
+    "Brackets: 95 % bootstrap interval over speakers. ±: standard deviation over training seeds. "
+    "n: scored clips, shown where some lack a label or a prediction. Intervals of few speakers are "
+    "too narrow."
 )
 Label = str | int
 Record = dict[str, str | float | int | None]
 
 
-class Shown(NamedTuple):
+class Presentation(NamedTuple):
     """How people read a measure."""
 
     title: str
@@ -31,25 +31,25 @@ class Shown(NamedTuple):
     digits: int
 
 
-SHOWN: Final[dict[Measure, Shown]] = {
-    "gender_uar": Shown("Gender UAR %", 100.0, 1),
-    "gender_recall": Shown("Gender right %", 100.0, 1),
-    "age_mae_years": Shown("Age MAE, years", 1.0, 2),
-    "age_bias_years": Shown("Predicted minus true age, years", 1.0, 2),
-    "age_interval_error_years": Shown("Distance to age band, years", 1.0, 2),
-    "mask_type_uar": Shown("Mask UAR %", 100.0, 1),
+PRESENTATIONS: Final[dict[Measure, Presentation]] = {
+    "gender_uar": Presentation("Gender UAR %", 100.0, 1),
+    "gender_recall": Presentation("Gender recall %", 100.0, 1),
+    "age_mae_years": Presentation("Age MAE, years", 1.0, 2),
+    "age_bias_years": Presentation("Predicted minus true age, years", 1.0, 2),
+    "age_interval_error_years": Presentation("Distance to age band, years", 1.0, 2),
+    "mask_type_uar": Presentation("Mask UAR %", 100.0, 1),
 }
 
 
 class Cell(NamedTuple):
-    """A score and what it is based on; without a value there is nothing to score."""
+    """A score, and what it is based on; None as its value where there is nothing to score."""
 
     measure: Measure
     value: float | None
     low: float | None = None
     high: float | None = None
     std_over_seeds: float | None = None
-    clips: int | None = None  # scored: labelled and answered; None = not published
+    clips: int | None = None  # scored: labelled and predicted; None = not published
     clips_in_all: int | None = None
     speakers: int | None = None  # of the scored clips
     mark: str = ""
@@ -115,7 +115,7 @@ def to_records(table: ReportTable) -> list[Record]:
 
 
 def to_csv(table: ReportTable) -> str:
-    """Table -> CSV of its records; what is not there is empty."""
+    """Table -> CSV of its records; what is missing is empty."""
     records = to_records(table)
     text = io.StringIO()
     writer = csv.DictWriter(text, list(records[0]), lineterminator="\n")
@@ -125,7 +125,7 @@ def to_csv(table: ReportTable) -> str:
 
 
 def to_json(table: ReportTable) -> str:
-    """Table -> JSON of its title, note and records; what is not there is null."""
+    """Table -> JSON of its title, note and records; what is missing is null."""
     content = {
         "title": table.title,
         "note": " ".join([table.note, HOW_TO_READ]).strip(),
@@ -142,11 +142,20 @@ def write_tables(folder: Path, tables: Iterable[ReportTable]) -> None:
         (folder / f"{table.name}.json").write_text(to_json(table), encoding="utf-8")
 
 
+def write_markdown(
+    path: Path, tables: Iterable[ReportTable], *, title: str, summary: Iterable[str]
+) -> None:
+    """Write all tables as one Markdown file, with paragraphs under its title."""
+    opening = "".join(f"{paragraph}\n\n" for paragraph in (f"# {title}", *summary, HOW_TO_READ))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(opening + "\n".join(map(to_markdown, tables)), encoding="utf-8")
+
+
 def _to_text(cell: Cell) -> str:
     """Cell -> such as `96.7 [93.0, 99.1] ± 1.2, n 24 (within)`; a dash where there is no score."""
     if cell.value is None:
         return "–"
-    _, scale, digits = SHOWN[cell.measure]
+    _, scale, digits = PRESENTATIONS[cell.measure]
     text = f"{cell.value * scale:.{digits}f}"
     if cell.low is not None and cell.high is not None:
         text += f" [{cell.low * scale:.{digits}f}, {cell.high * scale:.{digits}f}]"

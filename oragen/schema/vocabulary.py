@@ -18,6 +18,7 @@ UNKNOWN_LABEL: Final = -1  # in the place of a label's code
 NO_CROP: Final = -1  # in the place of a crop's number: a slot without one
 
 Task = Literal["gender", "mask_type", "age"]
+ClassTask = Literal["gender", "mask_type"]  # predicted as one of some labels
 Split = Literal["train", "dev", "test"]
 SPLITS: Final[tuple[Split, ...]] = ("train", "dev", "test")
 Modality = Literal["audio", "face"]

@@ -1,4 +1,4 @@
-"""Trained heads and held-out windows -> predictions of every clip, and their scores."""
+"""Trained heads and held-out windows -> predictions of every clip."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,11 +8,11 @@ import pandas as pd
 from oragen.features.dataset import WindowDataset
 from oragen.models.heads import Head
 from oragen.schema.errors import UserError
-from oragen.schema.vocabulary import OVERALL, EvaluationProtocol, Modality
+from oragen.schema.vocabulary import EvaluationProtocol, Modality
 from oragen.store.parts import Json
 from oragen.training.calibration import UNCALIBRATED, Calibration
 from oragen.training.inference import modality_sets_of, predict_clips
-from oragen.training.scoring import AGE_BAND, Scores, fill_unpredicted, join_labels, score_clips
+from oragen.training.scoring import AGE_BAND, fill_unpredicted, join_labels
 
 
 class OtherFeaturesError(UserError):
@@ -90,18 +90,3 @@ def predict_all(
     expected = len(blocks) * table["clip_id"].nunique()
     assert len(predicted) == expected, "every clip is scored, or said to have no window"
     return predicted
-
-
-def score_all(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Score predictions by corpus and overall -> a row for each corpus, head, evidence and seed."""
-    rows: list[dict[str, object]] = []
-    groups = predictions.groupby(["head", "modalities", "seed"], sort=False)
-    for (head, modalities, seed), members in groups:
-        scopes = dict(iter(members.groupby("corpus", sort=True)))
-        if len(scopes) > 1:
-            scopes[OVERALL] = members
-        for corpus, clips in scopes.items():
-            scores: Scores = score_clips(clips)
-            about = {"corpus": corpus, "head": head, "modalities": modalities, "seed": seed}
-            rows.append(about | scores)
-    return pd.DataFrame(rows)

@@ -20,7 +20,7 @@ from oragen.reporting.figures.canvas import (
 )
 
 MARKERS: Final = {"female": "o", "male": "s", "child": "^", "unknown": "x"}
-MIN_BIN_COUNT: Final = 5  # fewer answers are drawn pale: their quartiles say little
+MIN_BIN_COUNT: Final = 5  # fewer predictions are drawn pale: their quartiles mean little
 
 
 def age_rows(predictions: pd.DataFrame) -> pd.DataFrame:
@@ -39,7 +39,7 @@ def age_rows(predictions: pd.DataFrame) -> pd.DataFrame:
 
 
 def age_error_rows(predictions: pd.DataFrame, *, bin_years: int = 10) -> pd.DataFrame:
-    """Predictions -> the error of the age by the true age, one row for each bin with an answer.
+    """Predictions -> the error of the age by the true age, a row for each bin with a prediction.
 
     Columns: `age_from` and `age_to` (of the bin, without `age_to`), `count`; of the absolute error
     in years `median`, `lower_quartile`, `upper_quartile`; and `bias`, the mean of predicted minus
@@ -62,7 +62,7 @@ def age_error_rows(predictions: pd.DataFrame, *, bin_years: int = 10) -> pd.Data
 
 
 def draw_ages(path: Path, predictions: pd.DataFrame, title: str) -> None:
-    """Draw the predicted age against the true one, by gender; on the diagonal it is right."""
+    """Draw the predicted age against the true one, by gender; the diagonal is an error of 0."""
     rows = age_rows(predictions)
     with drawing(path, 6.4, 6.8) as figure:
         axes = figure.subplots()
@@ -76,11 +76,11 @@ def draw_ages(path: Path, predictions: pd.DataFrame, title: str) -> None:
         highest = 10 * np.ceil((rows.select_dtypes("number").max().max() + 2) / 10)
         lowest = 10 * np.floor((rows.select_dtypes("number").min().min() - 2) / 10)
         limits = (max(0.0, float(lowest)), float(highest))
-        axes.plot(limits, limits, color=INK, linewidth=1.2, label="right answer", zorder=1)
+        axes.plot(limits, limits, color=INK, linewidth=1.2, label="no error", zorder=1)
         mean_error = (rows["predicted_age_years"] - rows["true_age_years"]).abs().mean()
         axes.set(xlim=limits, ylim=limits, aspect="equal")
         axes.set_title(
-            f"{count(len(rows), 'answer')}, mean absolute error {mean_error:.1f} years",
+            f"{count(len(rows), 'prediction')}, mean absolute error {mean_error:.1f} years",
             fontweight="normal",
         )
         axes.legend(loc="upper left")
@@ -116,7 +116,7 @@ def _draw_points(axes: Axes, rows: pd.DataFrame) -> None:
             members["true_age_years"], members["predicted_age_years"],
             s=34 if len(rows) < 2_000 else 10, marker=MARKERS.get(str(gender), "D"),
             color=COLOUR_OF.get(str(gender), GREY), alpha=opacity, linewidth=0.8, zorder=2,
-            label=f"{gender}: {count(len(members), 'answer')}",
+            label=f"{gender}: {count(len(members), 'prediction')}",
         )  # fmt: skip
 
 

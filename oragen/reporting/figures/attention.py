@@ -1,4 +1,4 @@
-"""What a head looked at -> heat maps of one window, and strips over the time of a clip."""
+"""Attention maps and lanes -> heat maps of one window, strips over the time of a clip."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,15 +11,16 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import SubFigure
 from matplotlib.image import AxesImage
 
-from oragen.reporting.attention import AttentionLane, AttentionMap, AttentionMaps
+from oragen.reporting.attention.lanes import AttentionLane
+from oragen.reporting.attention.maps import AttentionMap, AttentionMaps
 from oragen.reporting.figures.canvas import PALE, drawing, say, write_title
 
 HEAT: Final = "magma_r"
 MORE_OR_LESS: Final = "PuOr_r"
 TITLES: Final = {
-    "tasks": "Each task asks all sound and all crops",
-    "audio_to_face": "The sound asks the face",
-    "face_to_audio": "The face asks the sound",
+    "tasks": "Each task attends to all audio frames and all crops",
+    "audio_to_face": "The audio attends to the face",
+    "face_to_audio": "The face attends to the audio",
 }
 NUM_BINS: Final = 600  # of a strip: about a dot each
 FULL_SCALE: Final = 3.0  # times an even share, or one of so many; beyond that looks the same
@@ -41,26 +42,26 @@ class _Panel(NamedTuple):
 def draw_attention(path: Path, maps: AttentionMaps, window: int, title: str) -> None:
     """Draw all maps of one window: a row for each query, a column for each place.
 
-    Every panel has a scale of its own, since a frame is one of many and a slot one of few; grey is
-    what was not there. The share of a query's attention that went to the panel as a whole stands
-    beside its row.
+    Every panel has a scale of its own, since an audio frame is one of many and a slot one of few.
+    Grey is what was not there. Beside its row is the share of a query's attention that went to the
+    whole panel.
     """
-    heights = [1.4 + 0.36 * len(found.queries) for found in maps.values()]
+    heights = [1.4 + 0.36 * len(attention.queries) for attention in maps.values()]
     with drawing(path, 11.0, 0.6 + sum(heights) if maps else 3.0) as figure:
         write_title(figure, title)
         if not maps:
             say(figure.subplots(), "this head has no attention")
             return
         rows = figure.subfigures(len(maps), 1, squeeze=False, height_ratios=heights)
-        for row, (name, found) in zip(rows[:, 0], maps.items(), strict=True):
+        for row, (name, attention) in zip(rows[:, 0], maps.items(), strict=True):
             row.suptitle(TITLES.get(name, name), fontsize=12, x=0.01, ha="left")
-            _draw_map(row, found, window)
+            _draw_map(row, attention, window)
 
 
 def draw_strips(axes: Axes, lanes: Sequence[AttentionLane], duration_s: float) -> AxesImage:
     """Draw lanes of one modality over the time of a clip: more or less than an even share.
 
-    Where windows overlap it is their mean; what no window sees is hatched.
+    Where windows overlap it is their mean; what is in no window is hatched.
     """
     strips = np.ma.masked_invalid([rasterise(lane, duration_s) for lane in lanes])
     strips = np.ma.maximum(strips, 1e-3 / FULL_SCALE)  # colours are by the logarithm
@@ -93,13 +94,13 @@ def rasterise(lane: AttentionLane, duration_s: float) -> Float[np.ndarray, " bin
     return np.where(numbers > 0, np.maximum(mean, 0), np.nan)
 
 
-def _draw_map(row: SubFigure, found: AttentionMap, window: int) -> None:
-    panels = [panel for panel in _panels(found, window) if panel.weights.any()]
+def _draw_map(row: SubFigure, attention: AttentionMap, window: int) -> None:
+    panels = [panel for panel in _panels(attention, window) if panel.weights.any()]
     widths = [panel.inches for panel in panels]
     all_axes = row.subplots(1, len(panels), squeeze=False, width_ratios=widths)[0]
     for axes, panel in zip(all_axes, panels, strict=True):
         _draw_panel(axes, panel)
-    all_axes[0].set_yticks(range(len(found.queries)), found.queries)
+    all_axes[0].set_yticks(range(len(attention.queries)), attention.queries)
 
 
 def _draw_panel(axes: Axes, panel: _Panel) -> None:
@@ -127,15 +128,16 @@ def _draw_panel(axes: Axes, panel: _Panel) -> None:
     bar.ax.tick_params(labelsize=8)
 
 
-def _panels(found: AttentionMap, window: int) -> list[_Panel]:
-    face = found.face[window]
+def _panels(attention: AttentionMap, window: int) -> list[_Panel]:
+    face = attention.face[window]
     num_queries, num_slots, num_layers = face.shape
+    # query, slots, layers -> query, slots * layers
     by_layer = face.reshape(num_queries, num_slots * num_layers)
     layers = f", {num_layers} layers each" if num_layers > 1 else ""
     return [
-        _Panel("sound", found.audio[window], 6.0, "audio frame"),
+        _Panel("audio", attention.audio[window], 6.0, "audio frame"),
         _Panel("face", by_layer, 4.0, f"slot{layers}", (num_slots, num_layers)),
-        _Panel("nothing", found.nothing[window][:, None], 0.6, ""),
+        _Panel("nothing", attention.nothing[window][:, None], 0.6, ""),
     ]
 
 

@@ -63,7 +63,7 @@ MARGIN_IN: Final = 0.09
 def drawing(
     path: Path, width_in: float, height_in: float, *, gap_in: float = MARGIN_IN
 ) -> Iterator[Figure]:
-    """Give a figure to draw on, with `gap_in` above and below all that is in it; then save it."""
+    """Yield a figure to draw on, with `gap_in` above and below all that is in it; then save it."""
     with style.context(STYLE, after_reset=True), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # drawn as a box
         figure = Figure(figsize=(width_in, height_in))
@@ -74,7 +74,7 @@ def drawing(
 
 
 def say(axes: Axes, words: str) -> None:
-    """Write words where the picture would be."""
+    """Write words where the figure would be."""
     axes.text(0.5, 0.5, words, ha="center", va="center", color=GREY, transform=axes.transAxes)
     axes.set(xticks=[], yticks=[])
     axes.grid(False)
@@ -87,5 +87,5 @@ def write_title(figure: Figure, title: str) -> None:
 
 
 def count(number: int, singular: str, plural: str | None = None) -> str:
-    """Write `1 answer`, `2,000 answers`."""
+    """Write `1 prediction`, `2,000 predictions`."""
     return f"{number:,} {singular if number == 1 else plural or singular + 's'}"

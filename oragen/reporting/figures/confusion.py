@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from sklearn.metrics import confusion_matrix
 
 from oragen.reporting.figures.canvas import GREY, INK, count, drawing, say, write_title
+from oragen.schema.vocabulary import ClassTask
 
-ClassTask = Literal["gender", "mask_type"]
 LIGHT_UNTIL: Final = 0.55  # share from which white is easier to read on blue than black
 
 
@@ -25,14 +25,14 @@ def confusion_rows(predictions: pd.DataFrame, task: ClassTask) -> pd.DataFrame:
 def draw_confusion(
     path: Path, true: pd.Series, predicted: pd.Series, labels: Sequence[str], title: str
 ) -> None:
-    """Draw the share of each true class that got each answer, and the number of answers.
+    """Draw the share of each true class that got each predicted class, and their numbers.
 
     Args:
         path: of the PNG.
-        true: what is not among the labels does not take part.
-        predicted: an answer for each true class.
+        true: the true labels; one that is not among `labels` is skipped.
+        predicted: a label for each true one.
         labels: in the order of the rows and of the columns.
-        title: of the picture.
+        title: of the figure.
     """
     known = true.isin(labels).to_numpy()
     side_in = 3.0 + 0.8 * len(labels)
@@ -62,7 +62,7 @@ def _draw_matrix(
         axes.text(column, row, f"{shares[row, column]:.0%}", va="bottom", fontsize=12, **middle)
         axes.text(column, row + 0.08, f"{number:,}", va="top", fontsize=8, **middle)
     names = [
-        f"{label}\n{count(int(total), 'answer')}"
+        f"{label}\n{count(int(total), 'prediction')}"
         for label, total in zip(labels, of_class[:, 0], strict=True)
     ]
     places = range(len(labels))

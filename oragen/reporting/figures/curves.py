@@ -1,4 +1,4 @@
-"""Histories of trained heads -> how the loss fell and the score rose, head by head."""
+"""Histories of trained heads -> loss and dev score by epoch, head by head."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -69,7 +69,7 @@ def _draw_heads(
         title = f"{heads[number]} ({count(members['seed'].nunique(), 'seed')})"
         score.set_title(fill(title, 34, break_on_hyphens=False))
         for axes, name, colour in ((score, "dev_score", BLUE), (loss, "train_loss", VERMILION)):
-            if rows[name].isna().all():  # nothing was selected by
+            if rows[name].isna().all():  # the last epoch was kept, without a dev score
                 say(axes, "no dev score")
                 continue
             _draw_seeds(axes, members, name, colour)

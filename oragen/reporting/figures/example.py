@@ -1,4 +1,4 @@
-"""All that is known of one clip -> one picture: faces, speech, windows, answers, attention."""
+"""One clip and its predictions -> one figure: faces, speech, windows, predictions, attention."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
-from oragen.reporting.attention import AttentionLane
+from oragen.reporting.attention.lanes import AttentionLane
 from oragen.reporting.figures.attention import FULL_SCALE, draw_strips
 from oragen.reporting.figures.canvas import (
     BLUE,
@@ -28,11 +28,11 @@ from oragen.reporting.figures.canvas import (
 
 WIDTH_IN: Final = 12.0
 CROP_IN: Final = 0.95
-MAX_CROPS: Final = 9  # side by side; of more crops some are left out, evenly
+MAX_CROPS: Final = 9  # side by side; more crops are thinned out evenly
 
 
 class Attributes(NamedTuple):
-    """Who speaks: the labels of a clip, or the answer. None: unknown, or not told."""
+    """Who speaks: the labels of a clip, or its prediction. None: unknown, or not predicted."""
 
     gender: str | None
     age_years: float | None
@@ -41,20 +41,20 @@ class Attributes(NamedTuple):
 
 
 class ExampleCrop(NamedTuple):
-    """A face, and when it was seen."""
+    """A face, and when it was on the screen."""
 
     second_s: float
     picture: UInt8[np.ndarray, "height width 3"]  # RGB
 
 
 class ExampleWindow(NamedTuple):
-    """A stretch of the clip and what the head answered for it."""
+    """A stretch of the clip and what the head predicts for it."""
 
     start_s: float
     stop_s: float
     genders: Mapping[str, float]  # probability of each label
     age_years: float
-    mask_types: Mapping[str, float]  # empty: the head does not tell it
+    mask_types: Mapping[str, float]  # empty: the head does not predict it
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,9 @@ class ClipExample:
 
     clip_id: str
     head: str
-    duration_s: float  # of the sound, or of the pictures where there is none
+    duration_s: float  # of the audio, or of the video where there is none
     labels: Attributes
-    answer: Attributes  # of the whole clip; all None without a window
+    predicted: Attributes  # of the whole clip; all None without a window
     crops: Sequence[ExampleCrop]
     speech_s: Sequence[tuple[float, float]]  # start and stop of each span
     windows: Sequence[ExampleWindow]
@@ -77,14 +77,14 @@ class ClipExample:
 
 
 class _Row(NamedTuple):
-    """A strip of the picture."""
+    """A strip of the figure."""
 
     height_in: float
     draw: Callable[[Axes, ClipExample], None]
 
 
 def draw_example(path: Path, example: ClipExample) -> None:
-    """Draw a clip over its time: crops, speech, windows, their answers, attention."""
+    """Draw a clip over its time: crops, speech, windows, their predictions, attention."""
     rows = _rows(example)
     heights = [row.height_in for row in rows]
     with drawing(path, WIDTH_IN, 1.8 + sum(heights), gap_in=0.04) as figure:
@@ -105,17 +105,17 @@ def _rows(example: ClipExample) -> list[_Row]:
         rows += [_Row(1.1, _draw_genders), _Row(1.2, _draw_ages)]
         if any(window.mask_types for window in example.windows):
             rows.append(_Row(1.4, _draw_mask_types))
-    for modality, draw in (("audio", _draw_heard), ("face", _draw_seen)):
+    for modality, draw in (("audio", _draw_audio_attention), ("face", _draw_face_attention)):
         if lanes := [lane for lane in example.attention if lane.modality == modality]:
             rows.append(_Row(0.4 + 0.2 * len(lanes), draw))
     return rows
 
 
 def _write_prediction(axes: Axes, example: ClipExample) -> None:
-    """Write labels and answer above the first row."""
+    """Write labels and prediction above the first row."""
     lines = {
         "true": _describe(example.labels),
-        example.head: _describe(example.answer) if example.windows else "no window to answer from",
+        example.head: _describe(example.predicted) if example.windows else "no usable window",
     }
     width = max(map(len, lines))
     text = "\n".join(f"{name:>{width}}:  {words}" for name, words in lines.items())
@@ -168,7 +168,7 @@ def _draw_speech(axes: Axes, example: ClipExample) -> None:
     spans = [(start, stop - start) for start, stop in example.speech_s]
     axes.broken_barh(spans, (0.15, 0.7), color=GREEN)
     if not spans:
-        say(axes, "no speech heard")
+        say(axes, "no speech found")
 
 
 def _draw_windows(axes: Axes, example: ClipExample) -> None:
@@ -200,25 +200,29 @@ def _levels(windows: Sequence[ExampleWindow]) -> list[int]:
 
 def _draw_genders(axes: Axes, example: ClipExample) -> None:
     _name(axes, "gender")
-    answers = [window.genders for window in example.windows]
-    _draw_probabilities(axes, example, answers, true=example.labels.gender)
+    predictions = [window.genders for window in example.windows]
+    _draw_probabilities(axes, example, predictions, true=example.labels.gender)
 
 
 def _draw_mask_types(axes: Axes, example: ClipExample) -> None:
     _name(axes, "mask type")
-    answers = [window.mask_types for window in example.windows]
-    _draw_probabilities(axes, example, answers, true=example.labels.mask_type)
+    predictions = [window.mask_types for window in example.windows]
+    _draw_probabilities(axes, example, predictions, true=example.labels.mask_type)
 
 
 def _draw_probabilities(
-    axes: Axes, example: ClipExample, answers: Sequence[Mapping[str, float]], *, true: str | None
+    axes: Axes,
+    example: ClipExample,
+    predictions: Sequence[Mapping[str, float]],
+    *,
+    true: str | None,
 ) -> None:
     axes.set(ylim=(-0.05, 1.05))
     axes.set_yticks([0, 0.5, 1], ["0%", "50%", "100%"])
-    for number, label in enumerate(answers[0]):
+    for number, label in enumerate(predictions[0]):
         colour = COLOUR_OF.get(label, SERIES[number % len(SERIES)])
         name = f"{label} (true)" if label == true else label
-        _draw_values(axes, example, [answer[label] for answer in answers], colour, name)
+        _draw_values(axes, example, [shares[label] for shares in predictions], colour, name)
     _put_legend(axes)
 
 
@@ -228,16 +232,16 @@ def _draw_ages(axes: Axes, example: ClipExample) -> None:
     _draw_values(axes, example, ages, BLUE, "window")
     known = [*ages]
     for age, colour, style, label in (
-        (example.answer.age_years, BLUE, "-", "answer"),
+        (example.predicted.age_years, BLUE, "-", "clip"),
         (example.labels.age_years, INK, "--", "true"),
     ):
         if age is not None:
             axes.axhline(age, color=colour, linestyle=style, linewidth=1.2, label=label)
             known.append(age)
-    answer, half_width = example.answer.age_years, example.answer.age_half_width_years
-    if answer is not None and half_width is not None:
-        interval = (answer - half_width, answer + half_width)
-        axes.axhspan(*interval, color=BLUE, alpha=0.08, linewidth=0, label="its interval")
+    age_years, half_width = example.predicted.age_years, example.predicted.age_half_width_years
+    if age_years is not None and half_width is not None:
+        interval = (age_years - half_width, age_years + half_width)
+        axes.axhspan(*interval, color=BLUE, alpha=0.08, linewidth=0, label="interval")
         known += interval
     axes.set_ylim(max(0, min(known) - 5), max(known) + 5)
     _put_legend(axes)
@@ -256,12 +260,12 @@ def _draw_values(
     )
 
 
-def _draw_heard(axes: Axes, example: ClipExample) -> None:
-    _draw_attention(axes, example, "audio", "looks at\nsound")
+def _draw_audio_attention(axes: Axes, example: ClipExample) -> None:
+    _draw_attention(axes, example, "audio", "attention\nto audio")
 
 
-def _draw_seen(axes: Axes, example: ClipExample) -> None:
-    _draw_attention(axes, example, "face", "looks at\nfaces")
+def _draw_face_attention(axes: Axes, example: ClipExample) -> None:
+    _draw_attention(axes, example, "face", "attention\nto faces")
 
 
 def _draw_attention(axes: Axes, example: ClipExample, modality: str, name: str) -> None:

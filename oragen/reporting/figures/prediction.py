@@ -1,4 +1,4 @@
-"""What was answered about one clip -> one picture: answers over time, and what they rest on."""
+"""The prediction of one clip -> one figure: predictions over time, and what they are based on."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,23 +32,23 @@ MAX_DOTS: Final = 60  # more windows are drawn as lines alone
 
 @dataclass(frozen=True)
 class ClipPredictions:
-    """One clip as it was answered about. Times are in seconds from its start.
+    """The predictions of one clip. Times are in seconds from its start.
 
     Attributes:
         title: such as the name of the file.
-        answer: the answer about the whole clip in words, or why there is none.
+        summary: the prediction of the whole clip in words, or why there is none.
         length_s: of the clip.
-        age_years: of the whole clip; None without an answer.
+        age_years: of the whole clip; None without a prediction.
         age_interval: lower and upper end in years; None where the model gives none.
-        windows: in the order of time; empty without an answer.
+        windows: in the order of time; empty without a prediction.
         speech_s: start and stop of each span.
-        faces_s: start and stop of each stretch in which the face was seen.
-        no_speech: what is said where there is none.
+        faces_s: start and stop of each stretch in which the face is visible.
+        no_speech: what is written where there is none.
         no_face: likewise.
     """
 
     title: str
-    answer: str
+    summary: str
     length_s: float
     age_years: float | None
     age_interval: tuple[float, float] | None
@@ -60,7 +60,7 @@ class ClipPredictions:
 
 
 def draw_predictions(path: Path, clip: ClipPredictions) -> None:
-    """Draw age, gender and mask type over time as windows tell them, above what they rest on."""
+    """Draw age, gender and mask type of the windows over time, above speech and faces."""
     classes = _classes(clip.windows)
     heights = [COVERAGE_IN]
     if clip.windows:
@@ -71,12 +71,12 @@ def draw_predictions(path: Path, clip: ClipPredictions) -> None:
         *upper, coverage = grid[:, 0]
         if clip.windows:
             _draw_age(upper[0], clip)
-        for axes, (name, answers) in zip(upper[1:], classes.items(), strict=True):
-            _draw_classes(axes, name, clip, answers)
+        for axes, (name, predictions) in zip(upper[1:], classes.items(), strict=True):
+            _draw_classes(axes, name, clip, predictions)
         _draw_coverage(coverage, clip)
         coverage.set(xlabel="seconds", xlim=(0, max(clip.length_s, 0.001)))
         top = grid[0, 0]
-        top.set_title(clip.answer, fontweight="normal")
+        top.set_title(clip.summary, fontweight="normal")
         figure.align_ylabels(grid[:, 0])
 
 
@@ -112,14 +112,15 @@ def _draw_age(axes: Axes, clip: ClipPredictions) -> None:
 
 
 def _draw_classes(
-    axes: Axes, name: str, clip: ClipPredictions, answers: Sequence[Mapping[str, float]]
+    axes: Axes, name: str, clip: ClipPredictions, predictions: Sequence[Mapping[str, float]]
 ) -> None:
     """Stack the probabilities, each window's from its middle to the middles beside it."""
     _name(axes, name)
     times = _steps(clip.windows)
     bottom = np.zeros(times.shape)
-    for number, label in enumerate(answers[0]):
-        shares = np.array([[answer[label]] for answer in answers]) * [1, 1, np.nan]
+    for number, label in enumerate(predictions[0]):
+        # windows, 1 -> windows, 3: where a step begins, where it ends, and a break
+        shares = np.array([[window[label]] for window in predictions]) * [1, 1, np.nan]
         colour = COLOUR_OF.get(label, SERIES[number % len(SERIES)])
         colour = PALE if label == "none" else colour
         top = bottom + shares
@@ -134,10 +135,10 @@ def _draw_classes(
 
 
 def _steps(windows: Sequence[ExampleWindow]) -> Float[np.ndarray, "windows 3"]:
-    """Return from when to when the answer of each window is drawn, and the latter once more.
+    """Return from when to when the prediction of each window is drawn, and the latter once more.
 
     A step lasts to halfway between the middles of two windows. It ends with its window, so that
-    nothing is told where there is none; what is drawn is broken off at the third column.
+    nothing is drawn where there is none. The line is broken off at the third column.
     """
     starts, stops = _edges(windows)
     middles = (starts + stops) / 2
@@ -148,7 +149,7 @@ def _steps(windows: Sequence[ExampleWindow]) -> Float[np.ndarray, "windows 3"]:
 
 
 def _draw_coverage(axes: Axes, clip: ClipPredictions) -> None:
-    """Draw where speech was heard, the face was seen, and windows lie."""
+    """Draw where there is speech, where the face is visible, and where windows lie."""
     _name(axes, "")
     axes.set(ylim=(len(ROWS) - 0.5, -0.5))
     axes.set_yticks(range(len(ROWS)), ROWS)

@@ -1,4 +1,4 @@
-"""Probabilities of classes and the truth -> how often a confident answer is right."""
+"""Probabilities of classes and true labels -> accuracy by confidence."""
 
 from pathlib import Path
 from typing import Final
@@ -17,30 +17,30 @@ from oragen.reporting.figures.canvas import (
     say,
     write_title,
 )
-from oragen.reporting.figures.confusion import ClassTask
+from oragen.schema.vocabulary import ClassTask
 
 NUM_BINS: Final = 10
 
 
 def reliability_rows(predictions: pd.DataFrame, task: ClassTask) -> pd.DataFrame:
-    """Predictions -> confidence and accuracy of the answers of about the same confidence.
+    """Predictions -> mean confidence and accuracy in bins of the confidence.
 
-    The confidence of an answer is the probability of its class. Ten bins from 0 to 1, each with
-    its upper edge; one row for each with an answer: `confidence` (mean), `accuracy` (share of
-    right answers), `count`, and the edges `from` and `to`. An answer whose label is unknown, or is
-    none that the head knows, does not take part.
+    The confidence of a prediction is the probability of its class. There are ten bins from 0 to 1,
+    each with its upper edge, and one row for each that has a prediction: `confidence` (mean),
+    `accuracy` (share of correct predictions), `count`, and the edges `from` and `to`. A prediction
+    is skipped where the true label is unknown, or is none that the head knows.
     """
-    answers = _confidences(predictions, task)
+    confidences = _confidences(predictions, task)
     upper_edges = np.linspace(0, 1, NUM_BINS + 1)[1:]
-    bins = np.searchsorted(upper_edges[:-1], answers["confidence"])
-    groups = answers.groupby(bins)
+    bins = np.searchsorted(upper_edges[:-1], confidences["confidence"])
+    groups = confidences.groupby(bins)
     rows = groups.mean().assign(count=groups.size()).rename(columns={"is_right": "accuracy"})
     rows["from"], rows["to"] = rows.index / NUM_BINS, (rows.index + 1) / NUM_BINS
     return rows.reset_index(drop=True)
 
 
 def calibration_error(rows: pd.DataFrame) -> float:
-    """Expected calibration error: mean gap of confidence and accuracy over the answers, 0 to 1.
+    """Expected calibration error: mean gap of confidence and accuracy, 0 to 1.
 
     Guo et al. 2017, "On Calibration of Modern Neural Networks", equation 3.
 
@@ -52,19 +52,23 @@ def calibration_error(rows: pd.DataFrame) -> float:
 
 
 def draw_reliability(path: Path, predictions: pd.DataFrame, task: ClassTask, title: str) -> None:
-    """Draw how often answers are right by how confident they are, and how many are so confident."""
+    """Draw the accuracy by the confidence, and the number of predictions of each confidence."""
     rows = reliability_rows(predictions, task)
     with drawing(path, 6.4, 7.4) as figure:
         write_title(figure, title)
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
-        above.set(ylabel="share of right answers", ylim=(0, 1))
-        below.set(xlabel="confidence: probability of the answer", ylabel="answers", xlim=(0, 1))
+        above.set(ylabel="accuracy", ylim=(0, 1))
+        below.set(
+            xlabel="confidence: probability of the predicted class",
+            ylabel="predictions",
+            xlim=(0, 1),
+        )
         if rows.empty:
             for axes in (above, below):
                 say(axes, "no labelled clip")
             return
         above.set_title(
-            f"{count(int(rows['count'].sum()), 'answer')}, expected calibration error "
+            f"{count(int(rows['count'].sum()), 'prediction')}, expected calibration error "
             f"{calibration_error(rows):.1%}", fontweight="normal",
         )  # fmt: skip
         _draw_accuracy(above, rows)
@@ -80,12 +84,12 @@ def _confidences(predictions: pd.DataFrame, task: ClassTask) -> pd.DataFrame:
     known = predictions[predictions[task].isin(labels)] if labels else predictions.iloc[:0]
     confidence = known[[prefix + label for label in labels]].astype(float).max(axis=1)
     is_right = known[task] == known.get(f"predicted_{task}", pd.Series(dtype=object))
-    answers = pd.DataFrame({"confidence": confidence, "is_right": is_right.astype(float)})
-    return answers.astype(float).dropna()
+    columns = pd.DataFrame({"confidence": confidence, "is_right": is_right.astype(float)})
+    return columns.astype(float).dropna()
 
 
 def _draw_accuracy(axes: Axes, rows: pd.DataFrame) -> None:
-    axes.plot([0, 1], [0, 1], "--", color=INK, linewidth=1.2, label="as sure as right")
+    axes.plot([0, 1], [0, 1], "--", color=INK, linewidth=1.2, label="calibrated")
     axes.vlines(
         rows["confidence"], rows["accuracy"], rows["confidence"],
         color=VERMILION, linewidth=6, alpha=0.4, label="gap",
@@ -93,7 +97,7 @@ def _draw_accuracy(axes: Axes, rows: pd.DataFrame) -> None:
     axes.plot(rows["confidence"], rows["accuracy"], color=BLUE, linewidth=1.2)
     sizes = 25 + 175 * rows["count"] / rows["count"].max()
     axes.scatter(rows["confidence"], rows["accuracy"], s=sizes, color=BLUE, zorder=3, clip_on=False)
-    for words, place, side in (("too careful", 0.03, "left"), ("too sure", 0.97, "right")):
+    for words, place, side in (("underconfident", 0.03, "left"), ("overconfident", 0.97, "right")):
         axes.text(
             place, 0.5, words, color=GREY, ha=side, va="center", fontstyle="italic",
             transform=axes.transAxes,

@@ -1,0 +1,70 @@
+"""Tables and figures of a report -> the sections of its page."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from oragen.reporting.figures.figure import Figure
+from oragen.reporting.table_formats import HOW_TO_READ, ReportTable, to_cells
+
+
+@dataclass(frozen=True)
+class PageTable:
+    """Cells as they are to be read; a column of numbers is aligned right."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        for row in self.rows:
+            if len(row) != len(self.columns):
+                raise ValueError(
+                    f"Table {self.title!r} has {len(self.columns)} columns, but a row of "
+                    f"{len(row)} cells: {list(row)}."
+                )
+
+
+PagePart: TypeAlias = PageTable | Figure
+
+
+@dataclass(frozen=True)
+class PageSection:
+    """A heading, a paragraph for each string of `text`, then tables and figures in their order.
+
+    Figures that follow each other are side by side where there is room.
+    """
+
+    title: str
+    parts: Sequence[PagePart] = ()
+    text: Sequence[str] = ()
+
+
+def lay_out(
+    tables: Sequence[ReportTable],
+    figures: Sequence[Figure],
+    explanations: Sequence[Figure],
+    head: str,
+) -> list[PageSection]:
+    """Put tables and figures into the sections of a page; the table of counts comes last.
+
+    Args:
+        tables: of the report, the last one with the counts.
+        figures: of one head.
+        explanations: figures of single clips.
+        head: its name.
+    """
+    *scores, counts = [_to_page_table(table) for table in tables]
+    sections = [
+        PageSection("Scores", scores, [HOW_TO_READ]),
+        PageSection(f"{head} in figures", figures),
+        PageSection("Single clips", explanations),
+        PageSection("Counts", [counts]),
+    ]
+    return [section for section in sections if section.parts]
+
+
+def _to_page_table(table: ReportTable) -> PageTable:
+    columns, rows = to_cells(table)
+    return PageTable(title=table.title, columns=columns, rows=rows, note=table.note)

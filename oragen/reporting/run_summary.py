@@ -1,0 +1,70 @@
+"""Predictions and the settings of a run -> the sentences at the head of a report."""
+
+from collections.abc import Mapping, Sequence
+from itertools import starmap
+from typing import Final, NamedTuple
+
+import pandas as pd
+
+from oragen.schema.vocabulary import EvaluationProtocol
+
+PROTOCOLS: Final[dict[EvaluationProtocol, str]] = {
+    "clean": "Heads are selected on dev. Each clip is scored once, by the mean over its windows. "
+    "Clips without a prediction are counted, not scored.",
+    "paper": "As published, to be compared with published numbers. Heads are trained on train and "
+    "dev, and the last epoch is kept. A clip gets the most frequent class of its windows and their "
+    "mean age in whole years. A clip without a window gets the majority baseline of the training "
+    "clips.",
+}
+
+
+class Settings(NamedTuple):
+    """The settings that a reader of scores must know."""
+
+    protocol: EvaluationProtocol
+    splits: Sequence[str]
+    seeds: Sequence[int]
+    encoders: Mapping[str, Sequence[str]]  # the corpora that each was fine-tuned on, if any
+
+
+def describe_run(
+    predictions: pd.DataFrame, widest: pd.DataFrame, head: str, settings: Settings
+) -> list[str]:
+    """Describe in a few sentences what was scored, and how.
+
+    Args:
+        predictions: of all heads.
+        widest: predictions of one head, from all modalities it takes.
+        head: its name.
+        settings: of the run.
+    """
+    clips = predictions.drop_duplicates("clip_id")
+    corpora = ", ".join(sorted(clips["corpus"].unique()))
+    num_speakers = len(clips[["corpus", "speaker_id"]].drop_duplicates())
+    seeds = ", ".join(map(str, settings.seeds))
+    encoders = "; ".join(starmap(_describe_encoder, settings.encoders.items()))
+    sentences = [
+        f"Scored on {' and '.join(settings.splits)} of {corpora}: {len(clips)} clips of "
+        f"{num_speakers} speakers. Protocol `{settings.protocol}`: "
+        f"{PROTOCOLS[settings.protocol]}",
+        f"Training seeds: {seeds}. Encoders: {encoders}.",
+    ]
+    if (coverage := measure_coverage(widest)) is not None:
+        sentences.append(
+            f"{coverage:.0%} of the true ages lie in the 90 % interval of {head}, which was fitted "
+            "on dev."
+        )
+    return sentences
+
+
+def measure_coverage(predictions: pd.DataFrame) -> float | None:
+    """Return the share of known ages inside the head's interval; None where it has none."""
+    columns = ["age_years", "predicted_age_years", "age_half_width_years"]
+    known = predictions.dropna(subset=columns)
+    errors = (known["age_years"] - known["predicted_age_years"]).abs()
+    return float((errors <= known["age_half_width_years"]).mean()) if len(known) else None
+
+
+def _describe_encoder(encoder: str, trained_on: Sequence[str]) -> str:
+    origin = f"fine-tuned on {', '.join(trained_on)}" if trained_on else "not fine-tuned"
+    return f"{encoder} ({origin})"

@@ -1,0 +1,190 @@
+"""Predictions of all heads -> what each head scored, and what DVC's metrics.json holds."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from oragen.reporting.bootstrap import Measure, SpeakerDraws, is_scored, score_predictions
+from oragen.reporting.table_formats import Cell
+from oragen.schema.vocabulary import LEVELS, MODALITY_SETS, OVERALL, ClassTask
+from oragen.training.metrics import score_classes
+
+# Each modality alone, the published fusions (of one rank: levels decide), other baselines, our own.
+VARIANT_RANKS: Final = {
+    "audio_only": 0, "face_only": 1, "shared": 2, "separate": 2, "joint": 2, "concatenation": 3,
+    "late_fusion": 4, "cross_attention": 5,
+}  # fmt: skip
+LEVEL_RANKS: Final[dict[str, int]] = {level: rank for rank, level in enumerate(LEVELS)}
+METRIC_DIGITS: Final[dict[Measure, int]] = {
+    "gender_uar": 4, "age_mae_years": 3, "mask_type_uar": 4,
+}  # fmt: skip
+CLASS_TASKS: Final[dict[Measure, ClassTask]] = {
+    "gender_uar": "gender", "mask_type_uar": "mask_type",
+}  # fmt: skip
+Metrics = dict[str, float | int]
+
+
+class Method(NamedTuple):
+    """A head, and what it is."""
+
+    head: str
+    variant: str
+    level: str
+    trained_on: str  # corpora, joined by ", "
+    modalities: str  # the widest it takes
+
+
+class Counts(NamedTuple):
+    """The clips and speakers of some predictions; a clip with several rows counts once."""
+
+    clips_in_all: int
+    speakers_in_all: int
+    predicted: int  # clips
+    without_window: int  # clips
+
+
+class HeadScores:
+    """The predictions of all heads, and their scores, each computed once."""
+
+    def __init__(self, predictions: pd.DataFrame, draws: SpeakerDraws) -> None:
+        """Sort predictions by head and modalities.
+
+        Args:
+            predictions: a row for each clip, head, seed and set of modalities, as in
+                `score_predictions`. Further columns are `head`, `variant`, `level`, `trained_on`,
+                `modalities`, `split`, `num_windows`, `age_low` and `age_high`.
+            draws: of the speakers, for the intervals.
+        """
+        self.clips = predictions.drop_duplicates("clip_id")
+        self.heads = [str(head) for head in predictions["head"].unique()]
+        self._draws = draws
+        self._predictions: dict[tuple[str, str], pd.DataFrame] = dict(
+            iter(predictions.groupby(["head", "modalities"]))
+        )
+        self._cells: dict[tuple[str, str, str, Measure], Cell] = {}
+        self.methods = sorted((self._describe(head) for head in self.heads), key=_rank)
+
+    @property
+    def scopes(self) -> list[str]:
+        """The corpora, and all of them together where they are several."""
+        corpora = sorted(self.clips["corpus"].unique())
+        return [*corpora, OVERALL] if len(corpora) > 1 else corpora
+
+    def clips_of(self, scope: str) -> pd.DataFrame:
+        """Return a row for each clip of one corpus or all, with its labels."""
+        return _within_scope(self.clips, scope)
+
+    def modality_sets(self, head: str) -> list[str]:
+        """Return the sets of modalities that a head predicted from, the widest first."""
+        return [name for name in MODALITY_SETS if (head, name) in self._predictions]
+
+    def predictions(self, head: str, modalities: str, scope: str = OVERALL) -> pd.DataFrame:
+        """Return what a head predicted for one corpus or all."""
+        return _within_scope(self._predictions[head, modalities], scope)
+
+    def widest_predictions(self, head: str) -> pd.DataFrame:
+        """Return what a head predicted from the widest set of modalities it takes."""
+        return self.predictions(head, self.modality_sets(head)[0])
+
+    def cell(self, head: str, modalities: str, scope: str, measure: Measure) -> Cell:
+        """Score a head on one corpus or all."""
+        key = head, modalities, scope, measure
+        if key not in self._cells:
+            self._cells[key] = self.score(self.predictions(head, modalities, scope), measure)
+        return self._cells[key]
+
+    def score(self, predictions: pd.DataFrame, measure: Measure) -> Cell:
+        """Score some predictions of one head from one set of modalities."""
+        in_all = predictions["clip_id"].nunique()
+        score = score_predictions(predictions, measure, self._draws)
+        if score is None:
+            return Cell(measure, None, clips_in_all=in_all)
+        return Cell(
+            measure, score.value, score.low, score.high, score.std_over_seeds, score.clips, in_all,
+            score.speakers,
+        )  # fmt: skip
+
+    def _describe(self, head: str) -> Method:
+        first = self.widest_predictions(head).iloc[0]
+        return Method(*(str(first[name]) for name in Method._fields))
+
+
+def count_clips(predictions: pd.DataFrame) -> Counts:
+    """Count the clips and speakers of some predictions."""
+    clip_ids = predictions["clip_id"]
+    return Counts(
+        clips_in_all=clip_ids.nunique(),
+        speakers_in_all=len(predictions[["corpus", "speaker_id"]].drop_duplicates()),
+        predicted=clip_ids[predictions["predicted_age_years"].notna()].nunique(),
+        without_window=clip_ids[predictions["num_windows"] == 0].nunique(),
+    )
+
+
+def write_metrics(path: Path, scores: HeadScores) -> None:
+    """Write the JSON that `dvc metrics show` reads, see `to_metrics`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(to_metrics(scores), indent=2) + "\n")
+
+
+def to_metrics(scores: HeadScores) -> dict[str, dict[str, dict[str, Metrics]]]:
+    """Return the rounded numbers of metrics.json: head -> corpus -> modalities -> score.
+
+    A score is that of the tables: the mean over the seeds, and `_std` their standard deviation.
+    That of one seed is 0. What cannot be scored is not there.
+    """
+    return {
+        head: {
+            scope.replace(" ", "_"): {
+                modalities: _measure(scores, head, modalities, scope)
+                for modalities in scores.modality_sets(head)
+            }
+            for scope in scores.scopes
+        }
+        for head in scores.heads
+    }
+
+
+def _measure(scores: HeadScores, head: str, modalities: str, scope: str) -> Metrics:
+    predictions = scores.predictions(head, modalities, scope)
+    counts = count_clips(predictions)
+    metrics: Metrics = {
+        "clips": counts.clips_in_all,
+        "speakers": counts.speakers_in_all,
+        "without_window": counts.without_window,
+    }
+    for measure, digits in METRIC_DIGITS.items():
+        cell = scores.cell(head, modalities, scope, measure)
+        if cell.value is not None:
+            metrics[measure] = round(cell.value, digits)
+            metrics[f"{measure}_std"] = round(cell.std_over_seeds or 0.0, digits)
+        if (task := CLASS_TASKS.get(measure)) and (of_seeds := _macro_f1(predictions, task)):
+            spread = float(np.std(of_seeds, ddof=1)) if len(of_seeds) > 1 else 0.0
+            metrics[f"{task}_macro_f1"] = round(float(np.mean(of_seeds)), digits)
+            metrics[f"{task}_macro_f1_std"] = round(spread, digits)
+    return metrics
+
+
+def _macro_f1(predictions: pd.DataFrame, task: ClassTask) -> Sequence[float]:
+    """Return the macro F1 of each seed, over the rows that the UAR is of."""
+    scored = predictions[is_scored(predictions, task)]
+    of_seeds = [
+        score_classes(rows[task], rows[f"predicted_{task}"]) for _, rows in scored.groupby("seed")
+    ]
+    return [score.macro_f1 for score in of_seeds if score is not None]
+
+
+def _rank(method: Method) -> tuple[int, int, int, str]:
+    return (
+        VARIANT_RANKS[method.variant],
+        LEVEL_RANKS[method.level],
+        list(VARIANT_RANKS).index(method.variant),
+        method.head,
+    )
+
+
+def _within_scope(rows: pd.DataFrame, scope: str) -> pd.DataFrame:
+    return rows if scope == OVERALL else rows[rows["corpus"] == scope]

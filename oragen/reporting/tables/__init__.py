@@ -1,0 +1,1 @@
+"""Scores of all heads -> the tables of a report, a module for each."""

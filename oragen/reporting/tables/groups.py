@@ -1,0 +1,37 @@
+"""Scores of all heads -> one head by age band and gender."""
+
+from oragen.reporting.bootstrap import Measure
+from oragen.reporting.scores import HeadScores, count_clips
+from oragen.reporting.table_formats import PRESENTATIONS, Column, ReportTable, Row
+from oragen.schema.ages import BANDS, band_ages
+from oragen.schema.vocabulary import GENDERS_WITH_CHILD
+
+
+def compare_groups(scores: HeadScores, head: str) -> ReportTable | None:
+    """Show for whom one head is right, by age band and gender; None where these are not known."""
+    predictions = scores.widest_predictions(head)
+    bands = band_ages(predictions["age_years"])
+    measures: tuple[Measure, ...] = (
+        "gender_recall", "age_mae_years", "age_bias_years", "mask_type_uar",
+    )  # fmt: skip
+    groups = {
+        (band, gender): predictions[(bands == band) & (predictions["gender"] == gender)]
+        for band in BANDS
+        for gender in GENDERS_WITH_CHILD
+    }
+    rows = [
+        Row(
+            {"age_band": band, "gender": gender, **count_clips(group)._asdict()},
+            [scores.score(group, measure) for measure in measures],
+        )
+        for (band, gender), group in groups.items()
+        if len(group)
+    ]
+    if not rows:
+        return None
+    unknown = scores.clips[["age_years", "gender"]].isna().any(axis=1).sum()
+    note = f"{unknown} clips of unknown age or gender are skipped." if unknown else ""
+    return ReportTable(
+        "groups", f"{head} by age and gender", note,
+        [Column(name, PRESENTATIONS[name].title) for name in measures], rows,
+    )  # fmt: skip
