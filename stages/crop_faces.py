@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from oragen.config import paths
+from oragen.config.options import fill
 from oragen.config.params import load_params
 from oragen.detection.face_detectors import detector_fingerprint
 from oragen.detection.faces import CropOptions, crop_clip
@@ -28,7 +29,7 @@ def main(corpus: str) -> None:
     clips = CLIPS.read(paths.clips_table(corpus)).set_index("clip_id")
     seen = clips[clips["picture_hash"].notna()]
     sources = find_sources(seen, root)
-    options = CropOptions(**params.faces.model_dump())
+    options = fill(CropOptions, params.faces)
     cache_parameters = params.faces.as_cache_parameters()
     is_needed = any(source.face_box is None for source in sources.values())
     detector = detector_fingerprint(options.detector, weights=options.weights) if is_needed else ""

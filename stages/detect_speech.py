@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 
 from oragen.config import paths
+from oragen.config.options import fill
 from oragen.config.params import load_params
 from oragen.detection.speech import SpeechOptions, detect_clip_speech
 from oragen.schema.tables import CLIPS, SPEECH
@@ -26,7 +27,7 @@ def main(corpus: str) -> None:
     num_new = fill_store(
         store,
         {keys[clip]: Wanted(clip, sound) for clip, sound in sounds.items()},
-        partial(detect_clip_speech, options=SpeechOptions(**params.speech.model_dump())),
+        partial(detect_clip_speech, options=fill(SpeechOptions, params.speech)),
         spec={
             "values": "int64 samples at 16 kHz: span x (start, stop)",
             "speech": cache_parameters,

@@ -6,7 +6,9 @@ import pandas as pd
 import torch
 
 from oragen.config import paths
-from oragen.config.params import Params, Train, load_params
+from oragen.config.heads import Train
+from oragen.config.options import fill
+from oragen.config.params import Params, load_params
 from oragen.features.dataset import EmptyDatasetError, WindowDataset, load_dataset, read_dataset
 from oragen.models.heads import Head, HeadSizes, build_head, save_head
 from oragen.schema.vocabulary import GENDERS, MASK_TYPES
@@ -105,19 +107,11 @@ def measure(train: WindowDataset, *, num_mask_types: int) -> HeadSizes:
 
 def to_options(train: Train) -> TrainingOptions:
     """Return the training section as the library takes it."""
-    return TrainingOptions(
-        batch_size=train.batch_size,
-        max_epochs=train.max_epochs,
-        patience=train.patience,
-        learning_rate=train.learning_rate,
-        weight_decay=train.weight_decay,
-        gradient_clip=train.gradient_clip,
-        drop_modality=train.drop_modality,
-        balance_classes=train.balance_classes,
+    return fill(
+        TrainingOptions,
+        train,
         balance_sampling=tuple(train.balance_sampling),
-        task_weights=TaskWeights(
-            gender=train.gender_weight, mask_type=train.mask_type_weight, age=train.age_weight
-        ),
+        task_weights=fill(TaskWeights, train, field_of=lambda key: key.removesuffix("_weight")),
     )
 
 

@@ -12,8 +12,8 @@ from tests.project import REPOSITORY
 
 # A change in these changes no result, or reaches the stages by their parameters.
 DECIDES_NO_RESULT = {
-    "oragen.config.params",
-    "oragen.config.paths",
+    *(f"oragen.config.{path.stem}" for path in (REPOSITORY / "oragen" / "config").glob("*.py")),
+    "oragen.config",
     "oragen.store.fill",
     "oragen.training.devices",
     "stages.running",

@@ -9,7 +9,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from oragen.cli.printing import print_table
-from oragen.config.params import Corpus, ParamsError, load_params, read_corpus_entry
+from oragen.config.corpora import Corpus, read_corpus_entry
+from oragen.config.messages import ParamsError
+from oragen.config.params import load_params
 
 if TYPE_CHECKING:
     from oragen.corpora.corpus_card import CorpusCard

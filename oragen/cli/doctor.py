@@ -11,7 +11,9 @@ from rich.table import Table
 
 from oragen.cli.printing import print_table
 from oragen.config import paths
-from oragen.config.params import PARAMS_PATH, GeneratedCorpus, Params, ParamsError, load_params
+from oragen.config.corpora import GeneratedCorpus
+from oragen.config.messages import ParamsError
+from oragen.config.params import PARAMS_PATH, Params, load_params
 
 if TYPE_CHECKING:
     from oragen.cli.checks import Finding

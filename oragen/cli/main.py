@@ -17,7 +17,9 @@ from oragen.cli.models import export, features, pack
 from oragen.cli.oceanai import to_oceanai
 from oragen.cli.predict import EPILOGUE, predict
 from oragen.config import paths
-from oragen.config.params import GeneratedCorpus, ParamsError, load_params
+from oragen.config.corpora import GeneratedCorpus
+from oragen.config.messages import ParamsError
+from oragen.config.params import load_params
 from oragen.schema.errors import UserError
 
 EXIT_USER_ERROR = 2

@@ -9,6 +9,7 @@ import typer
 
 from oragen.cli.trained import find_trained_head
 from oragen.schema.errors import UserError
+from oragen.schema.files import atomic_write
 from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Level, Modality
 
 if TYPE_CHECKING:
@@ -193,12 +194,9 @@ def _describe(
 def _write_arrays(output: Path, arrays: dict[str, "np.ndarray"]) -> None:
     import numpy as np
 
-    unfinished = output.with_name(f".{output.name}.unfinished")
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        with unfinished.open("wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
-        unfinished.replace(output)
+        with atomic_write(output) as unfinished:
+            np.savez(unfinished, allow_pickle=False, **arrays)
     except OSError as error:
         raise UserError(
             f"{output} cannot be written: {error.strerror}. Name another file."

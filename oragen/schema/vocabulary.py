@@ -46,8 +46,13 @@ class Span(NamedTuple):
     stop: int
 
 
+def count_samples(length_s: float) -> int:
+    """Convert seconds to samples at 16 kHz."""
+    return round(length_s * SAMPLE_RATE_HZ)
+
+
 class Skipped(NamedTuple):
-    """What a stage left out: a whole clip, or the part of it that could not be read; and why."""
+    """What a stage skipped: a whole clip, or the part of it that could not be read; and why."""
 
     clip_id: str
     stage: str
