@@ -25,7 +25,7 @@ from oragen.models.unimodal import (
 )
 from oragen.schema.tables import EXAMPLES
 from oragen.schema.vocabulary import GENDERS, MASK_TYPES
-from oragen.store.parts import make_key
+from oragen.store.hashing import make_key
 from oragen.training.devices import choose_device, make_fabric
 from oragen.training.losses import TaskWeights
 from stages.running import run_stage

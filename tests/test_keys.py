@@ -8,8 +8,8 @@ import pytest
 
 from oragen.schema.tables import CLIPS
 from oragen.schema.vocabulary import Span
+from oragen.store.hashing import make_key
 from oragen.store.keys import audio_key, audio_keys, crop_key, faces_key, speech_key, window_key
-from oragen.store.parts import make_key
 
 INGREDIENTS: dict[str, Any] = {
     "media": "a" * 64,

@@ -27,7 +27,8 @@ def stats(
     A row is the sound of a clip, the crops of a clip, or the features of one window or crop. In use
     is what the present tables name; `?` stands where one of them is missing.
     """
-    from oragen.store.usage import add_up, find_stores, find_usage, take_statistics
+    from oragen.store.inventory import add_up, take_statistics
+    from oragen.store.usage import find_stores, find_usage
 
     usage = find_usage(find_stores(), **_as_cache_parameters(load_params()))
     lines = [line for store, used in usage.items() for line in take_statistics(store, used)]
@@ -65,7 +66,9 @@ def verify(
     """
     from tqdm import tqdm
 
-    from oragen.store.usage import find_damage, find_leftovers, find_stores, remove_part
+    from oragen.schema.files import find_leftovers
+    from oragen.store.inventory import find_damage, remove_part
+    from oragen.store.usage import find_stores
 
     stores = find_stores()
     parts = [
@@ -106,7 +109,8 @@ def compact_stores(
     as they are. Let `dvc repro` come to its end first, and do not run it at the same time.
     """
     from oragen.store.compaction import compact, plan_compaction
-    from oragen.store.usage import find_stores, find_usage, size_on_disk
+    from oragen.store.inventory import size_on_disk
+    from oragen.store.usage import find_stores, find_usage
 
     params = load_params()
     part_bytes = params.execution.part_bytes

@@ -39,6 +39,9 @@ EvaluationProtocol = Literal[
 LEVELS: Final[tuple[Level, ...]] = ("early", "intermediate", "late", "pooled")
 
 
+Json = Any  # what json.dumps takes
+
+
 class Span(NamedTuple):
     """A half-open stretch of samples at 16 kHz."""
 
@@ -65,7 +68,7 @@ class Made(NamedTuple):
 
     values: np.ndarray
     reason: str | None
-    details: dict[str, Any]  # what json.dumps takes
+    details: dict[str, Json]
 
 
 def encode_labels(labels: Iterable[object], words: Sequence[str]) -> Int64[np.ndarray, " labels"]:
