@@ -44,7 +44,7 @@ class Subject(NamedTuple):
 
 
 def main(encoder: str) -> None:
-    """Train ENCODER with decisions on it; features are then extracted with what became of it."""
+    """Fine-tune ENCODER under pooling and output layers; it then extracts the features."""
     params = load_params()
     settings = params.finetuning(encoder)
     fabric = make_fabric(
@@ -53,7 +53,7 @@ def main(encoder: str) -> None:
     fabric.launch()
     torch.manual_seed(settings.seed)
     entry = params.encoders.catalogue[encoder]
-    subject = load_voice(entry) if entry.modality == "audio" else load_face(entry)
+    subject = load_audio(entry) if entry.modality == "audio" else load_face(entry)
     table = EXAMPLES.read(paths.examples_table(encoder))
     train, dev = (table[table["split"] == split] for split in ("train", "dev"))
     checkpoint = paths.finetuning_checkpoint(encoder)
@@ -77,8 +77,8 @@ def main(encoder: str) -> None:
         )  # fmt: skip
 
 
-def load_voice(entry: AudioEncoder) -> Subject:
-    """Put fresh decisions on a speech encoder; its convolutions stay as they are."""
+def load_audio(entry: AudioEncoder) -> Subject:
+    """Put fresh pooling and output layers on a speech encoder; its convolutions stay frozen."""
     settings = entry.finetuning
     assert settings is not None  # checked when params.yaml was read
     base = load_audio_encoder(entry.source, entry.revision)
@@ -95,7 +95,7 @@ def load_voice(entry: AudioEncoder) -> Subject:
 
 
 def load_face(entry: FaceEncoder) -> Subject:
-    """Put fresh decisions on a vision transformer."""
+    """Put fresh pooling and output layers on a vision transformer."""
     settings = entry.finetuning
     assert settings is not None  # checked when params.yaml was read
     base = load_face_encoder(entry.source, entry.revision)

@@ -71,11 +71,11 @@ def main(head: str) -> None:
 
 
 def calibrate(head: Head, dev: WindowDataset) -> Calibration:
-    """Learn from the dev clips how far to trust a head."""
-    windows, answers = predict_windows(head, dev, modalities=modality_sets_of(head)[0])
+    """Fit the calibration of a head on the dev clips."""
+    windows, predictions = predict_windows(head, dev, modalities=modality_sets_of(head)[0])
     clips = dev.table["clip_id"].iloc[windows]
     labels = dev.table.drop_duplicates("clip_id").set_index("clip_id")
-    return fit_calibration(clips, answers, labels, genders=GENDERS)
+    return fit_calibration(clips, predictions, labels, genders=GENDERS)
 
 
 def refuse_blind_head(name: str, head: Head, train: WindowDataset) -> None:
@@ -87,13 +87,13 @@ def refuse_blind_head(name: str, head: Head, train: WindowDataset) -> None:
     if head.modality is not None and head.modality not in train.specs:
         corpora = ", ".join(sorted(train.table["corpus"].unique()))
         raise EmptyDatasetError(
-            f"The head {name} answers from {head.modality} alone, and no window of {corpora} has "
+            f"The head {name} predicts from {head.modality} alone, and no window of {corpora} has "
             f"any. Take it out of `use_heads`, or train it on another corpus."
         )
 
 
 def measure(train: WindowDataset, *, num_mask_types: int) -> HeadSizes:
-    """Return the sizes of the features, and of the answers that are wanted."""
+    """Return the sizes of the features and of the output layers."""
     return HeadSizes(
         audio_steps=train.audio.rows.shape[0],
         audio_width=train.audio.rows.shape[1],

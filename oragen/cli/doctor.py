@@ -1,4 +1,4 @@
-"""`oragen doctor`: whether this machine and this project have what they need."""
+"""`oragen doctor`: this machine and this project -> a table of what they lack."""
 
 import json
 from dataclasses import asdict
@@ -25,9 +25,9 @@ COLOURS: Final = {"ok": "green", "warning": "yellow", "problem": "bold red"}
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Check versions, devices, codecs, weights, disk and params.yaml; download nothing.
+    """Check versions, devices, codecs, weights, disk and params.yaml. Nothing is downloaded.
 
-    The exit code is 1 where something cannot work as it is, and else 0. Outside a project's
+    Exit code 0: no problem; 1: something cannot work as it is. Outside a project's
     folder only the machine is checked.
     """
     from oragen.cli.checks.finding import STATES, has_problem

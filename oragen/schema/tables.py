@@ -1,7 +1,7 @@
 """The tables that pass between stages: columns, keys, closed vocabularies.
 
 A table is a Parquet file with a stated key; it is sorted by its key and checked whenever it is
-written or read, so that a stage can trust what an earlier one left.
+written or read, so that a stage can trust what an earlier one wrote.
 """
 
 from dataclasses import dataclass
@@ -135,7 +135,7 @@ SPEECH: Final = Table(
             "key": pa.string(),  # what the spans were made from
             "audio_key": pa.string(),  # where the sound is
             "num_samples": pa.int64(),
-            "starts": pa.list_(pa.int64()),  # speech spans; empty lists = no speech heard
+            "starts": pa.list_(pa.int64()),  # speech spans; empty lists = no speech
             "stops": pa.list_(pa.int64()),
         },
         {},

@@ -22,13 +22,13 @@ Split = Literal["train", "dev", "test"]
 SPLITS: Final[tuple[Split, ...]] = ("train", "dev", "test")
 Modality = Literal["audio", "face"]
 MODALITIES: Final[tuple[Modality, ...]] = ("audio", "face")
-ModalitySet = Literal["audio_visual", "audio", "face"]  # what a head is given
+ModalitySet = Literal["audio_visual", "audio", "face"]  # what a head takes
 MODALITY_SETS: Final[tuple[ModalitySet, ...]] = ("audio_visual", "audio", "face")
 Precision = Literal["fp32", "bf16", "fp16"]  # what a network computes in
 Level = Literal[  # of an encoder's features
     "early",  # what enters its transformer
     "intermediate",  # what that makes of it
-    "late",  # one vector, from which the answers are decided
+    "late",  # one vector, which the output layers take
     "pooled",  # mean and standard deviation of the intermediate ones: a hundred times smaller
 ]
 Balanced = Literal["corpus", "gender", "mask_type", "age"]  # what windows are drawn equally by

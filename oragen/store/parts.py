@@ -73,15 +73,15 @@ class PartStore:
 
         Parts of another schema version hold nothing that is in use.
         """
-        found: dict[str, Located] = {}
+        located: dict[str, Located] = {}
         for part in self.parts():
             header = read_header(part, self.part_format)
             version = header["schema_version"]
             if version == SCHEMA_VERSION:
-                found |= {row.key: Located(part, row) for row in list_rows(part, header)}
+                located |= {row.key: Located(part, row) for row in list_rows(part, header)}
             else:
                 logger.info("%s is of schema version %s: not used", part, version)
-        return found
+        return located
 
     def read_many(self, wanted: Sequence[Located]) -> Iterator[tuple[Located, np.ndarray]]:
         """Yield the values of the wanted rows, part after part, each part opened once.

@@ -74,12 +74,12 @@ def find_stores() -> list[CorpusStore]:
         "faces": paths.faces_store("*"),
         "features": paths.feature_store("*", "*"),
     }
-    found = [
+    stores = [
         CorpusStore(kind, folder.parent.name if kind == "features" else folder.name, folder)
         for kind, pattern in patterns.items()
         for folder in sorted(Path().glob(str(pattern)))
     ]
-    return [store for store in found if store.part_store.parts() or find_leftovers(store.folder)]
+    return [store for store in stores if store.part_store.parts() or find_leftovers(store.folder)]
 
 
 def find_usage(
