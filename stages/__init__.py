@@ -1,4 +1,7 @@
-"""The stages of dvc.yaml: each reads artefacts and parameters, calls the library, and writes."""
+"""The stages of dvc.yaml: each reads files of data/ and params.yaml, calls the library, and writes.
+
+They run as modules from the project's root and are not installed: `python -m stages.report`.
+"""
 
 import os
 

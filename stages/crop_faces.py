@@ -8,14 +8,15 @@ import numpy as np
 import pandas as pd
 
 from oragen.config import paths
+from oragen.config.options import fill
 from oragen.config.params import load_params
 from oragen.detection.face_detectors import detector_fingerprint
 from oragen.detection.faces import CropOptions, crop_clip
 from oragen.schema.tables import CLIPS, CROPS
 from oragen.schema.vocabulary import Made, Skipped
-from oragen.store.fill import Wanted, fill_store, skipped_entries
+from oragen.store.fill import Wanted, fill_store, skipped_rows
 from oragen.store.keys import crop_key, faces_key
-from oragen.store.parts import Entry, PartStore
+from oragen.store.parts import PartStore, Row
 from stages.running import account, run_stage
 
 STAGE = "crop_faces"
@@ -26,15 +27,15 @@ def main(corpus: str) -> None:
     params = load_params()
     root = params.corpora[corpus].root
     clips = CLIPS.read(paths.clips_table(corpus)).set_index("clip_id")
-    seen = clips[clips["picture_hash"].notna()]
-    sources = find_sources(seen, root)
-    options = CropOptions(**params.faces.model_dump())
+    pictured = clips[clips["picture_hash"].notna()]
+    sources = find_sources(pictured, root)
+    options = fill(CropOptions, params.faces)
     cache_parameters = params.faces.as_cache_parameters()
     is_needed = any(source.face_box is None for source in sources.values())
     detector = detector_fingerprint(options.detector, weights=options.weights) if is_needed else ""
     keys = {
         clip: faces_key(digest, cache_parameters, detector, sources[clip].face_box)
-        for clip, digest in seen["picture_hash"].items()
+        for clip, digest in pictured["picture_hash"].items()
     }
     store = PartStore(paths.faces_store(corpus), "h5")
     num_new = fill_store(
@@ -47,20 +48,20 @@ def main(corpus: str) -> None:
         title=STAGE,
     )
     index = store.index()
-    entries = {clip: index[key].entry for clip, key in keys.items()}
-    rows = [row for clip, entry in entries.items() for row in list_crops(clip, entry)]
-    CROPS.write(paths.crops_table(corpus), CROPS.frame(rows))
-    unseen = clips.index.difference(seen.index)
+    rows = {clip: index[key].row for clip, key in keys.items()}
+    crops = [crop for clip, row in rows.items() for crop in list_crops(clip, row)]
+    CROPS.write(paths.crops_table(corpus), CROPS.frame(crops))
+    without_pictures = clips.index.difference(pictured.index)
     account(
         STAGE,
         corpus,
         clips_in=clips.index,
-        clips_out=[clip for clip, entry in entries.items() if not entry.reason],
+        clips_out=[clip for clip, row in rows.items() if not row.reason],
         skipped=[
-            *skipped_entries(STAGE, entries),
-            *(Skipped(clip, STAGE, "sound without pictures") for clip in unseen),
+            *skipped_rows(STAGE, rows),
+            *(Skipped(clip, STAGE, "sound without pictures") for clip in without_pictures),
         ],
-        made=f"{len(rows)} crops, {num_new} clips looked at now",
+        made=f"{len(crops)} crops, {num_new} clips searched now",
     )
 
 
@@ -71,12 +72,12 @@ class Source(NamedTuple):
     face_box: tuple[float, float, float, float] | None
 
 
-def find_sources(seen: pd.DataFrame, root: Path) -> dict[str, Source]:
+def find_sources(pictured: pd.DataFrame, root: Path) -> dict[str, Source]:
     """Rows of the clips table that have pictures -> where those of each clip come from."""
-    paths = seen["video_path"].fillna(seen["image_path"])
+    paths = pictured["video_path"].fillna(pictured["image_path"])
     return {
         clip: Source(root / path, to_box(box))
-        for clip, path, box in zip(seen.index, paths, seen["face_box"], strict=True)
+        for clip, path, box in zip(pictured.index, paths, pictured["face_box"], strict=True)
     }
 
 
@@ -93,19 +94,19 @@ def crop_source(source: Source, *, options: CropOptions) -> Made:
     return crop_clip(source.path, options=options, face_box=source.face_box)
 
 
-def list_crops(clip: str, entry: Entry) -> list[dict[str, object]]:
-    """One clip's entry in the store -> its rows of the crops table."""
-    if entry.reason:
+def list_crops(clip: str, row: Row) -> list[dict[str, object]]:
+    """One clip's row of the store -> its rows of the crops table."""
+    if row.reason:
         return []
-    samples, boxes = entry.details["samples"], entry.details["boxes"]
-    landmarks = entry.details.get("landmarks", [None] * len(boxes))  # older parts have none
+    samples, boxes = row.details["samples"], row.details["boxes"]
+    landmarks = row.details.get("landmarks", [None] * len(boxes))  # older parts have none
     crops = zip(samples, boxes, landmarks, strict=True)
     return [
         {
             "clip_id": clip,
             "crop": number,
-            "key": crop_key(entry.key, sample),
-            "faces_key": entry.key,
+            "key": crop_key(row.key, sample),
+            "faces_key": row.key,
             "sample": sample,
             **dict(zip(("x1", "y1", "x2", "y2", "score"), box, strict=True)),
             "landmarks": points,

@@ -11,7 +11,7 @@ from oragen.config.params import load_params
 from oragen.media.audio import decode_clip
 from oragen.schema.tables import CLIPS
 from oragen.schema.vocabulary import Made, Skipped
-from oragen.store.fill import Wanted, fill_store, skipped_entries
+from oragen.store.fill import Wanted, fill_store, skipped_rows
 from oragen.store.keys import audio_keys
 from oragen.store.parts import PartStore
 from stages.running import account, run_stage
@@ -38,15 +38,15 @@ def main(corpus: str) -> None:
         title=STAGE,
     )
     index = store.index()
-    entries = {clip: index[key].entry for clip, key in keys.items()}
+    rows = {clip: index[key].row for clip, key in keys.items()}
     mute = [clip for clip in clips["clip_id"] if clip not in keys]
     account(
         STAGE,
         corpus,
         clips_in=clips["clip_id"],
-        clips_out=[clip for clip, entry in entries.items() if not entry.reason],
+        clips_out=[clip for clip, row in rows.items() if not row.reason],
         skipped=[
-            *skipped_entries(STAGE, entries),
+            *skipped_rows(STAGE, rows),
             *(Skipped(clip, STAGE, "a picture without sound") for clip in mute),
         ],
         made=f"{num_new} decoded now",
@@ -62,8 +62,8 @@ class Source(NamedTuple):
 
 def find_sources(clips: pd.DataFrame, root: Path) -> dict[str, Source]:
     """Clips table -> where the sound of each clip that has any comes from."""
-    heard = clips[clips["audio_path"].notna()]
-    columns = zip(heard["clip_id"], heard["audio_path"], heard["audio_encoding"], strict=True)
+    audible = clips[clips["audio_path"].notna()]
+    columns = zip(audible["clip_id"], audible["audio_path"], audible["audio_encoding"], strict=True)
     return {
         clip: Source(root / path, None if pd.isna(encoding) else encoding)
         for clip, path, encoding in columns

@@ -5,10 +5,11 @@ from functools import partial
 import numpy as np
 
 from oragen.config import paths
+from oragen.config.options import fill
 from oragen.config.params import load_params
 from oragen.detection.speech import SpeechOptions, detect_clip_speech
 from oragen.schema.tables import CLIPS, SPEECH
-from oragen.store.fill import Wanted, fill_store, skipped_entries
+from oragen.store.fill import Wanted, fill_store, skipped_rows
 from oragen.store.keys import audio_keys, speech_key
 from oragen.store.parts import Located, PartStore
 from stages.running import account, run_stage
@@ -21,12 +22,12 @@ def main(corpus: str) -> None:
     params = load_params()
     sounds = find_sounds(corpus, params.audio.as_cache_parameters())
     cache_parameters = params.speech.as_cache_parameters()
-    keys = {clip: speech_key(sound.entry.key, cache_parameters) for clip, sound in sounds.items()}
+    keys = {clip: speech_key(sound.row.key, cache_parameters) for clip, sound in sounds.items()}
     store = PartStore(paths.speech_store(corpus), "h5")
     num_new = fill_store(
         store,
         {keys[clip]: Wanted(clip, sound) for clip, sound in sounds.items()},
-        partial(detect_clip_speech, options=SpeechOptions(**params.speech.model_dump())),
+        partial(detect_clip_speech, options=fill(SpeechOptions, params.speech)),
         spec={
             "values": "int64 samples at 16 kHz: span x (start, stop)",
             "speech": cache_parameters,
@@ -36,20 +37,20 @@ def main(corpus: str) -> None:
         title=STAGE,
     )
     index = store.index()
-    found = {located.entry.key: spans for located, spans in store.read_many([*index.values()])}
-    rows = [
-        to_row(clip, index[keys[clip]], sound.entry.key, found[keys[clip]])
+    spans = {located.row.key: values for located, values in store.read_many([*index.values()])}
+    table = [
+        to_row(clip, index[keys[clip]], sound.row.key, spans[keys[clip]])
         for clip, sound in sounds.items()
     ]
-    SPEECH.write(paths.speech_table(corpus), SPEECH.frame(rows))
-    entries = {clip: index[key].entry for clip, key in keys.items()}
+    SPEECH.write(paths.speech_table(corpus), SPEECH.frame(table))
+    rows = {clip: index[key].row for clip, key in keys.items()}
     account(
         STAGE,
         corpus,
         clips_in=list(sounds),
-        clips_out=[clip for clip, entry in entries.items() if not entry.reason],
-        skipped=skipped_entries(STAGE, entries),
-        made=f"{sum(len(found[key]) for key in keys.values())} spans, {num_new} clips heard now",
+        clips_out=[clip for clip, row in rows.items() if not row.reason],
+        skipped=skipped_rows(STAGE, rows),
+        made=f"{sum(len(spans[key]) for key in keys.values())} spans, {num_new} clips searched now",
     )
 
 
@@ -58,16 +59,16 @@ def find_sounds(corpus: str, audio: dict[str, object]) -> dict[str, Located]:
     index = PartStore(paths.audio_store(corpus), "h5").index()
     keys = audio_keys(CLIPS.read(paths.clips_table(corpus)), audio)
     sounds = {clip: index[key] for clip, key in keys.items()}
-    return {clip: sound for clip, sound in sounds.items() if sound.entry.reason is None}
+    return {clip: sound for clip, sound in sounds.items() if sound.row.reason is None}
 
 
 def to_row(clip: str, speech: Located, audio: str, spans: np.ndarray) -> dict[str, object]:
-    """One clip's entry in the store -> its row of the speech table."""
+    """One clip's row of the store -> its row of the speech table."""
     return {
         "clip_id": clip,
-        "key": speech.entry.key,
+        "key": speech.row.key,
         "audio_key": audio,
-        "num_samples": speech.entry.details["num_samples"],
+        "num_samples": speech.row.details["num_samples"],
         "starts": spans[:, 0].tolist(),
         "stops": spans[:, 1].tolist(),
     }

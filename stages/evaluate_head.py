@@ -1,4 +1,4 @@
-"""Trained heads and held-out clips -> what they answer about each clip."""
+"""Trained heads and held-out clips -> their predictions for each clip."""
 
 import logging
 
@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 
 def main(head: str) -> None:
-    """Ask HEAD, trained with every seed, about the clips of `evaluate.corpora`."""
+    """Predict the clips of `evaluate.corpora` with HEAD, trained with every seed."""
     params = load_params()
     folder = paths.head_folder(head)
     device = choose_device(params.execution.device)
@@ -32,13 +32,13 @@ def main(head: str) -> None:
     )
     refuse_other_features(folder, metadata["features"], dataset.specs)
     predictions = predict_all(
-        {seed: found.head.to(device) for seed, found in saved.items()},
+        {seed: model.head.to(device) for seed, model in saved.items()},
         dataset,
         table,
         genders=GENDERS,
         protocol=params.protocol,
         calibrations={
-            seed: read_calibration(found.metadata["calibration"]) for seed, found in saved.items()
+            seed: read_calibration(model.metadata["calibration"]) for seed, model in saved.items()
         },
         baseline=metadata["usual_labels"] if params.protocol == "paper" else None,
     )
@@ -52,7 +52,7 @@ def main(head: str) -> None:
     ).to_parquet(path, index=False)
     clips, scored = table["clip_id"].nunique(), dataset.table["clip_id"].nunique()
     logger.info(
-        "evaluate_head %s: %d clips in, %d answered, %d without a usable window",
+        "evaluate_head %s: %d clips in, %d predicted, %d without a usable window",
         head, clips, scored, clips - scored,
     )  # fmt: skip
 

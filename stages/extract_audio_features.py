@@ -8,7 +8,7 @@ from oragen.config.params import load_params
 from oragen.encoders import load_audio_encoder
 from oragen.features.extraction import FeatureInput
 from oragen.schema.tables import WINDOWS
-from oragen.schema.vocabulary import SAMPLE_RATE_HZ
+from oragen.schema.vocabulary import count_samples
 from oragen.store.parts import OpenParts, PartStore
 from oragen.training.devices import choose_device
 from stages.extracting import extract_corpus, find_origin
@@ -27,7 +27,7 @@ def main(corpus: str) -> None:
     encoder.to(choose_device(params.execution.device))
     windows = WINDOWS.read(paths.windows_table(corpus))
     spoken = windows[windows["has_speech"]]
-    max_samples = round(params.windows.length_s * SAMPLE_RATE_HZ)
+    max_samples = count_samples(params.windows.length_s)
     with OpenParts(PartStore(paths.audio_store(corpus), "h5")) as sounds:
         extract_corpus(
             STAGE,

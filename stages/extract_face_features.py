@@ -42,7 +42,7 @@ def main(corpus: str) -> None:
 
 
 def choose_used(crops: pd.DataFrame, windows: pd.DataFrame) -> pd.DataFrame:
-    """Return the crops that stand in a window's slot, each once."""
+    """Return the crops that are in a slot of a window, each once."""
     slots = windows[["clip_id", "crops"]].explode("crops").rename(columns={"crops": "crop"})
     used = slots[slots["crop"] != NO_CROP].astype({"crop": "int64"}).drop_duplicates()
     return crops.merge(used, on=["clip_id", "crop"])

@@ -7,15 +7,14 @@ import pandas as pd
 import torch
 from transformers import BaseImageProcessor, Wav2Vec2FeatureExtractor
 
-from oragen.config import params as config
 from oragen.config import paths
+from oragen.config.encoders import AudioEncoder, AudioFinetuning, FaceEncoder, FaceFinetuning
+from oragen.config.execution import Execution
+from oragen.config.options import fill
+from oragen.config.params import Params, load_params
 from oragen.encoders import PublishedInput, load_audio_encoder, load_face_encoder
 from oragen.finetuning.augmentation import CropAugmentation, WaveformAugmentation
-from oragen.finetuning.examples import (
-    Crops,
-    Examples,
-    Sounds,
-)
+from oragen.finetuning.examples import Crops, Examples, Sounds
 from oragen.finetuning.loop import FinetuningOptions, finetune
 from oragen.models.unimodal import (
     UnimodalAudioModel,
@@ -26,7 +25,7 @@ from oragen.models.unimodal import (
 )
 from oragen.schema.tables import EXAMPLES
 from oragen.schema.vocabulary import GENDERS, MASK_TYPES
-from oragen.store.parts import make_key
+from oragen.store.hashing import make_key
 from oragen.training.devices import choose_device, make_fabric
 from oragen.training.losses import TaskWeights
 from stages.running import run_stage
@@ -45,8 +44,8 @@ class Subject(NamedTuple):
 
 
 def main(encoder: str) -> None:
-    """Train ENCODER with decisions on it; features are then extracted with what became of it."""
-    params = config.load_params()
+    """Fine-tune ENCODER under pooling and output layers; it then extracts the features."""
+    params = load_params()
     settings = params.finetuning(encoder)
     fabric = make_fabric(
         choose_device(params.execution.device), settings.precision, params.execution.num_devices
@@ -54,7 +53,7 @@ def main(encoder: str) -> None:
     fabric.launch()
     torch.manual_seed(settings.seed)
     entry = params.encoders.catalogue[encoder]
-    subject = load_voice(entry) if entry.modality == "audio" else load_face(entry)
+    subject = load_audio(entry) if entry.modality == "audio" else load_face(entry)
     table = EXAMPLES.read(paths.examples_table(encoder))
     train, dev = (table[table["split"] == split] for split in ("train", "dev"))
     checkpoint = paths.finetuning_checkpoint(encoder)
@@ -78,8 +77,8 @@ def main(encoder: str) -> None:
         )  # fmt: skip
 
 
-def load_voice(entry: config.AudioEncoder) -> Subject:
-    """Put fresh decisions on a speech encoder; its convolutions stay as they are."""
+def load_audio(entry: AudioEncoder) -> Subject:
+    """Put fresh pooling and output layers on a speech encoder; its convolutions stay frozen."""
     settings = entry.finetuning
     assert settings is not None  # checked when params.yaml was read
     base = load_audio_encoder(entry.source, entry.revision)
@@ -88,23 +87,15 @@ def load_voice(entry: config.AudioEncoder) -> Subject:
         num_genders=len(GENDERS), num_mask_types=len(MASK_TYPES),
     )  # fmt: skip
     model.freeze_front_end()
-    often = settings.augmentation
-    augmentation = WaveformAugmentation(
-        speed_probability=often.speed,
-        tempo_probability=often.tempo,
-        muffle_probability=often.muffle,
-        noise_probability=often.noise,
-        gain_probability=often.gain,
-        phone_probability=often.phone,
-        codec_probability=often.codec,
-        polarity_probability=often.polarity,
+    augmentation = fill(
+        WaveformAugmentation, settings.augmentation, field_of="{}_probability".format
     )
     augmented, plain = Sounds(base.extractor, augmentation), Sounds(base.extractor, None)
     return Subject(model, augmented, plain, base.extractor, base.fingerprint())
 
 
-def load_face(entry: config.FaceEncoder) -> Subject:
-    """Put fresh decisions on a vision transformer."""
+def load_face(entry: FaceEncoder) -> Subject:
+    """Put fresh pooling and output layers on a vision transformer."""
     settings = entry.finetuning
     assert settings is not None  # checked when params.yaml was read
     base = load_face_encoder(entry.source, entry.revision)
@@ -112,37 +103,20 @@ def load_face(entry: config.FaceEncoder) -> Subject:
         base.network.requires_grad_(True), settings.pooling,
         num_genders=len(GENDERS), num_mask_types=len(MASK_TYPES),
     )  # fmt: skip
-    often = settings.augmentation
-    augmentation = CropAugmentation(
-        cover_probability=often.cover,
-        flip_probability=often.flip,
-        zoom_probability=often.zoom,
-        colour_probability=often.colour,
-        blur_probability=often.blur,
-    )
+    augmentation = fill(CropAugmentation, settings.augmentation, field_of="{}_probability".format)
     augmented, plain = Crops(base.processor, augmentation), Crops(base.processor, None)
     return Subject(model, augmented, plain, base.processor, base.fingerprint())
 
 
 def to_options(
-    settings: config.AudioFinetuning | config.FaceFinetuning, execution: config.Execution
+    settings: AudioFinetuning | FaceFinetuning, execution: Execution
 ) -> FinetuningOptions:
     """Return the settings as the library takes them."""
     on_cpu = choose_device(execution.device).type == "cpu"
-    return FinetuningOptions(
-        batch_size=settings.batch_size,
-        accumulate_batches=settings.accumulate_batches,
-        max_epochs=settings.max_epochs,
-        patience=settings.patience,
-        learning_rate=settings.learning_rate,
-        weight_decay=settings.weight_decay,
-        gradient_clip=settings.gradient_clip,
-        balance_classes=settings.balance_classes,
-        task_weights=TaskWeights(
-            gender=settings.gender_weight,
-            mask_type=settings.mask_type_weight,
-            age=settings.age_weight,
-        ),
+    return fill(
+        FinetuningOptions,
+        settings,
+        task_weights=fill(TaskWeights, settings, field_of=lambda key: key.removesuffix("_weight")),
         checkpoint_minutes=execution.checkpoint_minutes,
         num_workers=0 if on_cpu else execution.num_processes,  # the network needs the cores itself
     )
@@ -151,7 +125,7 @@ def to_options(
 def identify(
     table: pd.DataFrame,
     subject: Subject,
-    settings: config.AudioFinetuning | config.FaceFinetuning,
+    settings: AudioFinetuning | FaceFinetuning,
 ) -> str:
     """Return a hash of all that decides the result."""
     return make_key(
@@ -161,7 +135,7 @@ def identify(
     )
 
 
-def save(encoder: str, subject: Subject, *, history: pd.DataFrame, params: config.Params) -> None:
+def save(encoder: str, subject: Subject, *, history: pd.DataFrame, params: Params) -> None:
     """Write the model, how its inputs are prepared, and the course of its training."""
     folder = paths.encoder_folder(encoder)
     metadata = {

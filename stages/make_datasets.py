@@ -1,4 +1,4 @@
-"""Tables of all corpora -> what each head is trained on, and what all are scored on.
+"""Tables of all corpora -> the dataset of each head, and the one that all are scored on.
 
 A list of corpora cannot be a DVC dependency. So this stage depends on the folders of tables and
 writes files that hold the wanted corpora alone; another corpus that changes leaves them the same,

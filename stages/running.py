@@ -1,4 +1,4 @@
-"""What every stage does around its work: one line of account, and mistakes said in a sentence."""
+"""A stage's work -> one line of account, the table of what it skipped, and errors as a sentence."""
 
 import ctypes
 import logging
@@ -64,15 +64,16 @@ def account(
     made: str,
 ) -> None:
     """Write what was skipped, and log one line; every clip that came in is kept or skipped."""
-    left_out = list(skipped)
-    gone = {item.clip_id for item in left_out if item.left_out == "clip"}
+    rows = list(skipped)
+    gone = {row.clip_id for row in rows if row.left_out == "clip"}
     out = set(clips_out)
     assert set(clips_in) == out | gone, "a clip is lost"
     assert not out & gone, "a clip is both kept and skipped"
-    rows = SKIPPED.frame([item._asdict() for item in left_out])
-    SKIPPED.write(paths.skipped_table(corpus, stage), rows)
-    whole = Counter(item.reason for item in left_out if item.left_out == "clip")
-    part = Counter(item.reason for item in left_out if item.left_out == "part")
+    SKIPPED.write(
+        paths.skipped_table(corpus, stage), SKIPPED.frame([row._asdict() for row in rows])
+    )
+    whole = Counter(row.reason for row in rows if row.left_out == "clip")
+    part = Counter(row.reason for row in rows if row.left_out == "part")
     partly = f"; {part.total()} used in part{_why(part)}" if part else ""
     logger.info(
         "%s %s: %d clips in, %d out, %d skipped%s%s; %s; %.1f s",

@@ -6,7 +6,9 @@ import pandas as pd
 import torch
 
 from oragen.config import paths
-from oragen.config.params import Params, Train, load_params
+from oragen.config.heads import Train
+from oragen.config.options import fill
+from oragen.config.params import Params, load_params
 from oragen.features.dataset import EmptyDatasetError, WindowDataset, load_dataset, read_dataset
 from oragen.models.heads import Head, HeadSizes, build_head, save_head
 from oragen.schema.vocabulary import GENDERS, MASK_TYPES
@@ -69,11 +71,11 @@ def main(head: str) -> None:
 
 
 def calibrate(head: Head, dev: WindowDataset) -> Calibration:
-    """Learn from the dev clips how far to trust a head."""
-    windows, answers = predict_windows(head, dev, modalities=modality_sets_of(head)[0])
+    """Fit the calibration of a head on the dev clips."""
+    windows, predictions = predict_windows(head, dev, modalities=modality_sets_of(head)[0])
     clips = dev.table["clip_id"].iloc[windows]
     labels = dev.table.drop_duplicates("clip_id").set_index("clip_id")
-    return fit_calibration(clips, answers, labels, genders=GENDERS)
+    return fit_calibration(clips, predictions, labels, genders=GENDERS)
 
 
 def refuse_blind_head(name: str, head: Head, train: WindowDataset) -> None:
@@ -85,13 +87,13 @@ def refuse_blind_head(name: str, head: Head, train: WindowDataset) -> None:
     if head.modality is not None and head.modality not in train.specs:
         corpora = ", ".join(sorted(train.table["corpus"].unique()))
         raise EmptyDatasetError(
-            f"The head {name} answers from {head.modality} alone, and no window of {corpora} has "
+            f"The head {name} predicts from {head.modality} alone, and no window of {corpora} has "
             f"any. Take it out of `use_heads`, or train it on another corpus."
         )
 
 
 def measure(train: WindowDataset, *, num_mask_types: int) -> HeadSizes:
-    """Return the sizes of the features, and of the answers that are wanted."""
+    """Return the sizes of the features and of the output layers."""
     return HeadSizes(
         audio_steps=train.audio.rows.shape[0],
         audio_width=train.audio.rows.shape[1],
@@ -105,19 +107,11 @@ def measure(train: WindowDataset, *, num_mask_types: int) -> HeadSizes:
 
 def to_options(train: Train) -> TrainingOptions:
     """Return the training section as the library takes it."""
-    return TrainingOptions(
-        batch_size=train.batch_size,
-        max_epochs=train.max_epochs,
-        patience=train.patience,
-        learning_rate=train.learning_rate,
-        weight_decay=train.weight_decay,
-        gradient_clip=train.gradient_clip,
-        drop_modality=train.drop_modality,
-        balance_classes=train.balance_classes,
+    return fill(
+        TrainingOptions,
+        train,
         balance_sampling=tuple(train.balance_sampling),
-        task_weights=TaskWeights(
-            gender=train.gender_weight, mask_type=train.mask_type_weight, age=train.age_weight
-        ),
+        task_weights=fill(TaskWeights, train, field_of=lambda key: key.removesuffix("_weight")),
     )
 
 

@@ -12,30 +12,20 @@ from typer.testing import CliRunner, Result
 
 from oragen.cli import app
 from oragen.config import paths
+from oragen.schema.files import find_leftovers
 from oragen.schema.tables import CLIPS, CROPS, DATASET, EXAMPLES, FEATURE_ROWS
-from oragen.store import parts
 from oragen.store.compaction import compact, plan_compaction, write_merged
-from oragen.store.keys import audio_key
-from oragen.store.parts import (
-    DamagedPartError,
-    PartFormat,
-    PartStore,
-    PartWriter,
-    read_head,
-    verify_part,
-)
-from oragen.store.usage import (
-    CorpusStore,
-    Usage,
+from oragen.store.formats import DamagedPartError, PartFormat, read_header, verify_part
+from oragen.store.inventory import (
     add_up,
     find_damage,
-    find_leftovers,
-    find_stores,
-    find_usage,
     remove_part,
     size_on_disk,
     take_statistics,
 )
+from oragen.store.keys import audio_key
+from oragen.store.parts import PartStore, PartWriter
+from oragen.store.usage import CorpusStore, Usage, find_stores, find_usage
 from tests.feature_stores import make_spec, write_features
 from tests.project import REPOSITORY
 
@@ -83,13 +73,13 @@ def keys_of(names: str, fingerprint: str = "f") -> set[str]:
 def read_all(store: PartStore) -> dict[str, tuple[bytes, int]]:
     """Each key's bytes, and how many of its positions are real."""
     rows = store.read_many([*store.index().values()])
-    return {row.entry.key: (values.tobytes(), len(values)) for row, values in rows}
+    return {located.row.key: (values.tobytes(), len(values)) for located, values in rows}
 
 
 def clips_by_part(store: PartStore) -> list[list[str]]:
     """The letters in each part."""
-    heads = [read_head(part, store.part_format) for part in store.parts()]
-    return sorted([name[-1] for name in head["entries"]["clip_id"]] for head in heads)
+    headers = [read_header(part, store.part_format) for part in store.parts()]
+    return sorted([name[-1] for name in header["entries"]["clip_id"]] for header in headers)
 
 
 def stamps(folder: Path) -> dict[str, tuple[int, int]]:
@@ -291,13 +281,13 @@ def test_compaction_keeps_rows_in_use_bit_for_bit_and_drops_the_others(store: Pa
 
 def test_reasons_and_clips_survive(project: Path) -> None:
     store = fill_audio("mini", {"a": 3, "b": 0, "c": 2})
-    before = {key: row.entry for key, row in store.index().items()}
+    before = {key: located.row for key, located in store.index().items()}
     usage = Usage({audio_key("file c", AUDIO)}, {"mini/b"})
     run_compaction(store, usage, 4)
-    after = {key: row.entry for key, row in store.index().items()}
+    after = {key: located.row for key, located in store.index().items()}
     assert [*after] == [audio_key("file b", AUDIO), audio_key("file c", AUDIO)]
-    for key, entry in after.items():
-        assert (entry.clip_id, entry.reason) == (before[key].clip_id, before[key].reason)
+    for key, row in after.items():
+        assert (row.clip_id, row.reason) == (before[key].clip_id, before[key].reason)
     (values,) = (
         values for row, values in store.read_many([*store.index().values()]) if len(values)
     )
@@ -337,8 +327,8 @@ def test_rows_of_two_specs_do_not_share_a_part(store: PartStore) -> None:
     run_compaction(store, None, 8)
     assert len(store.parts()) == 2
     for part in store.parts():
-        head = read_head(part, "zarr")
-        assert {*head["entries"]["key"]} == keys_of("abcd", head["spec"]["fingerprint"])
+        header = read_header(part, "zarr")
+        assert {*header["entries"]["key"]} == keys_of("abcd", header["spec"]["fingerprint"])
     assert read_all(store) == before
 
 
@@ -378,7 +368,7 @@ def test_parts_of_another_schema_version_are_shown_and_dropped(
 ) -> None:
     store = PartStore(paths.feature_store("mini", "identity"), "zarr")
     with monkeypatch.context() as patch:
-        patch.setattr(parts, "SCHEMA_VERSION", 1)
+        patch.setattr("oragen.store.parts.SCHEMA_VERSION", 1)
         fill(store, "ab")
     fill(store, "ab")
     name_features("mini", sorted(keys_of("ab")))

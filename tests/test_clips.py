@@ -52,12 +52,12 @@ def test_sound_is_kept_and_what_has_none_says_why(folder: Path) -> None:
     store = PartStore(folder / "store", "h5")
     assert decode_all(folder, store, num_workers=1) == 3
     index = store.index()
-    sound = {found.entry.clip_id: rows for found, rows in store.read_many([*index.values()])}
+    sound = {found.row.clip_id: rows for found, rows in store.read_many([*index.values()])}
     assert sound["sound.wav"].dtype == np.int16
     assert len(sound["sound.wav"]) == 8_000
     assert len(sound["video.mp4"]) >= 35_200
     assert len(sound["broken.mp4"]) == 0
-    assert {found.entry.clip_id: found.entry.reason for found in index.values()} == {
+    assert {found.row.clip_id: found.row.reason for found in index.values()} == {
         "sound.wav": None, "video.mp4": None, "broken.mp4": "not a media file",
     }  # fmt: skip
 
@@ -68,7 +68,7 @@ def test_what_was_decoded_is_not_opened_again(folder: Path) -> None:
     for name in NAMES:
         (folder / name).unlink()
     assert decode_all(folder, store, num_workers=1) == 0
-    assert store.index()["key of sound.wav"].entry.reason is None
+    assert store.index()["key of sound.wav"].row.reason is None
 
 
 def test_two_workers_write_the_parts_that_one_writes(folder: Path) -> None:

@@ -1,11 +1,17 @@
 """params.yaml: what is valid, and what is said about each mistake."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import yaml
 
-from oragen.config.params import Params, ParamsError, load_params
+from oragen.config.messages import ParamsError
+from oragen.config.options import fill
+from oragen.config.params import Params, load_params
+from oragen.finetuning.augmentation import WaveformAugmentation
+from oragen.training.losses import TaskWeights
+from stages import train_head
 
 SHIPPED = Path(__file__).parents[1] / "params.yaml"
 
@@ -91,7 +97,7 @@ def test_a_list_of_corpora_is_taken_as_it_stands(path: Path) -> None:
             "use_corpora: 'zzz' is not in corpora. There are: studio, phone",
         ),
         (["use_corpora"], [], "use_corpora: List should have at least 1 item"),
-        (["use_corpora"], ["studio", "studio"], "use_corpora: 'studio' stands there twice"),
+        (["use_corpora"], ["studio", "studio"], "use_corpora: 'studio' is listed twice"),
         (
             ["train", "corpora"],
             ["studioo"],
@@ -104,7 +110,7 @@ def test_a_list_of_corpora_is_taken_as_it_stands(path: Path) -> None:
         ),
         (["train", "corpora"], "phone", "  train.corpora: Input should be 'all' (found 'phone')"),
         (["train", "corpora"], "phone", "  train.corpora: Input should be a valid list"),
-        (["train", "seeds"], [1, 1], "train.seeds: 1 stands there twice"),
+        (["train", "seeds"], [1, 1], "train.seeds: 1 is listed twice"),
         (
             ["features", "audio", "encoder"],
             "tiny-wav2vec",
@@ -159,7 +165,7 @@ def test_a_list_of_corpora_is_taken_as_it_stands(path: Path) -> None:
         (
             ["encoders", "finetune"],
             ["vit-age"],
-            "encoders.catalogue.vit-age stands in encoders.finetune, but has no `finetuning`",
+            "encoders.catalogue.vit-age is listed in encoders.finetune, but has no `finetuning`",
         ),
         (
             ["encoders", "catalogue", "tiny-vit", "finetuning", "corpora"],
@@ -231,3 +237,63 @@ def test_parameters_cannot_be_changed_by_accident() -> None:
 def test_a_number_may_be_written_in_the_way_of_science(path: Path) -> None:
     """YAML 1.1 takes `1e-3` for text; DVC, which reads YAML 1.2, for a number."""
     assert load(path, "train", "learning_rate", value="1e-3").train.learning_rate == 0.001
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "complaint"),
+    [
+        (
+            ["encoders", "catalogue", "tiny-vit", "finetuning", "summary"],
+            "self_attention",
+            "tiny-vit.finetuning: `summary` is called `pooling` since version 0.2: rename it",
+        ),
+        (
+            ["heads", "joint", "mask_type"],
+            "afterwards_with_new_decisions",
+            "heads.joint.mask_type: `afterwards_with_new_decisions` is called "
+            "`afterwards_with_new_output_layers` since version 0.2: rename it",
+        ),
+        (["train", "summary"], "mean", "train: there is no 'summary'."),
+    ],
+)
+def test_what_an_older_file_says_is_named_with_its_new_name(
+    path: Path, place: list[str], value: object, complaint: str
+) -> None:
+    with pytest.raises(ParamsError) as caught:
+        load(path, *place, value=value)
+    assert complaint in str(caught.value)
+
+
+@dataclass(frozen=True)
+class Mixing:
+    """Options as a library function takes them."""
+
+    threshold: float
+    padding: int
+    how: str = "evenly"
+    weights: tuple[int, ...] = ()
+
+
+def test_options_are_filled_from_the_keys_of_their_names() -> None:
+    speech = load_params(SHIPPED).speech
+    filled = fill(Mixing, speech, field_of=lambda key: key.replace("pad_ms", "padding"))
+    assert filled == Mixing(threshold=0.5, padding=30)
+    assert fill(Mixing, speech, padding=1, threshold=0.25, weights=(2,)) == Mixing(
+        0.25, 1, weights=(2,)
+    )
+
+
+def test_an_option_that_nothing_fills_is_refused() -> None:
+    with pytest.raises(TypeError, match="padding"):
+        fill(Mixing, load_params(SHIPPED).speech)
+
+
+def test_options_of_the_trainings_are_those_of_the_sections(path: Path) -> None:
+    params = load(path, "train", "mask_type_weight", value=0.25)
+    options = train_head.to_options(params.train)
+    assert (options.task_weights, options.learning_rate) == (TaskWeights(1.0, 0.25, 1.0), 0.0005)
+    assert (options.max_epochs, options.balance_sampling) == (40, ())
+    augmentation = params.finetuning("tiny-wav2vec2").augmentation
+    filled = fill(WaveformAugmentation, augmentation, field_of="{}_probability".format)
+    for name, probability in augmentation.model_dump().items():
+        assert getattr(filled, f"{name}_probability") == probability

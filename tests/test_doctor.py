@@ -12,8 +12,9 @@ import typer
 from packaging.requirements import Requirement
 from typer.testing import CliRunner, Result
 
-from oragen.cli import checks
-from oragen.cli.checks import Finding, Gpu
+from oragen.cli.checks import machine, programs, project
+from oragen.cli.checks.finding import Finding, has_problem
+from oragen.cli.checks.machine import Gpu
 from oragen.cli.doctor import doctor
 from oragen.detection.face_detectors import YUNET_FILE
 from tests.project import REPOSITORY
@@ -33,7 +34,7 @@ def find(findings: list[Finding], name: str) -> Finding:
 
 
 def check_source(source: str, cache: Path, *, is_used: bool = True, offline: bool = False) -> str:
-    return checks.check_encoder(
+    return project.check_encoder(
         "mine", source, is_used=is_used, hub_cache=cache, is_offline=offline
     ).state
 
@@ -42,13 +43,13 @@ def check_source(source: str, cache: Path, *, is_used: bool = True, offline: boo
 
 
 def test_an_old_python_is_a_problem() -> None:
-    assert checks.check_python("3.10.12").state == "problem"
-    assert checks.check_python("3.12.0rc1").state == "ok"
+    assert programs.check_python("3.10.12").state == "problem"
+    assert programs.check_python("3.12.0rc1").state == "ok"
 
 
 def test_a_missing_and_an_old_package_are_problems_that_say_how_to_mend_them() -> None:
     asked = {"av": Requirement("av>=14"), "zarr": Requirement("zarr>=3.1.6")}
-    findings = checks.check_packages({"av": None, "zarr": "2.18.0", "timm": "1.0"}, asked)
+    findings = programs.check_packages({"av": None, "zarr": "2.18.0", "timm": "1.0"}, asked)
     assert [finding.state for finding in findings] == ["problem", "problem", "ok"]
     assert "pip install" in findings[0].advice
     assert "zarr>=3.1.6" in findings[1].advice
@@ -68,14 +69,14 @@ def test_a_missing_and_an_old_package_are_problems_that_say_how_to_mend_them() -
 def test_torchs_three_must_be_of_one_release_and_build(
     versions: dict[str, str], state: str
 ) -> None:
-    assert find(checks.check_packages(versions, {}), "torch's three").state == state
+    assert find(programs.check_packages(versions, {}), "torch's three").state == state
 
 
 def test_what_is_installed_here_is_what_oragen_asks_for() -> None:
-    requirements = checks.read_requirements()
+    requirements = programs.read_requirements()
     assert "torch" in requirements
     assert "pytest" not in requirements
-    assert not checks.has_problem(checks.check_packages(checks.read_versions(), requirements))
+    assert not has_problem(programs.check_packages(programs.read_versions(), requirements))
 
 
 def test_a_module_that_does_not_load_is_a_problem(
@@ -83,8 +84,8 @@ def test_a_module_that_does_not_load_is_a_problem(
 ) -> None:
     (tmp_path / "broken_module.py").write_text("raise OSError('libcudart.so.12: not found')")
     monkeypatch.syspath_prepend(tmp_path)
-    assert checks.check_import("av").state == "ok"
-    broken = checks.check_import("broken_module")
+    assert programs.check_import("av").state == "ok"
+    broken = programs.check_import("broken_module")
     assert (broken.state, broken.found) == ("problem", "libcudart.so.12: not found")
 
 
@@ -92,7 +93,7 @@ def test_a_module_that_does_not_load_is_a_problem(
 
 
 def check_devices(gpus: list[Gpu], *, memory: int = 16, driver: bool = False) -> list[Finding]:
-    return checks.check_devices(
+    return machine.check_devices(
         num_cores=8, memory_bytes=memory * GIB, gpus=gpus, sees_driver=driver
     )
 
@@ -108,21 +109,21 @@ def test_a_driver_without_a_gpu_and_little_memory_are_worth_a_warning() -> None:
     findings = check_devices([], memory=2, driver=True)
     assert find(findings, "CUDA").state == "warning"
     assert find(findings, "memory").state == "warning"
-    assert not checks.has_problem(findings)
+    assert not has_problem(findings)
 
 
 def test_pyav_here_reads_and_writes_what_the_demo_needs() -> None:
-    wanted = (*checks.NEEDED_DECODERS, *checks.OTHER_DECODERS, "no_such_codec")
-    decoders = checks.list_codecs(wanted, "r")
+    wanted = (*machine.NEEDED_DECODERS, *machine.OTHER_DECODERS, "no_such_codec")
+    decoders = machine.list_codecs(wanted, "r")
     assert {"h264", "aac", "mp3", "pcm_alaw"} <= decoders
     assert "no_such_codec" not in decoders
-    assert checks.list_codecs(checks.ENCODERS, "w") == {"h264", "aac"}
+    assert machine.list_codecs(machine.ENCODERS, "w") == {"h264", "aac"}
 
 
 def test_a_missing_codec_counts_as_much_as_it_is_needed() -> None:
     states = {
         finding.name: (finding.state, finding.found)
-        for finding in checks.check_codecs({"aac", "pcm_s16le", *checks.OTHER_DECODERS}, {"aac"})
+        for finding in machine.check_codecs({"aac", "pcm_s16le", *machine.OTHER_DECODERS}, {"aac"})
     }
     assert states["decoders"] == ("problem", "aac, pcm_s16le; missing: h264")
     assert states["more decoders"][0] == "ok"
@@ -131,24 +132,24 @@ def test_a_missing_codec_counts_as_much_as_it_is_needed() -> None:
 
 @pytest.mark.parametrize(("free", "state"), [(0.5, "problem"), (5, "warning"), (50, "ok")])
 def test_a_full_disk_is_told_early(free: float, state: str) -> None:
-    assert checks.check_disk(Path("data"), round(free * GIB)).state == state
+    assert machine.check_disk(Path("data"), round(free * GIB)).state == state
 
 
 def test_the_disk_of_a_folder_that_is_not_made_yet_is_known(tmp_path: Path) -> None:
-    assert checks.count_free_bytes(tmp_path / "data" / "features") > 0
+    assert machine.count_free_bytes(tmp_path / "data" / "features") > 0
 
 
 # --- project -----------------------------------------------------------------------------------
 
 
 def test_yunet_without_its_weights_is_a_problem_that_names_the_download(tmp_path: Path) -> None:
-    finding = checks.check_detector("yunet", tmp_path / "yunet.onnx")
+    finding = project.check_detector("yunet", tmp_path / "yunet.onnx")
     assert finding.state == "problem"
     assert YUNET_FILE in finding.advice
-    assert checks.check_detector("yunet", None).state == "problem"
+    assert project.check_detector("yunet", None).state == "problem"
     (tmp_path / "yunet.onnx").write_bytes(b"")
-    assert checks.check_detector("yunet", tmp_path / "yunet.onnx").state == "ok"
-    assert checks.check_detector("cascade", None).state == "ok"
+    assert project.check_detector("yunet", tmp_path / "yunet.onnx").state == "ok"
+    assert project.check_detector("cascade", None).state == "ok"
 
 
 def test_where_an_encoder_comes_from(tmp_path: Path) -> None:
@@ -185,16 +186,16 @@ def test_the_seeds_of_a_head_that_are_not_trained_are_named(tmp_path: Path) -> N
     for seed in (0, 2):
         (tmp_path / f"seed-{seed}").mkdir()
         (tmp_path / f"seed-{seed}" / "head.json").write_text("{}")
-    finding = checks.check_head("joint", tmp_path, [0, 1, 2])
+    finding = project.check_head("joint", tmp_path, [0, 1, 2])
     assert (finding.state, finding.found) == ("warning", "seed-0, seed-2")
     assert "Without seed-1." in finding.advice
-    assert checks.check_head("joint", tmp_path, [0, 2]).state == "ok"
+    assert project.check_head("joint", tmp_path, [0, 2]).state == "ok"
 
 
 def test_a_corpus_that_is_not_there(tmp_path: Path) -> None:
     def check(*, is_used: bool = True, is_generated: bool = False) -> str:
         root = tmp_path / "corpus"
-        return checks.check_corpus("c", root, is_used=is_used, is_generated=is_generated).state
+        return project.check_corpus("c", root, is_used=is_used, is_generated=is_generated).state
 
     assert check() == "problem"
     assert check(is_generated=True) == "warning"
@@ -210,7 +211,7 @@ def test_outside_of_a_project_only_the_machine_is_looked_at(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(checks, "count_free_bytes", lambda _: 50 * GIB)
+    monkeypatch.setattr(machine, "count_free_bytes", lambda _: 50 * GIB)
     result = run("--json")
     assert result.exit_code == 0, result.output
     topics = {finding["topic"] for finding in json.loads(result.output)}
@@ -223,7 +224,7 @@ def test_the_shipped_parameters_are_a_healthy_project(
 ) -> None:
     shutil.copy2(REPOSITORY / "params.yaml", tmp_path)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(checks, "count_free_bytes", lambda _: 50 * GIB)
+    monkeypatch.setattr(machine, "count_free_bytes", lambda _: 50 * GIB)
     result = run()
     assert result.exit_code == 0, result.output
     assert "oragen generate studio" in result.output
@@ -237,7 +238,7 @@ def test_wrong_parameters_and_a_full_disk_are_problems(
     shipped = (REPOSITORY / "params.yaml").read_text()
     (tmp_path / "params.yaml").write_text(shipped.replace("detector: cascade", "detector: yunett"))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(checks, "count_free_bytes", lambda _: 10**6)
+    monkeypatch.setattr(machine, "count_free_bytes", lambda _: 10**6)
     result = run("--json")
     assert result.exit_code == 1
     wrong = {one["name"]: one["advice"] for one in json.loads(result.output) if one["advice"]}
@@ -253,7 +254,7 @@ def test_weights_that_are_not_where_the_parameters_say_are_a_problem(
     shipped = shipped.replace("weights: null", "weights: data/weights/yunet.onnx")
     (tmp_path / "params.yaml").write_text(shipped)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(checks, "count_free_bytes", lambda _: 50 * GIB)
+    monkeypatch.setattr(machine, "count_free_bytes", lambda _: 50 * GIB)
     result = run("--json")
     assert result.exit_code == 1
     problems = [one for one in json.loads(result.output) if one["state"] == "problem"]

@@ -12,8 +12,7 @@ from tests.project import REPOSITORY
 
 # A change in these changes no result, or reaches the stages by their parameters.
 DECIDES_NO_RESULT = {
-    "oragen.config.params",
-    "oragen.config.paths",
+    *(f"oragen.config.{path.stem}" for path in (REPOSITORY / "oragen" / "config").glob("*.py")),
     "oragen.store.fill",
     "oragen.training.devices",
     "stages.running",
@@ -48,6 +47,13 @@ def test_a_stage_depends_on_the_modules_it_imports(stage: str, imports: grimp.Im
     assert sorted(needed - declared) == [], "add them to the stage's deps"
     unused = {module for module in declared - needed if not imports.find_children(module)}
     assert sorted(unused) == [], "the stage does not import them"
+
+
+@pytest.mark.parametrize("stage", ["cut_windows", "make_examples", "make_datasets"])
+def test_stages_of_tables_do_not_depend_on_how_parts_are_written(
+    stage: str, imports: grimp.ImportGraph
+) -> None:
+    assert "oragen.store.formats" not in imports.find_upstream_modules(f"stages.{stage}")
 
 
 def test_stages_and_scripts_have_the_same_names() -> None:

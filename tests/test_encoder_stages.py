@@ -11,7 +11,8 @@ from oragen.encoders import AudioEncoder, FaceEncoder, load_audio_encoder, load_
 from oragen.models.heads import load_head
 from oragen.models.unimodal import load_unimodal
 from oragen.schema.vocabulary import LEVELS
-from oragen.store.parts import PartStore, read_head
+from oragen.store.formats import read_header
+from oragen.store.parts import PartStore
 from tests.project import Project, Run, clone, tune_briefly
 
 ENCODERS = ("tiny-wav2vec2", "tiny-vit")
@@ -82,7 +83,7 @@ def test_features_come_from_the_fine_tuned_encoders(project: Project, first: Run
     }
     for name, encoder in loaded.items():
         (part,) = PartStore(folder / "features/mini" / name, "zarr").parts()
-        assert read_head(part, "zarr")["spec"]["fingerprint"] == encoder.fingerprint()
+        assert read_header(part, "zarr")["spec"]["fingerprint"] == encoder.fingerprint()
 
 
 def test_one_more_option_trains_that_encoder_alone(project: Project, first: Run) -> None:

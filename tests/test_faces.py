@@ -31,7 +31,7 @@ from oragen.media.video import sample_pictures
 from oragen.schema.tables import CROPS
 from oragen.schema.vocabulary import Made
 from oragen.store.keys import faces_key
-from oragen.store.parts import Entry
+from oragen.store.parts import Row
 from stages.crop_faces import list_crops
 from tests.media_files import write_fade
 
@@ -379,8 +379,8 @@ def test_crops_made_before_there_were_landmarks_are_made_again() -> None:
 def test_the_table_of_crops_has_landmarks_where_there_are_any(tmp_path: Path) -> None:
     points = [float(n) for n in range(10)]
     details = {"samples": [0, 16_000], "boxes": [[0.0, 0.0, 9.0, 9.0, 0.9]] * 2}
-    old = Entry("old", "corpus/old", 0, 2, details=dict(details))
-    new = Entry("new", "corpus/new", 2, 4, details={**details, "landmarks": [points, None]})
+    old = Row("old", "corpus/old", 0, 2, details=dict(details))
+    new = Row("new", "corpus/new", 2, 4, details={**details, "landmarks": [points, None]})
     rows = list_crops("corpus/new", new) + list_crops("corpus/old", old)
     CROPS.write(tmp_path / "crops.parquet", CROPS.frame(rows))
     found = list(CROPS.read(tmp_path / "crops.parquet")["landmarks"])

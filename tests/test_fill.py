@@ -62,7 +62,7 @@ def fill(
 def read(store: PartStore) -> dict[str, list[int]]:
     index = store.index()
     return {
-        located.entry.key: values.tolist()
+        located.row.key: values.tolist()
         for located, values in store.read_many(list(index.values()))
     }
 
@@ -89,10 +89,10 @@ def test_only_what_is_missing_is_made(store: PartStore, log: Path) -> None:
     }  # fmt: skip
 
 
-def test_entries_carry_their_clip_and_details(store: PartStore, log: Path) -> None:
+def test_rows_carry_their_clip_and_details(store: PartStore, log: Path) -> None:
     fill(store, log, ["ab"])
-    entry = store.index()["key of ab"].entry
-    assert (entry.clip_id, entry.reason, entry.details) == ("clip of ab", None, {"word": "ab"})
+    row = store.index()["key of ab"].row
+    assert (row.clip_id, row.reason, row.details) == ("clip of ab", None, {"word": "ab"})
 
 
 def test_what_is_not_wanted_any_more_is_kept(store: PartStore, log: Path) -> None:
@@ -105,8 +105,8 @@ def test_a_clip_that_gives_nothing_keeps_its_reason_and_is_not_tried_again(
     store: PartStore, log: Path
 ) -> None:
     assert fill(store, log, ["", "ab"]) == ["", "ab"]
-    entry = store.index()["key of "].entry
-    assert (entry.reason, entry.start, entry.stop) == ("empty word", 0, 0)
+    row = store.index()["key of "].row
+    assert (row.reason, row.start, row.stop) == ("empty word", 0, 0)
     assert fill(store, log, ["", "ab"]) == []
 
 

@@ -257,4 +257,4 @@ def test_another_detector_looks_only_at_clips_without_a_box(apart: Project) -> N
     after = read(apart, CROPS, "faces/apart").set_index("clip_id")["faces_key"]
     boxed = ["apart/left", "apart/right"]
     assert dict(before[boxed]) == dict(after[boxed])
-    assert ", 2 clips looked at now" in output  # the video, and the photograph of two clips
+    assert ", 2 clips searched now" in output  # the video, and the photograph of two clips

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from oragen.config.params import Params
 from oragen.schema.vocabulary import Level, Modality, Span
+from oragen.store.hashing import make_key
 from oragen.store.keys import audio_key, crop_key, faces_key, speech_key, window_key
-from oragen.store.parts import make_key
 from stages.extracting import find_origin, make_specs
 from tests.project import REPOSITORY
 

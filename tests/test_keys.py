@@ -1,4 +1,4 @@
-"""What a value depends on -> its key: each ingredient counts, and only for what follows."""
+"""What a value depends on -> its key: each cache parameter counts, and only for what follows."""
 
 import re
 from collections.abc import Callable
@@ -8,10 +8,10 @@ import pytest
 
 from oragen.schema.tables import CLIPS
 from oragen.schema.vocabulary import Span
+from oragen.store.hashing import make_key
 from oragen.store.keys import audio_key, audio_keys, crop_key, faces_key, speech_key, window_key
-from oragen.store.parts import make_key
 
-INGREDIENTS: dict[str, Any] = {
+PARAMETERS: dict[str, Any] = {
     "media": "a" * 64,
     "audio": {"max_duration_s": 7200.0},
     "encoding": None,
@@ -27,7 +27,7 @@ STAGES = ("audio", "speech", "window", "faces", "crop")
 
 
 def make_keys(**changed: Any) -> dict[str, str]:
-    made = INGREDIENTS | changed
+    made = PARAMETERS | changed
     audio = audio_key(made["media"], made["audio"], made["encoding"])
     speech = speech_key(audio, made["speech"])
     faces = faces_key(made["media"], made["faces"], made["detector"], made["face_box"])
@@ -50,14 +50,14 @@ def make_keys(**changed: Any) -> dict[str, str]:
         ({"windows": {"length_s": 4.0, "hop_s": 1.0}}, {"window"}),
         ({"span": Span(0, 63_999)}, {"window"}),
         ({"span": Span(1, 64_000)}, {"window"}),
-        ({"faces": INGREDIENTS["faces"] | {"margin": 0.2}}, {"faces", "crop"}),
-        ({"faces": INGREDIENTS["faces"] | {"max_gap": 3}}, {"faces", "crop"}),
+        ({"faces": PARAMETERS["faces"] | {"margin": 0.2}}, {"faces", "crop"}),
+        ({"faces": PARAMETERS["faces"] | {"max_gap": 3}}, {"faces", "crop"}),
         ({"face_box": (0.0, 0.0, 9.0, 9.0)}, {"faces", "crop"}),
         ({"detector": "d" * 64}, {"faces", "crop"}),
         ({"sample": 32_000}, {"crop"}),
     ],
 )
-def test_an_ingredient_changes_the_keys_of_what_follows_alone(
+def test_a_parameter_changes_the_keys_of_what_follows_alone(
     changed: dict[str, Any], other: set[str]
 ) -> None:
     before, after = make_keys(), make_keys(**changed)
@@ -71,11 +71,11 @@ GIVEN: dict[str, Any] = {"face_box": (1.0, 2.0, 30.0, 40.0)}
     ("changed", "counts"),
     [
         ({"detector": "d" * 64}, False),
-        ({"faces": INGREDIENTS["faces"] | {"detector": "yunet"}}, False),
-        ({"faces": INGREDIENTS["faces"] | {"min_score": 0.7}}, False),
-        ({"faces": INGREDIENTS["faces"] | {"max_gap": 3}}, False),
-        ({"faces": INGREDIENTS["faces"] | {"margin": 0.2}}, True),
-        ({"faces": INGREDIENTS["faces"] | {"crop_px": 64}}, True),
+        ({"faces": PARAMETERS["faces"] | {"detector": "yunet"}}, False),
+        ({"faces": PARAMETERS["faces"] | {"min_score": 0.7}}, False),
+        ({"faces": PARAMETERS["faces"] | {"max_gap": 3}}, False),
+        ({"faces": PARAMETERS["faces"] | {"margin": 0.2}}, True),
+        ({"faces": PARAMETERS["faces"] | {"crop_px": 64}}, True),
         ({"face_box": (1.0, 2.0, 30.0, 40.5)}, True),
         ({"media": "c" * 64}, True),
     ],
@@ -95,15 +95,15 @@ def test_keys_of_the_clips_table_are_those_of_each_clip() -> None:
         {"clip_id": "c/raw", "audio_hash": "a" * 64, "audio_encoding": "u8@8000", **labels},
         {"clip_id": "c/mute", "picture_hash": "a" * 64, **labels},
     ]
-    assert audio_keys(CLIPS.frame(rows), INGREDIENTS["audio"]) == {
-        "c/plain": audio_key("a" * 64, INGREDIENTS["audio"]),
-        "c/raw": audio_key("a" * 64, INGREDIENTS["audio"], "u8@8000"),
+    assert audio_keys(CLIPS.frame(rows), PARAMETERS["audio"]) == {
+        "c/plain": audio_key("a" * 64, PARAMETERS["audio"]),
+        "c/raw": audio_key("a" * 64, PARAMETERS["audio"], "u8@8000"),
     }
-    assert audio_keys(CLIPS.empty(), INGREDIENTS["audio"]) == {}
+    assert audio_keys(CLIPS.empty(), PARAMETERS["audio"]) == {}
 
 
-def test_equal_ingredients_give_equal_keys_in_any_order() -> None:
-    turned = {"speech": dict(reversed(INGREDIENTS["speech"].items()))}
+def test_equal_parameters_give_equal_keys_in_any_order() -> None:
+    turned = {"speech": dict(reversed(PARAMETERS["speech"].items()))}
     assert make_keys(**turned) == make_keys()
 
 
@@ -116,7 +116,7 @@ def test_a_key_is_32_hexadecimal_digits() -> None:
 
 
 def test_what_clips_seldom_have_leaves_the_keys_of_others_as_they_were() -> None:
-    audio, faces = INGREDIENTS["audio"], INGREDIENTS["faces"]
+    audio, faces = PARAMETERS["audio"], PARAMETERS["faces"]
     assert audio_key("a" * 64, audio) == make_key(made="audio", media="a" * 64, params=audio)
     assert faces_key("a" * 64, faces, "b" * 64) == make_key(
         made="faces", media="a" * 64, params=faces, detector="b" * 64

@@ -157,7 +157,7 @@ def test_the_command_leaves_every_digit_of_theirs(tmp_path: Path) -> None:
         app, [f"{tmp_path}/{word}" if "." in word else word for word in arguments]
     )
     assert run.exit_code == 0, run.output
-    assert "2 clips, 1 with an answer" in run.output
+    assert "2 clips, 1 with predictions" in run.output
     assert (tmp_path / "merged.csv").read_text() == (
         "Person ID,Path,Openness,Age,Gender,Gender score,Mask\n"
         "1,b.mp4,0.10000000149011612,,,,\n"

@@ -87,5 +87,5 @@ def test_a_head_of_the_voice_cannot_learn_from_photographs(project: Project) -> 
     write_corpora(project, ("photos",), ("audio_only",))
     run = project.run("python", "-m", "stages.train_head", "audio_only")
     assert run.exit_code == 2
-    assert "audio_only answers from audio alone, and no window of photos has any" in run.output
+    assert "audio_only predicts from audio alone, and no window of photos has any" in run.output
     assert "Traceback" not in run.output

@@ -18,18 +18,15 @@ import pytest
 import zarr
 from torch.utils.data import DataLoader, Dataset
 
-from oragen.store import parts
+from oragen.store import hashing
+from oragen.store.formats import DamagedPartError, PartFormat, read_header, verify_part
 from oragen.store.parts import (
-    DamagedPartError,
-    Entry,
     Located,
     OpenParts,
-    PartFormat,
     PartStore,
     PartWriter,
-    list_entries,
-    read_head,
-    verify_part,
+    Row,
+    list_rows,
     write_part,
 )
 
@@ -57,7 +54,7 @@ def fill(store: PartStore, keys: range, part_bytes: int = 12) -> None:
 def read_all(store: PartStore) -> dict[str, list[list[float]]]:
     index = store.index()
     values = store.read_many(list(index.values()))
-    return {located.entry.key: rows.tolist() for located, rows in values}
+    return {located.row.key: rows.tolist() for located, rows in values}
 
 
 def names(folder: Path) -> list[str]:
@@ -87,27 +84,27 @@ def test_a_part_is_written_as_soon_as_it_is_full(store: PartStore) -> None:
         for key, num_parts in enumerate([0, 0, 1, 1, 1, 2, 2]):
             writer.add(f"key-{key}", "clip", numbers(key))
             assert len(store.parts()) == num_parts
-    assert len(store.parts()) == 3  # the seventh entry
+    assert len(store.parts()) == 3  # the seventh row
 
 
-def test_entries_may_have_any_number_of_rows(store: PartStore) -> None:
+def test_rows_may_have_any_number_of_values(store: PartStore) -> None:
     rows = {"one": numbers(1), "three": numbers(2, 3), "none": numbers(0, 0), "two": numbers(9, 2)}
     with PartWriter(store, SPEC, 2**20) as writer:
         for key, values in rows.items():
             writer.add(key, "clip", values)
     assert read_all(store) == {key: values.tolist() for key, values in rows.items()}
-    assert {key: found.entry.stop - found.entry.start for key, found in store.index().items()} == {
+    assert {key: found.row.stop - found.row.start for key, found in store.index().items()} == {
         "one": 1, "three": 3, "none": 0, "two": 2,
     }  # fmt: skip
 
 
-def test_a_reason_stands_in_the_place_of_rows(store: PartStore) -> None:
+def test_a_reason_stands_in_the_place_of_values(store: PartStore) -> None:
     with PartWriter(store, SPEC, 2**20) as writer:
         writer.add(
             "broken", "clip-1", numbers(0, 0), reason="empty file", details={"tries": [1, 2]}
         )
     (located,) = store.index().values()
-    assert located.entry == Entry("broken", "clip-1", 0, 0, "empty file", {"tries": [1, 2]})
+    assert located.row == Row("broken", "clip-1", 0, 0, "empty file", {"tries": [1, 2]})
     assert read_all(store) == {"broken": []}
     verify_part(located.part, store.part_format)
 
@@ -117,8 +114,8 @@ def test_details_come_back_as_they_were(store: PartStore) -> None:
     with PartWriter(store, SPEC, 2**20) as writer:
         writer.add("key", "корпус/клип", numbers(0), details=details)
     (located,) = store.index().values()
-    assert located.entry.details == details
-    assert located.entry.clip_id == "корпус/клип"
+    assert located.row.details == details
+    assert located.row.clip_id == "корпус/клип"
     verify_part(located.part, store.part_format)
 
 
@@ -156,8 +153,8 @@ def test_equal_content_has_an_equal_name_and_is_kept_once(store: PartStore) -> N
 def test_other_content_has_another_name(
     tmp_path: Path, values: np.ndarray, key: str, spec: dict[str, int]
 ) -> None:
-    before = write_part(tmp_path, "h5", numbers(0), [Entry("key", "clip", 0, 1)], {"a": 1})
-    assert write_part(tmp_path, "h5", values, [Entry(key, "clip", 0, 1)], spec) != before
+    before = write_part(tmp_path, "h5", numbers(0), [Row("key", "clip", 0, 1)], {"a": 1})
+    assert write_part(tmp_path, "h5", values, [Row(key, "clip", 0, 1)], spec) != before
 
 
 def test_two_stores_become_one_by_copying(store: PartStore, tmp_path: Path) -> None:
@@ -284,15 +281,13 @@ def test_a_killed_writer_leaves_whole_parts_that_the_next_one_completes(store: P
         assert writer.returncode == -signal.SIGKILL
         for part in store.parts():
             verify_part(part, store.part_format)
-            assert len(list_entries(part, read_head(part, store.part_format))) == 5
+            assert len(list_rows(part, read_header(part, store.part_format))) == 5
     assert 0 < len(store.parts()) < 80
     with start_writer(store) as writer:
         writer.wait()
     assert writer.returncode == 0
     assert not list(store.folder.glob("*.unfinished*"))
-    found = {
-        located.entry.key: rows for located, rows in store.read_many([*store.index().values()])
-    }
+    found = {located.row.key: rows for located, rows in store.read_many([*store.index().values()])}
     assert len(found) == 400
     for number in range(400):
         made = np.random.default_rng(number).integers(0, 255, (1, 2**15), np.uint8)
@@ -321,7 +316,7 @@ def test_damage_is_named(store: PartStore, change: str) -> None:
     rows = np.random.default_rng(0).standard_normal((50, 40)).astype(np.float16)
     part = write_part(
         *(make_folder(store), store.part_format, rows),
-        [Entry(f"key-{row}", "clip", row, row + 1) for row in range(50)],
+        [Row(f"key-{row}", "clip", row, row + 1) for row in range(50)],
         {},
     )
     verify_part(part, store.part_format)
@@ -347,7 +342,7 @@ def make_folder(store: PartStore) -> Path:
 def test_every_single_damaged_byte_is_named_or_means_nothing(store: PartStore) -> None:
     part = write_part(
         *(make_folder(store), store.part_format, numbers(0, 9)),
-        [Entry(f"key-{row}", "clip", row, row + 1) for row in range(9)],
+        [Row(f"key-{row}", "clip", row, row + 1) for row in range(9)],
         {},
     )
     before = read_all(store)
@@ -371,7 +366,7 @@ def test_zarr_values_that_were_lost_or_damaged_are_not_read_as_zeros(tmp_path: P
     store = PartStore(tmp_path / "store", "zarr")
     rows = np.random.default_rng(0).standard_normal((50, 40)).astype(np.float16)
     folder = make_folder(store)
-    part = write_part(folder, "zarr", rows, [Entry("key", "clip", 0, 50)], {})
+    part = write_part(folder, "zarr", rows, [Row("key", "clip", 0, 50)], {})
     (shard,) = (file for file in files_of(part) if file.name == "0")
     whole = shard.read_bytes()
     for broken in (b"", whole[:1000] + bytes([whole[1000] ^ 1]) + whole[1001:]):
@@ -393,7 +388,7 @@ def test_parts_of_another_schema_version_are_not_used(
     store: PartStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(parts, "SCHEMA_VERSION", 1)
+        patch.setattr("oragen.store.parts.SCHEMA_VERSION", 1)
         fill(store, range(3))
         assert len(store.index()) == 3
     assert store.index() == {}
@@ -403,9 +398,9 @@ def test_parts_of_another_schema_version_are_not_used(
 
 
 def test_the_schema_version_is_part_of_every_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    key = parts.make_key(a=1)
-    monkeypatch.setattr(parts, "SCHEMA_VERSION", parts.SCHEMA_VERSION + 1)
-    assert parts.make_key(a=1) != key
+    key = hashing.make_key(a=1)
+    monkeypatch.setattr(hashing, "SCHEMA_VERSION", hashing.SCHEMA_VERSION + 1)
+    assert hashing.make_key(a=1) != key
 
 
 def test_what_is_no_part_at_all_is_refused(store: PartStore) -> None:
@@ -420,7 +415,7 @@ def test_a_zarr_part_explains_itself_to_plain_zarr(tmp_path: Path) -> None:
     group = zarr.open_group(store.parts()[0], mode="r")
     head: Any = group.attrs["head"]
     assert head["spec"] == SPEC
-    assert head["schema_version"] == parts.SCHEMA_VERSION
+    assert head["schema_version"] == hashing.SCHEMA_VERSION
     assert head["entries"]["key"] == ["key-0", "key-1", "key-2"]
     assert head["entries"]["clip_id"] == ["clip-0", "clip-1", "clip-2"]
     values = group["values"]
@@ -441,19 +436,19 @@ def test_an_hdf5_part_explains_itself_to_plain_h5py(tmp_path: Path) -> None:
 def test_a_zarr_part_is_three_files_however_many_rows(tmp_path: Path, num_rows: int) -> None:
     """6 MB here, in chunks of 1 MB: group, array, and one shard."""
     values = np.random.default_rng(0).integers(0, 255, (num_rows, 2000), np.uint8)
-    part = write_part(tmp_path, "zarr", values, [Entry("key", "clip", 0, num_rows)], {})
+    part = write_part(tmp_path, "zarr", values, [Row("key", "clip", 0, num_rows)], {})
     assert [file.name for file in files_of(part)] == ["0", "zarr.json", "zarr.json"]
 
 
 def test_a_zarr_part_without_rows_is_valid_zarr(tmp_path: Path) -> None:
     """The specification wants chunks of a length of at least one."""
-    part = write_part(tmp_path, "zarr", numbers(0, 0), [Entry("key", "clip", 0, 0, "silent")], {})
+    part = write_part(tmp_path, "zarr", numbers(0, 0), [Row("key", "clip", 0, 0, "silent")], {})
     values = zarr.open_group(part, mode="r")["values"]
     assert isinstance(values, zarr.Array)
     assert (values.shape, values.chunks) == ((0, 2), (1, 2))
 
 
-def test_stretches_of_entries_are_read_by_their_own_count(store: PartStore) -> None:
+def test_stretches_of_rows_are_read_by_their_own_count(store: PartStore) -> None:
     with PartWriter(store, SPEC, part_bytes=40) as writer:
         for key in range(4):
             writer.add(f"key-{key}", "clip", numbers(100 * key, 10))
@@ -463,13 +458,13 @@ def test_stretches_of_entries_are_read_by_their_own_count(store: PartStore) -> N
         assert parts.read("key-2", 0, 1).tolist() == [[200, 200]]
 
 
-def test_wanted_entries_are_read_part_after_part(store: PartStore) -> None:
+def test_wanted_rows_are_read_part_after_part(store: PartStore) -> None:
     fill(store, range(9))
     index = store.index()
     wanted = [index[f"key-{key}"] for key in (8, 0, 4, 1)]
     found = [located for located, _ in store.read_many(wanted)]
     assert sorted(parts_in_order(found)) == parts_in_order(found)
-    assert {located.entry.key for located in found} == {"key-8", "key-0", "key-4", "key-1"}
+    assert {located.row.key for located in found} == {"key-8", "key-0", "key-4", "key-1"}
 
 
 def parts_in_order(found: list[Located]) -> list[str]:

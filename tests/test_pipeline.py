@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from oragen.schema.tables import CLIPS, SKIPPED, WINDOWS
-from oragen.store.parts import verify_part
+from oragen.store.formats import verify_part
 from tests.broken_clips import write_broken_clips
 from tests.pipeline_predictions import assert_same, predict, read_predictions
 from tests.project import Project, Run, clone
@@ -305,8 +305,8 @@ def test_a_new_clip_costs_that_clip_alone(project: Project, first: Run) -> None:
     trained = [stage for stage in run.stages if stage.startswith("train_head")]
     assert trained == []  # nothing they are trained on has changed
     assert " 1 decoded" in run.line_of("decode_audio own")
-    assert " 1 clips heard now" in run.line_of("detect_speech own")
-    assert " 1 clips looked at now" in run.line_of("crop_faces own")
+    assert " 1 clips searched now" in run.line_of("detect_speech own")
+    assert " 1 clips searched now" in run.line_of("crop_faces own")
     windows = WINDOWS.read(project.folder / "data/windows/own.parquet")
     of_new = windows[windows["clip_id"] == "own/new"]
     crops = {crop for crops in of_new["crops"] for crop in crops} - {-1}

@@ -143,9 +143,9 @@ def test_what_cannot_be_answered_is_listed_and_the_rest_is_answered(
     done = run(clips / "gone.mp4", clips / "broken.mp4", clips / "mute.mp4", clips / "nobody.mp4",
                "--model", model, "-o", out)  # fmt: skip
     assert done.exit_code == 3
-    assert f"{clips}/gone.mp4: not answered: no such file" in done.stdout
-    assert f"{clips}/broken.mp4: not answered: empty file" in done.stdout
-    assert "nobody.mp4: not answered: audio: no audio track; face: no face" in done.stdout
+    assert f"{clips}/gone.mp4: not predicted: no such file" in done.stdout
+    assert f"{clips}/broken.mp4: not predicted: empty file" in done.stdout
+    assert "nobody.mp4: not predicted: audio: no audio track; face: no face" in done.stdout
     statuses = [prediction["status"] for prediction in read_json(out)]
     assert statuses == ["no_predictions", "no_predictions", "ok", "no_predictions"]
 
@@ -166,7 +166,7 @@ def test_standard_output_is_nothing_but_json_lines(model: Path, clips: Path) -> 
     done = run("-", "--model", model, "--output", "-", given=names)
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     assert [answer["status"] for answer in answers] == ["ok", "no_predictions"]
-    assert "broken.mp4: not answered: empty file" in done.stderr
+    assert "broken.mp4: not predicted: empty file" in done.stderr
     assert done.exit_code == 3
 
 

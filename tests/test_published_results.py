@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 from pydantic import TypeAdapter
 
-from oragen.config.params import Corpus
+from oragen.config.corpora import Corpus
 from oragen.reporting.published_results import PUBLISHED, find_mask_influence, find_published
 
 ONLY_OURS = {"generated", "csv"}

@@ -16,7 +16,8 @@ from oragen.features.rows import (
     MixedFeaturesError,
     locate_features,
 )
-from oragen.store.parts import DamagedPartError, PartStore
+from oragen.store.formats import DamagedPartError
+from oragen.store.parts import PartStore
 from tests.feature_stores import make_spec, write_features
 
 SPEC = make_spec(shape=(4, 2))

@@ -17,7 +17,8 @@ from oragen.features.dataset import Batch, WindowDataset
 from oragen.features.rows import FeatureRows
 from oragen.features.streaming import Parts, gather, read_ahead, read_parts
 from oragen.schema.tables import DATASET
-from oragen.store.parts import DamagedPartError, PartStore
+from oragen.store.formats import DamagedPartError
+from oragen.store.parts import PartStore
 from tests.feature_stores import AUDIO_SHAPE, FACE_SHAPE, load_people, make_spec, write_features
 
 CPU = torch.device("cpu")

@@ -242,8 +242,8 @@ def test_one_clip_more_is_encoded_alone(ben: Project, added: Step) -> None:
     assert of_new["has_speech"].all()
     expected = {
         "decode_audio": "1 decoded now",
-        "detect_speech": "1 clips heard now",
-        "crop_faces": "1 clips looked at now",
+        "detect_speech": "1 clips searched now",
+        "crop_faces": "1 clips searched now",
         "extract_audio_features": f"{len(of_new)} encoded now",
         "extract_face_features": f"{len(crops)} encoded now",
     }

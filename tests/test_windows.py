@@ -7,6 +7,7 @@ import pytest
 
 from oragen.detection.windows import (
     Window,
+    WindowOptions,
     cut_windows,
     every_overlap,
     fill_slots,
@@ -39,10 +40,7 @@ def cut(
         num_samples,
         speech,
         crop_samples,
-        rule=rule,
-        length=LENGTH,
-        hop=hop,
-        min_length=MIN_LENGTH,
+        options=WindowOptions(rule, LENGTH, hop, MIN_LENGTH),
         is_still=is_still,
     )
 
@@ -149,9 +147,8 @@ def test_speech_of_just_the_minimum_is_a_window() -> None:
 def test_a_piece_inside_one_second_has_no_crop() -> None:
     crops = [second * SECOND for second in range(4)]
     speech = [Span(SECOND + 100, 2 * SECOND)]
-    found = cut_windows(
-        4 * SECOND, speech, crops, rule="every_overlap", length=LENGTH, hop=HOP, min_length=1_000
-    )
+    options = WindowOptions("every_overlap", LENGTH, HOP, min_length=1_000)
+    found = cut_windows(4 * SECOND, speech, crops, options=options)
     assert found == [Window(Span(SECOND + 100, 2 * SECOND), True, [NO_CROP] * 4)]
 
 
@@ -195,9 +192,8 @@ def test_pictures_that_outlast_the_sound_leave_its_windows_alone() -> None:
 
 def test_a_longer_last_slot_counts_where_the_length_is_no_whole_second() -> None:
     crops = [second * SECOND for second in range(4)]
-    found = cut_windows(
-        40_000, [Span(0, 40_000)], crops, rule="paper", length=40_000, hop=40_000, min_length=1
-    )
+    options = WindowOptions("paper", length=40_000, hop=40_000, min_length=1)
+    found = cut_windows(40_000, [Span(0, 40_000)], crops, options=options)
     assert found == [Window(Span(0, 40_000), True, [0, 1, 2])]
 
 

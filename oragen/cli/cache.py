@@ -1,4 +1,4 @@
-"""`oragen cache`: look at, check and shrink the stores of all that is computed."""
+"""`oragen cache`: the stores of what was computed -> statistics, damaged parts, fewer parts."""
 
 import json
 from dataclasses import asdict
@@ -14,7 +14,7 @@ from oragen.config.params import Params, load_params
 EXIT_DAMAGED = 1
 cache_app = typer.Typer(
     no_args_is_help=True,
-    help="Look at, check and shrink the stores of all that is computed: see docs/cache.md.",
+    help="Show, check and shrink the stores of what was computed. See docs/cache.md.",
 )
 
 
@@ -22,12 +22,13 @@ cache_app = typer.Typer(
 def stats(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, sizes in bytes.")] = False,
 ) -> None:
-    """Show what the stores hold: rows, bytes, encoders, corpora, parts.
+    """Show what the stores hold: corpora, encoders, parts, rows, bytes.
 
-    A row is the sound of a clip, the crops of a clip, or the features of one window or crop. In use
-    is what the present tables name; `?` stands where one of them is missing.
+    A row is the audio of a clip, the crops of a clip, or the features of one window or crop. A row
+    is in use if a table of the pipeline names it; `?` means that such a table is missing.
     """
-    from oragen.store.usage import add_up, find_stores, find_usage, take_statistics
+    from oragen.store.inventory import add_up, take_statistics
+    from oragen.store.usage import find_stores, find_usage
 
     usage = find_usage(find_stores(), **_as_cache_parameters(load_params()))
     lines = [line for store, used in usage.items() for line in take_statistics(store, used)]
@@ -58,14 +59,16 @@ def verify(
         bool, typer.Option("--remove", help="Remove damaged parts; `dvc repro` makes them again.")
     ] = False,
 ) -> None:
-    """Read every part again and name those that are damaged.
+    """Read every part and name those that are damaged.
 
-    Each part's name is the checksum of its content. Exit code 0: every part that is there now is
-    whole; 1: some are damaged. `dvc repro` computes what a removed part held, and nothing else.
+    The name of a part is the checksum of its content. `dvc repro` computes what a removed part
+    held, and nothing else. Exit code 0: every part is whole; 1: some are damaged.
     """
     from tqdm import tqdm
 
-    from oragen.store.usage import find_damage, find_leftovers, find_stores, remove_part
+    from oragen.schema.files import find_leftovers
+    from oragen.store.inventory import find_damage, remove_part
+    from oragen.store.usage import find_stores
 
     stores = find_stores()
     parts = [
@@ -74,8 +77,8 @@ def verify(
         for part in store.part_store.parts()
     ]
     progress = tqdm(parts, desc="verifying", unit="part")
-    found = {part: find_damage(part, part_format) for part, part_format in progress}
-    damaged = {part: damage for part, damage in found.items() if damage}
+    checked = {part: find_damage(part, part_format) for part, part_format in progress}
+    damaged = {part: damage for part, damage in checked.items() if damage}
     for part, damage in damaged.items():
         typer.echo(damage)
         if remove:
@@ -93,20 +96,23 @@ def verify(
 @cache_app.command("compact")
 def compact_stores(
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say what would be done.")
+        bool, typer.Option("--dry-run", help="Show what would be done, and do nothing.")
     ] = False,
     keep_unused: Annotated[
-        bool, typer.Option("--keep-unused", help="Merge small parts, and drop nothing.")
+        bool, typer.Option("--keep-unused", help="Merge small parts, but drop no row.")
     ] = False,
 ) -> None:
-    """Drop rows that no table names, and merge small parts into ones of `execution.part_mb`.
+    """Drop rows that no table names, and merge small parts into parts of `execution.part_mb`.
 
-    Rows of removed clips, of other parameters and of encoders not chosen in params.yaml go; to
-    go back to those costs computing them again. Parts that are large enough and wholly in use stay
-    as they are. Let `dvc repro` come to its end first, and do not run it at the same time.
+    This drops the rows of removed clips, of other parameters and of encoders that params.yaml does
+    not choose. If you need them later, they are computed again. Parts that are large enough and
+    wholly in use stay as they are. Run it after `dvc repro` has ended, never at the same time.
+
+    Example: `oragen cache compact --dry-run`
     """
     from oragen.store.compaction import compact, plan_compaction
-    from oragen.store.usage import find_stores, find_usage, size_on_disk
+    from oragen.store.inventory import size_on_disk
+    from oragen.store.usage import find_stores, find_usage
 
     params = load_params()
     part_bytes = params.execution.part_bytes
@@ -116,7 +122,7 @@ def compact_stores(
     changed = False
     for store, usage in find_usage(find_stores(), **_as_cache_parameters(params)).items():
         if usage is None and not keep_unused:
-            typer.echo(f"{store.folder}: a table of {store.corpus} is missing, nothing is dropped.")
+            typer.echo(f"{store.folder}: a table of {store.corpus} is missing: nothing is dropped.")
         plan = plan_compaction(store.part_store, None if keep_unused else usage, part_bytes)
         num_parts = plan.num_untouched + len(plan.replaced)
         if not dry_run:

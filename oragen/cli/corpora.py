@@ -1,4 +1,4 @@
-"""`oragen corpora`: which corpora can be read, and whether one's own copy is as expected."""
+"""`oragen corpora`: which corpora can be read, and and whether your copy is as expected."""
 
 from collections import Counter
 from pathlib import Path
@@ -9,7 +9,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from oragen.cli.printing import print_table
-from oragen.config.params import Corpus, ParamsError, load_params, read_corpus_entry
+from oragen.config.corpora import Corpus, read_corpus_entry
+from oragen.config.messages import ParamsError
+from oragen.config.params import load_params
 
 if TYPE_CHECKING:
     from oragen.corpora.corpus_card import CorpusCard
@@ -17,17 +19,20 @@ if TYPE_CHECKING:
 
 corpora_app = typer.Typer(
     no_args_is_help=True,
-    help="See which corpora can be read and how to get them, and check a copy of one.",
+    help="List the corpora that oragen can read, and check your copy of one.",
 )
 
 
 @corpora_app.command("list")
 def list_corpora(
     reader: Annotated[
-        str | None, typer.Argument(help="Show all that is known of this one.")
+        str | None, typer.Argument(help="Show all that is known of one reader.")
     ] = None,
 ) -> None:
-    """Show the corpora that can be read: what they hold, their licence, how to get them."""
+    """Show the corpora that oragen can read: contents, labels, licence, how to get them.
+
+    Example: `oragen corpora list voxceleb2`
+    """
     from oragen.corpora.registry import CARD
 
     if reader is not None:
@@ -50,13 +55,15 @@ def list_corpora(
 def check(
     name: Annotated[str, typer.Argument(help="A name in params.yaml, or a reader with --root.")],
     root: Annotated[
-        Path | None, typer.Option(help="Where the corpus is, if not as in params.yaml.")
+        Path | None, typer.Option(help="Where the corpus is, if not where params.yaml says.")
     ] = None,
 ) -> None:
-    """Read a corpus as the pipeline would, and count: nothing is decoded or written.
+    """Read a corpus as the pipeline does, and count its clips. Nothing is decoded or written.
 
-    Counts are shown by split, gender, age and mask type, beside those that are published. A root
-    that is not laid out as expected is refused with the expected tree (exit code 2).
+    Clips are counted by split, gender, age and mask type, next to the published counts. A folder
+    with another layout is refused, and the expected tree is shown (exit code 2).
+
+    Example: `oragen corpora check timit --root /data/TIMIT`
     """
     from oragen.corpora.manifest import list_clips
     from oragen.corpora.registry import CARD, read_corpus
@@ -103,7 +110,7 @@ def _describe(reader: str, card: "CorpusCard") -> None:
 def _print_counts(manifest: "Manifest") -> None:
     from oragen.corpora.statistics import count_clips
 
-    table = Table("", "", title="clips that can be used")
+    table = Table("", "", title="usable clips")
     counts = count_clips(manifest.clips)
     for column in counts.columns:
         table.add_column(column, justify="right")
@@ -118,11 +125,11 @@ def _print_counts(manifest: "Manifest") -> None:
 
 def _print_skipped(manifest: "Manifest") -> None:
     if not manifest.skipped:
-        typer.echo("Nothing is left out.")
+        typer.echo("Nothing is skipped.")
         return
     reasons = Counter(item.reason for item in manifest.skipped)
     example = {item.reason: item.clip_id for item in reversed(manifest.skipped)}
-    table = Table("left out because", "an example", title="what is left out")
+    table = Table("skipped because", "an example", title="skipped clips")
     table.add_column("clips", justify="right")
     for reason, count in reasons.most_common(20):
         table.add_row(escape(reason), escape(example[reason]), f"{count:,}")
@@ -136,7 +143,7 @@ def _compare(manifest: "Manifest", card: "CorpusCard") -> None:
 
     if card.statistics is None:
         return
-    table = Table("", title="beside what is published")
+    table = Table("", title="compared with the published counts")
     for column in ("published", "here"):
         table.add_column(column, justify="right")
     for comparison in compare_with_published(manifest.clips, card.statistics):

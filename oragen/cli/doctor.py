@@ -1,4 +1,4 @@
-"""`oragen doctor`: whether this machine and this project have what they need."""
+"""`oragen doctor`: this machine and this project -> a table of what they lack."""
 
 import json
 from dataclasses import asdict
@@ -11,10 +11,12 @@ from rich.table import Table
 
 from oragen.cli.printing import print_table
 from oragen.config import paths
-from oragen.config.params import PARAMS_PATH, GeneratedCorpus, Params, ParamsError, load_params
+from oragen.config.corpora import GeneratedCorpus
+from oragen.config.messages import ParamsError
+from oragen.config.params import PARAMS_PATH, Params, load_params
 
 if TYPE_CHECKING:
-    from oragen.cli.checks import Finding
+    from oragen.cli.checks.finding import Finding
 
 EXIT_PROBLEM: Final = 1
 COLOURS: Final = {"ok": "green", "warning": "yellow", "problem": "bold red"}
@@ -23,12 +25,12 @@ COLOURS: Final = {"ok": "green", "warning": "yellow", "problem": "bold red"}
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Check versions, devices, codecs, weights, disk and params.yaml; download nothing.
+    """Check versions, devices, codecs, weights, disk and params.yaml. Nothing is downloaded.
 
-    The exit code is 1 where something cannot work as it is, and else 0. Outside of a project's
-    folder only the machine is looked at.
+    Exit code 0: no problem; 1: something cannot work as it is. Outside a project's
+    folder only the machine is checked.
     """
-    from oragen.cli.checks import STATES, has_problem
+    from oragen.cli.checks.finding import STATES, has_problem
 
     findings = [*_check_machine(), *_check_project()]
     if as_json:
@@ -44,31 +46,31 @@ def doctor(
 def _check_machine() -> "list[Finding]":
     from joblib import cpu_count
 
-    from oragen.cli import checks
+    from oragen.cli.checks import machine, programs
 
-    decoders = (*checks.NEEDED_DECODERS, *checks.OTHER_DECODERS)
-    imports = {module: checks.check_import(module) for module in ("torch", "av")}
+    decoders = (*machine.NEEDED_DECODERS, *machine.OTHER_DECODERS)
+    imports = {module: programs.check_import(module) for module in ("torch", "av")}
     has_torch, has_av = (finding.state == "ok" for finding in imports.values())
     return [
-        checks.check_python(),
-        *checks.check_packages(checks.read_versions(), checks.read_requirements()),
+        programs.check_python(),
+        *programs.check_packages(programs.read_versions(), programs.read_requirements()),
         *imports.values(),
-        *checks.check_devices(
+        *machine.check_devices(
             num_cores=cpu_count(),
-            memory_bytes=checks.count_memory_bytes(),
-            gpus=checks.list_gpus() if has_torch else [],
-            sees_driver=checks.sees_nvidia_driver(),
+            memory_bytes=machine.count_memory_bytes(),
+            gpus=machine.list_gpus() if has_torch else [],
+            sees_driver=machine.sees_nvidia_driver(),
         ),
-        *checks.check_codecs(
-            checks.list_codecs(decoders, "r") if has_av else (),
-            checks.list_codecs(checks.ENCODERS, "w") if has_av else (),
+        *machine.check_codecs(
+            machine.list_codecs(decoders, "r") if has_av else (),
+            machine.list_codecs(machine.ENCODERS, "w") if has_av else (),
         ),
-        checks.check_disk(paths.DATA, checks.count_free_bytes(paths.DATA)),
+        machine.check_disk(paths.DATA, machine.count_free_bytes(paths.DATA)),
     ]
 
 
 def _check_project() -> "list[Finding]":
-    from oragen.cli.checks import Finding
+    from oragen.cli.checks.finding import Finding
 
     if not PARAMS_PATH.is_file():
         advice = "Run it in a project's folder to have that checked, too."
@@ -82,7 +84,7 @@ def _check_project() -> "list[Finding]":
 
 
 def _check_corpora(params: Params) -> "list[Finding]":
-    from oragen.cli.checks import check_corpus
+    from oragen.cli.checks.project import check_corpus
 
     return [
         check_corpus(
@@ -98,14 +100,14 @@ def _check_corpora(params: Params) -> "list[Finding]":
 def _check_weights(params: Params) -> "list[Finding]":
     from huggingface_hub.constants import HF_HUB_CACHE, HF_HUB_OFFLINE
 
-    from oragen.cli import checks
+    from oragen.cli.checks import project
 
     used = {params.features.audio.encoder, params.features.face.encoder}
     finetuned = [name for name in params.encoders.finetune if name in used]
     return [
-        checks.check_detector(params.faces.detector, params.faces.weights),
+        project.check_detector(params.faces.detector, params.faces.weights),
         *(
-            checks.check_encoder(
+            project.check_encoder(
                 name,
                 entry.source,
                 is_used=name in used,
@@ -114,9 +116,9 @@ def _check_weights(params: Params) -> "list[Finding]":
             )
             for name, entry in params.encoders.catalogue.items()
         ),
-        *(checks.check_finetuned(name, paths.encoder_folder(name)) for name in finetuned),
+        *(project.check_finetuned(name, paths.encoder_folder(name)) for name in finetuned),
         *(
-            checks.check_head(name, paths.head_folder(name), params.train.seeds)
+            project.check_head(name, paths.head_folder(name), params.train.seeds)
             for name in params.use_heads
         ),
     ]

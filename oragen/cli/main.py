@@ -1,4 +1,4 @@
-"""The `oragen` command."""
+"""Arguments of the command line -> a command: `oragen`."""
 
 import logging
 import shutil
@@ -17,7 +17,9 @@ from oragen.cli.models import export, features, pack
 from oragen.cli.oceanai import to_oceanai
 from oragen.cli.predict import EPILOGUE, predict
 from oragen.config import paths
-from oragen.config.params import GeneratedCorpus, ParamsError, load_params
+from oragen.config.corpora import GeneratedCorpus
+from oragen.config.messages import ParamsError
+from oragen.config.params import load_params
 from oragen.schema.errors import UserError
 
 EXIT_USER_ERROR = 2
@@ -44,12 +46,15 @@ def main() -> None:
 @app.command()
 def generate(
     corpora: Annotated[
-        list[str] | None, typer.Argument(help="Names in params.yaml; all generated ones if none.")
+        list[str] | None,
+        typer.Argument(help="Names in params.yaml; all generated ones if none."),
     ] = None,
 ) -> None:
-    """Make the demo corpora of params.yaml: talking heads as real MP4 files.
+    """Make the generated corpora of params.yaml: talking heads as real MP4 files.
 
-    Clips that are there already are left alone, so an interrupted run is taken up again.
+    Clips that exist are kept, so you can continue an interrupted run.
+
+    Example: `oragen generate studio`
     """
     from oragen.corpora.generator import CorpusSpec, generate_corpus
 
@@ -68,7 +73,7 @@ def generate(
 def results(
     everything: Annotated[bool, typer.Option("--all", help="Show all tables.")] = False,
 ) -> None:
-    """Show how the heads compare in the last evaluation."""
+    """Show how the heads compare in the last report."""
     report = paths.REPORTS / "report.md"
     if not report.is_file():
         raise ParamsError(f"There is no report at {report} yet. Run `make demo` or `dvc repro`.")
@@ -82,14 +87,15 @@ def results(
 @app.command()
 def convert(
     checkpoint: Annotated[
-        Path, typer.Argument(help="A file of torch.save or safetensors: the weights of a model.")
+        Path, typer.Argument(help="Weights of a model: a file of torch.save or safetensors.")
     ],
-    folder: Annotated[Path, typer.Argument(help="Where to write the model; new or empty.")],
+    folder: Annotated[Path, typer.Argument(help="Folder to write to; new or empty.")],
     model: Annotated[
-        str | None, typer.Option(help="Published class, such as AVModelV3, if it does not show.")
+        str | None,
+        typer.Option(help="Published class, such as AVModelV3. Default: by the weights."),
     ] = None,
     level: Annotated[
-        str | None, typer.Option(help="EARLY, INTERMEDIATE or LATE, if it does not show.")
+        str | None, typer.Option(help="EARLY, INTERMEDIATE or LATE. Default: by the weights.")
     ] = None,
     source: Annotated[
         str | None,
@@ -100,19 +106,23 @@ def convert(
     ] = None,
     encoder_config: Annotated[
         Path | None,
-        typer.Option(help="JSON of the encoder's config; its sizes show, other settings do not."),
+        typer.Option(help="JSON of the encoder's config: settings that weights do not show."),
     ] = None,
     age_as_fraction: Annotated[
-        bool, typer.Option(help="The age is a fraction: the weights that audEERING released.")
+        bool,
+        typer.Option(help="Age is output as a fraction, as by audEERING's weights."),
     ] = False,
     like: Annotated[
-        Path | None, typer.Option(help="A model of ours that the weights are of the same kind as.")
+        Path | None,
+        typer.Option(help="Folder of an oragen model of the same architecture."),
     ] = None,
     force: Annotated[bool, typer.Option(help="Replace the model in FOLDER.")] = False,
 ) -> None:
-    """Turn a published or trained CHECKPOINT into a FOLDER with a model and its description.
+    """Convert a published or trained CHECKPOINT into a FOLDER with a model and its description.
 
-    No code in the checkpoint is run: one that holds more than tensors is refused.
+    No code in the checkpoint is run: a checkpoint with anything but tensors is refused.
+
+    Example: `oragen convert AVModelV3.pth models/published`
     """
     from oragen.models.published import Origin, convert_checkpoint, read_encoder_config
 

@@ -1,4 +1,4 @@
-"""`oragen features`, `export`, `pack`: what a model makes of a clip, and taking it along."""
+"""`oragen features`, `export`, `pack`: a model -> features of a clip, ONNX, a folder to move."""
 
 import json
 import logging
@@ -9,6 +9,7 @@ import typer
 
 from oragen.cli.trained import find_trained_head
 from oragen.schema.errors import UserError
+from oragen.schema.files import atomic_write
 from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Level, Modality
 
 if TYPE_CHECKING:
@@ -18,24 +19,26 @@ if TYPE_CHECKING:
     from oragen.predictor.features import ModalityEncoders
     from oragen.predictor.pretrained import Pretrained
 
-MODEL_HELP = "Folder of a model, or its id on the hub; the first head of params.yaml if none."
+MODEL_HELP = "Folder of a model, or its id on the hub. Default: the first head of params.yaml."
 ModelOption = Annotated[str | None, typer.Option(help=MODEL_HELP, show_default=False)]
 
 
 def features(
-    clip: Annotated[Path, typer.Argument(help="A video, sound or picture file.")],
+    clip: Annotated[Path, typer.Argument(help="A video, audio or image file.")],
     output: Annotated[Path, typer.Option(help="The .npz file to write.")],
     model: ModelOption = None,
     level: Annotated[
-        Level | None, typer.Option(help="Of the features.", show_default="the model's own")
+        Level | None, typer.Option(help="Level of the features.", show_default="the model's own")
     ] = None,
 ) -> None:
-    """Write what the encoders of a model make of the windows and faces of CLIP.
+    """Write the embeddings of the windows and face crops of CLIP to a NumPy file.
 
-    Arrays, of numpy alone: `windows` (start and stop in samples), `window_times_s`, `crops` (which
-    faces are in each window, -1 = none), `crop_times_s`; `audio` (windows x positions x width) with
-    `audio_valid`, and `face` (faces x layers x width), both float16; `about`, JSON with the
-    encoders and their fingerprints.
+    The file holds these arrays. `windows` (start and stop in samples) and `window_times_s`. `crops`
+    (the crop of each slot of each window, -1 = none) and `crop_times_s`. `audio` (windows x
+    positions x width, float16) with `audio_valid`. `face` (crops x layers x width, float16).
+    `about`: JSON with the encoders and their fingerprints.
+
+    Example: `oragen features clip.mp4 --output clip.npz`
     """
     if output.suffix != ".npz":
         raise UserError(f"{output} does not end in .npz. Name a file that does.")
@@ -52,8 +55,8 @@ def features(
     )
     if not inputs.windows:
         reasons = {"audio": inputs.audio_reason, "face": inputs.face_reason}
-        told = "; ".join(f"{modality}: {reasons[modality]}" for modality in modalities.specs)
-        raise UserError(f"{clip} has nothing to encode ({told}). Name another clip.")
+        lacking = "; ".join(f"{modality}: {reasons[modality]}" for modality in modalities.specs)
+        raise UserError(f"{clip} has nothing to encode ({lacking}). Name another clip.")
     arrays = _embed(inputs, modalities)
     _write_arrays(output, arrays | {"about": _describe(inputs, loaded, modalities)})
     shapes = (f"{name} {'x'.join(map(str, array.shape))}" for name, array in arrays.items())
@@ -65,15 +68,17 @@ def export(
     model: ModelOption = None,
     force: Annotated[bool, typer.Option(help="Replace the file.")] = False,
 ) -> None:
-    """Write the head of a model (not its encoders) as ONNX, checked against torch.
+    """Write the head of a model as ONNX, without its encoders, and compare it with torch.
 
-    Inputs: `audio`, `audio_valid`, `face`, `face_valid`, of a batch of windows. Outputs:
-    `gender_probabilities`, `age_years`, `mask_type_probabilities`, calibrated. The labels and the
-    fingerprints of the features are in the file's metadata.
+    Inputs: `audio`, `audio_valid`, `face`, `face_valid` of a batch of windows. Outputs, calibrated:
+    `gender_probabilities`, `age_years`, `mask_type_probabilities`. The metadata of the file holds
+    the labels and the fingerprints of the features.
+
+    Example: `oragen export --onnx head.onnx`
     """
     from oragen.predictor.onnx import export_head
 
-    for library in ("onnxscript", "onnx_ir"):  # they tell of every node that they rewrite
+    for library in ("onnxscript", "onnx_ir"):  # they log every node that they rewrite
         logging.getLogger(library).setLevel(logging.WARNING)
     folder = _find_model(model)
     name = export_head(folder, onnx, force=force)
@@ -84,12 +89,13 @@ def pack(
     head: Annotated[
         Path, typer.Argument(help="Folder of a head, such as data/heads/joint/seed-0.")
     ],
-    out: Annotated[Path, typer.Argument(help="Where to write the model; new or empty.")],
+    out: Annotated[Path, typer.Argument(help="Folder to write to; new or empty.")],
 ) -> None:
-    """Copy HEAD with its encoders, a model card and SHA-256 sums into a folder to be moved.
+    """Copy HEAD, its encoders, a model card and SHA-256 sums into a folder that you can move.
 
-    Look at README.md in it before you publish: the licences of corpora and encoders are yours to
-    fill in.
+    Read its README.md before you publish: fill in the licences of the corpora and encoders.
+
+    Example: `oragen pack data/heads/joint/seed-0 packed`
     """
     from oragen.predictor.packing import pack_model
 
@@ -99,14 +105,14 @@ def pack(
 
 
 def _find_model(model: str | None) -> Path:
-    """Return the folder of the model that is named, or of the head that was trained here."""
+    """Return the folder of the named model, or of the head that was trained here."""
     from oragen.predictor.published import find_model
 
     return find_trained_head() if model is None else find_model(model)
 
 
 def _choose_level(loaded: "Pretrained", level: Level | None) -> "ModalityEncoders":
-    """Return the encoders, told to give a level that may be another than the head's.
+    """Return the encoders, set to a level that may be another than the head's.
 
     Raises:
         EncoderError: an encoder has no such level.
@@ -193,12 +199,9 @@ def _describe(
 def _write_arrays(output: Path, arrays: dict[str, "np.ndarray"]) -> None:
     import numpy as np
 
-    unfinished = output.with_name(f".{output.name}.unfinished")
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        with unfinished.open("wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
-        unfinished.replace(output)
+        with atomic_write(output) as unfinished:
+            np.savez(unfinished, allow_pickle=False, **arrays)
     except OSError as error:
         raise UserError(
             f"{output} cannot be written: {error.strerror}. Name another file."

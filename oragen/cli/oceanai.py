@@ -16,30 +16,32 @@ def to_oceanai(
     ] = None,
     merge: Annotated[
         Path | None,
-        typer.Option(help="A CSV file of OCEAN-AI, whose rows get our columns.", metavar="CSV"),
+        typer.Option(help="A CSV file of OCEAN-AI to add the columns to.", metavar="CSV"),
     ] = None,
 ) -> None:
-    """Turn PREDICTIONS into a frame as OCEAN-AI has it: Path, Age, Gender, Gender score, Mask.
+    """Turn PREDICTIONS into a table with OCEAN-AI's columns: Path, Age, Gender, Gender score, Mask.
 
-    With --merge these columns are added after those of OCEAN-AI, row by row by the name of the
-    file. Do that after its practical tasks, which take no other columns: see docs/oceanai.md.
+    With --merge, the columns are added to a table of OCEAN-AI, matched by file name. Merge after
+    its practical tasks, because they accept no other columns. See docs/oceanai.md.
+
+    Example: `oragen to-oceanai predictions.json --output oragen.csv`
     """
     from oragen.predictor import oceanai
 
-    answered = oceanai.read_predictions(predictions)
+    read = oceanai.read_predictions(predictions)
     if merge is None:
-        frame = oceanai.to_frame(answered)
+        frame = oceanai.to_frame(read)
     else:
         theirs = oceanai.read_results(merge)
-        ours = oceanai.to_frame(answered, with_folders=oceanai.has_folders(theirs))
+        ours = oceanai.to_frame(read, with_folders=oceanai.has_folders(theirs))
         frame = oceanai.merge(theirs, ours)
     has_numbers = frame.index.name == oceanai.INDEX
     if output is None:
         typer.echo(frame.to_csv(index=has_numbers), nl=False)
         return
     _write(output, frame.to_csv(index=has_numbers))
-    num_answered = int((frame["Gender"].notna()).sum())
-    typer.echo(f"{output}: {len(frame)} clips, {num_answered} with an answer.")
+    num_predicted = int((frame["Gender"].notna()).sum())
+    typer.echo(f"{output}: {len(frame)} clips, {num_predicted} with predictions.")
 
 
 def _write(output: Path, text: str) -> None:

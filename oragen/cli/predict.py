@@ -1,4 +1,4 @@
-"""`oragen predict`: clips -> who speaks there, as a table, a file, drawn clips and pictures."""
+"""`oragen predict`: clips -> predictions as a table, a file, drawn clips and figures."""
 
 import os
 import sys
@@ -21,24 +21,25 @@ if TYPE_CHECKING:  # importing these takes seconds, which --help need not wait f
     from oragen.predictor import ClassPrediction, Prediction
     from oragen.predictor.files import NamedClip
 
-EXIT_UNANSWERED: Final = 3
+EXIT_UNPREDICTED: Final = 3
 DRAWN_SUFFIXES: Final = (".mp4", ".png")
 PLOT_SUFFIXES: Final = (".png",)
 EPILOGUE: Final = """
 **Examples**
 
-`oragen predict clip.mp4` shows a table
+`oragen predict clip.mp4` shows a table.
 
-`oragen predict interviews/ --output answers.csv` answers about a folder and keeps a row a clip
+`oragen predict interviews/ --output predictions.csv` predicts a whole folder, one row per clip.
 
-`oragen predict 'day?/*.wav' --audio-only --output answers.jsonl` takes sound alone
+`oragen predict 'day?/*.wav' --audio-only --output predictions.jsonl` uses audio only.
 
-`find . -name '*.mov' | oragen predict - --output - | jq .age` reads names, and writes JSON lines
+`find . -name '*.mov' | oragen predict - --output - | jq .age` reads names and writes JSON lines.
 
-`oragen predict clip.mp4 --draw drawn.mp4 --plot clip.png` draws the clip, and a picture of it
+`oragen predict clip.mp4 --draw drawn.mp4 --plot clip.png` draws into the clip, and plots over time.
 
-Exit code 0: all were answered and drawn; 3: some were not; 2: nothing was begun.
-docs/predict.md says more.
+Exit code 0: all were predicted and drawn; 3: some were not; 2: wrong options, nothing was done.
+
+See docs/predict.md.
 """
 
 
@@ -47,7 +48,7 @@ class MisuseError(UserError):
 
 
 class Refused(NamedTuple):
-    """A clip without an answer, or without a drawing, and why."""
+    """A clip that was not drawn, and why."""
 
     name: str
     reason: str
@@ -67,16 +68,16 @@ def predict(
         typer.Option(
             "--output",
             "-o",
-            help="Write answers: .json, .jsonl, .csv, .parquet, or - for JSON lines.",
+            help="Write predictions: .json, .jsonl, .csv, .parquet, or - for JSON lines.",
         ),
     ] = None,
     draw: Annotated[
         Path | None,
-        typer.Option(help="Draw boxes and a timeline into the clip: an .mp4, or a folder for all."),
+        typer.Option(help="Draw boxes and a timeline into the clip: an .mp4, or a folder."),
     ] = None,
     plot: Annotated[
         Path | None,
-        typer.Option(help="Draw the answers over time: a .png, or a folder for all."),
+        typer.Option(help="Plot the predictions over time: a .png, or a folder."),
     ] = None,
     model: Annotated[
         str | None,
@@ -85,25 +86,21 @@ def predict(
             show_default="the first head of params.yaml that was trained here",
         ),
     ] = None,
-    audio_only: Annotated[
-        bool, typer.Option("--audio-only", help="Listen, and do not look.")
-    ] = False,
-    face_only: Annotated[
-        bool, typer.Option("--face-only", help="Look, and do not listen.")
-    ] = False,
+    audio_only: Annotated[bool, typer.Option("--audio-only", help="Use the voice only.")] = False,
+    face_only: Annotated[bool, typer.Option("--face-only", help="Use the face only.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
     precision: Annotated[
         Precision | None,
         typer.Option(help="What the encoders compute in.", show_default="as in training"),
     ] = None,
 ) -> None:
-    """Answer who speaks in clips: gender, age with its interval, and mask type.
+    """Predict gender, age with its interval, and mask type of the speaker in each clip.
 
-    Video, sound and pictures will do, and so will a clip without a face or without speech. What
-    cannot be used is listed with the reason; the others are answered.
+    A clip is a video, audio or image file. It may lack a face or speech. Clips that cannot be used
+    are listed with the reason; all others are predicted.
     """
     if audio_only and face_only:
-        raise MisuseError("--audio-only and --face-only leave nothing: give one of them, or none.")
+        raise MisuseError("--audio-only and --face-only leave nothing: use one of them, or none.")
     from oragen.predictor import Predictor
     from oragen.predictor.files import STANDARD_INPUT, answer_clips, find_clips, names_one_file
     from oragen.predictor.output import STANDARD_OUTPUT, check_suffix, open_output
@@ -119,7 +116,7 @@ def predict(
     _protect(clips, [*([output] if output else []), *drawings.values(), *plots.values()])
     source = model if model is not None else str(find_trained_head())
     predictor = Predictor.from_pretrained(source, device=device, precision=precision)
-    answers = answer_clips(predictor, clips, use_audio=not face_only, use_face=not audio_only)
+    predictions = answer_clips(predictor, clips, use_audio=not face_only, use_face=not audio_only)
     is_piped = output == STANDARD_OUTPUT
     shown = []
     refused: list[Refused] = []
@@ -129,7 +126,7 @@ def predict(
             writes.append(
                 stack.enter_context(open_output(output, as_object=names_one_file(inputs)))
             )
-        progress = _show_progress(answers, len(clips), is_silent=is_piped)
+        progress = _show_progress(predictions, len(clips), is_silent=is_piped)
         for clip, prediction in zip(clips, progress, strict=True):
             for write in writes:
                 write(prediction)
@@ -137,7 +134,7 @@ def predict(
             refused += _draw_all(clip, prediction, drawings, plots)
     _report(shown, refused, is_piped=is_piped)
     if refused or not all(prediction.is_predicted for prediction in shown):
-        raise typer.Exit(EXIT_UNANSWERED)
+        raise typer.Exit(EXIT_UNPREDICTED)
 
 
 def _check_device(name: str) -> None:
@@ -200,8 +197,8 @@ def _protect(clips: Sequence["NamedClip"], targets: Sequence[Path]) -> None:
     for target in targets:
         where = target.resolve()
         if where in read or where in written:
-            found = "is one of the clips" if where in read else "would be written twice"
-            raise MisuseError(f"{target} {found}: choose another name or folder to write to.")
+            problem = "is one of the clips" if where in read else "would be written twice"
+            raise MisuseError(f"{target} {problem}: choose another name or folder to write to.")
         written.add(where)
     for folder in {target.parent for target in targets}:
         try:
@@ -213,19 +210,19 @@ def _protect(clips: Sequence["NamedClip"], targets: Sequence[Path]) -> None:
 
 
 def _show_progress(
-    answers: Iterator["Prediction"], total: int, *, is_silent: bool
+    predictions: Iterator["Prediction"], total: int, *, is_silent: bool
 ) -> Iterator["Prediction"]:
     from tqdm import tqdm
 
     hidden = True if is_silent or total < 2 else None  # None: where stderr is no terminal
-    return iter(tqdm(answers, total=total, desc="answering", unit="clip", disable=hidden))
+    return iter(tqdm(predictions, total=total, desc="predicting", unit="clip", disable=hidden))
 
 
 def _draw_all(
     clip: "NamedClip", prediction: "Prediction", drawings: Mapping[Path, Path],
     plots: Mapping[Path, Path],
 ) -> Iterator[Refused]:  # fmt: skip
-    """Draw a clip as it was asked for; yield why that was not possible."""
+    """Draw a clip to the files planned for it; yield why that was not possible."""
     if prediction.length_s == 0:  # nothing of it could be read, which is said anyway
         return
     if target := drawings.get(clip.path):
@@ -247,21 +244,21 @@ def _draw_all(
 def _report(
     predictions: Sequence["Prediction"], refused: Sequence[Refused], *, is_piped: bool
 ) -> None:
-    """Show the answers as a table, unless standard output has them; then what went wrong."""
+    """Show the predictions as a table, unless standard output has them; then what went wrong."""
     from oragen.predictor.output import printable, reasons_of
 
-    answered = [prediction for prediction in predictions if prediction.is_predicted]
-    if answered and not is_piped:
-        _print_predictions(answered)
+    predicted = [prediction for prediction in predictions if prediction.is_predicted]
+    if predicted and not is_piped:
+        _print_predictions(predicted)
     lines = [
-        f"{printable(prediction.input)}: not answered: {reasons_of(prediction)}"
+        f"{printable(prediction.input)}: not predicted: {reasons_of(prediction)}"
         for prediction in predictions
         if not prediction.is_predicted
     ]
     lines += [f"{printable(one.name)}: not drawn: {one.reason}" for one in refused]
     lines += [
         f"{printable(prediction.input)}: {note}"
-        for prediction in answered
+        for prediction in predicted
         for note in prediction.notes
     ]
     for line in lines:
@@ -274,7 +271,7 @@ def _print_predictions(predictions: Sequence["Prediction"]) -> None:
     for name in ("gender", "age", "mask type"):
         table.add_column(name)
     table.add_column("windows", justify="right")
-    table.add_column("answered from")
+    table.add_column("predicted from")
     for prediction in predictions:
         table.add_row(*map(escape, _to_row(prediction)))
     print_table(table)
@@ -306,5 +303,5 @@ def _to_row(prediction: "Prediction") -> tuple[str, ...]:
     )
 
 
-def _with_share(answer: "ClassPrediction") -> str:
-    return f"{answer.label} {answer.probabilities[answer.label]:.0%}"
+def _with_share(prediction: "ClassPrediction") -> str:
+    return f"{prediction.label} {prediction.probabilities[prediction.label]:.0%}"

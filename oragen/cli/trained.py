@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from oragen.config import paths
-from oragen.config.params import PARAMS_PATH, ParamsError, load_params
+from oragen.config.messages import ParamsError
+from oragen.config.params import PARAMS_PATH, load_params
 
 
 def find_trained_head() -> Path:

@@ -1,1 +1,1 @@
-"""params.yaml and the folder data/ -> typed, checked parameters and where everything lies."""
+"""params.yaml -> typed, checked parameters; a corpus, an encoder, a head -> its paths in data/."""

@@ -1,4 +1,4 @@
-"""Where each artefact of the pipeline lies."""
+"""A corpus, an encoder or a head -> where each of its files lies in data/."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ def clips_table(corpus: str) -> Path:
 
 
 def hash_memory(corpus: str) -> Path:
-    """Return the remembered hashes of media files: no artefact, may be removed."""
+    """Return the remembered hashes of media files; may be removed."""
     return DATA / "cache" / "media_hashes" / f"{corpus}.parquet"
 
 
@@ -59,7 +59,7 @@ def feature_rows_table(corpus: str, modality: str) -> Path:
 
 
 def skipped_table(corpus: str, stage: str) -> Path:
-    """Return what a stage left out of a corpus."""
+    """Return the table of what a stage skipped of a corpus."""
     return DATA / "skipped" / corpus / f"{stage}.parquet"
 
 
@@ -74,7 +74,7 @@ def encoder_folder(encoder: str) -> Path:
 
 
 def finetuning_checkpoint(encoder: str) -> Path:
-    """Return where a fine-tuning under way is kept: no artefact, may be removed."""
+    """Return where a fine-tuning under way is kept; may be removed."""
     return DATA / "cache" / "finetuning" / f"{encoder}.ckpt"
 
 
@@ -89,5 +89,5 @@ def head_folder(head: str) -> Path:
 
 
 def predictions_table(head: str) -> Path:
-    """Return what a head answers about the clips of the evaluation."""
+    """Return the table of a head's predictions for the clips of the evaluation."""
     return DATA / "predictions" / f"{head}.parquet"

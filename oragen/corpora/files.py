@@ -22,6 +22,8 @@ import pyarrow.parquet as pq
 from jaxtyping import Bool, Int64
 from tqdm import tqdm
 
+from oragen.schema.files import atomic_write
+
 logger = logging.getLogger(__name__)
 
 NUM_THREADS: Final = 8  # more than cores: disks and networks let one wait
@@ -161,10 +163,8 @@ class HashMemory:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = self._path.with_suffix(".unfinished")
-        pq.write_table(self._known, unfinished)
-        unfinished.replace(self._path)
+        with atomic_write(self._path) as unfinished:
+            pq.write_table(self._known, unfinished)
 
     def hashes_of(self, files: Files, wanted: Bool[np.ndarray, " files"], title: str) -> pa.Array:
         """Return the SHA-256 of each file's bytes, in hexadecimal, from memory or by reading.

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final, assert_never
 
-from oragen.config.params import (
+from oragen.config.corpora import (
     AfewCorpus,
     AgenderCorpus,
     BraveMasksCorpus,

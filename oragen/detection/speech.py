@@ -8,7 +8,8 @@ import numpy as np
 from jaxtyping import Int16
 
 from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Made, Span
-from oragen.store.parts import Located, open_part
+from oragen.store.formats import open_part
+from oragen.store.parts import Located
 
 if TYPE_CHECKING:
     from silero_vad import SileroVADSequence
@@ -29,7 +30,7 @@ class SpeechOptions:
 def detect_clip_speech(sound: Located, *, options: SpeechOptions) -> Made:
     """Find the speech in a clip's decoded sound, see `detect_samples_speech`."""
     with open_part(sound.part, "h5") as part:
-        samples = part["values"][sound.entry.start : sound.entry.stop]
+        samples = part["values"][sound.row.start : sound.row.stop]
     return detect_samples_speech(samples, options=options)
 
 

@@ -5,7 +5,24 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from oragen.schema.choices.detection import WindowRule
-from oragen.schema.vocabulary import NO_CROP, SAMPLE_RATE_HZ, Span
+from oragen.schema.vocabulary import NO_CROP, SAMPLE_RATE_HZ, Span, count_samples
+
+
+@dataclass(frozen=True)
+class WindowOptions:
+    """How a clip is cut, in samples."""
+
+    rule: WindowRule  # which overlaps of windows and speech count
+    length: int
+    hop: int  # from one window to the next
+    min_length: int  # of a piece of speech
+
+    @classmethod
+    def from_seconds(
+        cls, *, rule: WindowRule, length_s: float, hop_s: float, min_length_s: float
+    ) -> "WindowOptions":
+        """Return the options as params.yaml and a head's description name them."""
+        return cls(rule, count_samples(length_s), count_samples(hop_s), count_samples(min_length_s))
 
 
 @dataclass(frozen=True)
@@ -21,7 +38,7 @@ def slide(whole: Span, *, length: int, hop: int, min_length: int) -> Iterator[Sp
     """Yield windows that cover the whole; the last may be shorter.
 
     What is no longer than `length` is one window, however short; otherwise a last window under
-    `min_length` is left out (as the published `slice_audio`, but for nothing to cut).
+    `min_length` is skipped (as the published `slice_audio`, but for nothing to cut).
     """
     for start in range(whole.start, whole.stop, hop):
         stop = min(start + length, whole.stop)
@@ -89,10 +106,7 @@ def cut_windows(
     speech: Sequence[Span],
     crop_samples: Sequence[int],
     *,
-    rule: WindowRule,
-    length: int,
-    hop: int,
-    min_length: int,
+    options: WindowOptions,
     is_still: bool = False,
 ) -> list[Window]:
     """One clip's speech and crops -> its windows, by start.
@@ -108,16 +122,13 @@ def cut_windows(
         num_samples: length of the sound, or 0.
         speech: disjoint spans in order.
         crop_samples: when each crop was taken, at whole seconds.
-        rule: which overlaps of windows and speech count.
-        length: of a window, in samples.
-        hop: from one window to the next, in samples.
-        min_length: of a piece of speech, in samples.
+        options: how to cut.
         is_still: the first crop is of a still picture, which holds for the whole clip.
     """
     crop_at_second = {sample // SAMPLE_RATE_HZ: crop for crop, sample in enumerate(crop_samples)}
-    num_slots = -(-length // SAMPLE_RATE_HZ)
-    sound = slide(Span(0, num_samples), length=length, hop=hop, min_length=min_length)
-    if pieces := _overlaps(rule, list(sound), speech, min_length):
+    num_slots = -(-options.length // SAMPLE_RATE_HZ)
+    sound = _slide(Span(0, num_samples), options)
+    if pieces := _overlaps(options.rule, list(sound), speech, options.min_length):
         held = hold_still(crop_samples, num_slots=num_slots) if is_still else None
         return [
             Window(piece, True, held or fill_slots(piece, crop_at_second, num_slots=num_slots))
@@ -127,9 +138,13 @@ def cut_windows(
     whole = Span(0, max(num_samples, pictured))
     silent = [
         Window(span, False, fill_slots(span, crop_at_second, num_slots=num_slots))
-        for span in slide(whole, length=length, hop=hop, min_length=min_length)
+        for span in _slide(whole, options)
     ]
     return [window for window in silent if set(window.crops) != {NO_CROP}]
+
+
+def _slide(whole: Span, options: WindowOptions) -> Iterator[Span]:
+    return slide(whole, length=options.length, hop=options.hop, min_length=options.min_length)
 
 
 def _overlaps(

@@ -30,8 +30,7 @@ from oragen.features.streaming import (
 )
 from oragen.schema.errors import UserError
 from oragen.schema.tables import DATASET
-from oragen.schema.vocabulary import MASK_TYPES, Level, Modality, encode_labels
-from oragen.store.parts import Json
+from oragen.schema.vocabulary import MASK_TYPES, Json, Level, Modality, encode_labels
 
 logger = logging.getLogger(__name__)
 

@@ -14,8 +14,10 @@ import numpy as np
 from jaxtyping import Float, Float16, Int64
 
 from oragen.schema.errors import UserError
-from oragen.schema.vocabulary import Level, Modality, Precision
-from oragen.store.parts import Json, Located, PartStore, make_key, map_values, read_head
+from oragen.schema.vocabulary import Json, Level, Modality, Precision
+from oragen.store.formats import map_values, read_header
+from oragen.store.hashing import make_key
+from oragen.store.parts import Located, PartStore
 
 STORED_TYPE: Final = np.float16
 
@@ -175,12 +177,12 @@ def locate_features(stores: Mapping[str, Sequence[str]]) -> FeatureRows:
     ]
     parts = tuple(dict.fromkeys(located.part for located in found))
     number_of = {part: number for number, part in enumerate(parts)}
-    entries = [located.entry for located in found]
+    rows = [located.row for located in found]
     return FeatureRows(
         parts=parts,
         part_of=np.array([number_of[located.part] for located in found], np.int64),
-        start_of=np.array([entry.start for entry in entries], np.int64),
-        num_positions=np.array([entry.stop - entry.start for entry in entries], np.int64),
+        start_of=np.array([row.start for row in rows], np.int64),
+        num_positions=np.array([row.stop - row.start for row in rows], np.int64),
         spec=_find_spec(parts),
     )
 
@@ -199,7 +201,7 @@ def _find_spec(parts: Sequence[Path]) -> dict[str, Json]:
     """Return what all parts were made with; they may differ in what decides nothing."""
     specs: dict[str, dict[str, Json]] = {}
     for part in parts:
-        spec = read_head(part, "zarr")["spec"]
+        spec = read_header(part, "zarr")["spec"]
         specs.setdefault(make_key(**{name: spec[name] for name in DECISIVE}), spec)
     if len(specs) != 1:
         raise MixedFeaturesError(

@@ -1,21 +1,19 @@
 """A training under way <-> a file, so that it goes on where it was killed."""
 
 import logging
-import os
 import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from oragen.schema.files import atomic_write, remove_leftovers
 from oragen.training.history import Epoch
 
 logger = logging.getLogger(__name__)
-
-_UNFINISHED: Final = ".unfinished"
 
 
 @dataclass
@@ -74,13 +72,9 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint, *, identity: str) -> No
         "identity": identity,
         "progress": progress | {"history": history},
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + _UNFINISHED)
-    with unfinished.open("wb") as file:
+    remove_leftovers(path)
+    with atomic_write(path, flush=True) as unfinished, unfinished.open("wb") as file:
         torch.save(content, file)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
 
 
 def read_checkpoint(path: Path, *, identity: str) -> Checkpoint | None:

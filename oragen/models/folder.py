@@ -11,6 +11,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from oragen.schema.errors import UserError
+from oragen.schema.files import atomic_write
 
 WEIGHTS_FILE: Final = "model.safetensors"
 DESCRIPTION_FILE: Final = "head.json"
@@ -60,9 +61,9 @@ def write_model(
     }
     text = json.dumps(full, indent=2) + "\n"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        _replace(folder / WEIGHTS_FILE, content)
-        _replace(folder / DESCRIPTION_FILE, text.encode())
+        for name, whole in {WEIGHTS_FILE: content, DESCRIPTION_FILE: text.encode()}.items():
+            with atomic_write(folder / name) as unfinished:
+                unfinished.write_bytes(whole)
     except OSError as error:
         raise UserError(
             f"The model cannot be written to {folder}: {error.strerror}. Name another folder."
@@ -171,9 +172,3 @@ def _read(folder: Path, name: str, wanted: str) -> bytes:
             f"with {DESCRIPTION_FILE} and {WEIGHTS_FILE}, as `dvc repro train_head` and `oragen "
             f"convert` write it."
         ) from error
-
-
-def _replace(path: Path, content: bytes) -> None:
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    unfinished.write_bytes(content)
-    unfinished.replace(path)

@@ -40,6 +40,7 @@ from oragen.predictor.overlay import (
 )
 from oragen.predictor.prediction import Prediction
 from oragen.schema.errors import UserError
+from oragen.schema.files import atomic_write
 
 BACKGROUND_PX: Final = (640, 360)  # width and height of a clip without pictures
 PICTURES_PER_S: Final = Fraction(10)  # of a clip without any: the cursor moves
@@ -100,22 +101,18 @@ def draw_clip(clip: Path, prediction: Prediction, target: Path) -> None:
     Raises:
         DrawingError: the clip cannot be decoded, or the target cannot be written.
     """
-    unfinished = target.with_name(f".unfinished.{target.name}")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if is_still(clip):
-            _draw_image(clip, prediction, unfinished)
-        elif target.suffix.lower() == ".png":
-            raise DrawingError(f"{clip} is not a single picture: draw it to {target.stem}.mp4.")
-        else:
-            _draw_recording(clip, prediction, unfinished)
-        unfinished.replace(target)
+        with atomic_write(target) as unfinished:
+            if is_still(clip):
+                _draw_image(clip, prediction, unfinished)
+            elif target.suffix.lower() == ".png":
+                raise DrawingError(f"{clip} is not a single picture: draw it to {target.stem}.mp4.")
+            else:
+                _draw_recording(clip, prediction, unfinished)
     except UnusableMediaError as error:
         raise DrawingError(f"{clip} cannot be drawn: {error.reason}.") from error
     except OSError as error:  # some of FFmpeg's errors are such, too
         raise DrawingError(f"{clip} cannot be drawn to {target}: {error}.") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _draw_image(clip: Path, prediction: Prediction, target: Path) -> None:

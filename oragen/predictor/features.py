@@ -15,8 +15,7 @@ from oragen.features.dataset import WindowDataset
 from oragen.features.rows import NONE, STORED_TYPE, FeatureRows, no_rows
 from oragen.features.streaming import PartName, Source
 from oragen.predictor.clip_inputs import ClipInputs
-from oragen.schema.vocabulary import NO_CROP, UNKNOWN_LABEL, Level, Modality
-from oragen.store.parts import Json
+from oragen.schema.vocabulary import NO_CROP, UNKNOWN_LABEL, Json, Level, Modality
 
 if TYPE_CHECKING:  # their import takes seconds, and is made when they are loaded
     from oragen.encoders import AudioEncoder, FaceEncoder

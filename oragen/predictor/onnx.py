@@ -17,6 +17,7 @@ from oragen.models.folder import read_description
 from oragen.models.heads import Head, HeadSizes, load_head
 from oragen.models.heads.storage import HEAD_KINDS
 from oragen.schema.errors import UserError
+from oragen.schema.files import atomic_write
 from oragen.training.calibration import Calibration, read_calibration
 
 if TYPE_CHECKING:
@@ -91,11 +92,9 @@ def export_head(folder: Path, output: Path, *, force: bool = False) -> str:
     _describe(model, saved.head, saved.metadata | {"weights_sha256": weights_sha256})
     content = model.SerializeToString()
     _check_outputs(content, answering, saved.head.spec.sizes)
-    unfinished = output.with_name(f".{output.name}.unfinished")
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_bytes(content)
-        unfinished.replace(output)
+        with atomic_write(output) as unfinished:
+            unfinished.write_bytes(content)
     except OSError as error:
         raise ExportError(
             f"{output} cannot be written: {error.strerror}. Name another file."

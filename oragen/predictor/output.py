@@ -4,7 +4,7 @@ import csv
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Final
@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from oragen.predictor.prediction import ClassPrediction, Prediction
 from oragen.schema.errors import UserError
+from oragen.schema.files import atomic_write
 
 SUFFIXES: Final = (".json", ".jsonl", ".csv", ".parquet")
 STANDARD_OUTPUT: Final = Path("-")
@@ -60,25 +61,22 @@ def open_output(target: Path, *, as_object: bool = False) -> Iterator[Write]:
         return
     if target.is_dir():
         raise OutputError(f"{target} is a folder. Name a file to write predictions to.")
-    unfinished = target if suffix == ".jsonl" else target.with_name(f".{target.name}.unfinished")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        # A name that is not UTF-8 becomes an escape, in JSON one that gives the name again.
-        file = unfinished.open("w", encoding="utf-8", errors="backslashreplace", newline="")
-    except OSError as error:
-        raise OutputError(f"{target} cannot be written: {error.strerror}.") from error
-    with file:
+    with ExitStack() as stack:
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            place = target if suffix == ".jsonl" else stack.enter_context(atomic_write(target))
+            # A name that is not UTF-8 becomes an escape, in JSON one that gives the name again.
+            file = stack.enter_context(
+                place.open("w", encoding="utf-8", errors="backslashreplace", newline="")
+            )
+        except OSError as error:
+            raise OutputError(f"{target} cannot be written: {error.strerror}.") from error
         if suffix == ".jsonl":
             yield lambda prediction: _append(file, prediction)
             return
         predictions: list[Prediction] = []
-        try:
-            yield predictions.append
-            _write_whole(file, suffix, predictions, as_object=as_object)
-        except BaseException:  # an interruption too
-            unfinished.unlink()
-            raise
-    unfinished.replace(target)
+        yield predictions.append
+        _write_whole(file, suffix, predictions, as_object=as_object)
 
 
 def flatten(prediction: Prediction) -> Row:

@@ -20,6 +20,7 @@ from oragen.predictor.pretrained import (
     find_source,
     load_pretrained,
 )
+from oragen.schema.files import atomic_folder
 from oragen.schema.vocabulary import Modality
 
 CARD_FILE: Final = "README.md"
@@ -75,23 +76,16 @@ def pack_model(folder: Path, target: Path, *, metrics: Metrics | None = None) ->
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise ModelError(f"{target} holds something already. Name a new or an empty folder.")
     model = load_pretrained(folder)
-    unfinished = target.with_name(f".{target.name}.unfinished")
     try:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.mkdir(parents=True)
-        _copy_parts(folder, model, unfinished)
-        packed = load_pretrained(unfinished)
-        (unfinished / CARD_FILE).write_text(write_card(packed, metrics or {}), encoding="utf-8")
-        (unfinished / SUMS_FILE).write_text(_sum_up(unfinished), encoding="utf-8")
-        if target.exists():
-            target.rmdir()
-        unfinished.replace(target)
+        with atomic_folder(target) as unfinished:
+            _copy_parts(folder, model, unfinished)
+            packed = load_pretrained(unfinished)
+            (unfinished / CARD_FILE).write_text(write_card(packed, metrics or {}), encoding="utf-8")
+            (unfinished / SUMS_FILE).write_text(_sum_up(unfinished), encoding="utf-8")
     except OSError as error:
         raise ModelError(
             f"The model cannot be written to {target}: {error.strerror}. Name another folder."
         ) from error
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
     return packed
 
 

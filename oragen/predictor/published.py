@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +13,8 @@ from oragen.models.folder import DESCRIPTION_FILE, Kind, read_kind
 from oragen.models.heads import load_head, save_head
 from oragen.predictor.hub import find_folder
 from oragen.predictor.pretrained import ENCODER_FOLDERS, ModelError
-from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Level, Modality
+from oragen.schema.files import atomic_folder
+from oragen.schema.vocabulary import Level, Modality, count_samples
 
 logger = logging.getLogger(__name__)
 
@@ -69,13 +69,8 @@ def convert_published(checkpoints: Sequence[Path]) -> Path:
     folder = Path(HF_HOME) / "oragen" / digest[:16]
     if (folder / DESCRIPTION_FILE).is_file():
         return folder
-    unfinished = folder.with_name(f"{folder.name}.{os.getpid()}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    try:
+    with atomic_folder(folder) as unfinished:
         _convert_all(checkpoints, unfinished)
-        unfinished.replace(folder)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
     return folder
 
 
@@ -113,7 +108,7 @@ def _describe_head(converted: Path, folder: Path) -> None:
 
     head, metadata = load_head(converted)
     level: Level = metadata["published"]["level"].lower()
-    window = round(PREPROCESSING["windows"]["length_s"] * SAMPLE_RATE_HZ)
+    window = count_samples(PREPROCESSING["windows"]["length_s"])
     sources: dict[Modality, Path] = {
         modality: folder / name for modality, name in ENCODER_FOLDERS.items()
     }

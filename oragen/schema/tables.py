@@ -1,7 +1,7 @@
 """The tables that pass between stages: columns, keys, closed vocabularies.
 
 A table is a Parquet file with a stated key; it is sorted by its key and checked whenever it is
-written or read, so that a stage can trust what an earlier one left.
+written or read, so that a stage can trust what an earlier one wrote.
 """
 
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from oragen.schema.errors import UserError
+from oragen.schema.files import atomic_write
 from oragen.schema.vocabulary import GENDERS_WITH_CHILD, LEVELS, MASK_TYPES, SPLITS
 
 
@@ -37,10 +38,8 @@ class Table:
         """
         table = self._to_arrow(rows, path).sort_by([(name, "ascending") for name in self.key])
         self._check(table, path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(f".{path.name}.unfinished")
-        pq.write_table(table, unfinished)
-        unfinished.replace(path)
+        with atomic_write(path) as unfinished:
+            pq.write_table(table, unfinished)
 
     def read(self, path: Path) -> pd.DataFrame:
         """Read and check.
@@ -84,7 +83,7 @@ class Table:
         keys = table.select(list(self.key)).to_pandas()
         if (repeated := keys.duplicated()).any():
             found = tuple(keys[repeated].iloc[0])
-            raise TableError(f"{path}: {self.key} must be unique, {found} stands there twice.")
+            raise TableError(f"{path}: {self.key} must be unique, {found} is listed twice.")
         if not keys.equals(keys.sort_values(list(self.key), ignore_index=True)):
             raise TableError(f"{path}: rows are not sorted by {self.key}.")
         for column, words in self.vocabulary.items():
@@ -136,7 +135,7 @@ SPEECH: Final = Table(
             "key": pa.string(),  # what the spans were made from
             "audio_key": pa.string(),  # where the sound is
             "num_samples": pa.int64(),
-            "starts": pa.list_(pa.int64()),  # speech spans; empty lists = no speech heard
+            "starts": pa.list_(pa.int64()),  # speech spans; empty lists = no speech
             "stops": pa.list_(pa.int64()),
         },
         {},

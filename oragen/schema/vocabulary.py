@@ -23,13 +23,13 @@ Split = Literal["train", "dev", "test"]
 SPLITS: Final[tuple[Split, ...]] = ("train", "dev", "test")
 Modality = Literal["audio", "face"]
 MODALITIES: Final[tuple[Modality, ...]] = ("audio", "face")
-ModalitySet = Literal["audio_visual", "audio", "face"]  # what a head is given
+ModalitySet = Literal["audio_visual", "audio", "face"]  # what a head takes
 MODALITY_SETS: Final[tuple[ModalitySet, ...]] = ("audio_visual", "audio", "face")
 Precision = Literal["fp32", "bf16", "fp16"]  # what a network computes in
 Level = Literal[  # of an encoder's features
     "early",  # what enters its transformer
     "intermediate",  # what that makes of it
-    "late",  # one vector, from which the answers are decided
+    "late",  # one vector, which the output layers take
     "pooled",  # mean and standard deviation of the intermediate ones: a hundred times smaller
 ]
 Balanced = Literal["corpus", "gender", "mask_type", "age"]  # what windows are drawn equally by
@@ -40,6 +40,9 @@ EvaluationProtocol = Literal[
 LEVELS: Final[tuple[Level, ...]] = ("early", "intermediate", "late", "pooled")
 
 
+Json = Any  # what json.dumps takes
+
+
 class Span(NamedTuple):
     """A half-open stretch of samples at 16 kHz."""
 
@@ -47,8 +50,13 @@ class Span(NamedTuple):
     stop: int
 
 
+def count_samples(length_s: float) -> int:
+    """Convert seconds to samples at 16 kHz."""
+    return round(length_s * SAMPLE_RATE_HZ)
+
+
 class Skipped(NamedTuple):
-    """What a stage left out: a whole clip, or the part of it that could not be read; and why."""
+    """What a stage skipped: a whole clip, or the part of it that could not be read; and why."""
 
     clip_id: str
     stage: str
@@ -61,7 +69,7 @@ class Made(NamedTuple):
 
     values: np.ndarray
     reason: str | None
-    details: dict[str, Any]  # what json.dumps takes
+    details: dict[str, Json]
 
 
 def encode_labels(labels: Iterable[object], words: Sequence[str]) -> Int64[np.ndarray, " labels"]:

@@ -1,1 +1,1 @@
-"""Keyed arrays <-> immutable parts on the disk: keys, parts, what of them is in use."""
+"""Values with a key each -> immutable parts of a store; keys -> the values, computed only once."""

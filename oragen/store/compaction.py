@@ -10,22 +10,17 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from oragen.store.parts import (
-    DamagedPartError,
-    Entry,
-    Json,
-    Located,
-    PartStore,
-    PartWriter,
-)
-from oragen.store.usage import (
+from oragen.schema.vocabulary import Json
+from oragen.store.formats import DamagedPartError
+from oragen.store.inventory import (
     HeldPart,
-    Usage,
     find_damage,
     find_rows_in_use,
     read_parts,
     remove_part,
 )
+from oragen.store.parts import Located, PartStore, PartWriter, Row
+from oragen.store.usage import Usage
 
 
 @dataclass(frozen=True)
@@ -43,7 +38,7 @@ class Compaction:
     merges: tuple[Merge, ...]
     replaced: tuple[Path, ...]  # parts whose rows are merged or dropped
     num_untouched: int  # parts
-    num_dropped: int  # rows nobody names, and second copies
+    num_dropped: int  # rows that no table names, and second copies
 
     @property
     def num_merged(self) -> int:
@@ -75,7 +70,7 @@ def plan_compaction(store: PartStore, usage: Usage | None, part_bytes: int) -> C
         rows = [Located(part.path, row) for part in changed for row in in_use[part.path]]
         if rows:
             merges.append(Merge(changed[0].spec, tuple(rows)))
-    num_rows = sum(len(part.entries) for part in held)
+    num_rows = sum(len(part.rows) for part in held)
     num_in_use = sum(map(len, in_use.values()))
     return Compaction(
         merges=tuple(merges),
@@ -86,10 +81,10 @@ def plan_compaction(store: PartStore, usage: Usage | None, part_bytes: int) -> C
 
 
 def _choose_parts(
-    parts: Sequence[HeldPart], in_use: Mapping[Path, Sequence[Entry]], part_bytes: int
+    parts: Sequence[HeldPart], in_use: Mapping[Path, Sequence[Row]], part_bytes: int
 ) -> list[HeldPart]:
     """Return the parts that hold unused rows or too few; one alone is not too small."""
-    whole = [part for part in parts if len(in_use[part.path]) == len(part.entries)]
+    whole = [part for part in parts if len(in_use[part.path]) == len(part.rows)]
     small = [part for part in whole if part.num_bytes < part_bytes]
     partial = [part for part in parts if part not in whole]
     if len(small) == 1 and not any(in_use[part.path] for part in partial):
@@ -115,7 +110,7 @@ def write_merged(store: PartStore, compaction: Compaction, part_bytes: int) -> l
     Raises:
         DamagedPartError: when one of them is not whole: its copy would have a name that fits.
     """
-    read = {row.part for merge in compaction.merges for row in merge.rows}
+    read = {located.part for merge in compaction.merges for located in merge.rows}
     for part in tqdm(sorted(read), desc="verifying", unit="part", disable=not read):
         if damage := find_damage(part, store.part_format):
             raise DamagedPartError(
@@ -126,15 +121,11 @@ def write_merged(store: PartStore, compaction: Compaction, part_bytes: int) -> l
     for merge in compaction.merges:
         with PartWriter(store, merge.spec, part_bytes) as writer:
             reading = store.read_many(merge.rows)
-            for row, values in tqdm(reading, "writing", total=len(merge.rows), unit="row"):
-                entry = row.entry
+            for located, values in tqdm(reading, "writing", total=len(merge.rows), unit="row"):
+                row = located.row
                 # A copy, because a view would keep the whole part that it is of in memory.
                 writer.add(
-                    entry.key,
-                    entry.clip_id,
-                    values.copy(),
-                    reason=entry.reason,
-                    details=entry.details,
+                    row.key, row.clip_id, values.copy(), reason=row.reason, details=row.details
                 )
         written += writer.written
     return written

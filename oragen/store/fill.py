@@ -1,4 +1,4 @@
-"""Work on many clips, by several processes, with what is known already left alone."""
+"""Clips and what a store lacks of them -> the store with all of them, by several processes."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeVar
@@ -6,8 +6,8 @@ from typing import NamedTuple, TypeVar
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
-from oragen.schema.vocabulary import Made, Skipped
-from oragen.store.parts import Entry, Json, PartStore, PartWriter
+from oragen.schema.vocabulary import Json, Made, Skipped
+from oragen.store.parts import PartStore, PartWriter, Row
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -46,7 +46,7 @@ def fill_store(
 ) -> int:
     """Make what the store lacks of the wanted keys; return how many that were.
 
-    A clip that gives nothing is kept with its reason, so that it is not tried again either.
+    A clip that gives nothing has a row with the reason, so that it is not tried again.
     """
     present = store.index()
     missing = {key: item for key, item in wanted.items() if key not in present}
@@ -58,12 +58,12 @@ def fill_store(
     return len(missing)
 
 
-def skipped_entries(stage: str, entries: Mapping[str, Entry]) -> list[Skipped]:
-    """Entries of a store by clip -> the clips that gave nothing, and those that gave a part."""
-    found: list[Skipped] = []
-    for clip, entry in entries.items():
-        if entry.reason:
-            found.append(Skipped(clip, stage, entry.reason))
-        elif notes := entry.details["notes"]:
-            found.append(Skipped(clip, stage, notes[0].partition(":")[0], "part"))
-    return found
+def skipped_rows(stage: str, rows: Mapping[str, Row]) -> list[Skipped]:
+    """Rows of a store by clip -> the clips that gave nothing, and those that gave a part."""
+    skipped: list[Skipped] = []
+    for clip, row in rows.items():
+        if row.reason:
+            skipped.append(Skipped(clip, stage, row.reason))
+        elif notes := row.details["notes"]:
+            skipped.append(Skipped(clip, stage, notes[0].partition(":")[0], "part"))
+    return skipped

@@ -1,4 +1,4 @@
-"""Everything a value depends on -> its key, each stage's made from the one before.
+"""A clip, a window or a crop and how it is made -> its key, made from that of what it is of.
 
 So a changed parameter changes the keys of all that follows from it, and of nothing else.
 """
@@ -10,8 +10,8 @@ from typing import Final
 
 import pandas as pd
 
-from oragen.schema.vocabulary import Span
-from oragen.store.parts import Json, make_key
+from oragen.schema.vocabulary import Json, Span
+from oragen.store.hashing import make_key
 
 # What decides where a face is found, and nothing where its box is given.
 _DETECTION: Final = frozenset({"detector", "min_score", "max_gap"})
@@ -19,14 +19,14 @@ _DETECTION: Final = frozenset({"detector", "min_score", "max_gap"})
 
 def audio_key(media_hash: str, audio: Mapping[str, Json], encoding: str | None = None) -> str:
     """Return the key of a clip's sound: the file's bytes and how they are decoded."""
-    told: dict[str, Json] = {} if encoding is None else {"encoding": encoding}
-    return make_key(made="audio", media=media_hash, params=dict(audio), **told)
+    stated: dict[str, Json] = {} if encoding is None else {"encoding": encoding}
+    return make_key(made="audio", media=media_hash, params=dict(audio), **stated)
 
 
 def audio_keys(clips: pd.DataFrame, audio: Mapping[str, Json]) -> dict[str, str]:
     """Clips table -> the key of the sound of each clip that has any."""
-    heard = clips[clips["audio_hash"].notna()]
-    columns = zip(heard["clip_id"], heard["audio_hash"], heard["audio_encoding"], strict=True)
+    audible = clips[clips["audio_hash"].notna()]
+    columns = zip(audible["clip_id"], audible["audio_hash"], audible["audio_encoding"], strict=True)
     return {
         clip: audio_key(digest, audio, None if pd.isna(encoding) else encoding)
         for clip, digest, encoding in columns

@@ -1,20 +1,19 @@
-"""The stores -> what they hold, what of it is in use, what is damaged.
+"""The present tables -> which rows of each store are in use.
 
 A store only grows: rows of removed clips, of old parameters and of old encoders stay in it. What
 is in use is what the present tables name.
 """
 
-import os
-import shutil
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal, assert_never
+from typing import Literal, assert_never
 
 import pandas as pd
 
 from oragen.config import paths
+from oragen.schema.files import find_leftovers
 from oragen.schema.tables import (
     CLIPS,
     CROPS,
@@ -25,26 +24,11 @@ from oragen.schema.tables import (
     WINDOWS,
     Table,
 )
-from oragen.schema.vocabulary import LEVELS
+from oragen.schema.vocabulary import LEVELS, MODALITIES, Json
 from oragen.store.keys import audio_keys
-from oragen.store.parts import (
-    SCHEMA_VERSION,
-    UNFINISHED,
-    DamagedPartError,
-    Entry,
-    Json,
-    PartFormat,
-    PartStore,
-    list_entries,
-    make_key,
-    open_part,
-    read_head,
-    verify_part,
-)
+from oragen.store.parts import PartStore, Row
 
 StoreKind = Literal["audio", "speech", "faces", "features"]
-MODALITIES: Final = ("audio", "face")
-FINGERPRINT_DIGITS: Final = 8
 
 
 @dataclass(frozen=True)
@@ -73,51 +57,13 @@ class Usage:
     clips: Collection[str] = frozenset()
     params: Mapping[str, Json] = field(default_factory=dict)
 
-    def names(self, entry: Entry, spec: Mapping[str, Json]) -> bool:
-        """Whether an entry of a part of this spec is in use."""
-        gave_nothing = entry.start == entry.stop and entry.clip_id in self.clips
-        return entry.key in self.keys or (gave_nothing and self._made(spec))
+    def names(self, row: Row, spec: Mapping[str, Json]) -> bool:
+        """Whether a row of a part of this spec is in use."""
+        gave_nothing = row.start == row.stop and row.clip_id in self.clips
+        return row.key in self.keys or (gave_nothing and self._made(spec))
 
     def _made(self, spec: Mapping[str, Json]) -> bool:
         return all(spec.get(name) == value for name, value in self.params.items())
-
-
-@dataclass(frozen=True)
-class StoreStatistics:
-    """What a store holds of one encoder in one way; of sound and crops, all it holds."""
-
-    kind: StoreKind | Literal["total"]
-    corpus: str
-    encoder: str
-    level: str
-    precision: str
-    fingerprint: str
-    parts: int
-    rows: int
-    bytes: int
-    rows_in_use: int | None  # None where a table is missing that would say it
-
-
-@dataclass(frozen=True)
-class HeldPart:
-    """What a part says about itself."""
-
-    path: Path
-    schema_version: int
-    spec: dict[str, Json]
-    entries: list[Entry]  # none of a part of another schema version: nothing can name them
-    num_bytes: int  # of its values in memory
-    layout: str  # type and shape of a row
-
-    @property
-    def is_outdated(self) -> bool:
-        """Whether it was written under another schema version."""
-        return self.schema_version != SCHEMA_VERSION
-
-    @property
-    def group(self) -> str:
-        """Return what parts must share to be merged."""
-        return make_key(spec=self.spec, layout=self.layout)
 
 
 def find_stores() -> list[CorpusStore]:
@@ -128,22 +74,12 @@ def find_stores() -> list[CorpusStore]:
         "faces": paths.faces_store("*"),
         "features": paths.feature_store("*", "*"),
     }
-    found = [
+    stores = [
         CorpusStore(kind, folder.parent.name if kind == "features" else folder.name, folder)
         for kind, pattern in patterns.items()
         for folder in sorted(Path().glob(str(pattern)))
     ]
-    return [store for store in found if store.part_store.parts() or find_leftovers(store.folder)]
-
-
-def find_leftovers(folder: Path) -> list[Path]:
-    """Return what a killed writer left in a store, or one at work has not finished."""
-    return sorted(folder.glob(f"*{UNFINISHED}*"))
-
-
-def size_on_disk(part: Path) -> int:
-    """Return the bytes of a part's files."""
-    return sum(file.stat().st_size for file in [part, *part.rglob("*")] if file.is_file())
+    return [store for store in stores if store.part_store.parts() or find_leftovers(store.folder)]
 
 
 def find_usage(
@@ -232,102 +168,3 @@ def _read_joined_tables() -> defaultdict[Path, set[str]]:
 def _collect(named: dict[Path, set[str]], table: pd.DataFrame, store: str, key: str) -> None:
     for folder, keys in table.dropna(subset=[store, key]).groupby(store)[key]:
         named[Path(str(folder))].update(keys)
-
-
-def take_statistics(store: CorpusStore, usage: Usage | None) -> list[StoreStatistics]:
-    """Count what a store holds, each encoder and way of using it apart."""
-    held = read_parts(store.part_store)
-    in_use = find_rows_in_use(held, usage)
-    groups: dict[tuple[str, str, str, str], list[HeldPart]] = {}
-    for part in held:
-        groups.setdefault(_describe(store, part), []).append(part)
-    return [
-        StoreStatistics(
-            kind=store.kind,
-            corpus=store.corpus,
-            encoder=encoder,
-            level=level,
-            precision=precision,
-            fingerprint=fingerprint,
-            parts=len(parts),
-            rows=sum(len(part.entries) for part in parts),
-            bytes=sum(size_on_disk(part.path) for part in parts),
-            rows_in_use=None if usage is None else sum(len(in_use[part.path]) for part in parts),
-        )
-        for (encoder, level, precision, fingerprint), parts in sorted(groups.items())
-    ]
-
-
-def add_up(lines: Sequence[StoreStatistics]) -> StoreStatistics:
-    """Return the sum of all."""
-    in_use = [line.rows_in_use for line in lines if line.rows_in_use is not None]
-    return StoreStatistics(
-        kind="total",
-        corpus="",
-        encoder="",
-        level="",
-        precision="",
-        fingerprint="",
-        parts=sum(line.parts for line in lines),
-        rows=sum(line.rows for line in lines),
-        bytes=sum(line.bytes for line in lines),
-        rows_in_use=sum(in_use) if len(in_use) == len(lines) else None,
-    )
-
-
-def _describe(store: CorpusStore, part: HeldPart) -> tuple[str, str, str, str]:
-    """Return encoder, level, precision and the first digits of the fingerprint."""
-    spec = part.spec
-    if part.is_outdated:
-        return (f"(schema version {part.schema_version})", "", "", "")
-    if store.kind != "features":
-        return ("", "", "", "")
-    fingerprint = spec["fingerprint"][:FINGERPRINT_DIGITS]
-    return (spec["encoder"], spec["level"], spec["precision"], fingerprint)
-
-
-def read_parts(store: PartStore) -> list[HeldPart]:
-    """Return what the parts of a store say about themselves, without their values."""
-    return [_read_part(path, store.part_format) for path in store.parts()]
-
-
-def _read_part(path: Path, part_format: PartFormat) -> HeldPart:
-    head = read_head(path, part_format)
-    version = head["schema_version"]
-    entries = list_entries(path, head) if version == SCHEMA_VERSION else []
-    with open_part(path, part_format) as part:
-        values = part["values"]
-        layout = f"{values.dtype.str}{values.shape[1:]}"
-        return HeldPart(path, version, head["spec"], entries, int(values.nbytes), layout)
-
-
-def find_rows_in_use(parts: Sequence[HeldPart], usage: Usage | None) -> dict[Path, list[Entry]]:
-    """Return each part's entries that are named; of a key in two parts, the one that is read."""
-    home = {entry.key: part.path for part in parts for entry in part.entries}  # as in `index`
-    return {
-        part.path: [
-            entry
-            for entry in part.entries
-            if home[entry.key] == part.path and (usage is None or usage.names(entry, part.spec))
-        ]
-        for part in parts
-    }
-
-
-def find_damage(part: Path, part_format: PartFormat) -> str | None:
-    """Read a part whole -> what is wrong with it, None if it is as it was written."""
-    try:
-        verify_part(part, part_format)
-    except DamagedPartError as error:
-        return str(error)
-    return None
-
-
-def remove_part(part: Path) -> None:
-    """Remove a part; a kill in between leaves no half of it that counts as a part."""
-    gone = part.with_name(f"{part.name}{UNFINISHED}-removed-{os.getpid()}")
-    part.rename(gone)
-    if gone.is_dir():
-        shutil.rmtree(gone)
-    else:
-        gone.unlink()

@@ -8,8 +8,7 @@ import pandas as pd
 from oragen.features.dataset import WindowDataset
 from oragen.models.heads import Head
 from oragen.schema.errors import UserError
-from oragen.schema.vocabulary import EvaluationProtocol, Modality
-from oragen.store.parts import Json
+from oragen.schema.vocabulary import EvaluationProtocol, Json, Modality
 from oragen.training.calibration import UNCALIBRATED, Calibration
 from oragen.training.inference import modality_sets_of, predict_clips
 from oragen.training.scoring import AGE_BAND, fill_unpredicted, join_labels

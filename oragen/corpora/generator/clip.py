@@ -26,6 +26,7 @@ from oragen.corpora.generator.speakers import Person
 from oragen.corpora.generator.syllables import CONTROL_RATE_HZ
 from oragen.corpora.generator.voice import Utterance, Waveform, speak
 from oragen.schema.choices.corpora import Condition
+from oragen.schema.files import atomic_write
 from oragen.schema.vocabulary import SAMPLE_RATE_HZ
 
 Fault = Literal["none", "no_speech", "no_face"]
@@ -79,9 +80,8 @@ def render_clip(plan: ClipPlan) -> Clip:
 
 def write_clip(plan: ClipPlan, path: Path) -> None:
     """Plan -> a file that appears under its name only when it is whole."""
-    partial = path.with_name(f"{path.name}.part")
-    _encode(render_clip(plan), partial, plan.condition)
-    partial.replace(path)
+    with atomic_write(path) as unfinished:
+        _encode(render_clip(plan), unfinished, plan.condition)
 
 
 def _utterance(plan: ClipPlan, rng: np.random.Generator) -> Utterance:

@@ -24,6 +24,7 @@ from oragen.corpora.generator.speakers import (
 )
 from oragen.schema.choices.corpora import Condition
 from oragen.schema.errors import UserError
+from oragen.schema.files import atomic_write
 from oragen.schema.vocabulary import MASK_TYPES, SPLITS, Split
 
 logger = logging.getLogger(__name__)
@@ -248,13 +249,13 @@ def _one_thread_each() -> None:
 
 
 def _write_labels(folder: Path, plans: list[ClipPlan]) -> None:
-    path = folder / "labels.csv"
-    partial = path.with_name("labels.csv.part")
-    with partial.open("w", encoding="utf-8", newline="") as file:
+    with (
+        atomic_write(folder / "labels.csv") as unfinished,
+        unfinished.open("w", encoding="utf-8", newline="") as file,
+    ):
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(LABEL_COLUMNS)
         writer.writerows(_label_row(plan) for plan in plans)
-    partial.replace(path)
 
 
 def _label_row(plan: ClipPlan) -> tuple[str, str, str, int, str, str]:
@@ -263,6 +264,5 @@ def _label_row(plan: ClipPlan) -> tuple[str, str, str, int, str, str]:
 
 
 def _write_whole(path: Path, text: str) -> None:
-    partial = path.with_name(f"{path.name}.part")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    with atomic_write(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")

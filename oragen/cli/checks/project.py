@@ -1,0 +1,128 @@
+"""The corpora, encoders and heads that params.yaml names -> findings."""
+
+import importlib.util
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from oragen.cli.checks.finding import INSTALL, Finding
+
+WEIGHT_FILES: Final = (
+    "model.safetensors", "pytorch_model.bin", "model.safetensors.index.json",
+    "pytorch_model.bin.index.json",
+)  # fmt: skip
+EMBEDDED: Final = "embedded"
+TIMM: Final = "timm:"
+HUB_ID: Final = re.compile(r"[\w.-]+(/[\w.-]+)?")
+
+
+def check_detector(name: str, weights: Path | None) -> Finding:
+    """Check that the face detector has its weights."""
+    from oragen.detection.face_detectors import (
+        CascadeDetector,
+        FaceWeightsError,
+        find_yunet_weights,
+    )
+
+    if name == "yunet":
+        try:
+            found = find_yunet_weights(weights or Path("faces.weights of params.yaml"))
+        except FaceWeightsError as error:
+            return Finding("weights", "YuNet", "problem", f"not at {weights}", str(error))
+        return Finding("weights", "YuNet", "ok", str(found))
+    if name == "cascade":
+        if importlib.util.find_spec("cv2") is None:
+            advice = f"Run `{INSTALL}`."
+            return Finding("weights", "face cascade", "problem", "no OpenCV", advice)
+        import cv2.data
+
+        file = Path(cv2.data.haarcascades) / CascadeDetector.file
+        if not file.is_file():
+            advice = "OpenCV 5 has none. Run `pip install 'opencv-python-headless<5'`."
+            return Finding("weights", "face cascade", "problem", f"not at {file}", advice)
+    return Finding("weights", "face detector", "ok", f"{name}: needs no download")
+
+
+def check_encoder(
+    name: str, source: str, *, is_used: bool, hub_cache: Path, is_offline: bool
+) -> Finding:
+    """Check where an encoder of the catalogue would come from; nothing is downloaded.
+
+    Args:
+        name: in the catalogue.
+        source: as in params.yaml.
+        is_used: whether params.yaml chooses it.
+        hub_cache: the folder of what the hub's client has downloaded.
+        is_offline: whether the hub must not be asked.
+    """
+    title = f"encoder {name}"
+    if source == EMBEDDED:
+        return Finding("weights", title, "ok", "embedded: made on the spot")
+    path = Path(source.removeprefix(TIMM))
+    if path.is_dir():
+        return Finding("weights", title, "ok", f"folder {path}")
+    if find_in_hub_cache(source, hub_cache):
+        return Finding("weights", title, "ok", f"{source}: downloaded")
+    if not source.startswith(TIMM) and not HUB_ID.fullmatch(source):
+        advice = "Make the folder, or correct `source` in params.yaml."
+        return Finding(
+            "weights", title, "problem" if is_used else "warning", f"no folder {source}", advice
+        )
+    if not is_used:
+        return Finding("weights", title, "ok", f"{source}: not downloaded, not in use")
+    if is_offline:
+        advice = "Unset HF_HUB_OFFLINE, or copy the hub's cache here from another machine."
+        return Finding("weights", title, "problem", f"{source}: not downloaded, offline", advice)
+    advice = "It is downloaded when first used."
+    return Finding("weights", title, "warning", f"{source}: not downloaded", advice)
+
+
+def find_in_hub_cache(source: str, hub_cache: Path) -> bool:
+    """Tell whether the hub's cache holds the weights of an encoder, of timm too."""
+    name = source.removeprefix(TIMM).removeprefix("hf-hub:").partition("@")[0]
+    if source.startswith(TIMM) and "/" not in name:
+        name = f"timm/{name}"
+    folder = f"models--{name.replace('/', '--')}"
+    # timm names a model with or without the tag of its weights, the repository has it always.
+    pattern = f"{folder}*" if source.startswith(TIMM) else folder
+    snapshots = hub_cache.glob(f"{pattern}/snapshots/*/*")
+    return any(path.name in WEIGHT_FILES for path in snapshots)
+
+
+def check_finetuned(name: str, folder: Path) -> Finding:
+    """Check whether an encoder that is to be fine-tuned has been."""
+    if (folder / "head.json").is_file():
+        return Finding("weights", f"fine-tuned {name}", "ok", str(folder))
+    advice = "Run `make demo` or `dvc repro`."
+    return Finding("weights", f"fine-tuned {name}", "warning", f"not at {folder}", advice)
+
+
+def check_head(name: str, folder: Path, seeds: Sequence[int]) -> Finding:
+    """Check which seeds of a head have been trained."""
+    wanted = [f"seed-{seed}" for seed in seeds]
+    present = [seed for seed in wanted if (folder / seed / "head.json").is_file()]
+    found = ", ".join(present) or "none trained"
+    if len(present) == len(wanted):
+        return Finding("weights", f"head {name}", "ok", found)
+    missing = ", ".join(seed for seed in wanted if seed not in present)
+    advice = f"Without {missing}. Run `make demo` or `dvc repro`."
+    return Finding("weights", f"head {name}", "warning", found, advice)
+
+
+def check_corpus(name: str, root: Path, *, is_used: bool, is_generated: bool) -> Finding:
+    """Check that a corpus is where params.yaml says."""
+    title = f"corpus {name}"
+    if root.is_dir() and any(root.iterdir()):
+        return Finding("project", title, "ok", str(root))
+    if not is_used:
+        return Finding("project", title, "ok", f"not at {root}, not in use")
+    if is_generated:
+        return Finding(
+            "project", title, "warning", f"not at {root}", f"Run `oragen generate {name}`."
+        )
+    advice = (
+        f"Link it there (`ln -s`), or correct corpora.{name}.root. `oragen corpora list` says how "
+        "to get it."
+    )
+    return Finding("project", title, "problem", f"not at {root}", advice)

@@ -1,0 +1,106 @@
+"""`corpora` of params.yaml -> how each corpus is read."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from oragen.config.messages import ParamsError, explain
+from oragen.config.section import Count, Names, Section
+from oragen.schema.choices.corpora import AgeSource, Condition, Images, SplitRule, Tracks
+
+
+class _Corpus(Section):
+    root: Path
+
+
+class GeneratedCorpus(_Corpus):
+    reader: Literal["generated"]
+    condition: Condition
+    num_speakers: Count
+    seed: int
+
+
+class CsvCorpus(_Corpus):
+    reader: Literal["csv"]
+    table: Path = Path("labels.csv")
+    tables: dict[str, Path] = Field(default_factory=dict)  # instead, one a split
+    columns: dict[str, str] = Field(default_factory=dict)  # our names -> those of the table
+
+
+class TimitCorpus(_Corpus):
+    reader: Literal["timit"]
+
+
+class AgenderCorpus(_Corpus):
+    reader: Literal["agender"]
+    # Which field of the lists holds what, from 0; and what the headerless files hold.
+    columns: dict[str, Annotated[int, Field(ge=0)]] = Field(
+        default_factory=lambda: {"path": 0, "speaker": 1, "class": 2, "age": 3, "gender": 4}
+    )
+    sample_format: Literal["s16le", "s16be", "u8", "alaw", "mulaw"] = "s16le"
+    rate_hz: Count = 8000
+
+
+class CommonVoiceCorpus(_Corpus):
+    reader: Literal["common_voice"]
+    languages: Literal["all"] | Names = "all"
+    splits: SplitRule = "official"
+
+
+class LagendaCorpus(_Corpus):
+    reader: Literal["lagenda"]
+    annotations: Path = Path("lagenda_annotation.csv")
+
+
+class ImdbCleanCorpus(_Corpus):
+    reader: Literal["imdb_clean"]
+    images: Images = "1024"
+
+
+class AfewCorpus(_Corpus):
+    reader: Literal["afew"]
+    table: Path = Path("afew_age_gender.csv")
+    columns: dict[str, str] = Field(default_factory=dict)
+    xml_tags: dict[str, str] = Field(default_factory=dict)
+
+
+class Voxceleb2Corpus(_Corpus):
+    reader: Literal["voxceleb2"]
+    ages: AgeSource = "enrichment"
+    age_column: str = "speaker_age_title_only"
+    tracks: Tracks = "both"
+
+
+class BraveMasksCorpus(_Corpus):
+    reader: Literal["brave_masks"]
+    table: Path = Path("index.csv")
+    cameras: Names = Field(default_factory=lambda: ["c"])
+
+
+Corpus = Annotated[
+    GeneratedCorpus
+    | CsvCorpus
+    | TimitCorpus
+    | AgenderCorpus
+    | CommonVoiceCorpus
+    | LagendaCorpus
+    | ImdbCleanCorpus
+    | AfewCorpus
+    | Voxceleb2Corpus
+    | BraveMasksCorpus,
+    Field(discriminator="reader"),
+]
+
+
+def read_corpus_entry(entry: dict[str, str]) -> Corpus:
+    """Check one entry of `corpora` that is not in params.yaml.
+
+    Raises:
+        ParamsError: with what is missing.
+    """
+    try:
+        found: Corpus = TypeAdapter(Corpus).validate_python(entry)
+    except ValidationError as error:
+        raise ParamsError(f"The corpus needs an entry in params.yaml:\n{explain(error)}") from error
+    return found

@@ -1,0 +1,161 @@
+"""A store's parts -> what they hold, how much of it is in use, and what is damaged."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from oragen.schema.files import UNFINISHED, remove
+from oragen.schema.vocabulary import Json
+from oragen.store.formats import (
+    DamagedPartError,
+    PartFormat,
+    open_part,
+    read_header,
+    verify_part,
+)
+from oragen.store.hashing import SCHEMA_VERSION, make_key
+from oragen.store.parts import PartStore, Row, list_rows
+from oragen.store.usage import CorpusStore, StoreKind, Usage
+
+FINGERPRINT_DIGITS: Final = 8
+
+
+@dataclass(frozen=True)
+class StoreStatistics:
+    """What a store holds of one encoder in one way; of sound and crops, all it holds."""
+
+    kind: StoreKind | Literal["total"]
+    corpus: str
+    encoder: str
+    level: str
+    precision: str
+    fingerprint: str
+    parts: int
+    rows: int
+    bytes: int
+    rows_in_use: int | None  # None where a table that names them is missing
+
+
+@dataclass(frozen=True)
+class HeldPart:
+    """What a part says about itself."""
+
+    path: Path
+    schema_version: int
+    spec: dict[str, Json]
+    rows: list[Row]  # none of a part of another schema version: nothing can name them
+    num_bytes: int  # of its values in memory
+    layout: str  # type and shape of a row
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether it was written under another schema version."""
+        return self.schema_version != SCHEMA_VERSION
+
+    @property
+    def group(self) -> str:
+        """Return what parts must share to be merged."""
+        return make_key(spec=self.spec, layout=self.layout)
+
+
+def size_on_disk(part: Path) -> int:
+    """Return the bytes of a part's files."""
+    return sum(file.stat().st_size for file in [part, *part.rglob("*")] if file.is_file())
+
+
+def take_statistics(store: CorpusStore, usage: Usage | None) -> list[StoreStatistics]:
+    """Count what a store holds, each encoder and way of using it apart."""
+    held = read_parts(store.part_store)
+    in_use = find_rows_in_use(held, usage)
+    groups: dict[tuple[str, str, str, str], list[HeldPart]] = {}
+    for part in held:
+        groups.setdefault(_describe(store, part), []).append(part)
+    return [
+        StoreStatistics(
+            kind=store.kind,
+            corpus=store.corpus,
+            encoder=encoder,
+            level=level,
+            precision=precision,
+            fingerprint=fingerprint,
+            parts=len(parts),
+            rows=sum(len(part.rows) for part in parts),
+            bytes=sum(size_on_disk(part.path) for part in parts),
+            rows_in_use=None if usage is None else sum(len(in_use[part.path]) for part in parts),
+        )
+        for (encoder, level, precision, fingerprint), parts in sorted(groups.items())
+    ]
+
+
+def add_up(lines: Sequence[StoreStatistics]) -> StoreStatistics:
+    """Return the sum of all."""
+    in_use = [line.rows_in_use for line in lines if line.rows_in_use is not None]
+    return StoreStatistics(
+        kind="total",
+        corpus="",
+        encoder="",
+        level="",
+        precision="",
+        fingerprint="",
+        parts=sum(line.parts for line in lines),
+        rows=sum(line.rows for line in lines),
+        bytes=sum(line.bytes for line in lines),
+        rows_in_use=sum(in_use) if len(in_use) == len(lines) else None,
+    )
+
+
+def _describe(store: CorpusStore, part: HeldPart) -> tuple[str, str, str, str]:
+    """Return encoder, level, precision and the first digits of the fingerprint."""
+    spec = part.spec
+    if part.is_outdated:
+        return (f"(schema version {part.schema_version})", "", "", "")
+    if store.kind != "features":
+        return ("", "", "", "")
+    fingerprint = spec["fingerprint"][:FINGERPRINT_DIGITS]
+    return (spec["encoder"], spec["level"], spec["precision"], fingerprint)
+
+
+def read_parts(store: PartStore) -> list[HeldPart]:
+    """Return what the parts of a store say about themselves, without their values."""
+    return [_read_part(path, store.part_format) for path in store.parts()]
+
+
+def _read_part(path: Path, part_format: PartFormat) -> HeldPart:
+    header = read_header(path, part_format)
+    version = header["schema_version"]
+    rows = list_rows(path, header) if version == SCHEMA_VERSION else []
+    with open_part(path, part_format) as part:
+        values = part["values"]
+        layout = f"{values.dtype.str}{values.shape[1:]}"
+        return HeldPart(path, version, header["spec"], rows, int(values.nbytes), layout)
+
+
+def find_rows_in_use(parts: Sequence[HeldPart], usage: Usage | None) -> dict[Path, list[Row]]:
+    """Return each part's rows that are named; of a key in two parts, the one that is read."""
+    home = {row.key: part.path for part in parts for row in part.rows}  # as in `index`
+    return {
+        part.path: [
+            row
+            for row in part.rows
+            if home[row.key] == part.path and (usage is None or usage.names(row, part.spec))
+        ]
+        for part in parts
+    }
+
+
+def find_damage(part: Path, part_format: PartFormat) -> str | None:
+    """Read a part whole -> what is wrong with it, None if it is as it was written."""
+    try:
+        verify_part(part, part_format)
+    except DamagedPartError as error:
+        return str(error)
+    return None
+
+
+def remove_part(part: Path) -> None:
+    """Remove a part; a kill in between leaves no half of it that counts as a part."""
+    gone = part.with_name(f"{part.name}{UNFINISHED}-removed-{os.getpid()}")
+    part.rename(gone)
+    remove(gone)
