@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Int16
 
+from oragen.media.samples import to_floats
 from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Made, Span
 from oragen.store.parts import Located, open_part
 
 if TYPE_CHECKING:
     from silero_vad import SileroVADSequence
-
-_FULL_SCALE = 2**15
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ def detect_speech(
     from silero_vad import get_speech_timestamps_sequence
 
     spans = get_speech_timestamps_sequence(
-        audio.astype(np.float32) / _FULL_SCALE,
+        to_floats(audio),
         detector.network,
         sampling_rate=SAMPLE_RATE_HZ,
         threshold=threshold,

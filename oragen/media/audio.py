@@ -22,11 +22,11 @@ from oragen.media.container import (
     start_of,
     too_long,
 )
+from oragen.media.samples import to_int16
 from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Made
 
 # A hole this long in the time stamps becomes silence; a shorter one is rounding by the file format.
 _MAX_JITTER_S: Final = Fraction(1, 10)
-_FULL_SCALE: Final = 2**15
 
 Samples = Int16[np.ndarray, " samples"]
 
@@ -133,8 +133,7 @@ class _Run:
         self.num_read += frame.samples if frame is not None else 0
         parts = self.resampler.resample(frame)
         mono = [part.to_ndarray().reshape(part.samples, -1).mean(axis=1) for part in parts]
-        scaled = np.nan_to_num(np.concatenate([*mono, np.zeros(0, np.float32)])) * _FULL_SCALE
-        return np.asarray(np.rint(scaled).clip(-_FULL_SCALE, _FULL_SCALE - 1), np.int16)
+        return to_int16(np.nan_to_num(np.concatenate([*mono, np.zeros(0, np.float32)])))
 
 
 def _kind_of(frame: AudioFrame) -> tuple[str, str, int]:

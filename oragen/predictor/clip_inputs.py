@@ -12,11 +12,11 @@ from oragen.detection.faces import crop_clip
 from oragen.detection.speech import detect_samples_speech
 from oragen.detection.windows import Window
 from oragen.media.audio import decode_clip
+from oragen.media.samples import to_floats, to_int16
 from oragen.predictor.preprocessing import Preprocessing
 from oragen.schema.errors import UserError
 from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Made, Span
 
-FULL_SCALE = 2**15
 NOT_ASKED = "not asked for"
 NOT_GIVEN = "not given"
 
@@ -115,7 +115,7 @@ def to_samples(
             f"The audio has the shape {audio.shape} at {rate_hz} Hz; expected one channel, such as "
             "`audio.mean(axis=0)` of several, and its rate."
         )
-    floats = audio / FULL_SCALE if audio.dtype == np.int16 else audio.astype(np.float64)
+    floats = to_floats(audio, np.float64) if audio.dtype == np.int16 else audio.astype(np.float64)
     if not np.isfinite(floats).all():
         raise UserError("The audio holds numbers that are not finite.")
     if rate_hz != SAMPLE_RATE_HZ:
@@ -123,8 +123,7 @@ def to_samples(
         from torchaudio.functional import resample
 
         floats = resample(torch.from_numpy(floats), rate_hz, SAMPLE_RATE_HZ).numpy()
-    scaled = np.rint(floats * FULL_SCALE).clip(-FULL_SCALE, FULL_SCALE - 1)
-    return np.asarray(scaled, np.int16)
+    return to_int16(floats)
 
 
 def _take_faces(faces: Sequence[np.ndarray], crop_px: int) -> Made:
