@@ -35,8 +35,8 @@ WHOLE_PICTURE = CropOptions("none", None, 0.6, 2, 0.0, 32, LIMIT_S)
 
 
 def hear(path: Path, encoding: str | None = None, notes: list[str] | None = None) -> np.ndarray:
-    told = parse_encoding(encoding) if encoding else None
-    return decode_audio(path, max_duration_s=LIMIT_S, encoding=told, notes=notes)
+    sound_encoding = parse_encoding(encoding) if encoding else None
+    return decode_audio(path, max_duration_s=LIMIT_S, encoding=sound_encoding, notes=notes)
 
 
 def write(path: Path, content: bytes) -> Path:
@@ -96,7 +96,7 @@ def test_samples_are_read_as_the_encoding_says(
     assert hear(path, f"{sample_format}@16000").tolist() == expected
 
 
-def test_telephone_speech_of_8_khz_is_heard_at_its_pitch(tmp_path: Path) -> None:
+def test_telephone_speech_of_8_khz_is_decoded_at_its_pitch(tmp_path: Path) -> None:
     path = write(tmp_path / "a.raw", to_int16(tone(1.0, rate_hz=8_000)).tobytes())
     audio = hear(path, "s16le@8000")
     assert audio.shape == (16_000,)
@@ -243,9 +243,9 @@ def test_an_avi_of_mpeg_4_gives_sound_and_pictures(tmp_path: Path, sound_codec: 
     audio = hear(path)
     assert 32_000 <= len(audio) <= 32_000 + 2 * 1_152  # AVI does not say what an encoder adds
     assert loudest_hz(audio) == 440.0
-    seen = list(sample_pictures(path, max_duration_s=LIMIT_S))[:2]  # MP3 adds two empty frames
-    assert [picture.sample for picture in seen] == [0, 16_000]
-    assert [picture.rgb.mean() for picture in seen] == pytest.approx([20, 70], abs=3)
+    sampled = list(sample_pictures(path, max_duration_s=LIMIT_S))[:2]  # MP3 adds two empty frames
+    assert [picture.sample for picture in sampled] == [0, 16_000]
+    assert [picture.rgb.mean() for picture in sampled] == pytest.approx([20, 70], abs=3)
 
 
 # -- photographs -----------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from oragen.predictor.clip_inputs import ClipInputs
 from oragen.schema.vocabulary import NO_CROP, UNKNOWN_LABEL, Level, Modality
 from oragen.store.parts import Json
 
-if TYPE_CHECKING:  # their import takes seconds, and is made when they are loaded
+if TYPE_CHECKING:  # their import takes seconds, so it waits until they are loaded
     from oragen.encoders import AudioEncoder, FaceEncoder
 
 UNUSED_PART: Final = Path("in memory")
@@ -27,7 +27,7 @@ Embedding = Float16[np.ndarray, "_ width"]
 
 @dataclass(frozen=True)
 class ModalityEncoders:
-    """The encoders that a head listens and looks with, and what their features are."""
+    """The encoders of a head, and the specifications of their features."""
 
     audio: "AudioEncoder | None"
     face: "FaceEncoder | None"
@@ -35,35 +35,37 @@ class ModalityEncoders:
     batch_size: int
 
     def embed(self, modality: Modality, contents: Sequence[np.ndarray]) -> list[Embedding]:
-        """Encode sounds or crops, as they would stand in a store: float16."""
+        """Encode waveforms or crops in the type of a store: float16."""
         encoder: Any = self.audio if modality == "audio" else self.face
         level: Level = self.specs[modality]["level"]
         rows: list[Embedding] = []
         for start in range(0, len(contents), self.batch_size):
             prepared = encoder.prepare(list(contents[start : start + self.batch_size]))
-            found = encoder.embed(prepared, (level,))[level]
-            rows += [embedding.astype(STORED_TYPE) for embedding in found]
+            embeddings = encoder.embed(prepared, (level,))[level]
+            rows += [embedding.astype(STORED_TYPE) for embedding in embeddings]
         return rows
 
 
 def embed_windows(
     inputs: ClipInputs, windows: Sequence[Window], modalities: ModalityEncoders
 ) -> WindowDataset:
-    """Encode some windows of a clip; a crop that stands in several of them is encoded once."""
-    heard = [place for place, window in enumerate(windows) if window.has_speech]
+    """Encode some windows of a clip; a crop in several of them is encoded once."""
+    with_speech = [place for place, window in enumerate(windows) if window.has_speech]
     if modalities.audio is None:
-        heard = []
-    sounds = [
-        inputs.samples[windows[place].span.start : windows[place].span.stop] for place in heard
+        with_speech = []
+    waveforms = [
+        inputs.samples[windows[place].span.start : windows[place].span.stop]
+        for place in with_speech
     ]
     row_of_window = np.full(len(windows), NONE)
-    row_of_window[heard] = np.arange(len(heard))
+    row_of_window[with_speech] = np.arange(len(with_speech))
     crops = sorted({crop for window in windows for crop in window.crops} - {NO_CROP})
     if modalities.face is None:
         crops = []
     row_of_crop = {crop: row for row, crop in enumerate(crops)}
+    # window, slot -> row of the crop
     slots = [[row_of_crop.get(crop, NONE) for crop in window.crops] for window in windows]
-    audio = modalities.embed("audio", sounds) if sounds else []
+    audio = modalities.embed("audio", waveforms) if waveforms else []
     face = modalities.embed("face", [inputs.crops[crop] for crop in crops]) if crops else []
     embedded: dict[Modality, list[Embedding]] = {"audio": audio, "face": face}
     unknown = torch.full((len(windows),), UNKNOWN_LABEL)
@@ -86,7 +88,7 @@ def embed_windows(
 def _locate(rows: Sequence[Embedding], spec: Mapping[str, Json] | None) -> FeatureRows:
     if not rows:
         return no_rows(spec)
-    assert spec is not None  # what is encoded is known
+    assert spec is not None  # rows come from an encoder with a specification
     counts = np.array([len(row) for row in rows])
     return FeatureRows(
         parts=(UNUSED_PART,),

@@ -1,4 +1,4 @@
-"""What a head carries of the parameters it was trained with -> options of the library."""
+"""The parameters saved with a head -> typed options of speech, faces and windows."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Span
 
 @dataclass(frozen=True)
 class WindowOptions:
-    """How a clip is cut, in samples; see `cut_windows`."""
+    """Parameters of windows, in samples; see `cut_windows`."""
 
     rule: WindowRule
     length: int
@@ -24,7 +24,7 @@ class WindowOptions:
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How a clip becomes windows: as in training, or answers would be about something else."""
+    """How a clip becomes windows; the same as in training, or predictions would be wrong."""
 
     max_audio_s: float
     speech: SpeechOptions
@@ -49,7 +49,7 @@ class Preprocessing:
 
 
 def read_preprocessing(saved: Mapping[str, Any]) -> Preprocessing:
-    """Return what `train_head` wrote under `preprocessing`."""
+    """Read what `train_head` saved under `preprocessing`."""
     faces, windows = saved["faces"], saved["windows"]
     weights = faces["weights"]
     in_samples = {
