@@ -37,7 +37,7 @@ Column: TypeAlias = pa.Array | pa.ChunkedArray
 
 
 class CorpusError(UserError):
-    """A corpus is not where or what params.yaml says."""
+    """A corpus is missing, cannot be read, or is not as params.yaml describes it."""
 
 
 @dataclass(frozen=True)

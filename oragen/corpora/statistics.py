@@ -17,7 +17,7 @@ class Comparison(NamedTuple):
 
     figure: str
     published: str
-    found: str
+    here: str
 
 
 def count_clips(clips: pd.DataFrame) -> pd.DataFrame:

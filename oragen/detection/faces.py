@@ -94,7 +94,7 @@ def _detect_faces(
 def _place_faces(
     path: Path, box: Box, options: CropOptions, notes: list[str]
 ) -> "list[_FaceInPicture | None]":
-    """Crop the known place in each picture; None where it lies outside."""
+    """Crop the known place in each picture; None where it is outside."""
     pictures = sample_pictures(path, max_duration_s=options.max_duration_s, notes=notes)
     return [
         _FaceInPicture(picture.sample, box, _crop(picture.rgb, box, options))
@@ -213,7 +213,7 @@ def crop_face(
     Where the square leaves the picture, the edge of the picture is repeated.
 
     Raises:
-        ValueError: no part of the box lies in the picture.
+        ValueError: no part of the box is in the picture.
     """
     import cv2
 
@@ -242,7 +242,7 @@ def _clip(rgb: Rgb, box: Box) -> Box:
 
 
 def _is_inside(rgb: Rgb, box: Box) -> bool:
-    """Say whether any part of the box lies in the picture."""
+    """Tell whether any part of the box is in the picture."""
     part = _clip(rgb, box)
     return part.x1 < part.x2 and part.y1 < part.y2
 
@@ -269,7 +269,7 @@ class _Square(NamedTuple):
 def _place_square(rgb: Rgb, box: Box, margin: float) -> _Square:
     if not _is_inside(rgb, box):
         height, width = rgb.shape[:2]
-        raise ValueError(f"{box} lies outside the picture of {width} x {height} pixels")
+        raise ValueError(f"{box} is outside the picture of {width} x {height} pixels")
     x1, y1, x2, y2, *_ = _clip(rgb, box)
     side = max(1, round(max(x2 - x1, y2 - y1) * (1 + 2 * margin)))
     return _Square(round((x1 + x2) / 2 - side / 2), round((y1 + y2) / 2 - side / 2), side)

@@ -1,4 +1,4 @@
-"""Samples as int16 <-> floats in -1..1: the one scale of sound in this project."""
+"""Samples as int16 <-> floats in -1..1: the one scale of audio in this project."""
 
 from typing import Final
 

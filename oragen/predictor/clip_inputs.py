@@ -17,7 +17,7 @@ from oragen.predictor.preprocessing import Preprocessing
 from oragen.schema.errors import UserError
 from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Made, Span
 
-NOT_ASKED = "not asked for"
+NOT_REQUESTED = "not asked for"
 NOT_GIVEN = "not given"
 
 
@@ -60,7 +60,7 @@ def read_clip_inputs(
     """Decode a file, find speech and the main face in it, and cut it into windows.
 
     The suffix of the file does not matter. A file without usable audio or pictures is no error: the
-    reasons tell why.
+    record has the reasons.
     """
     sound, faces = _absent(np.int16), _absent(np.uint8)
     if use_audio:
@@ -143,7 +143,7 @@ def _resize_faces(faces: Sequence[np.ndarray], crop_px: int) -> Made:
     return Made(np.stack(crops), None, details)  # crop, height, width, 3
 
 
-def _absent(kind: type[np.generic], reason: str = NOT_ASKED) -> Made:
+def _absent(kind: type[np.generic], reason: str = NOT_REQUESTED) -> Made:
     """No values of a modality that was not requested, or not given."""
     return Made(np.zeros(0, kind), reason, {"notes": []})
 

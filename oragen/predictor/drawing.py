@@ -59,7 +59,7 @@ class DrawingError(UserError):
 
 
 class _TimedPicture(NamedTuple):
-    """A picture, and when it is timed."""
+    """A picture, and when it is shown."""
 
     start_s: Fraction
     stop_s: Fraction

@@ -47,11 +47,11 @@ class ModalityEncoders:
 
 
 def embed_windows(
-    inputs: ClipInputs, windows: Sequence[Window], modalities: ModalityEncoders
+    inputs: ClipInputs, windows: Sequence[Window], encoders: ModalityEncoders
 ) -> WindowDataset:
     """Encode some windows of a clip; a crop in several of them is encoded once."""
     with_speech = [place for place, window in enumerate(windows) if window.has_speech]
-    if modalities.audio is None:
+    if encoders.audio is None:
         with_speech = []
     waveforms = [
         inputs.samples[windows[place].span.start : windows[place].span.stop]
@@ -60,19 +60,19 @@ def embed_windows(
     row_of_window = np.full(len(windows), NONE)
     row_of_window[with_speech] = np.arange(len(with_speech))
     crops = sorted({crop for window in windows for crop in window.crops} - {NO_CROP})
-    if modalities.face is None:
+    if encoders.face is None:
         crops = []
     row_of_crop = {crop: row for row, crop in enumerate(crops)}
     # window, slot -> row of the crop
     slots = [[row_of_crop.get(crop, NONE) for crop in window.crops] for window in windows]
-    audio = modalities.embed("audio", waveforms) if waveforms else []
-    face = modalities.embed("face", [inputs.crops[crop] for crop in crops]) if crops else []
+    audio = encoders.embed("audio", waveforms) if waveforms else []
+    face = encoders.embed("face", [inputs.crops[crop] for crop in crops]) if crops else []
     embedded: dict[Modality, list[Embedding]] = {"audio": audio, "face": face}
     unknown = torch.full((len(windows),), UNKNOWN_LABEL)
     return WindowDataset(
         table=pd.DataFrame({"clip_id": [inputs.name] * len(windows)}),
-        audio=Source(_locate(audio, modalities.specs.get("audio")), row_of_window),
-        face=Source(_locate(face, modalities.specs.get("face")), np.array(slots)),
+        audio=Source(_locate(audio, encoders.specs.get("audio")), row_of_window),
+        face=Source(_locate(face, encoders.specs.get("face")), np.array(slots)),
         gender=unknown,
         age_years=torch.full((len(windows),), torch.nan),
         mask_type=unknown,

@@ -25,17 +25,17 @@ class NamedClip(NamedTuple):
     reason: str | None = None
 
 
-def find_clips(inputs: Sequence[str], listed: Iterable[bytes] = ()) -> list[NamedClip]:
+def find_clips(inputs: Sequence[str], lines: Iterable[bytes] = ()) -> list[NamedClip]:
     """Find the clips of all inputs, in their order and each once.
 
     Args:
         inputs: files of any name; folders, searched for files with a suffix of audio, video or
             pictures, through links but without hidden names; patterns such as `clips/**/*.mp4`;
-            `-` for `listed`.
-        listed: lines that each name an input, as bytes since a name may be in any encoding.
+            `-` for `lines`.
+        lines: lines that each name an input, as bytes since a name may be in any encoding.
     """
     clips: dict[str, NamedClip] = {}
-    for clip in _find_all(inputs, listed):
+    for clip in _find_all(inputs, lines):
         clips.setdefault(os.path.realpath(clip.path), clip)
     return list(clips.values())
 
@@ -84,13 +84,13 @@ def _to_empty_prediction(path: Path, reason: str, model: dict[str, str]) -> Pred
     )
 
 
-def _find_all(inputs: Sequence[str], listed: Iterable[bytes]) -> Iterator[NamedClip]:
+def _find_all(inputs: Sequence[str], lines: Iterable[bytes]) -> Iterator[NamedClip]:
     for name in inputs:
         if name == STANDARD_INPUT:
-            lines = (os.fsdecode(line.rstrip(b"\r\n")) for line in listed)
             for line in lines:
-                if line.strip():
-                    yield from _find(line)
+                path = os.fsdecode(line.rstrip(b"\r\n"))
+                if path.strip():
+                    yield from _find(path)
         else:
             yield from _find(name)
 
