@@ -83,7 +83,7 @@ def index(folder: Path, root: Path) -> Cost:
     """Do what the stage does, with its artefacts in `folder`."""
     from oragen.config import paths
     from oragen.corpora.common_voice import read_common_voice
-    from oragen.corpora.manifest import list_clips
+    from oragen.corpora.manifest import build_manifest
     from oragen.schema.tables import CLIPS
     from stages.running import account
 
@@ -91,12 +91,12 @@ def index(folder: Path, root: Path) -> Cost:
     os.chdir(folder)
     start = time.perf_counter()
     records = read_common_voice(CORPUS, root, languages=None, splits="ours")
-    manifest = list_clips(CORPUS, root, records, paths.hash_memory(CORPUS))
+    manifest = build_manifest(CORPUS, root, records, paths.hash_memory(CORPUS))
     CLIPS.write(paths.clips_table(CORPUS), manifest.clips)
     account(
         "index_clips",
         CORPUS,
-        clips_in=manifest.listed,
+        clips_in=manifest.clip_ids,
         clips_out=manifest.clips["clip_id"].tolist(),
         skipped=manifest.skipped,
         made="",

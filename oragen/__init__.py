@@ -1,4 +1,4 @@
-"""Gender, age and mask type of a speaking person, from voice and face."""
+"""Clips of a speaking person -> gender, age and mask type, from voice and face."""
 
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,7 @@ __all__ = ["Prediction", "Predictor"]
 
 
 def __getattr__(name: str) -> object:
-    """Import what answers about clips only when it is asked for: that takes seconds."""
+    """Import the predictor only when it is used: the import takes seconds."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from oragen import predictor

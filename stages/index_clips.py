@@ -2,7 +2,7 @@
 
 from oragen.config import paths
 from oragen.config.params import load_params
-from oragen.corpora.manifest import list_clips
+from oragen.corpora.manifest import build_manifest
 from oragen.corpora.registry import read_corpus
 from oragen.schema.tables import CLIPS
 from stages.running import account, run_stage
@@ -14,12 +14,12 @@ def main(corpus: str) -> None:
     """List the clips of CORPUS with their labels, splits and content hashes."""
     entry = load_params().corpora[corpus]
     records = read_corpus(corpus, entry)
-    manifest = list_clips(corpus, entry.root, records, paths.hash_memory(corpus))
+    manifest = build_manifest(corpus, entry.root, records, paths.hash_memory(corpus))
     CLIPS.write(paths.clips_table(corpus), manifest.clips)
     account(
         STAGE,
         corpus,
-        clips_in=manifest.listed,
+        clips_in=manifest.clip_ids,
         clips_out=manifest.clips["clip_id"].tolist(),
         skipped=manifest.skipped,
         made=f"{manifest.clips['speaker_id'].nunique()} speakers",

@@ -1,4 +1,4 @@
-"""What the pipeline answered about clips, compared with what a predictor says about their files."""
+"""The pipeline's predictions of clips, compared with those of a predictor on their files."""
 
 from pathlib import Path
 
@@ -14,25 +14,25 @@ HEAD = "cross_attention"
 
 
 def read_predictions(project: Project, corpus: str) -> pd.DataFrame:
-    """Read the answers of seed 0 to all evidence, by clip, with the path of each clip's file."""
+    """Read the predictions of seed 0 on all modalities, by clip, with the path of the file."""
     table = pd.read_parquet(project.folder / f"data/predictions/{HEAD}.parquet")
     chosen = (table["seed"] == 0) & (table["modalities"] == "audio_visual")
-    answers = table[chosen & (table["corpus"] == corpus)].set_index("clip_id")
+    rows = table[chosen & (table["corpus"] == corpus)].set_index("clip_id")
     clips = CLIPS.read(project.folder / f"data/clips/{corpus}.parquet").set_index("clip_id")
     paths = clips["video_path"].fillna(clips["image_path"]).fillna(clips["audio_path"])
-    return answers.join(paths.rename("path"))
+    return rows.join(paths.rename("path"))
 
 
-def predict(project: Project, corpus: str, answers: pd.DataFrame) -> list[Prediction]:
-    """Ask a predictor about the files of these clips, in their order."""
+def predict(project: Project, corpus: str, rows: pd.DataFrame) -> list[Prediction]:
+    """Predict on the files of these clips, in their order."""
     predictor = Predictor.from_pretrained(project.folder / "data" / "heads" / HEAD / "seed-0")
     root = project.folder / "data" / "corpora" / corpus
-    return list(predictor.predict_files(root / path for path in answers["path"]))
+    return list(predictor.predict_files(root / path for path in rows["path"]))
 
 
-def assert_same(predictions: list[Prediction], answers: pd.DataFrame) -> None:
-    """Compare everything that both say; probabilities to 1e-5."""
-    for prediction, (clip, row) in zip(predictions, answers.iterrows(), strict=True):
+def assert_same(predictions: list[Prediction], rows: pd.DataFrame) -> None:
+    """Compare all values of both; probabilities to 1e-5."""
+    for prediction, (clip, row) in zip(predictions, rows.iterrows(), strict=True):
         assert len(prediction.windows) == row["num_windows"], clip
         assert Path(prediction.input).name == Path(row["path"]).name
         if row["num_windows"] == 0:
@@ -46,8 +46,8 @@ def assert_same(predictions: list[Prediction], answers: pd.DataFrame) -> None:
         assert prediction.mask_type.label == row["predicted_mask_type"], clip
         for task, labels in {"gender": GENDERS, "mask_type": MASK_TYPES}.items():
             expected = {label: row[f"{task}_{label}"] for label in labels}
-            found = getattr(prediction, task).probabilities
-            assert found == pytest.approx(expected, abs=1e-5), clip
+            probabilities = getattr(prediction, task).probabilities
+            assert probabilities == pytest.approx(expected, abs=1e-5), clip
         assert prediction.age.value == pytest.approx(row["predicted_age_years"], abs=1e-3), clip
         if pd.isna(half_width := row["age_half_width_years"]):
             assert prediction.age.interval is None

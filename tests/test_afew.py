@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from oragen.corpora.afew import CARD, read_afew
-from oragen.corpora.manifest import ClipRecord, CorpusError, list_clips
+from oragen.corpora.manifest import ClipRecord, CorpusError, build_manifest
 from oragen.corpora.splits import TRAIN_OR_DEV
 from oragen.media.audio import decode_audio
 from oragen.media.video import sample_pictures
@@ -163,7 +163,7 @@ def test_split_and_emotion_tell_clips_of_one_name_apart(tmp_path: Path) -> None:
     }
 
 
-def test_a_line_that_stands_twice_counts_once(tmp_path: Path) -> None:
+def test_a_line_that_is_listed_twice_counts_once(tmp_path: Path) -> None:
     table = LABELS + "".join(LABELS.splitlines(keepends=True)[1:])
     assert set(reasons(plant(tmp_path, table=table)).values()) == {None}
 
@@ -283,7 +283,7 @@ def test_a_copy_is_listed_whole_and_its_films_are_decoded(tmp_path: Path) -> Non
     touch(root / "Val_AFEW/Fear/000777888.avi")
     for path in CLIPS:
         write_fade(root / path, 1.6, codec="mpeg4", sound=tone(1.6))
-    manifest = list_clips("afew", root, read(root), tmp_path / "hashes.parquet")
+    manifest = build_manifest("afew", root, read(root), tmp_path / "hashes.parquet")
     clips = manifest.clips.set_index("clip_id")
     first, second = "afew/Train_AFEW/Happy/000111222", "afew/Val_AFEW/Sad/000333444"
     assert clips["gender"].to_dict() == {first: "female", second: "male"}
@@ -301,7 +301,7 @@ def test_a_copy_is_listed_whole_and_its_films_are_decoded(tmp_path: Path) -> Non
     assert [picture.rgb.mean() for picture in pictures] == pytest.approx([20, 70], abs=4)
 
 
-def test_the_facts_count_the_clips_of_train_and_val() -> None:
+def test_the_published_statistics_count_the_clips_of_train_and_val() -> None:
     assert CARD.statistics is not None
     assert CARD.statistics.counted == "clips"
     assert sum(CARD.statistics.by_gender.values()) == CARD.statistics.clips == 773 + 383

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from oragen.corpora.agender import CARD, COLUMNS, read_agender
-from oragen.corpora.manifest import ClipRecord, CorpusError, list_clips
+from oragen.corpora.manifest import ClipRecord, CorpusError, build_manifest
 from oragen.corpora.splits import TRAIN_OR_DEV
 from oragen.media.audio import decode_audio
 from tests.media_files import tone, write_sound
@@ -159,11 +159,11 @@ def test_columns_that_nearly_every_line_contradicts_are_refused(
     assert "'wav_traindevel/9001/1/a19001s3.raw 9001 6 61 f'" in str(caught.value)
 
 
-def test_a_few_faulty_lines_do_not_put_the_columns_in_doubt(tmp_path: Path) -> None:
-    faulty = "x.raw s8 1 30 f\ny.raw s9 1 30 f\nz.raw s9 1 30 f\n"
-    assert len(read(write_lists(tmp_path, TRAIN + faulty))) == 7
+def test_a_few_wrong_lines_do_not_put_the_columns_in_doubt(tmp_path: Path) -> None:
+    wrong = "x.raw s8 1 30 f\ny.raw s9 1 30 f\nz.raw s9 1 30 f\n"
+    assert len(read(write_lists(tmp_path, TRAIN + wrong))) == 7
     with pytest.raises(CorpusError, match="4 of the first 7 lines"):
-        read(write_lists(tmp_path, TRAIN + faulty + "v.raw s9 1 30 f\n"))
+        read(write_lists(tmp_path, TRAIN + wrong + "v.raw s9 1 30 f\n"))
 
 
 @pytest.mark.parametrize(
@@ -175,8 +175,8 @@ def test_a_few_faulty_lines_do_not_put_the_columns_in_doubt(tmp_path: Path) -> N
         ),
         ({**COLUMNS, "genders": 5}, r"did you mean 'gender'\?"),
         ({"path": 0, "class": 1}, r"agender\.columns lacks speaker, age, gender"),
-        ({**COLUMNS, "age": 4}, "must name different columns, counted from 0"),
-        ({**COLUMNS, "age": -1}, "must name different columns, counted from 0"),
+        ({**COLUMNS, "age": 4}, "expected a different column for each name"),
+        ({**COLUMNS, "age": -1}, "expected a different column for each name"),
     ],
     ids=["unknown", "mistyped", "missing", "one for two", "negative"],
 )
@@ -209,18 +209,18 @@ def test_a_converted_twin_is_taken_where_there_is_no_raw_file(tmp_path: Path) ->
         ("b", "b.wav", None),
         ("c", "c.WAV", None),
         ("d", "d.wav", None),
-        ("e", "e.raw", "s16le@8000"),  # neither is there: the listing will say so
+        ("e", "e.raw", "s16le@8000"),  # neither is there: the manifest will say so
         ("f", "f.RAW", "s16le@8000"),
     ]
 
 
-def test_a_path_that_leads_nowhere_is_left_to_the_listing(tmp_path: Path) -> None:
+def test_a_path_that_leads_nowhere_is_left_to_the_manifest(tmp_path: Path) -> None:
     lines = "".join(
         f"{path} s{n} 4 30 f\n" for n, path in enumerate(["/a.raw", "../b.raw", "c" * 300 + ".raw"])
     )
     root = write_lists(tmp_path / "root", lines + "d.raw s9 4 30 f\n", "")
     write_raw(root / "d.raw")
-    manifest = list_clips("agender", root, read(root), tmp_path / "hashes.parquet")
+    manifest = build_manifest("agender", root, read(root), tmp_path / "hashes.parquet")
     assert [item.reason for item in manifest.skipped] == [
         "path leaves the corpus root: /a.raw",
         "path leaves the corpus root: ../b.raw",
@@ -258,7 +258,7 @@ def test_a_distribution_is_listed_whole(tmp_path: Path) -> None:
     twin = root / "wav_traindevel/9004/1/a19004s3.wav"
     twin.parent.mkdir(parents=True)
     write_sound(twin, tone(0.5, rate_hz=8000), rate_hz=8000, codec="pcm_alaw")
-    manifest = list_clips("agender", root, read(root), tmp_path / "hashes.parquet")
+    manifest = build_manifest("agender", root, read(root), tmp_path / "hashes.parquet")
     clips = manifest.clips.set_index("speaker_id")
     assert clips["gender"].to_dict() == {"9001": "female", "9002": "child", "9004": "male"}
     assert clips["split"].eq("test").to_dict() == {"9001": False, "9002": False, "9004": True}
@@ -277,6 +277,6 @@ def test_a_distribution_is_listed_whole(tmp_path: Path) -> None:
     assert np.abs(sound).max() == pytest.approx(16_384, rel=0.05)
 
 
-def test_the_facts_count_the_speakers_of_train_and_devel() -> None:
+def test_the_published_statistics_count_the_speakers_of_train_and_devel() -> None:
     assert CARD.statistics is not None
     assert sum(CARD.statistics.by_gender.values()) == 770

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from oragen.corpora.brave_masks import CARD, read_brave_masks
-from oragen.corpora.manifest import ClipRecord, CorpusError, list_clips
+from oragen.corpora.manifest import ClipRecord, CorpusError, build_manifest
 
 HEADER = (
     "audio_file_path,image_file_path,video_file_path,speaker_id,gender,age,mask_type,channel,subset"
@@ -55,7 +55,7 @@ def test_a_row_is_a_clip_of_one_camera(tmp_path: Path) -> None:
     ]
 
 
-def test_the_picture_that_stands_for_a_clip_is_used_only_without_a_video(tmp_path: Path) -> None:
+def test_the_picture_of_a_clip_is_used_only_without_a_video(tmp_path: Path) -> None:
     (record,) = read(tmp_path, MEDICAL.replace("s01/m2/c/utt_004.mp4", ""))
     assert record.video_path is None
     assert record.image_path == "s01/m2/c/utt_004__s001.jpg"
@@ -175,12 +175,12 @@ def test_a_missing_index_is_named_with_its_columns(tmp_path: Path) -> None:
 def test_cameras_that_the_corpus_does_not_have_are_refused(
     tmp_path: Path, cameras: list[str]
 ) -> None:
-    with pytest.raises(CorpusError, match="cameras are some of c, r, l"):
+    with pytest.raises(CorpusError, match="expected one or more of c, r, l"):
         read(tmp_path, MEDICAL, cameras=cameras)
 
 
 def test_an_index_without_the_cameras_names_those_it_has(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match="has no row of camera l, but 1 of c, 1 of r"):
+    with pytest.raises(CorpusError, match="has no row of camera l; found 1 of c, 1 of r"):
         read(tmp_path, MEDICAL, SHIELD, cameras=["l"])
 
 
@@ -189,7 +189,7 @@ def test_a_speaker_in_two_subsets_is_refused_by_name(tmp_path: Path) -> None:
     records = read(tmp_path, MEDICAL, other)
     write_media(tmp_path, records)
     with pytest.raises(CorpusError, match=r"two splits: s01 \(test\+train\)"):
-        list_clips("masks", tmp_path, records, tmp_path / "hashes")
+        build_manifest("masks", tmp_path, records, tmp_path / "hashes")
 
 
 def write_media(root: Path, records: list[ClipRecord]) -> None:
@@ -213,7 +213,7 @@ def test_the_tree_becomes_a_table_of_clips(
     with caplog.at_level(logging.INFO, "oragen.corpora"):
         records = read(tmp_path, *lines)
     write_media(tmp_path, records[:-1])
-    manifest = list_clips("masks", tmp_path, records, tmp_path / "hashes")
+    manifest = build_manifest("masks", tmp_path, records, tmp_path / "hashes")
     clips = manifest.clips
     assert Counter(zip(clips["split"], clips["gender"], clips["mask_type"], strict=True)) == {
         ("train", "female", "medical"): 1,
@@ -226,7 +226,7 @@ def test_the_tree_becomes_a_table_of_clips(
         "masks/s01/m2/utt_005/c": "unknown mask_type: 4",
         "masks/s01/m2/utt_006/c": "no such file",
     }
-    assert caplog.messages == ["masks: 5 rows, passed over other cameras: 1 of r"]
+    assert caplog.messages == ["masks: 5 rows; rows of other cameras: 1 of r"]
 
 
 def test_the_published_hours_are_those_of_clips_of_five_seconds() -> None:

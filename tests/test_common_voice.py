@@ -7,7 +7,7 @@ from typing import Literal
 import pytest
 
 from oragen.corpora.common_voice import read_common_voice
-from oragen.corpora.manifest import ClipRecord, CorpusError, Manifest, list_clips
+from oragen.corpora.manifest import ClipRecord, CorpusError, Manifest, build_manifest
 from tests.media_files import tone, write_sound
 
 RELEASE = "cv-corpus-17.0-2024-03-15"
@@ -313,7 +313,7 @@ def list_release(tmp_path: Path, splits: Literal["official", "ours"]) -> Manifes
         path = root / language / "clips" / f"common_voice_xx_{number}.mp3"
         write_sound(path, tone(0.2, tone_hz=200.0 + number), codec="mp3")
     records = read_common_voice("cv", root, languages=None, splits=splits)
-    return list_clips("cv", root, records, tmp_path / "hashes.parquet")
+    return build_manifest("cv", root, records, tmp_path / "hashes.parquet")
 
 
 SKIPPED = {

@@ -1,4 +1,4 @@
-"""A corpus' own table and files -> the clips table: what is taken, and what is left out and why."""
+"""A corpus' own table and files -> the clips table: what is used, and what is skipped and why."""
 
 import dataclasses
 import hashlib
@@ -12,7 +12,7 @@ import pytest
 from oragen.corpora.csv import media_paths, read_csv
 from oragen.corpora.generated import read_generated
 from oragen.corpora.generator import CorpusSpec, generate_corpus
-from oragen.corpora.manifest import ClipRecord, CorpusError, Manifest, list_clips
+from oragen.corpora.manifest import ClipRecord, CorpusError, Manifest, build_manifest
 from oragen.corpora.splits import TRAIN_OR_DEV
 from oragen.schema.errors import UserError
 from oragen.schema.tables import CLIPS, SKIPPED
@@ -41,7 +41,7 @@ def read(root: Path, text: str | bytes) -> list[ClipRecord]:
 
 
 def list_text(root: Path, text: str) -> Manifest:
-    return list_clips("mine", root, read(root, text), root.parent / "hashes.parquet")
+    return build_manifest("mine", root, read(root, text), root.parent / "hashes.parquet")
 
 
 def reasons(manifest: Manifest) -> dict[str, str]:
@@ -124,7 +124,7 @@ def test_a_word_that_is_not_known_makes_the_clip_unusable(
     assert manifest.clips["clip_id"].tolist() == ["mine/b"]
 
 
-def test_every_fault_of_a_line_is_named(root: Path) -> None:
+def test_every_problem_of_a_line_is_named(root: Path) -> None:
     (record,) = read(root, "media,gender,age_years\na.mp4,x,y\n")
     assert record.unusable == "unknown gender: x; age_years is no number: y"
 
@@ -134,7 +134,7 @@ def test_an_age_has_a_point_or_a_comma(root: Path, text: str, age_years: float) 
     assert read(root, f"media;age_years\na.mp4;{text}\n")[0].age_years == age_years
 
 
-def test_a_comma_that_splits_an_age_does_not_go_unseen(root: Path) -> None:
+def test_a_comma_that_splits_an_age_does_not_go_unnoticed(root: Path) -> None:
     manifest = list_text(root, "media,age_years\na.mp4,30,5\nb.mp4,30,\n")
     assert reasons(manifest) == {"mine/a": "more fields than columns"}
 
@@ -204,14 +204,14 @@ def test_a_generated_corpus_is_listed_whole_and_one_that_is_not_there_says_how(
         list(read_generated("studio", tmp_path / "studio", spec))
     generate_corpus(tmp_path / "studio", spec, num_workers=1)
     records = list(read_generated("studio", tmp_path / "studio", spec))
-    manifest = list_clips("studio", tmp_path / "studio", records, tmp_path / "hashes.parquet")
+    manifest = build_manifest("studio", tmp_path / "studio", records, tmp_path / "hashes.parquet")
     assert manifest.skipped == []
     assert len(manifest.clips) == 6
     assert set(manifest.clips["split"]) == {"train", "dev", "test"}
     assert manifest.clips[["gender", "age_years", "mask_type", "audio_hash"]].notna().all(axis=None)
 
 
-# The listing
+# The manifest
 
 
 def test_a_clip_carries_its_labels(root: Path) -> None:
@@ -323,7 +323,7 @@ def test_no_usable_clip_is_refused_with_an_example(root: Path) -> None:
 
 def test_a_root_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match=r"root .*gone is no folder.*corpora\.mine\.root"):
-        list_clips("mine", tmp_path / "gone", [], tmp_path / "hashes.parquet")
+        build_manifest("mine", tmp_path / "gone", [], tmp_path / "hashes.parquet")
 
 
 # Splits
@@ -345,7 +345,7 @@ def test_a_train_that_holds_dev_is_divided_between_the_two(root: Path) -> None:
         for name in "abc"
     ]
     tested = ClipRecord("d", "d", "test", audio_path="d.mp4")
-    manifest = list_clips("mine", root, [*records, tested], root.parent / "hashes.parquet")
+    manifest = build_manifest("mine", root, [*records, tested], root.parent / "hashes.parquet")
     assert Counter(manifest.clips["split"]) == {"train": 2, "dev": 1, "test": 1}
 
 
@@ -386,7 +386,7 @@ def test_a_damaged_memory_is_forgotten(root: Path) -> None:
     assert hash_of_a(root) == hashlib.sha256(b"a").hexdigest()
 
 
-def test_the_memory_is_kept_when_the_listing_ends_in_an_error(root: Path) -> None:
+def test_the_memory_is_kept_when_the_indexing_ends_in_an_error(root: Path) -> None:
     status = (root / "a.mp4").stat()
     text = "media,speaker_id,split\na.mp4,Ann,train\nb.mp4,Ann,test\n"
     with pytest.raises(CorpusError, match="Ann"):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from oragen.corpora.registry import CARD
+from oragen.corpora.registry import CARDS
 from tests import (
     test_afew,
     test_agender,
@@ -99,7 +99,7 @@ TREES: dict[str, tuple[Callable[[Path], object], dict[tuple[str, str], str]]] = 
 
 
 def test_every_corpus_of_the_paper_is_checked() -> None:
-    assert {*TREES, "csv", "generated"} == set(CARD)
+    assert {*TREES, "csv", "generated"} == set(CARDS)
 
 
 @pytest.mark.parametrize("reader", TREES)
@@ -115,7 +115,7 @@ def test_a_check_counts_what_is_there(folder: Path, tmp_path: Path, reader: str)
         if len(cells) == 6:
             counts.setdefault((cells[0], cells[1]), cells[-1])
     assert counts.items() >= expected.items(), run.output
-    assert CARD[reader].title in run.output
+    assert CARDS[reader].title in run.output
 
 
 @pytest.mark.parametrize("reader", TREES)
@@ -125,5 +125,5 @@ def test_another_folder_is_refused_with_the_expected_tree(
     (tmp_path / "elsewhere").mkdir()
     run = oragen(folder, "corpora", "check", reader, "--root", str(tmp_path / "elsewhere"))
     assert run.exit_code == 2
-    assert CARD[reader].layout.strip().splitlines()[0] in run.output
+    assert CARDS[reader].layout.strip().splitlines()[0] in run.output
     assert "Traceback" not in run.output

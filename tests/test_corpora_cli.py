@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from oragen.corpora.registry import CARD
+from oragen.corpora.registry import CARDS
 from tests.media_files import tone, write_sphere
 from tests.project import Run
 from tests.test_cli import folder, oragen
@@ -49,15 +49,15 @@ def test_the_list_names_every_reader_and_where_it_is_used(folder: Path) -> None:
     run = oragen(folder, "corpora", "list")
     assert run.exit_code == 0, run.output
     named = {cells[0] for cells in words(run)}
-    assert set(CARD) <= named
+    assert set(CARDS) <= named
     (generated,) = (cells for cells in words(run) if cells[0] == "generated")
     assert generated[-1] == "studio, phone"
 
 
-@pytest.mark.parametrize("reader", CARD)
+@pytest.mark.parametrize("reader", CARDS)
 def test_all_that_is_known_of_a_corpus_can_be_read(folder: Path, reader: str) -> None:
     run = oragen(folder, "corpora", "list", reader)
-    card = CARD[reader]
+    card = CARDS[reader]
     assert run.exit_code == 0, run.output
     for text in (card.title, card.licence, card.access, card.splits, card.layout.strip()):
         assert text in run.output

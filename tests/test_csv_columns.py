@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from oragen.corpora.csv import read_csv, read_csv_tables
-from oragen.corpora.manifest import ClipRecord, CorpusError, list_clips
+from oragen.corpora.manifest import ClipRecord, CorpusError, build_manifest
 from oragen.corpora.splits import TRAIN_OR_DEV
 from oragen.media.audio import decode_audio
 from tests.media_files import tone, write_sound
@@ -150,7 +150,7 @@ def test_the_age_of_a_range_is_its_middle_where_none_is_given(
 
 
 @pytest.mark.parametrize(("low", "high"), [("39", "30"), ("30", ""), ("", "39"), ("nan", "39")])
-def test_bounds_that_are_no_range_are_a_fault(tmp_path: Path, low: str, high: str) -> None:
+def test_bounds_that_are_no_range_are_a_problem(tmp_path: Path, low: str, high: str) -> None:
     record = read_one(tmp_path, f"media,age_low,age_high\na.wav,{low},{high}\n")
     assert record.unusable == f"age_low and age_high are no range: {low}..{high}"
 
@@ -179,12 +179,12 @@ def test_a_box_is_one_column_or_four_and_may_be_missing(tmp_path: Path) -> None:
     "box", ["10 20 30", "10 20 30 40 50", "30 20 10 40", "10 40 30 20", "a b c d", "0 0 nan 9",
             "0 0 inf 9"],
 )  # fmt: skip
-def test_what_is_no_box_is_a_fault(tmp_path: Path, box: str) -> None:
+def test_what_is_no_box_is_a_problem(tmp_path: Path, box: str) -> None:
     record = read_one(tmp_path, f"media,face_box\na.jpg,{box}\n")
     assert (record.face_box, record.unusable) == (None, f"face_box is no x1 y1 x2 y2: {box}")
 
 
-def test_a_box_with_an_edge_missing_is_a_fault(tmp_path: Path) -> None:
+def test_a_box_with_an_edge_missing_is_a_problem(tmp_path: Path) -> None:
     record = read_one(tmp_path, "media,face_x1,face_y1,face_x2,face_y2\na.jpg,1,2,3,\n")
     assert record.unusable == "face_box is no x1 y1 x2 y2: 1 2 3"
 
@@ -249,7 +249,9 @@ def test_tables_of_train_and_test_alone_leave_dev_to_be_carved_out(
 
 def test_an_unknown_split_of_a_table_is_refused(tmp_path: Path) -> None:
     (tmp_path / TABLE).write_text("media\na.wav\n")
-    with pytest.raises(CorpusError, match="of the split 'holdout', expected one of train, "):
+    with pytest.raises(
+        CorpusError, match="'holdout' is no split of a table, expected one of train, "
+    ):
         list(read_csv_tables("mine", tmp_path, {"holdout": TABLE}))
 
 
@@ -270,7 +272,7 @@ def test_an_audformat_database_is_listed_whole(tmp_path: Path) -> None:
         (root / f"db.{split}.csv").write_text(f"file,start,end,age,gender,speaker\n{text}")
     tables = {split: Path(f"db.{split}.csv") for split in lines}
     records = read_csv_tables("mine", root, tables, AUDFORMAT)
-    manifest = list_clips("mine", root, records, tmp_path / "hashes.parquet")
+    manifest = build_manifest("mine", root, records, tmp_path / "hashes.parquet")
     columns = ["clip_id", "speaker_id", "split", "gender", "age_years"]
     assert manifest.clips[columns].to_numpy().tolist() == [
         ["mine/wav/a", "s1", "train", "female", 30.0],

@@ -122,8 +122,8 @@ def test_a_box_of_no_area_is_no_face() -> None:
 
 def test_only_detected_faces_have_landmarks() -> None:
     points = tuple(float(n) for n in range(10))
-    seen = face(0)._replace(landmarks=points)
-    first, between, last = track_main_face([[seen], [], [seen]])
+    visible = face(0)._replace(landmarks=points)
+    first, between, last = track_main_face([[visible], [], [visible]])
     assert first is not None
     assert last is not None
     assert between is not None
@@ -433,6 +433,6 @@ def test_a_file_with_another_hash_is_not_kept(tmp_path: Path) -> None:
     assert list(cache.iterdir()) == []
 
 
-def test_an_address_without_an_answer_is_an_error_with_advice(tmp_path: Path) -> None:
+def test_an_address_that_does_not_respond_is_an_error_with_advice(tmp_path: Path) -> None:
     with pytest.raises(FaceWeightsError, match=r"download .* by hand"):
         fetch_yunet_weights(tmp_path, url=(tmp_path / "absent").as_uri())

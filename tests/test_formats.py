@@ -34,9 +34,9 @@ LIMIT_S = 60.0
 WHOLE_PICTURE = CropOptions("none", None, 0.6, 2, 0.0, 32, LIMIT_S)
 
 
-def hear(path: Path, encoding: str | None = None, notes: list[str] | None = None) -> np.ndarray:
-    told = parse_encoding(encoding) if encoding else None
-    return decode_audio(path, max_duration_s=LIMIT_S, encoding=told, notes=notes)
+def decode(path: Path, encoding: str | None = None, notes: list[str] | None = None) -> np.ndarray:
+    sound_encoding = parse_encoding(encoding) if encoding else None
+    return decode_audio(path, max_duration_s=LIMIT_S, encoding=sound_encoding, notes=notes)
 
 
 def write(path: Path, content: bytes) -> Path:
@@ -50,7 +50,7 @@ def loudest_hz(audio: np.ndarray) -> float:
 
 def refusal(path: Path, encoding: str | None = None) -> str:
     with pytest.raises(UnusableMediaError) as caught:
-        hear(path, encoding)
+        decode(path, encoding)
     return caught.value.reason
 
 
@@ -93,16 +93,16 @@ def test_samples_are_read_as_the_encoding_says(
     tmp_path: Path, sample_format: str, content: bytes, expected: list[int]
 ) -> None:
     path = write(tmp_path / "utterance.raw", content)
-    assert hear(path, f"{sample_format}@16000").tolist() == expected
+    assert decode(path, f"{sample_format}@16000").tolist() == expected
 
 
-def test_telephone_speech_of_8_khz_is_heard_at_its_pitch(tmp_path: Path) -> None:
+def test_telephone_speech_of_8_khz_is_decoded_at_its_pitch(tmp_path: Path) -> None:
     path = write(tmp_path / "a.raw", to_int16(tone(1.0, rate_hz=8_000)).tobytes())
-    audio = hear(path, "s16le@8000")
+    audio = decode(path, "s16le@8000")
     assert audio.shape == (16_000,)
     assert loudest_hz(audio) == 440.0
     assert np.abs(audio).max() == pytest.approx(16_384, rel=0.02)
-    assert len(hear(path, "s16le@16000")) == 8_000
+    assert len(decode(path, "s16le@16000")) == 8_000
 
 
 def test_a_law_sounds_the_same_with_and_without_a_header(tmp_path: Path) -> None:
@@ -111,8 +111,8 @@ def test_a_law_sounds_the_same_with_and_without_a_header(tmp_path: Path) -> None
     content = wav.read_bytes()
     raw = write(tmp_path / "a.raw", content[content.index(b"data") + 8 :])
     assert raw.stat().st_size == 8_000
-    np.testing.assert_array_equal(hear(wav), hear(raw, "alaw@8000"))
-    assert loudest_hz(hear(wav)) == 440.0
+    np.testing.assert_array_equal(decode(wav), decode(raw, "alaw@8000"))
+    assert loudest_hz(decode(wav)) == 440.0
 
 
 @pytest.mark.parametrize(("name", "codec"), [("a.wav", "pcm_s16le"), ("a.m4a", "aac")])
@@ -120,7 +120,7 @@ def test_a_copy_with_a_header_is_read_by_it_whatever_is_said_of_raw_files(
     tmp_path: Path, name: str, codec: str
 ) -> None:
     path = write_sound(tmp_path / name, tone(1.0), codec=codec)
-    np.testing.assert_array_equal(hear(path, "mulaw@8000"), hear(path))
+    np.testing.assert_array_equal(decode(path, "mulaw@8000"), decode(path))
 
 
 def test_without_an_encoding_headerless_sound_is_not_guessed_at(tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_without_an_encoding_headerless_sound_is_not_guessed_at(tmp_path: Path) 
 def test_half_a_sample_at_the_end_is_left_out_with_a_note(tmp_path: Path) -> None:
     path = write(tmp_path / "a.raw", b"\x01\x00\x02\x00\x03")
     notes: list[str] = []
-    assert hear(path, "s16le@16000", notes).tolist() == [1, 2]
+    assert decode(path, "s16le@16000", notes).tolist() == [1, 2]
     assert notes == ["truncated or damaged: 1 bytes after the last sample"]
 
 
@@ -158,7 +158,7 @@ def test_a_clip_with_an_unknown_encoding_has_that_for_a_reason(tmp_path: Path) -
 @pytest.mark.parametrize("name", ["sa1.sph", "SA1.WAV"])
 def test_sphere_is_known_by_its_header_not_by_its_name(tmp_path: Path, name: str) -> None:
     samples = to_int16(tone(0.5))
-    np.testing.assert_array_equal(hear(write_sphere(tmp_path / name, samples)), samples)
+    np.testing.assert_array_equal(decode(write_sphere(tmp_path / name, samples)), samples)
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_sphere_in_the_laws_of_telephones_is_read(
     path = write_coded_sphere(
         tmp_path / "a.sph", content, num_samples=4, coding=coding, sample_bytes=1, byte_order="1"
     )
-    assert hear(path).tolist() == expected
+    assert decode(path).tolist() == expected
 
 
 def test_sphere_may_be_big_endian_and_of_another_rate(tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_sphere_may_be_big_endian_and_of_another_rate(tmp_path: Path) -> None:
     path = write_coded_sphere(
         tmp_path / "a.sph", content, num_samples=8_000, rate_hz=8_000, byte_order="10"
     )
-    audio = hear(path)
+    audio = decode(path)
     assert (len(audio), loudest_hz(audio)) == (16_000, 440.0)
 
 
@@ -196,7 +196,7 @@ def test_sphere_compressed_with_shorten_is_read(tmp_path: Path) -> None:
         num_samples=len(samples),
         coding="pcm,embedded-shorten-v2.00",
     )
-    np.testing.assert_array_equal(hear(path), samples)
+    np.testing.assert_array_equal(decode(path), samples)
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def test_compressed_speech_starts_where_it_started(
 ) -> None:
     """An AAC encoder may fill its last frame of 1024 samples with silence."""
     sound = np.concatenate([np.zeros((1, rate_hz // 2)), tone(0.5, rate_hz=rate_hz)], axis=1)
-    audio = hear(write_sound(tmp_path / name, sound, rate_hz=rate_hz, codec=codec))
+    audio = decode(write_sound(tmp_path / name, sound, rate_hz=rate_hz, codec=codec))
     assert 16_000 <= len(audio) <= longest
     assert np.flatnonzero(np.abs(audio.astype(int)) > 3_000)[0] == pytest.approx(8_000, abs=160)
     assert np.abs(audio[9_000:15_000]).max() == pytest.approx(16_384, rel=0.06)
@@ -240,12 +240,12 @@ def test_an_avi_of_mpeg_4_gives_sound_and_pictures(tmp_path: Path, sound_codec: 
         sound_codec=sound_codec,
         time_base=Fraction(1, 25),
     )
-    audio = hear(path)
+    audio = decode(path)
     assert 32_000 <= len(audio) <= 32_000 + 2 * 1_152  # AVI does not say what an encoder adds
     assert loudest_hz(audio) == 440.0
-    seen = list(sample_pictures(path, max_duration_s=LIMIT_S))[:2]  # MP3 adds two empty frames
-    assert [picture.sample for picture in seen] == [0, 16_000]
-    assert [picture.rgb.mean() for picture in seen] == pytest.approx([20, 70], abs=3)
+    sampled = list(sample_pictures(path, max_duration_s=LIMIT_S))[:2]  # MP3 adds two empty frames
+    assert [picture.sample for picture in sampled] == [0, 16_000]
+    assert [picture.rgb.mean() for picture in sampled] == pytest.approx([20, 70], abs=3)
 
 
 # -- photographs -----------------------------------------------------------------------------------

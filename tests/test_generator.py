@@ -1,4 +1,4 @@
-"""The generated corpora: same spec same bytes, resumed, refused, complete, and heard as speech."""
+"""The generated corpora: same spec same bytes, resumed, refused, complete; voices are speech."""
 
 import csv
 from collections import defaultdict
@@ -137,7 +137,7 @@ def test_splits_share_no_speaker_and_each_has_all_labels() -> None:
     for plan in plans:
         splits_of[plan.speaker_id].add(plan.split)
     assert all(len(splits) == 1 for splits in splits_of.values())
-    sizes = {split: sum({split} == seen for seen in splits_of.values()) for split in SPLITS}
+    sizes = {split: sum({split} == splits for splits in splits_of.values()) for split in SPLITS}
     assert sizes == {"train": 30, "dev": 10, "test": 10}
     for split in SPLITS:
         members = [plan for plan in plans if plan.split == split]
@@ -149,15 +149,15 @@ def test_splits_share_no_speaker_and_each_has_all_labels() -> None:
 
 
 def test_traits_stay_with_the_speaker_and_masks_change() -> None:
-    people, mask_types = defaultdict(set), defaultdict(set)
+    speakers, mask_types = defaultdict(set), defaultdict(set)
     for plan in plan_clips(FULL_SIZE):
-        people[plan.speaker_id].add(plan.person)
+        speakers[plan.speaker_id].add(plan.person)
         mask_types[plan.speaker_id].add(plan.mask_type)
-    assert all(len(traits) == 1 for traits in people.values())
+    assert all(len(traits) == 1 for traits in speakers.values())
     assert sum(len(worn) > 1 for worn in mask_types.values()) > 40
 
 
-def test_corpora_of_one_seed_share_no_people() -> None:
+def test_corpora_of_one_seed_share_no_speakers() -> None:
     studio = {plan.person for plan in plan_clips(CorpusSpec("studio", 50, seed=5))}
     assert studio.isdisjoint({plan.person for plan in plan_clips(FULL_SIZE)})
 
@@ -194,7 +194,7 @@ def test_women_speak_higher_on_average_but_not_always() -> None:
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.load` is deprecated")
 @pytest.mark.parametrize("condition", ["studio", "phone"])
-def test_silero_hears_speech_unless_the_fault_is_silence(condition: Condition) -> None:
+def test_silero_detects_speech_unless_the_fault_is_silence(condition: Condition) -> None:
     num_threads = torch.get_num_threads()
     from silero_vad import get_speech_timestamps, load_silero_vad
 
@@ -204,19 +204,19 @@ def test_silero_hears_speech_unless_the_fault_is_silence(condition: Condition) -
     shares: dict[str, list[float]] = defaultdict(list)
     for plan in plan_clips(spec):
         # Sound alone is wanted: no head is painted for a clip without a face.
-        heard = "no_speech" if plan.fault == "no_speech" else "speech"
-        silent = replace(plan, fault="no_speech" if heard == "no_speech" else "no_face")
+        kind = "no_speech" if plan.fault == "no_speech" else "speech"
+        silent = replace(plan, fault="no_speech" if kind == "no_speech" else "no_face")
         sound = render_clip(silent).sound
         spans = get_speech_timestamps(torch.from_numpy(sound).float(), model)
-        shares[heard].append(sum(span["end"] - span["start"] for span in spans) / len(sound))
+        shares[kind].append(sum(span["end"] - span["start"] for span in spans) / len(sound))
     assert 0.7 < np.mean(shares["speech"]) < 0.97
     assert min(shares["speech"]) > 0.5
     assert max(shares["no_speech"]) == 0.0
 
 
 def test_faulty_clips_are_there_and_labelled_like_any_other() -> None:
-    problems = [plan.fault for plan in plan_clips(FULL_SIZE)]
-    assert problems.count("no_speech") == problems.count("no_face") == round(0.03 * len(problems))
+    faults = [plan.fault for plan in plan_clips(FULL_SIZE)]
+    assert faults.count("no_speech") == faults.count("no_face") == round(0.03 * len(faults))
     assert not {"fault"} & set(LABEL_COLUMNS)
     assert "none" in {plan.fault for plan in plan_clips(TINY)}
 

@@ -50,7 +50,7 @@ def test_a_model_that_was_downloaded_once_loads_without_a_network(cache: Path) -
     assert REVISION in described["folder"]
 
 
-def test_a_model_that_was_never_downloaded_is_told_in_a_sentence(cache: Path) -> None:
+def test_a_model_that_was_never_downloaded_is_reported_in_a_sentence(cache: Path) -> None:
     done = ask(cache, ASK.replace("someone/oragen-model", "someone/else"))
     assert done.returncode != 0
     assert "ModelError: There is no folder someone/else, and the hub gives no model" in done.stderr

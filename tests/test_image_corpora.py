@@ -157,8 +157,8 @@ def test_photographs_that_break_off_are_used_in_part_and_empty_ones_left_out(
         "photos/empty": "empty file",
     }
     assert "1 used in part (truncated or damaged 1)" in run.output
-    heard = reasons(project, "photos", "decode_audio")
-    assert heard == dict.fromkeys(
+    skipped_audio = reasons(project, "photos", "decode_audio")
+    assert skipped_audio == dict.fromkeys(
         ["photos/cut", "photos/empty", "photos/whole"], "a picture without sound"
     )
 
@@ -226,7 +226,7 @@ def test_a_photograph_beside_a_voice_that_begins_late_is_in_every_window(apart: 
     assert {tuple(slots) for slots in windows["crops"]} == {tuple(FIRST_SLOT)}
 
 
-def test_headerless_sound_is_heard_like_the_same_sound_with_a_header(apart: Project) -> None:
+def test_headerless_sound_is_read_like_the_same_sound_with_a_header(apart: Project) -> None:
     """Not to the last bit: the test's two writers round the samples differently."""
     raw, wav = windows_of(apart, "apart/raw"), windows_of(apart, "apart/late")
     spans = [

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from oragen.corpora.imdb_clean import CARD, read_imdb_clean
-from oragen.corpora.manifest import ClipRecord, CorpusError, Manifest, list_clips
+from oragen.corpora.manifest import ClipRecord, CorpusError, Manifest, build_manifest
 from oragen.schema.choices.corpora import Images
 
 HEADER = "filename,age,gender,x_min,y_min,x_max,y_max,roll,yaw,pitch"
@@ -59,7 +59,9 @@ def read(root: Path, images: Images = "original") -> list[ClipRecord]:
 
 
 def list_tree(root: Path) -> Manifest:
-    return list_clips("imdb", root, read_imdb_clean("imdb", root, images="original"), root / "h")
+    return build_manifest(
+        "imdb", root, read_imdb_clean("imdb", root, images="original"), root / "h"
+    )
 
 
 def test_a_row_is_a_face_of_a_person(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from oragen.corpora.lagenda import CARD, read_lagenda
-from oragen.corpora.manifest import ClipRecord, CorpusError, list_clips
+from oragen.corpora.manifest import ClipRecord, CorpusError, build_manifest
 
 HEADER = (
     "img_name,age,gender,face_x0,face_y0,face_x1,face_y1,person_x0,person_y0,person_x1,person_y1"
@@ -75,7 +75,7 @@ def test_a_label_of_one_kind_is_enough(tmp_path: Path) -> None:
 
 def test_the_faces_of_an_image_have_ids_of_their_own_and_one_split(tmp_path: Path) -> None:
     lines = [f"lag_benchmark/0a1b.jpg,30,F,{x},2,{x + 9},4,-1,-1,-1,-1" for x in range(40)]
-    manifest = list_clips(
+    manifest = build_manifest(
         "lagenda",
         tmp_path,
         read_lagenda("lagenda", make(tmp_path, *lines), annotations=TABLE),
@@ -138,7 +138,9 @@ def test_images_are_found_where_they_lie_and_are_called_the_same(
 
 
 def test_a_folder_without_table_or_images_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match=r"no copy of LAGENDA .* there is no table lagenda_ann"):
+    with pytest.raises(
+        CorpusError, match=r"no readable copy of LAGENDA: there is no table lagenda_ann"
+    ):
         list(read_lagenda("faces", tmp_path, annotations=TABLE))
     (tmp_path / TABLE).write_text(HEADER)
     with pytest.raises(CorpusError, match=r"there is no folder lag_benchmark, and no \*\.jpg"):
@@ -165,7 +167,7 @@ def test_the_tree_becomes_a_table_of_clips(
     ]
     records = read_lagenda("lagenda", make(tmp_path, *lines), annotations=TABLE)
     with caplog.at_level(logging.INFO, "oragen.corpora"):
-        manifest = list_clips("lagenda", tmp_path, records, tmp_path / "hashes")
+        manifest = build_manifest("lagenda", tmp_path, records, tmp_path / "hashes")
     clips = manifest.clips.set_index("clip_id")
     assert clips["gender"].to_dict() == {
         "lagenda/lag_benchmark/0a1b/120_80_210_190": "female",

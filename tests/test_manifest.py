@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from oragen.corpora.manifest import BATCH, ClipRecord, CorpusError, Manifest, list_clips
+from oragen.corpora.manifest import BATCH, ClipRecord, CorpusError, Manifest, build_manifest
 from oragen.schema.tables import CLIPS
 
 
@@ -28,7 +28,7 @@ def sound(name: str, **fields: str | None) -> ClipRecord:
 
 
 def list_all(root: Path, *records: ClipRecord) -> Manifest:
-    return list_clips("mine", root, iter(records), root.parent / "hashes.parquet")
+    return build_manifest("mine", root, iter(records), root.parent / "hashes.parquet")
 
 
 def reasons(manifest: Manifest) -> dict[str, str]:
@@ -50,7 +50,7 @@ def test_records_are_not_kept(root: Path) -> None:
             assert len(alive) <= 2
         yield sound("a")
 
-    manifest = list_clips("mine", root, draw(), root.parent / "hashes.parquet")
+    manifest = build_manifest("mine", root, draw(), root.parent / "hashes.parquet")
     assert (len(manifest.clips), len(manifest.skipped)) == (1, 5 * BATCH)
 
 
@@ -70,12 +70,12 @@ def test_a_clip_is_known_again_after_many_others(root: Path) -> None:
 
 def test_every_clip_that_came_in_is_listed_once_and_kept_or_skipped(root: Path) -> None:
     manifest = list_all(root, sound("b"), sound("x"), sound("a"), sound("x"), sound("b"))
-    assert manifest.listed == ["mine/b", "mine/x", "mine/a"]
+    assert manifest.clip_ids == ["mine/b", "mine/x", "mine/a"]
     assert manifest.clips["clip_id"].tolist() == ["mine/b", "mine/a"]
     assert reasons(manifest) == {"mine/x": "no such file"}
 
 
-def test_a_listing_of_nothing_is_refused(root: Path) -> None:
+def test_a_manifest_of_nothing_is_refused(root: Path) -> None:
     with pytest.raises(CorpusError, match="none of 0 listed clips"):
         list_all(root)
 
@@ -92,7 +92,7 @@ def test_the_table_has_the_columns_and_types_of_clips(root: Path) -> None:
 # Files
 
 
-def test_the_first_fault_of_a_clip_is_its_reason(root: Path) -> None:
+def test_the_first_problem_of_a_clip_is_its_reason(root: Path) -> None:
     manifest = list_all(
         root,
         sound("d"),
@@ -140,7 +140,7 @@ def test_a_file_is_found_by_whatever_name_it_has(root: Path) -> None:
 def test_a_file_that_breaks_off_in_reading_is_left_out(tmp_path: Path) -> None:
     """The first page of a process is never there to be read."""
     records = [ClipRecord(name, audio_path=name) for name in ("mem", "cmdline")]
-    manifest = list_clips("mine", Path("/proc/self"), records, tmp_path / "hashes.parquet")
+    manifest = build_manifest("mine", Path("/proc/self"), records, tmp_path / "hashes.parquet")
     assert reasons(manifest) == {"mine/mem": "the file cannot be read"}
 
 
@@ -154,7 +154,7 @@ def test_a_name_that_is_no_text_is_left_out(root: Path) -> None:
 
 
 def test_without_a_memory_nothing_is_hashed(root: Path) -> None:
-    manifest = list_clips("mine", root, [sound("a"), sound("x")], hash_memory=None)
+    manifest = build_manifest("mine", root, [sound("a"), sound("x")], hash_memory=None)
     assert manifest.clips["clip_id"].tolist() == ["mine/a"]
     assert manifest.clips[["audio_hash", "picture_hash"]].isna().all(axis=None)
 

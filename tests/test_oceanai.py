@@ -24,16 +24,18 @@ app.command()(to_oceanai)
 def predict(
     path: str, gender: str | None = "male", age: float = 41.25, mask: str | None = "medical"
 ) -> dict[str, Any]:
-    """What a predictor writes about a clip; without a gender it had nothing to answer from."""
+    """What a predictor writes about a clip; without a gender it had nothing to predict from."""
     male = 0.75 if gender == "male" else 0.25
-    answered = gender is not None
+    is_predicted = gender is not None
     prediction = Prediction(
         input=path,
         gender=ClassPrediction(gender, {"female": 1 - male, "male": male}) if gender else None,
-        age=AgePrediction(age, None) if answered else None,
-        mask_type=ClassPrediction(mask, {"none": 0.0, mask: 1.0}) if answered and mask else None,
+        age=AgePrediction(age, None) if is_predicted else None,
+        mask_type=ClassPrediction(mask, {"none": 0.0, mask: 1.0})
+        if is_predicted and mask
+        else None,
         windows=[],
-        modalities={"audio": ModalityReport(answered, None if answered else "no speech")},
+        modalities={"audio": ModalityReport(is_predicted, None if is_predicted else "no speech")},
         speech=[],
         faces=[],
         length_s=4.0,
@@ -46,8 +48,8 @@ def predict(
 def score(*paths: str) -> pd.DataFrame:
     """A frame as `b5.df_files_` is one: row i has the scores i + 0.1 j."""
     rows = [[path, *(row + 0.1 * trait for trait in range(5))] for row, path in enumerate(paths)]
-    people = pd.Index([str(row + 1) for row in range(len(paths))], name="Person ID")
-    return pd.DataFrame(rows, columns=["Path", *TRAITS], index=people)
+    person_ids = pd.Index([str(row + 1) for row in range(len(paths))], name="Person ID")
+    return pd.DataFrame(rows, columns=["Path", *TRAITS], index=person_ids)
 
 
 def test_a_frame_has_the_columns_and_the_index_of_the_contract() -> None:
@@ -59,7 +61,7 @@ def test_a_frame_has_the_columns_and_the_index_of_the_contract() -> None:
     assert frame.loc["2"].tolist() == ["b.mp4", 20.0, "female", 0.75, "none"]
 
 
-def test_a_clip_without_an_answer_keeps_its_row_and_says_nothing() -> None:
+def test_a_clip_without_a_prediction_keeps_its_row_and_says_nothing() -> None:
     frame = to_frame([predict("a.mp4", None), predict("b.mp4")])
     assert frame.loc["1", "Path"] == "a.mp4"
     assert frame.loc["1", OURS[1:]].isna().all()
@@ -86,7 +88,7 @@ def test_our_columns_come_after_theirs_and_nothing_of_theirs_changes() -> None:
     pd.testing.assert_frame_equal(merged[list(theirs.columns)], before)
     assert list(merged.columns) == ["Path", *TRAITS, *OURS[1:]]
     assert merged["Age"].tolist()[:2] == [41.25, 1.0]  # c, then a
-    assert merged.loc["3", OURS[1:]].isna().all()  # b had nothing to answer from
+    assert merged.loc["3", OURS[1:]].isna().all()  # b had nothing to predict from
 
 
 def test_the_practical_tasks_still_take_what_theirs_was() -> None:
@@ -103,9 +105,9 @@ def test_a_row_that_we_know_nothing_of_stays_and_is_empty() -> None:
 
 def test_clips_of_the_same_name_are_refused_by_name() -> None:
     ours = to_frame([predict("one/a.mp4"), predict("two/a.mp4")])
-    with pytest.raises(OceanAiError, match=r"a\.mp4 stand twice in the predictions"):
+    with pytest.raises(OceanAiError, match=r"a\.mp4 listed twice in the predictions"):
         merge(score("a.mp4"), ours)
-    with pytest.raises(OceanAiError, match="stand twice in the frame of OCEAN-AI"):
+    with pytest.raises(OceanAiError, match="listed twice in the table of OCEAN-AI"):
         merge(score("a.mp4", "a.mp4"), to_frame([predict("a.mp4")]))
 
 

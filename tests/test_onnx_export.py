@@ -74,7 +74,7 @@ def draw(num_windows: int, steps: int, slots: int, sizes: HeadSizes = SIZES) -> 
     return [audio, audio_valid, face, face_valid]
 
 
-def answer(file: Path, features: list[torch.Tensor]) -> dict[str, np.ndarray]:
+def compute(file: Path, features: list[torch.Tensor]) -> dict[str, np.ndarray]:
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
     feed = {name: values.numpy() for name, values in zip(INPUTS, features, strict=True)}
     names = [output.name for output in session.get_outputs()]
@@ -82,7 +82,7 @@ def answer(file: Path, features: list[torch.Tensor]) -> dict[str, np.ndarray]:
 
 
 def expect(folder: Path, features: list[torch.Tensor]) -> dict[str, np.ndarray]:
-    """What torch answers: at temperature 2 logits count half, at 0.5 twice."""
+    """The output of torch: at temperature 2 logits count half, at 0.5 twice."""
     with torch.inference_mode():
         output = load_head(folder).head(*features)
     expected = {
@@ -96,7 +96,7 @@ def expect(folder: Path, features: list[torch.Tensor]) -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def heads(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of every head, and of two that tell no mask type, each with its ONNX file."""
+    """A folder of every head, and of two that predict no mask type, each with its ONNX file."""
     folder = tmp_path_factory.mktemp("heads")
     for name in NAMES:
         write_head(folder / name, name)
@@ -114,12 +114,15 @@ def heads(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("num_windows", [1, 5])
 @pytest.mark.parametrize("name", NAMES)
-def test_the_file_answers_as_the_head_does(heads: Path, name: HeadName, num_windows: int) -> None:
+def test_the_file_predicts_as_the_head_does(heads: Path, name: HeadName, num_windows: int) -> None:
     features = draw(num_windows, STEPS, SLOTS)
-    found, expected = answer(heads / name / "head.onnx", features), expect(heads / name, features)
-    assert list(found) == list(expected)
+    outputs, expected = (
+        compute(heads / name / "head.onnx", features),
+        expect(heads / name, features),
+    )
+    assert list(outputs) == list(expected)
     for output, values in expected.items():
-        np.testing.assert_allclose(found[output], values, rtol=0, atol=1e-4)
+        np.testing.assert_allclose(outputs[output], values, rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", sorted(set(NAMES) - set(FIXED_LENGTH)))
@@ -127,9 +130,9 @@ def test_heads_of_any_length_take_other_lengths_than_they_were_trained_on(
     heads: Path, name: HeadName
 ) -> None:
     features = draw(5, STEPS + 7, SLOTS - 1)
-    found = answer(heads / name / "head.onnx", features)
+    outputs = compute(heads / name / "head.onnx", features)
     for output, values in expect(heads / name, features).items():
-        np.testing.assert_allclose(found[output], values, rtol=0, atol=1e-4)
+        np.testing.assert_allclose(outputs[output], values, rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", FIXED_LENGTH)
@@ -141,12 +144,15 @@ def test_heads_of_fixed_length_say_so(heads: Path, name: HeadName) -> None:
 
 
 @pytest.mark.parametrize("name", ["joint-late", "concatenation-late"])
-def test_a_head_of_single_vectors_that_tells_no_mask_type(heads: Path, name: str) -> None:
+def test_a_head_of_single_vectors_that_predicts_no_mask_type(heads: Path, name: str) -> None:
     features = draw(5, 1, 1, WITHOUT_MASK_TYPE)
-    found, expected = answer(heads / name / "head.onnx", features), expect(heads / name, features)
-    assert list(found) == ["gender_probabilities", "age_years"]
+    outputs, expected = (
+        compute(heads / name / "head.onnx", features),
+        expect(heads / name, features),
+    )
+    assert list(outputs) == ["gender_probabilities", "age_years"]
     for output, values in expected.items():
-        np.testing.assert_allclose(found[output], values, rtol=0, atol=1e-4)
+        np.testing.assert_allclose(outputs[output], values, rtol=0, atol=1e-4)
 
 
 def test_the_file_says_what_it_is(heads: Path) -> None:

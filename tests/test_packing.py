@@ -1,4 +1,4 @@
-"""Models in one folder: what is beside the head answers as what lay elsewhere."""
+"""Models in one folder: encoders beside the head predict as encoders elsewhere did."""
 
 import hashlib
 import json
@@ -66,10 +66,10 @@ def write_model(
     face_encoder = load_face_encoder(face, levels=[level])
     audio_shape = audio_encoder.feature_shape(NUM_SAMPLES, level)
     face_shape = face_encoder.feature_shape(level)
-    heard = FeatureSpec(
+    audio_spec = FeatureSpec(
         "audio", "voices", audio, audio_encoder.fingerprint(level), level, "fp32", audio_shape
     )
-    seen = FeatureSpec(
+    face_spec = FeatureSpec(
         "face", "pictures", face, face_encoder.fingerprint(level), level, "fp32", face_shape
     )
     torch.manual_seed(0)
@@ -78,7 +78,7 @@ def write_model(
         "genders": list(GENDERS),
         "mask_types": list(MASK_TYPES),
         "trained_on": ["tiny"],
-        "features": {"audio": heard.as_json(), "face": seen.as_json()},
+        "features": {"audio": audio_spec.as_json(), "face": face_spec.as_json()},
         "preprocessing": PREPROCESSING,
         "calibration": Calibration(1.5, 0.8, 7.25).as_json(),
     }
@@ -126,14 +126,14 @@ def make_sound() -> np.ndarray:
     return np.asarray(speak(person.voice, 3.0, np.random.default_rng(0)).waveform)
 
 
-def ask(folder: Path) -> Prediction:
-    """Ask about random crops and a sound; the answer without where the model lies."""
+def predict(folder: Path) -> Prediction:
+    """Predict on random crops and a sound; without the folder of the model."""
     crops = np.random.default_rng(0).integers(0, 256, (3, 48, 48, 3), dtype=np.uint8)
-    answer = Predictor.from_pretrained(folder, device="cpu").predict(
+    prediction = Predictor.from_pretrained(folder, device="cpu").predict(
         audio=make_sound(), faces=list(crops)
     )
-    described = {key: text for key, text in answer.model.items() if key != "folder"}
-    return replace(answer, model=described)
+    described = {key: text for key, text in prediction.model.items() if key != "folder"}
+    return replace(prediction, model=described)
 
 
 @pytest.mark.parametrize(
@@ -145,18 +145,18 @@ def ask(folder: Path) -> Prediction:
         (save_as_timm_does, "intermediate"),
     ],
 )
-def test_a_packed_model_answers_the_same_without_what_it_was_made_of(
+def test_a_packed_model_predicts_the_same_without_what_it_was_made_of(
     tmp_path: Path, save: Callable[[Path], tuple[str, str]], level: Level
 ) -> None:
     audio, face = save(tmp_path / "encoders")
     head = write_model(tmp_path / "head", audio=audio, face=face, level=level)
-    expected = ask(head)
+    expected = predict(head)
     assert all(report.usable for report in expected.modalities.values()), expected.reasons
     pack_model(head, tmp_path / "packed")
     shutil.move(tmp_path / "packed", tmp_path / "elsewhere" / "model")
     shutil.rmtree(tmp_path / "encoders")
     shutil.rmtree(head)
-    assert ask(tmp_path / "elsewhere" / "model") == expected
+    assert predict(tmp_path / "elsewhere" / "model") == expected
 
 
 def test_embedded_encoders_are_not_copied(tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_embedded_encoders_are_not_copied(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "packed").iterdir()) == [
         "README.md", "SHA256SUMS", "head.json", "model.safetensors",
     ]  # fmt: skip
-    assert ask(tmp_path / "packed") == ask(head)
+    assert predict(tmp_path / "packed") == predict(head)
 
 
 def test_the_weights_of_the_face_detector_are_taken_along(tmp_path: Path) -> None:
@@ -220,7 +220,7 @@ def test_a_folder_that_holds_something_is_not_touched(tmp_path: Path) -> None:
     head = write_model(tmp_path / "head")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("mine")
-    with pytest.raises(ModelError, match="holds something already"):
+    with pytest.raises(ModelError, match="is not empty"):
         pack_model(head, tmp_path / "mine")
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["notes.txt"]
     (tmp_path / "empty").mkdir()

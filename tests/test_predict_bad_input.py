@@ -1,4 +1,4 @@
-"""Whatever people give to a predictor: each answered as far as it goes, or told why not."""
+"""Any input of a predictor -> a prediction as far as possible, or the reason why not."""
 
 import os
 import shutil
@@ -85,48 +85,50 @@ def predictor(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
 
 
 @pytest.fixture(scope="module")
-def answers(predictor: Predictor, folder: Path) -> dict[str, Prediction]:
-    """The answers for all of them, asked in one go."""
-    predictions = predictor.predict_files(folder / name for name in REASONS)
-    return {Path(prediction.input).name: prediction for prediction in predictions}
+def predictions(predictor: Predictor, folder: Path) -> dict[str, Prediction]:
+    """The predictions of all files, in one call."""
+    in_order = predictor.predict_files(folder / name for name in REASONS)
+    return {Path(prediction.input).name: prediction for prediction in in_order}
 
 
-def test_nothing_is_lost(answers: dict[str, Prediction]) -> None:
-    assert list(answers) == list(REASONS)
+def test_nothing_is_lost(predictions: dict[str, Prediction]) -> None:
+    assert list(predictions) == list(REASONS)
 
 
 @pytest.mark.parametrize("name", REASONS)
-def test_each_kind_is_answered_from_what_it_has_and_says_what_it_lacks(
-    answers: dict[str, Prediction], name: str
+def test_each_kind_is_predicted_from_what_it_has_and_says_what_it_lacks(
+    predictions: dict[str, Prediction], name: str
 ) -> None:
-    prediction, reasons = answers[name], REASONS[name]
-    found = {
+    prediction, reasons = predictions[name], REASONS[name]
+    missing = {
         modality: report.reason
         for modality, report in prediction.modalities.items()
         if report.reason is not None
     }
-    assert found == reasons
+    assert missing == reasons
     assert prediction.is_predicted is (len(reasons) < 2)
     assert bool(prediction.windows) is prediction.is_predicted
     assert prediction.to_dict()["status"] == ("ok" if prediction.is_predicted else "no_predictions")
     prediction.to_json()
 
 
-def test_a_clip_that_breaks_off_is_answered_and_says_so(answers: dict[str, Prediction]) -> None:
-    assert any("truncated or damaged" in note for note in answers["cut.mp4"].notes)
-    assert answers["good.mp4"].notes == []
+def test_a_clip_that_breaks_off_is_predicted_and_says_so(
+    predictions: dict[str, Prediction],
+) -> None:
+    assert any("truncated or damaged" in note for note in predictions["cut.mp4"].notes)
+    assert predictions["good.mp4"].notes == []
 
 
-def test_a_wrong_name_changes_no_answer(answers: dict[str, Prediction]) -> None:
-    good = answers["good.mp4"].to_dict()
+def test_a_wrong_name_changes_no_prediction(predictions: dict[str, Prediction]) -> None:
+    good = predictions["good.mp4"].to_dict()
     for name in ("video_called.wav", "video_called.jpg"):
-        assert answers[name].to_dict() | {"input": good["input"]} == good
+        assert predictions[name].to_dict() | {"input": good["input"]} == good
 
 
 def test_a_file_that_may_not_be_read_says_so(
-    predictor: Predictor, folder: Path, answers: dict[str, Prediction]
+    predictor: Predictor, folder: Path, predictions: dict[str, Prediction]
 ) -> None:
-    assert answers["good.mp4"].is_predicted  # so all that is needed is imported
+    assert predictions["good.mp4"].is_predicted  # so all that is needed is imported
     with open_folder() as place:
         path = place / "secret.mp4"
         shutil.copy2(folder / "good.mp4", path)
@@ -138,7 +140,7 @@ def test_a_file_that_may_not_be_read_says_so(
         assert report.reason == "no permission"
 
 
-def test_ninety_minutes_are_answered_without_holding_all_features(
+def test_ninety_minutes_are_predicted_without_holding_all_features(
     predictor: Predictor, folder: Path
 ) -> None:
     """Speech at the start and at the end of 90 minutes of silence; so many slots are empty."""
@@ -157,20 +159,20 @@ def test_ninety_minutes_are_answered_without_holding_all_features(
     assert max(np.diff(starts)) > 5000
 
 
-def test_arrays_are_answered_and_wrong_ones_refused(predictor: Predictor, folder: Path) -> None:
+def test_arrays_are_predicted_and_wrong_ones_refused(predictor: Predictor, folder: Path) -> None:
     speech = decode_audio(folder / "good.mp4", max_duration_s=60.0)
     faces = [picture.rgb for picture in sample_pictures(folder / "good.mp4", max_duration_s=9.0)]
-    heard = predictor.predict(audio=speech)
-    assert heard.modalities["face"].reason == "not given"
-    assert heard.gender is not None
+    from_audio = predictor.predict(audio=speech)
+    assert from_audio.modalities["face"].reason == "not given"
+    assert from_audio.gender is not None
     floats = predictor.predict(audio=speech / 2**15)
-    assert floats.gender == heard.gender
+    assert floats.gender == from_audio.gender
     assert predictor.predict(faces=faces).modalities["audio"].reason == "not given"
     both = predictor.predict(audio=speech, faces=faces[:1])
     assert all(window.num_faces == 1 for window in both.windows)  # a still face holds throughout
     slow = predictor.predict(audio=np.repeat(speech, 2), rate_hz=32_000)
-    assert slow.length_s == pytest.approx(heard.length_s, abs=0.01)
-    with pytest.raises(UserError, match="give audio, faces, or both"):
+    assert slow.length_s == pytest.approx(from_audio.length_s, abs=0.01)
+    with pytest.raises(UserError, match="Give `audio`, `faces`, or both"):
         predictor.predict()
-    with pytest.raises(UserError, match="numbers that are not finite"):
+    with pytest.raises(UserError, match="NaN or infinite samples"):
         predictor.predict(audio=np.array([0.0, np.nan]))

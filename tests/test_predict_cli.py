@@ -56,23 +56,23 @@ def run(*arguments: object, given: bytes = b"") -> Done:
 
 
 def save_model(folder: Path, *, with_mask_types: bool = True) -> Path:
-    """Save a head with random weights that hears and sees through the embedded encoders."""
+    """Save a head with random weights on the embedded encoders."""
     params = load_params(REPOSITORY / "params.yaml")
     audio = load_audio_encoder("embedded", None, precision="fp32", levels=["intermediate"])
     face = load_face_encoder("embedded", None, precision="fp32", levels=["intermediate"])
-    heard = audio.feature_shape(round(params.windows.length_s * SAMPLE_RATE_HZ))
-    seen = face.feature_shape()
+    audio_shape = audio.feature_shape(round(params.windows.length_s * SAMPLE_RATE_HZ))
+    face_shape = face.feature_shape()
     make_spec = partial(FeatureSpec, encoder="tiny", source="embedded", level="intermediate",
                         precision="fp32")  # fmt: skip
     specs = {
-        "audio": make_spec("audio", fingerprint=audio.fingerprint(), shape=heard).as_json(),
-        "face": make_spec("face", fingerprint=face.fingerprint(), shape=seen).as_json(),
+        "audio": make_spec("audio", fingerprint=audio.fingerprint(), shape=audio_shape).as_json(),
+        "face": make_spec("face", fingerprint=face.fingerprint(), shape=face_shape).as_json(),
     }
     mask_types = MASK_TYPES if with_mask_types else ()
     torch.manual_seed(0)
     head = build_head(
         "cross_attention",
-        HeadSizes(*heard, 4, *seen, len(GENDERS), len(mask_types)),
+        HeadSizes(*audio_shape, 4, *face_shape, len(GENDERS), len(mask_types)),
         width=16,
         num_heads=2,
     )
@@ -121,7 +121,7 @@ def read_json(path: Path) -> Any:
     return json.loads(path.read_text())
 
 
-def test_a_table_shows_the_answer(model: Path, clips: Path) -> None:
+def test_a_table_shows_the_prediction(model: Path, clips: Path) -> None:
     done = run(clips / "talk.mp4", "--model", model)
     assert done.exit_code == 0
     prediction = Predictor.from_pretrained(model)(clips / "talk.mp4")
@@ -136,7 +136,7 @@ def test_a_table_shows_the_answer(model: Path, clips: Path) -> None:
     assert "voice, face" in shown
 
 
-def test_what_cannot_be_answered_is_listed_and_the_rest_is_answered(
+def test_what_cannot_be_predicted_is_listed_and_the_rest_is_predicted(
     model: Path, clips: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "all.json"
@@ -164,8 +164,8 @@ def test_one_file_gives_an_object_and_a_folder_a_list(
 def test_standard_output_is_nothing_but_json_lines(model: Path, clips: Path) -> None:
     names = f"{clips}/still.png\n{clips}/broken.mp4\n".encode()
     done = run("-", "--model", model, "--output", "-", given=names)
-    answers = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [answer["status"] for answer in answers] == ["ok", "no_predictions"]
+    written = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [prediction["status"] for prediction in written] == ["ok", "no_predictions"]
     assert "broken.mp4: not predicted: empty file" in done.stderr
     assert done.exit_code == 3
 
@@ -180,8 +180,8 @@ def test_a_modality_can_be_withheld(model: Path, clips: Path, tmp_path: Path) ->
         modalities = read_json(out)["modalities"]
         assert modalities[withheld] == {"usable": False, "reason": "not asked for"}
         assert modalities[used] == {"usable": True, "reason": None}
-    heard, seen = (read_json(tmp_path / f"{name}.json")["age"] for name in ("audio", "face"))
-    assert heard != seen
+    by_voice, by_face = (read_json(tmp_path / f"{name}.json")["age"] for name in ("audio", "face"))
+    assert by_voice != by_face
 
 
 def test_a_table_file_names_the_columns_of_the_labels(
@@ -250,7 +250,7 @@ MISUSE: dict[str, Callable[[Path, Path], Sequence[object]]] = {
 
 
 @pytest.mark.parametrize("words", MISUSE)
-def test_misuse_is_refused_before_any_clip_is_answered(
+def test_misuse_is_refused_before_any_clip_is_predicted(
     model: Path, clips: Path, tmp_path: Path, words: str
 ) -> None:
     arguments = list(MISUSE[words](clips, tmp_path))
@@ -274,7 +274,7 @@ def test_a_wrong_precision_is_exit_code_2(clips: Path) -> None:
     assert run(clips, "--precision", "fp8").exit_code == 2
 
 
-def test_without_a_model_the_first_head_of_the_parameters_answers(
+def test_without_a_model_the_first_head_of_the_parameters_predicts(
     model: Path, clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -298,7 +298,7 @@ def test_help_teaches_by_example() -> None:
     assert "oragen predict clip.mp4 --draw drawn.mp4" in shown.stdout
 
 
-def test_an_earlier_file_of_answers_stays_when_the_model_is_refused(
+def test_an_earlier_file_of_predictions_stays_when_the_model_is_refused(
     clips: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "all.jsonl"
@@ -307,7 +307,7 @@ def test_an_earlier_file_of_answers_stays_when_the_model_is_refused(
     assert out.read_text() == "earlier"
 
 
-def problems(value: Any, schema: Mapping[str, Any], place: str = "answer") -> list[str]:
+def problems(value: Any, schema: Mapping[str, Any], place: str = "prediction") -> list[str]:
     """Say where JSON breaks a schema, for the keywords that ours uses; others are refused."""
     if "$ref" in schema:
         schema = SCHEMA["$defs"][schema["$ref"].removeprefix("#/$defs/")]
@@ -350,9 +350,9 @@ def check_properties(value: Any, schema: Mapping[str, Any], place: str) -> list[
 def check_items(value: Any, schema: Mapping[str, Any], place: str) -> list[str]:
     items = value if isinstance(value, list) else []
     return [
-        fault
+        problem
         for number, item in enumerate(items)
-        for fault in problems(item, schema["items"], f"{place}[{number}]")
+        for problem in problems(item, schema["items"], f"{place}[{number}]")
     ]
 
 
@@ -392,25 +392,28 @@ CHECKS: dict[str, Callable[[Any, Mapping[str, Any], str], list[str]]] = {
 def predictions(
     model: Path, clips: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Any]:
-    """Real answers of each kind, by the name of the clip, and one without mask types."""
+    """Real predictions of each kind, by the name of the clip, and one without mask types."""
     bare = save_model(tmp_path_factory.mktemp("bare"), with_mask_types=False)
     names = ("talk.mp4", "voice.mp4", "mute.mp4", "still.png", "nobody.mp4", "broken.mp4", "gone")
     out = tmp_path_factory.mktemp("out") / "all.jsonl"
     run(*(clips / name for name in names), "--model", model, "-o", out)
-    answers = {
+    written = {
         name: json.loads(line)
         for name, line in zip(names, out.read_text().splitlines(), strict=True)
     }
     run(clips / "voice.mp4", "--model", bare, "-o", out.with_name("one.json"))
-    return answers | {"no mask types": read_json(out.with_name("one.json"))}
+    return written | {"no mask types": read_json(out.with_name("one.json"))}
 
 
-def test_every_kind_of_answer_fits_the_schema(predictions: dict[str, Any]) -> None:
-    for name, answer in predictions.items():
-        assert problems(answer, SCHEMA) == [], name
+def test_every_kind_of_prediction_fits_the_schema(predictions: dict[str, Any]) -> None:
+    for name, prediction in predictions.items():
+        assert problems(prediction, SCHEMA) == [], name
     used = {
-        name: (answer["modalities"]["audio"]["usable"], answer["modalities"]["face"]["usable"])
-        for name, answer in predictions.items()
+        name: (
+            prediction["modalities"]["audio"]["usable"],
+            prediction["modalities"]["face"]["usable"],
+        )
+        for name, prediction in predictions.items()
     }
     assert used == {
         "talk.mp4": (True, True), "voice.mp4": (True, False), "mute.mp4": (False, True),
@@ -421,21 +424,23 @@ def test_every_kind_of_answer_fits_the_schema(predictions: dict[str, Any]) -> No
 
 
 CHANGES: dict[str, Callable[[dict[str, Any]], object]] = {
-    "answer: extra is not known": lambda answer: answer.update(extra=1),
-    "answer: required": lambda answer: answer.pop("notes"),
-    "answer.status: enum": lambda answer: answer.update(status="fine"),
-    "answer.age.value: '40' is no number": lambda answer: answer["age"].update(value="40"),
-    "answer.age.interval: minItems 2": lambda answer: answer["age"]["interval"].pop(),
-    "answer.windows[0].index: minimum 0": lambda answer: answer["windows"][0].update(index=-1),
-    "answer.gender.probabilities.male: maximum 1": lambda answer: answer["gender"][
+    "prediction: extra is not known": lambda item: item.update(extra=1),
+    "prediction: required": lambda item: item.pop("notes"),
+    "prediction.status: enum": lambda item: item.update(status="fine"),
+    "prediction.age.value: '40' is no number": lambda item: item["age"].update(value="40"),
+    "prediction.age.interval: minItems 2": lambda item: item["age"]["interval"].pop(),
+    "prediction.windows[0].index: minimum 0": lambda item: item["windows"][0].update(index=-1),
+    "prediction.gender.probabilities.male: maximum 1": lambda item: item["gender"][
         "probabilities"
     ].update(male=1.5),
-    "answer.faces[0].box: maxItems 4": lambda answer: answer["faces"][0]["box"].append(1),
+    "prediction.faces[0].box: maxItems 4": lambda item: item["faces"][0]["box"].append(1),
 }
 
 
-@pytest.mark.parametrize("fault", CHANGES)
-def test_the_schema_refuses_what_is_no_answer(predictions: dict[str, Any], fault: str) -> None:
-    answer = json.loads(json.dumps(predictions["talk.mp4"]))
-    CHANGES[fault](answer)
-    assert any(found.startswith(fault) for found in problems(answer, SCHEMA))
+@pytest.mark.parametrize("problem", CHANGES)
+def test_the_schema_refuses_what_is_no_prediction(
+    predictions: dict[str, Any], problem: str
+) -> None:
+    prediction = json.loads(json.dumps(predictions["talk.mp4"]))
+    CHANGES[problem](prediction)
+    assert any(found.startswith(problem) for found in problems(prediction, SCHEMA))

@@ -1,4 +1,4 @@
-"""A clip with a known answer, drawn and decoded again."""
+"""A clip with a known prediction, drawn and decoded again."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -26,13 +26,13 @@ from tests.media_files import (
     write_sound,
     write_video,
 )
-from tests.test_prediction_files import ANSWERED, UNANSWERED, WINDOW
+from tests.test_prediction_files import NOT_PREDICTED, PREDICTED, WINDOW
 
 Rgb = np.ndarray
 
 
 class Decoded(NamedTuple):
-    """All pictures of a file with their times, and how long it says it is."""
+    """All pictures of a file with their times, and the length in its header."""
 
     times_s: list[float]
     pictures: list[Rgb]
@@ -50,8 +50,8 @@ def decode(path: Path) -> Decoded:
     return Decoded([float(frame.time) for frame in frames], pictures, length_s)
 
 
-def seen(*boxes: FaceBox, length_s: float = 2.0) -> Prediction:
-    return replace(ANSWERED, faces=list(boxes), length_s=length_s)
+def predicted(*boxes: FaceBox, length_s: float = 2.0) -> Prediction:
+    return replace(PREDICTED, faces=list(boxes), length_s=length_s)
 
 
 def box(time_s: float, x1: float, y1: float, x2: float, y2: float) -> FaceBox:
@@ -76,7 +76,7 @@ def grey_video(path: Path, *, width: int = 400, height: int = 300, seconds: int 
 
 def test_the_box_is_drawn_where_the_face_is_and_moves_with_it(tmp_path: Path) -> None:
     clip = grey_video(tmp_path / "clip.mp4")
-    prediction = seen(box(0.0, 100, 80, 200, 180), box(1.0, 200, 80, 300, 180))
+    prediction = predicted(box(0.0, 100, 80, 200, 180), box(1.0, 200, 80, 300, 180))
     draw_clip(clip, prediction, tmp_path / "drawn.mp4")
     drawn = decode(tmp_path / "drawn.mp4")
     for time_s, left in ((0.0, 100), (0.4, 140), (1.0, 200), (1.8, 200)):
@@ -90,7 +90,7 @@ def test_the_box_is_drawn_where_the_face_is_and_moves_with_it(tmp_path: Path) ->
 
 def test_pictures_times_and_sound_stay_as_they_were(tmp_path: Path) -> None:
     clip = grey_video(tmp_path / "clip.mp4")
-    draw_clip(clip, seen(), tmp_path / "drawn.mp4")
+    draw_clip(clip, predicted(), tmp_path / "drawn.mp4")
     before, after = decode(clip), decode(tmp_path / "drawn.mp4")
     assert after.times_s == pytest.approx(before.times_s, abs=1e-4)
     assert after.length_s == pytest.approx(before.length_s, abs=0.001)
@@ -106,7 +106,7 @@ def test_pictures_times_and_sound_stay_as_they_were(tmp_path: Path) -> None:
 def test_uneven_times_are_kept_and_so_is_the_length_of_the_last_picture(tmp_path: Path) -> None:
     times_s = [0.0, 0.04, 0.5, 0.52, 1.6, 3.0]
     write_video(tmp_path / "clip.mp4", times_s, [plain(90, width=360)] * 6)
-    draw_clip(tmp_path / "clip.mp4", seen(), tmp_path / "drawn.mp4")
+    draw_clip(tmp_path / "clip.mp4", predicted(), tmp_path / "drawn.mp4")
     before, after = decode(tmp_path / "clip.mp4"), decode(tmp_path / "drawn.mp4")
     assert after.times_s == pytest.approx(times_s, abs=1e-4)
     assert after.length_s == pytest.approx(before.length_s, abs=0.001)
@@ -116,7 +116,7 @@ def test_a_late_start_of_the_sound_stays_late(tmp_path: Path) -> None:
     pictures = [plain(90, width=360)] * 50
     write_video(tmp_path / "clip.mp4", [k / 25 for k in range(50)], pictures,
                 sound=tone(1.0), sound_start_s=0.8)  # fmt: skip
-    draw_clip(tmp_path / "clip.mp4", seen(), tmp_path / "drawn.mp4")
+    draw_clip(tmp_path / "clip.mp4", predicted(), tmp_path / "drawn.mp4")
     sound = np.abs(decode_audio(tmp_path / "drawn.mp4", max_duration_s=9.0).astype(int))
     loud = np.flatnonzero(sound > 3_000)
     assert loud[0] / 16_000 == pytest.approx(0.8, abs=0.1)
@@ -128,7 +128,7 @@ def test_odd_and_small_sizes_can_be_drawn(tmp_path: Path, width: int, height: in
     write_video(tmp_path / "clip.avi", [0.0, 0.04], [plain(90, width=width, height=height)] * 2,
                 codec="ffv1", time_base=Fraction(1, 25))  # fmt: skip
     edges = (0.25 * width, 0.25 * height, 0.75 * width, 0.75 * height)
-    draw_clip(tmp_path / "clip.avi", seen(box(0.0, *edges)), tmp_path / "drawn.mp4")
+    draw_clip(tmp_path / "clip.avi", predicted(box(0.0, *edges)), tmp_path / "drawn.mp4")
     [picture, _] = decode(tmp_path / "drawn.mp4").pictures
     factor = 6 if width == 65 else 1  # 6 x 65 = 390 is the first multiple from 360 on
     assert picture.shape[1] == width * factor + width * factor % 2
@@ -141,7 +141,7 @@ def test_odd_and_small_sizes_can_be_drawn(tmp_path: Path, width: int, height: in
 def test_pictures_are_drawn_upright(tmp_path: Path) -> None:
     picture = bright_left(width=480, height=400)  # turned clockwise its upper half is white
     clip = write_video(tmp_path / "clip.mp4", [0.0, 0.04], [picture] * 2)
-    draw_clip(rotate_mp4(clip), seen(box(0.0, 100, 300, 200, 400)), tmp_path / "drawn.mp4")
+    draw_clip(rotate_mp4(clip), predicted(box(0.0, 100, 300, 200, 400)), tmp_path / "drawn.mp4")
     drawn = decode(tmp_path / "drawn.mp4").pictures[0]
     assert drawn.shape[1] == 400
     assert drawn[60:230, 210:].min() > 240
@@ -151,14 +151,16 @@ def test_pictures_are_drawn_upright(tmp_path: Path) -> None:
 
 def test_a_clip_in_4k_is_drawn_at_full_size(tmp_path: Path) -> None:
     write_video(tmp_path / "clip.mp4", [0.0], [plain(90, width=3840, height=2160)])
-    draw_clip(tmp_path / "clip.mp4", seen(box(0.0, 1000, 800, 2000, 1800)), tmp_path / "drawn.mp4")
+    draw_clip(
+        tmp_path / "clip.mp4", predicted(box(0.0, 1000, 800, 2000, 1800)), tmp_path / "drawn.mp4"
+    )
     [drawn] = decode(tmp_path / "drawn.mp4").pictures
     assert drawn.shape[1] == 3840
     assert has_colour(drawn[1000:1700, 1000:1004], BOX_COLOUR)
 
 
 def test_the_timeline_shows_speech_where_it_is_and_a_cursor_that_moves(tmp_path: Path) -> None:
-    prediction = replace(ANSWERED, speech=[Span(16_000, 32_000)], faces=[], length_s=4.0)
+    prediction = replace(PREDICTED, speech=[Span(16_000, 32_000)], faces=[], length_s=4.0)
     overlay = Overlay(prediction, 640, 360, length_s=4.0)
     strips = [
         overlay.paint(plain(0, width=640, height=360), time_s)[360:] for time_s in (0.0, 2.0, 3.99)
@@ -175,7 +177,7 @@ def test_the_timeline_shows_speech_where_it_is_and_a_cursor_that_moves(tmp_path:
 def test_sound_alone_is_given_a_background(tmp_path: Path) -> None:
     clip = write_sound(tmp_path / "clip.wav", tone(1.5, rate_hz=44_100, channels=2),
                        rate_hz=44_100, layout="stereo")  # fmt: skip
-    draw_clip(clip, replace(ANSWERED, length_s=1.5), tmp_path / "drawn.mp4")
+    draw_clip(clip, replace(PREDICTED, length_s=1.5), tmp_path / "drawn.mp4")
     drawn = decode(tmp_path / "drawn.mp4")
     assert {picture.shape[1::-1] for picture in drawn.pictures} == {BACKGROUND_PX}
     assert drawn.length_s == pytest.approx(1.5, abs=0.01)
@@ -191,7 +193,7 @@ def test_sound_alone_is_given_a_background(tmp_path: Path) -> None:
 def test_sound_of_many_channels_at_any_rate_is_kept(tmp_path: Path) -> None:
     clip = write_sound(tmp_path / "clip.wav", tone(1.0, rate_hz=96_000, channels=6),
                        rate_hz=96_000, layout="5.1")  # fmt: skip
-    draw_clip(clip, replace(ANSWERED, length_s=1.0), tmp_path / "drawn.mp4")
+    draw_clip(clip, replace(PREDICTED, length_s=1.0), tmp_path / "drawn.mp4")
     sound = decode_audio(tmp_path / "drawn.mp4", max_duration_s=9.0).astype(float)
     spectrum = np.abs(np.fft.rfft(sound[:16_000]))
     assert spectrum.argmax() == 440
@@ -206,7 +208,7 @@ def test_an_image_is_drawn_upright_as_a_picture_or_as_a_second_of_video(
     clip = tmp_path / "clip.jpg"
     clip.write_bytes(add_exif_orientation(jpeg.tobytes(), 6))  # a quarter turn
     target = tmp_path / f"drawn{suffix}"
-    draw_clip(clip, seen(box(0.0, 100, 100, 300, 300), length_s=1.0), target)
+    draw_clip(clip, predicted(box(0.0, 100, 100, 300, 300), length_s=1.0), target)
     if suffix == ".png":
         drawn = read_image(target).rgb
     else:
@@ -220,7 +222,7 @@ def test_an_image_is_drawn_upright_as_a_picture_or_as_a_second_of_video(
 def test_a_file_that_breaks_off_is_drawn_as_far_as_it_goes(tmp_path: Path) -> None:
     clip = grey_video(tmp_path / "clip.mkv")
     clip.write_bytes(clip.read_bytes()[: clip.stat().st_size // 2])
-    draw_clip(clip, seen(), tmp_path / "drawn.mp4")
+    draw_clip(clip, predicted(), tmp_path / "drawn.mp4")
     assert 0 < len(decode(tmp_path / "drawn.mp4").pictures) < 50
 
 
@@ -238,13 +240,13 @@ def test_what_cannot_be_drawn_is_refused_and_leaves_nothing(tmp_path: Path, word
     make(tmp_path / "clip.mp4")
     before = sorted(tmp_path.iterdir())
     with pytest.raises(DrawingError, match=words):
-        draw_clip(tmp_path / "clip.mp4", UNANSWERED, tmp_path / target)
+        draw_clip(tmp_path / "clip.mp4", NOT_PREDICTED, tmp_path / target)
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_a_clip_without_an_answer_is_drawn_with_the_reason(tmp_path: Path) -> None:
+def test_a_clip_without_a_prediction_is_drawn_with_the_reason(tmp_path: Path) -> None:
     clip = grey_video(tmp_path / "clip.mp4", seconds=1)
-    draw_clip(clip, replace(UNANSWERED, length_s=1.0), tmp_path / "drawn.mp4")
+    draw_clip(clip, replace(NOT_PREDICTED, length_s=1.0), tmp_path / "drawn.mp4")
     corner = decode(tmp_path / "drawn.mp4").pictures[0][8:20, 10:100]
     assert corner.min() < 60  # the label
     assert corner.max() > 200  # the words on it
@@ -256,18 +258,18 @@ def test_a_box_is_interpolated_within_a_second_and_ends_after_one() -> None:
     assert halfway is not None
     assert (halfway.x1, halfway.y1, halfway.x2, halfway.y2) == (5, 10, 15, 20)
     assert box_at(boxes, 1.9) == boxes[1]
-    assert box_at(boxes, 2.1) is None  # the face was not seen until 4 s
+    assert box_at(boxes, 2.1) is None  # the face was not found until 4 s
     assert box_at(boxes, 4.9) == boxes[2]
     assert box_at(boxes, 5.0) is None
     assert box_at(boxes[2:], 1.0) is None
 
 
-def test_a_long_answer_takes_several_lines(tmp_path: Path) -> None:
-    wide, narrow = (Overlay(ANSWERED, width, 400, length_s=None) for width in (800, 240))
+def test_a_long_prediction_takes_several_lines(tmp_path: Path) -> None:
+    wide, narrow = (Overlay(PREDICTED, width, 400, length_s=None) for width in (800, 240))
     assert wide.factor == 1
     assert narrow.factor == 2
     windows = [replace(WINDOW, span=Span(k * 32_000, k * 32_000 + 64_000)) for k in range(1_800)]
-    hour = replace(ANSWERED, windows=windows, length_s=3_602.0)
+    hour = replace(PREDICTED, windows=windows, length_s=3_602.0)
     drawn = Overlay(hour, 640, 360, length_s=3_602.0).paint(
         plain(0, width=640, height=360), 1_800.0
     )
@@ -279,7 +281,7 @@ def test_where_h264_is_missing_mpeg_4_is_written(
 ) -> None:
     clip = grey_video(tmp_path / "clip.mp4")
     monkeypatch.setattr(av, "codecs_available", av.codecs_available - {"libx264"})
-    draw_clip(clip, seen(box(0.0, 100, 80, 200, 180)), tmp_path / "drawn.mp4")
+    draw_clip(clip, predicted(box(0.0, 100, 80, 200, 180)), tmp_path / "drawn.mp4")
     with av.open(str(tmp_path / "drawn.mp4")) as container:
         assert container.streams.video[0].codec_context.name == "mpeg4"
     drawn = decode(tmp_path / "drawn.mp4")

@@ -43,7 +43,7 @@ WINDOW = WindowPrediction(
     age_years=40.0,
     mask_type=ClassPrediction("ffp", {"none": 0.125, "ffp": 0.875}),
 )
-ANSWERED = Prediction(
+PREDICTED = Prediction(
     input="a.mp4",
     gender=WINDOW.gender,
     age=AgePrediction(40.25, (30.0, 50.5)),
@@ -56,8 +56,8 @@ ANSWERED = Prediction(
     notes=[],
     model={"head": "joint"},
 )
-UNANSWERED = replace(
-    ANSWERED,
+NOT_PREDICTED = replace(
+    PREDICTED,
     input="b.mp4",
     gender=None,
     age=None,
@@ -151,7 +151,7 @@ def test_a_folder_that_cannot_be_read_is_listed(monkeypatch: pytest.MonkeyPatch)
         (["deep"], False), (["*.wav"], False), (["-"], False),
     ],
 )  # fmt: skip
-def test_only_a_single_file_is_answered_with_an_object(
+def test_only_a_single_file_is_written_as_an_object(
     tree: Path, inputs: list[str], expected: bool
 ) -> None:
     assert names_one_file(inputs) is expected
@@ -164,15 +164,15 @@ def write(target: Path, *predictions: Prediction, as_object: bool = False) -> No
 
 
 def test_json_is_a_list_unless_one_object_is_asked_for(tmp_path: Path) -> None:
-    write(tmp_path / "all.json", ANSWERED, UNANSWERED)
-    write(tmp_path / "one.json", ANSWERED, as_object=True)
+    write(tmp_path / "all.json", PREDICTED, NOT_PREDICTED)
+    write(tmp_path / "one.json", PREDICTED, as_object=True)
     both = json.loads((tmp_path / "all.json").read_text())
-    assert both == [ANSWERED.to_dict(), UNANSWERED.to_dict()]
-    assert json.loads((tmp_path / "one.json").read_text()) == ANSWERED.to_dict()
+    assert both == [PREDICTED.to_dict(), NOT_PREDICTED.to_dict()]
+    assert json.loads((tmp_path / "one.json").read_text()) == PREDICTED.to_dict()
     assert {path.name for path in tmp_path.iterdir()} == {"all.json", "one.json"}
 
 
-FLAT_ANSWERED: dict[str, Any] = {
+FLAT_PREDICTED: dict[str, Any] = {
     "input": "a.mp4", "status": "ok",
     "gender": "male", "gender_female": 0.25, "gender_male": 0.75,
     "age": 40.25, "age_low": 30.0, "age_high": 50.5,
@@ -180,7 +180,7 @@ FLAT_ANSWERED: dict[str, Any] = {
     "num_windows": 1, "audio_usable": True, "audio_reason": None,
     "face_usable": False, "face_reason": "no face", "length_sec": 4.5,
 }  # fmt: skip
-FLAT_UNANSWERED = dict.fromkeys(FLAT_ANSWERED) | {
+FLAT_NOT_PREDICTED = dict.fromkeys(FLAT_PREDICTED) | {
     "input": "b.mp4", "status": "no_predictions", "num_windows": 0, "audio_usable": False,
     "audio_reason": "empty file", "face_usable": False, "face_reason": "empty file",
     "length_sec": 0.0,
@@ -188,36 +188,36 @@ FLAT_UNANSWERED = dict.fromkeys(FLAT_ANSWERED) | {
 
 
 def test_a_parquet_file_has_a_row_a_clip_with_typed_columns(tmp_path: Path) -> None:
-    write(tmp_path / "all.parquet", UNANSWERED, ANSWERED)
+    write(tmp_path / "all.parquet", NOT_PREDICTED, PREDICTED)
     table = pq.ParquetFile(tmp_path / "all.parquet").read()
-    assert table.column_names == list(FLAT_ANSWERED)
-    assert table.to_pylist() == [FLAT_UNANSWERED, FLAT_ANSWERED]
+    assert table.column_names == list(FLAT_PREDICTED)
+    assert table.to_pylist() == [FLAT_NOT_PREDICTED, FLAT_PREDICTED]
 
 
 def test_a_csv_file_leaves_empty_what_is_not_known(tmp_path: Path) -> None:
-    write(tmp_path / "all.csv", UNANSWERED, ANSWERED)
+    write(tmp_path / "all.csv", NOT_PREDICTED, PREDICTED)
     with (tmp_path / "all.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    for row, flat in zip(rows, (FLAT_UNANSWERED, FLAT_ANSWERED), strict=True):
+    for row, flat in zip(rows, (FLAT_NOT_PREDICTED, FLAT_PREDICTED), strict=True):
         assert row == {name: "" if value is None else str(value) for name, value in flat.items()}
 
 
-def test_a_table_of_nothing_but_unanswered_clips_can_be_written(tmp_path: Path) -> None:
-    write(tmp_path / "all.parquet", UNANSWERED)
+def test_a_table_of_nothing_but_unpredicted_clips_can_be_written(tmp_path: Path) -> None:
+    write(tmp_path / "all.parquet", NOT_PREDICTED)
     [row] = pq.ParquetFile(tmp_path / "all.parquet").read().to_pylist()
-    assert row == {name: FLAT_UNANSWERED[name] for name in flatten(UNANSWERED)}
+    assert row == {name: FLAT_NOT_PREDICTED[name] for name in flatten(NOT_PREDICTED)}
 
 
 def write_and_interrupt(target: Path) -> None:
     with open_output(target) as take:
-        take(ANSWERED)
+        take(PREDICTED)
         raise KeyboardInterrupt
 
 
 def test_lines_of_an_interrupted_run_are_kept(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         write_and_interrupt(tmp_path / "all.jsonl")
-    assert json.loads((tmp_path / "all.jsonl").read_text()) == ANSWERED.to_dict()
+    assert json.loads((tmp_path / "all.jsonl").read_text()) == PREDICTED.to_dict()
 
 
 @pytest.mark.parametrize("suffix", [".json", ".csv", ".parquet"])
@@ -251,7 +251,7 @@ def test_what_cannot_be_written_is_refused_at_once(tmp_path: Path) -> None:
 def test_a_name_in_another_encoding_can_be_written(tmp_path: Path, suffix: str) -> None:
     name = os.fsdecode(b"k\xe4se.mp4")
     target = tmp_path / f"all{suffix}"
-    write(target, replace(ANSWERED, input=name), as_object=True)
+    write(target, replace(PREDICTED, input=name), as_object=True)
     content = target.read_bytes()
     assert rb"k\udce4se.mp4" in content
     if suffix.startswith(".json"):
@@ -259,15 +259,15 @@ def test_a_name_in_another_encoding_can_be_written(tmp_path: Path, suffix: str) 
 
 
 def test_standard_output_gets_a_line_a_prediction(capsys: pytest.CaptureFixture[str]) -> None:
-    write(Path("-"), ANSWERED, replace(UNANSWERED, input=os.fsdecode(b"k\xe4se.mp4")))
+    write(Path("-"), PREDICTED, replace(NOT_PREDICTED, input=os.fsdecode(b"k\xe4se.mp4")))
     sys.stdout.flush()
     lines = capsys.readouterr().out.splitlines()
     assert [json.loads(line)["status"] for line in lines] == ["ok", "no_predictions"]
 
 
-def test_an_answer_is_said_in_words() -> None:
-    assert describe(ANSWERED) == ["male 75%", "40 years (30–50)", "mask: ffp 88%"]
-    assert describe(UNANSWERED) == ["no prediction (empty file)"]
+def test_a_prediction_is_described_in_words() -> None:
+    assert describe(PREDICTED) == ["male 75%", "40 years (30–50)", "mask: ffp 88%"]
+    assert describe(NOT_PREDICTED) == ["no prediction (empty file)"]
     assert printable("Käse.mp4") == "Käse.mp4"
 
 
@@ -275,21 +275,21 @@ def test_seconds_in_a_row_are_one_stretch() -> None:
     assert find_stretches([0.0, 1.0, 2.0, 5.0, 7.0, 8.0]) == [(0, 3), (5, 6), (7, 9)]
 
 
-def test_a_picture_is_drawn_with_and_without_an_answer(tmp_path: Path) -> None:
-    seen = replace(
-        ANSWERED, faces=[FaceBox(second, 1.0, 2.0, 3.0, 4.0, 0.9) for second in (0.0, 1.0)]
+def test_a_picture_is_drawn_with_and_without_a_prediction(tmp_path: Path) -> None:
+    predicted = replace(
+        PREDICTED, faces=[FaceBox(second, 1.0, 2.0, 3.0, 4.0, 0.9) for second in (0.0, 1.0)]
     )
-    clip = to_clip_predictions(seen)
+    clip = to_clip_predictions(predicted)
     assert clip.faces_s == [(0.0, 2.0)]
     assert clip.speech_s == [(0.5, 4.0)]
     assert (clip.windows[0].start_s, clip.windows[0].stop_s) == (0.0, 4.0)
-    for prediction in (seen, replace(seen, mask_type=None), UNANSWERED):
+    for prediction in (predicted, replace(predicted, mask_type=None), NOT_PREDICTED):
         target = tmp_path / "pictures" / f"{prediction.input}.png"
         plot_prediction(target, prediction)
         assert target.read_bytes().startswith(b"\x89PNG")
 
 
-def test_an_answer_is_drawn_as_long_as_its_window_lasts() -> None:
+def test_a_prediction_is_drawn_as_long_as_its_window_lasts() -> None:
     windows = [
         ExampleWindow(start_s, stop_s, {"female": 1.0}, 30.0, {})
         for start_s, stop_s in ((1.0, 5.0), (3.0, 7.0), (9.0, 11.0))
@@ -309,7 +309,7 @@ def test_the_picture_shows_ages_shares_and_coverage(
 
     monkeypatch.setattr(Figure, "savefig", save_and_keep)
     later = replace(WINDOW, span=Span(32_000, 96_000), age_years=44.0)
-    plot_prediction(tmp_path / "a.png", replace(ANSWERED, windows=[WINDOW, later]))
+    plot_prediction(tmp_path / "a.png", replace(PREDICTED, windows=[WINDOW, later]))
     age, gender, mask_type, coverage = kept[0].axes
     assert np.asarray(age.lines[-1].get_xydata()).tolist() == [[2, 40], [4, 44]]
     band = age.patches[0].get_extents().transformed(age.transData.inverted())

@@ -47,7 +47,7 @@ def checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_published_checkpoints_answer_about_a_clip(checkpoints: Path, clip: Path) -> None:
+def test_published_checkpoints_predict_on_a_clip(checkpoints: Path, clip: Path) -> None:
     prediction = Predictor.from_pretrained(checkpoints)(clip)
     assert not isinstance(prediction, list)
     assert prediction.is_predicted

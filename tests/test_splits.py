@@ -66,7 +66,7 @@ def test_another_corpus_is_divided_otherwise() -> None:
 
 
 def test_a_border_belongs_to_the_split_behind_it() -> None:
-    """Of 5, rank 3 stands at exactly 0.7; of 10, rank 8 at exactly 0.85."""
+    """Of 5, rank 3 is at exactly 0.7; of 10, rank 8 at exactly 0.85."""
     assert Counter(splits_by_speaker(table(*speakers(5))).values()) == {
         "train": 3, "dev": 1, "test": 1,
     }  # fmt: skip
@@ -187,7 +187,7 @@ def test_those_with_an_official_split_take_no_place_of_the_others() -> None:
 
 
 def test_a_speaker_of_test_who_is_in_train_or_dev_too_is_not_hidden() -> None:
-    """So that the listing can refuse it."""
+    """So that the manifest can refuse it."""
     clips = table(("Ann", "test", None, None), ("Ann", TRAIN_OR_DEV, None, None))
     assert assign_splits("mine", clips).tolist() == ["test", "train"]
 

@@ -54,7 +54,7 @@ def test_clips_are_counted_by_split_and_label(clips: pd.DataFrame) -> None:
     }
 
 
-def test_published_figures_stand_beside_those_found(clips: pd.DataFrame) -> None:
+def test_published_figures_are_beside_those_of_the_table(clips: pd.DataFrame) -> None:
     """Mean of 17.9, 18 and 60 is 31.97; what is not published is not compared."""
     published = Statistics(
         source="a paper",

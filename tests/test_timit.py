@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from oragen.corpora.manifest import ClipRecord, CorpusError, Manifest, list_clips
+from oragen.corpora.manifest import ClipRecord, CorpusError, Manifest, build_manifest
 from oragen.corpora.splits import TRAIN_OR_DEV
 from oragen.corpora.timit import CARD, read_timit
 from oragen.media.audio import decode_audio
@@ -52,8 +52,8 @@ def age_of(root: Path, recorded: str, born: str) -> ClipRecord:
     return record
 
 
-def listing_of(root: Path) -> Manifest:
-    return list_clips("timit", root, read_timit("timit", root), root.parent / "hashes.parquet")
+def manifest_of(root: Path) -> Manifest:
+    return build_manifest("timit", root, read_timit("timit", root), root.parent / "hashes.parquet")
 
 
 # Speakers
@@ -120,7 +120,7 @@ def test_an_unknown_date_leaves_the_gender(tmp_path: Path, recorded: str, born: 
 
 
 @pytest.mark.parametrize("born", ["02/30/58", "1958", "07-30-58", "58/07/30"])
-def test_what_is_no_date_is_a_fault(tmp_path: Path, born: str) -> None:
+def test_what_is_no_date_is_a_problem(tmp_path: Path, born: str) -> None:
     assert age_of(tmp_path, "02/11/86", born).unusable == (
         f"no dates in SPKRINFO.TXT: 02/11/86, {born}"
     )
@@ -143,7 +143,7 @@ def test_a_speaker_whose_line_contradicts_the_folder_is_unusable(
     assert record.unusable == f"SPKRINFO.TXT contradicts the folder or itself: {said}"
 
 
-def test_a_line_that_stands_twice_counts_once(tmp_path: Path) -> None:
+def test_a_line_that_is_listed_twice_counts_once(tmp_path: Path) -> None:
     records = read(plant(tmp_path, speakers=SPEAKERS + SPEAKERS))
     assert [record.unusable for record in records] == [None, None, None]
 
@@ -286,7 +286,7 @@ def test_the_search_ends_after_so_many_folders(
 def test_the_root_itself_may_be_a_link(tmp_path: Path) -> None:
     plant(tmp_path / "real" / "timit")
     (tmp_path / "link").symlink_to(tmp_path / "real")
-    assert len(listing_of(tmp_path / "link").clips) == 3
+    assert len(manifest_of(tmp_path / "link").clips) == 3
 
 
 def test_a_speaker_whose_folder_may_not_be_read_is_recorded() -> None:
@@ -304,7 +304,7 @@ def test_a_copy_is_listed_whole_and_its_sphere_files_are_decoded(tmp_path: Path)
     root = plant(tmp_path / "root", speakers=speakers, folders=[*FOLDERS, "TEST/DR1/MWHO0"])
     write_sphere(root / FOLDERS[0] / "SX10.WAV", SAMPLES)
     write_sound(root / FOLDERS[0] / "SX10.WAV.wav", tone(0.1))
-    manifest = listing_of(root)
+    manifest = manifest_of(root)
     clips = manifest.clips.set_index("clip_id")
     assert sorted(clips.index) == [
         "timit/TEST/DR7/MQRT1/SA1",
@@ -323,7 +323,7 @@ def test_a_copy_is_listed_whole_and_its_sphere_files_are_decoded(tmp_path: Path)
         np.testing.assert_array_equal(decode_audio(root / path, max_duration_s=10.0), SAMPLES)
 
 
-def test_the_facts_count_all_speakers() -> None:
+def test_the_published_statistics_count_all_speakers() -> None:
     assert CARD.statistics is not None
     assert sum(CARD.statistics.by_gender.values()) == 630
     assert CARD.statistics.clips == 10 * 630

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from oragen.corpora.manifest import ClipRecord, CorpusError, list_clips
+from oragen.corpora.manifest import ClipRecord, CorpusError, build_manifest
 from oragen.corpora.splits import TRAIN_OR_DEV
 from oragen.corpora.voxceleb2 import read_voxceleb2
 from oragen.schema.choices.corpora import AgeSource, Tracks
@@ -318,7 +318,7 @@ def test_a_list_of_ages_in_another_form_is_refused(tmp_path: Path) -> None:
         read(tmp_path, ages="agevoxceleb")
 
 
-# What is left out, and what is missing
+# Excluded and missing clips
 
 
 @pytest.mark.parametrize(
@@ -329,7 +329,7 @@ def test_the_clips_that_the_published_code_passes_over_are_left_out(
 ) -> None:
     neighbour = f"id90001/{name[:-2]}99"
     excluded, kept = read(make(tmp_path, media=(f"id90001/{name}.m4a", f"{neighbour}.m4a")))
-    assert excluded.unusable == f"left out by the published experiments: {name}"
+    assert excluded.unusable == f"excluded by the published experiments: {name}"
     assert (kept.stem, kept.unusable) == (neighbour, None)
 
 
@@ -357,7 +357,9 @@ def test_a_missing_table_is_named(tmp_path: Path, lost: str, ages: AgeSource) ->
     make(tmp_path)
     write(tmp_path / "utt2age.train", f"{JANE} 41\n")
     (tmp_path / lost).unlink(missing_ok=True)
-    with pytest.raises(CorpusError, match=f"no copy of VoxCeleb2 .* there is no table {lost}"):
+    with pytest.raises(
+        CorpusError, match=f"no readable copy of VoxCeleb2: there is no table {lost}"
+    ):
         read(tmp_path, ages=ages)
 
 
@@ -389,7 +391,7 @@ def test_the_tree_becomes_a_table_of_clips(
     make(tmp_path, *rows, media=media)
     records = read_voxceleb2("vox", tmp_path, ages="enrichment", tracks="both")
     with caplog.at_level(logging.INFO, "oragen.corpora"):
-        manifest = list_clips("vox", tmp_path, records, tmp_path / "hashes")
+        manifest = build_manifest("vox", tmp_path, records, tmp_path / "hashes")
     clips = manifest.clips.set_index("clip_id")
     assert clips["gender"].to_dict() == {
         f"vox/{JANE}": "female",
@@ -409,7 +411,7 @@ def test_the_tree_becomes_a_table_of_clips(
     assert {item.clip_id: item.reason for item in manifest.skipped} == {
         "vox/id90003/QqQqQqQqQqQ/00001": "age outside 0..120: 150",
         "vox/id90003/StiTPpXXhe0/00079": (
-            "left out by the published experiments: StiTPpXXhe0/00079"
+            "excluded by the published experiments: StiTPpXXhe0/00079"
         ),
     }
     assert caplog.messages == [

@@ -197,7 +197,7 @@ def test_a_longer_last_slot_counts_where_the_length_is_no_whole_second() -> None
     assert found == [Window(Span(0, 40_000), True, [0, 1, 2])]
 
 
-def test_a_still_picture_stands_in_the_first_slot_of_all_speech() -> None:
+def test_a_still_picture_is_in_the_first_slot_of_all_speech() -> None:
     """Speech from 1.5 to 7 s: neither of its windows begins at second 0, where the picture is."""
     speech = [Span(24_000, 7 * SECOND)]
     found = cut(8 * SECOND, speech, [0], is_still=True)

@@ -33,18 +33,18 @@ def list_corpora(
 
     Example: `oragen corpora list voxceleb2`
     """
-    from oragen.corpora.registry import CARD
+    from oragen.corpora.registry import CARDS
 
     if reader is not None:
-        if reader not in CARD:
-            raise ParamsError(f"There is no reader {reader!r}. There are: {', '.join(CARD)}.")
-        _describe(reader, CARD[reader])
+        if reader not in CARDS:
+            raise ParamsError(f"There is no reader {reader!r}. There are: {', '.join(CARDS)}.")
+        _describe(reader, CARDS[reader])
         return
     named: dict[str, list[str]] = {}
     for name, entry in load_params().corpora.items():
         named.setdefault(entry.reader, []).append(name)
     table = Table("reader", "corpus", "holds", "labels", "licence", "how to get it", "in params")
-    for name, card in CARD.items():
+    for name, card in CARDS.items():
         shown = (card.title, card.modalities, card.labels, card.licence, card.access)
         table.add_row(name, *map(escape, shown), ", ".join(named.get(name, [])))
     print_table(table)
@@ -65,15 +65,15 @@ def check(
 
     Example: `oragen corpora check timit --root /data/TIMIT`
     """
-    from oragen.corpora.manifest import list_clips
-    from oragen.corpora.registry import CARD, read_corpus
+    from oragen.corpora.manifest import build_manifest
+    from oragen.corpora.registry import CARDS, read_corpus
 
     entry = _find_entry(name, root)
-    manifest = list_clips(name, entry.root, read_corpus(name, entry), hash_memory=None)
-    typer.echo(f"{name}: {CARD[entry.reader].title}, at {entry.root}")
+    manifest = build_manifest(name, entry.root, read_corpus(name, entry), hash_memory=None)
+    typer.echo(f"{name}: {CARDS[entry.reader].title}, at {entry.root}")
     _print_counts(manifest)
     _print_skipped(manifest)
-    _compare(manifest, CARD[entry.reader])
+    _compare(manifest, CARDS[entry.reader])
 
 
 def _find_entry(name: str, root: Path | None) -> Corpus:
@@ -81,12 +81,12 @@ def _find_entry(name: str, root: Path | None) -> Corpus:
     if name in corpora:
         entry = corpora[name]
         return entry if root is None else entry.model_copy(update={"root": root})
-    from oragen.corpora.registry import CARD
+    from oragen.corpora.registry import CARDS
 
-    if root is None or name not in CARD:
+    if root is None or name not in CARDS:
         raise ParamsError(
             f"{name!r} is not in corpora of params.yaml. There are: {', '.join(corpora)}. Or name "
-            f"one of the readers ({', '.join(CARD)}) with --root."
+            f"one of the readers ({', '.join(CARDS)}) with --root."
         )
     return read_corpus_entry({"reader": name, "root": str(root)})
 

@@ -1,1 +1,1 @@
-"""A corpus tree -> records of its clips; `generator` makes corpora of talking heads."""
+"""A corpus tree -> a checked table of its clips; `generator` makes demo corpora."""

@@ -1,13 +1,13 @@
-"""The AFEW tree and a table of labels -> records of clips: people in scenes of films.
+"""The AFEW tree and a table of labels -> records of clips: actors in scenes of films.
 
-AFEW, as given out for the EmotiW challenges of 2016 and 2017, is 773 clips for training and 383 for
-validation, sorted by emotion; the challenge's test clips have no labels and are not read. It is
-given out under an agreement with the organisers, and its pictures may not be published. This is not
-AFEW-VA, which has neither age nor gender.
+AFEW of the EmotiW challenges of 2016 and 2017 has 773 clips for training and 383 for validation,
+sorted by emotion. The test clips of the challenge have no labels and are not read. The organisers
+distribute it under an agreement; its pictures may not be published. This is not AFEW-VA, which has
+neither age nor gender.
 
-The folders of the challenge hold no ages or genders. They come from a table beside them, or from an
-XML file beside each clip, as the authors describe them; how its tags are called is not known, so
-that this is an argument. Where several people are in a clip, the labels are those of the main one.
+The folders of the challenge hold no ages or genders. These come from a table beside them, or from
+an XML file beside each clip, as the authors describe. The names of its tags are not known, so they
+are an argument. In a clip with several people, the labels are those of the main one.
 """
 
 import re
@@ -68,7 +68,7 @@ _MAX_XML_BYTES: Final = 1_000_000
 
 
 class _Label(NamedTuple):
-    """What is said of a clip; empty = nothing."""
+    """The labels of a clip; empty = unknown."""
 
     clip: str
     split: str = ""
@@ -76,7 +76,7 @@ class _Label(NamedTuple):
     speaker_id: str = ""
     gender: str = ""
     age_years: str = ""
-    fault: str = ""
+    problem: str = ""
 
 
 class _Clip(NamedTuple):
@@ -110,15 +110,14 @@ def read_afew(
         corpus: its name, for messages.
         root: the folder that holds Train_AFEW and Val_AFEW.
         table: of labels, relative to the root. Where there is none, the XML files are read.
-        columns: the table's names for any of `COLUMNS`; what is left out is called as there. Only
-            `clip` must be a column; `split` and `emotion` tell apart the lines of one clip, and
-            must fit its folder. Zeros that a spreadsheet took from a clip's name do not matter.
-        xml_tags: the tag or the attribute that holds any of `XML_TAGS`; of their names only
-            letters, in any case, and digits count.
+        columns: the table's names for any of `COLUMNS`; others keep the names there. Only
+            `clip` must be a column; `split` and `emotion` tell the lines of one name apart, and
+            must fit its folder. Leading zeros that a spreadsheet removed do not matter.
+        xml_tags: the tag or the attribute that holds any of `XML_TAGS`. Of the names only letters,
+            in any case, and digits count.
 
     Raises:
-        CorpusError: a folder is missing, there are no labels, or the columns are not those of the
-            table.
+        CorpusError: a folder is missing, there are no labels, or the table lacks a column.
     """
     if unknown := ", ".join(map(repr, xml_tags.keys() - XML_TAGS.keys())):
         raise CorpusError(
@@ -150,15 +149,15 @@ def _find_files(corpus: str, root: Path, suffix: str) -> list[_Clip]:
 
 
 def _read_table(corpus: str, path: Path, columns: Mapping[str, str]) -> Iterator[_Label]:
-    asked = {name: title for name, title in columns.items() if title != COLUMNS.get(name)}
+    renamed = {name: title for name, title in columns.items() if title != COLUMNS.get(name)}
     titles = {**COLUMNS, **columns}
-    check_column_map(corpus, path, {"clip": titles["clip"], **asked}, known=COLUMNS)
+    check_column_map(corpus, path, {"clip": titles["clip"], **renamed}, known=COLUMNS)
     for line in read_table(corpus, path):
-        found = {name: line[title.strip().lower()] for name, title in titles.items()}
-        key = _to_key(PurePosixPath(found["clip"].replace("\\", "/")))
-        found["clip"] = key or f"line {line.number}"
-        found["split"] = SPLIT_WORDS.get(found["split"].lower(), found["split"])
-        yield _Label(**found, fault="more fields than columns" if line.is_too_long else "")
+        label = {name: line[title.strip().lower()] for name, title in titles.items()}
+        key = _to_key(PurePosixPath(label["clip"].replace("\\", "/")))
+        label["clip"] = key or f"line {line.number}"
+        label["split"] = SPLIT_WORDS.get(label["split"].lower(), label["split"])
+        yield _Label(**label, problem="more fields than columns" if line.is_too_long else "")
 
 
 def _to_key(path: PurePosixPath) -> str:
@@ -167,15 +166,15 @@ def _to_key(path: PurePosixPath) -> str:
 
 
 def _read_xml(root: Path, file: _Clip, tags: Mapping[str, str]) -> _Label:
-    found: dict[str, str] = {}
-    fault = ""
+    values: dict[str, str] = {}
+    problem = ""
     try:
-        found = _find_values(_parse_xml(root / file.path), tags)
+        values = _find_values(_parse_xml(root / file.path), tags)
     except _DoctypeError:
-        fault = "XML with a DOCTYPE"
+        problem = "XML with a DOCTYPE"
     except (OSError, ElementTree.ParseError, LookupError, ValueError) as error:
-        fault = f"XML that cannot be read: {error}"
-    return _Label(_to_key(file.path), file.split, file.emotion, **found, fault=fault)
+        problem = f"XML that cannot be read: {error}"
+    return _Label(_to_key(file.path), file.split, file.emotion, **values, problem=problem)
 
 
 def _parse_xml(path: Path) -> ElementTree.Element:
@@ -187,20 +186,20 @@ def _parse_xml(path: Path) -> ElementTree.Element:
 
 
 def _find_values(tree: ElementTree.Element, tags: Mapping[str, str]) -> dict[str, str]:
-    """Return what stands under each tag or attribute.
+    """Return the text of each tag or attribute.
 
     Raises:
-        ValueError: when it is not the same everywhere.
+        ValueError: a tag has several different texts.
     """
     texts = [(element.tag, element.text or "") for element in tree.iter()]
     texts += [item for element in tree.iter() for item in element.items()]
-    found: dict[str, str] = {}
+    value_by_name: dict[str, str] = {}
     for name, tag in tags.items():
         values = {text.strip() for key, text in texts if _simplify(key) == _simplify(tag)} - {""}
         if len(values) > 1:
             raise ValueError(f"several values of {tag}: {', '.join(sorted(values))}")
-        found[name] = max(values, default="")
-    return found
+        value_by_name[name] = max(values, default="")
+    return value_by_name
 
 
 def _simplify(tag: str) -> str:
@@ -219,12 +218,12 @@ def _join(clips: list[_Clip], labels: list[_Label]) -> Iterator[ClipRecord]:
         fitting.update(fits)
         match fits:
             case [label]:
-                yield _to_record(clip, label, [label.fault] if label.fault else [])
+                yield _to_record(clip, label, [label.problem] if label.problem else [])
             case [label, *_]:
                 yield _to_record(clip, label, [f"labelled twice: {label.clip}"])
             case _ if candidates:
-                said = f"{candidates[0].split} {candidates[0].emotion}".strip()
-                yield _to_record(clip, candidates[0], [f"its label is of another folder: {said}"])
+                folder = f"{candidates[0].split} {candidates[0].emotion}".strip()
+                yield _to_record(clip, candidates[0], [f"its label is of another folder: {folder}"])
             case _:
                 yield _to_record(
                     clip, _Label(""), [f"no line or file with its label: {clip.path.stem}"]

@@ -1,13 +1,13 @@
 """The aGender distribution -> records of clips: short German telephone speech of all ages.
 
 aGender is the corpus of the INTERSPEECH 2010 Paralinguistic Challenge, 53 074 labelled utterances
-of 770 speakers. It is given out for research on request by the Bavarian Archive for Speech Signals.
-Of its lists only the path, the age and the letter of the gender stand in columns that are known for
-certain, so which column holds what is an argument, and every line is checked against what the
-corpus says of itself: ages of 3 to 90 years, the letters f, m and x (a child), and seven classes
-that follow from age and gender. A speaker of up to 14 years is a child, whatever the letter.
+of 770 speakers. The Bavarian Archive for Speech Signals distributes it for research on request.
+Only the columns of path, age and gender of its lists are known for certain, so the columns are an
+argument. Every line is checked against the rules of the corpus: ages of 3 to 90 years, the letters
+f, m and x (a child), and seven classes that follow from age and gender. A speaker of up to 14 years
+is a child, whatever the letter.
 
-The sound is headerless `.raw`, at 8 kHz in 16 bits; a copy converted to `.wav` is read as well.
+The audio is headerless `.raw`, at 8 kHz in 16 bits; a copy converted to `.wav` is read as well.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -57,11 +57,11 @@ AGE_RANGE_YEARS: Final = (3, 90)
 MAX_AGE_OF_CHILD_YEARS: Final = 14
 _FIRST_ADULT_YEARS: Final = 25
 _FIRST_SENIOR_YEARS: Final = 55
-_NUM_PROBED: Final = 100  # lines, to see whether the columns can be right
+_NUM_PROBED: Final = 100  # lines that decide whether the columns can be right
 
 
 class _Item(NamedTuple):
-    """What a line of a list says, and which rules of the corpus it breaks."""
+    """The fields of a line of a list, and the rules of the corpus that it breaks."""
 
     line: str
     stem: str
@@ -82,19 +82,19 @@ def read_agender(
 ) -> Iterator[ClipRecord]:
     """Yield a record for each line of the lists of train and devel.
 
-    A clip whose `.raw` is not there but whose `.wav` is, is that `.wav`.
+    Where a `.raw` file is missing and its `.wav` twin is there, the `.wav` file is used.
 
     Args:
         corpus: its name, for messages.
         root: the distribution, or the folder that holds it as `agender_distribution`.
         columns: the column, from 0, of the `path`, `speaker`, `age` and `gender`; and of the
-            `class`, which is not checked where it is left out.
+            `class`, which is checked if it is named.
         sample_format: of the `.raw` files, by FFmpeg's name, such as s16le or alaw.
         rate_hz: of the `.raw` files.
 
     Raises:
-        CorpusError: a list is not there, the columns are no such map, or most of a list's first
-            lines contradict it.
+        CorpusError: a list is missing, the columns are no such map, or most of the first lines of
+            a list contradict it.
     """
     _check_columns(corpus, columns)
     distribution = _find_distribution(corpus, root)
@@ -133,11 +133,11 @@ def _check_columns(corpus: str, columns: Mapping[str, int]) -> None:
             raise CorpusError(f"{place} names {name!r}, expected {', '.join(COLUMNS)}{hint}")
     if missing := [name for name in COLUMNS if name not in columns and name != "class"]:
         raise CorpusError(
-            f"{place} lacks {', '.join(missing)}: say which column, from 0, holds it."
+            f"{place} lacks {', '.join(missing)}. Add the number of each column, counted from 0."
         )
     if len(set(columns.values())) < len(columns) or min(columns.values()) < 0:
         raise CorpusError(
-            f"{place} must name different columns, counted from 0; found {dict(columns)}."
+            f"{place} is {dict(columns)}, expected a different column for each name, from 0."
         )
 
 
@@ -161,8 +161,8 @@ def _refuse_wrong_columns(
         raise CorpusError(
             f"Corpus {corpus!r}: {len(broken)} of the first {len(probed)} lines of {path} do not "
             f"fit its columns {dict(columns)}. The first is {broken[0].line!r}: "
-            f"{'; '.join(broken[0].problems)}. Say in corpora.{corpus}.columns which column, "
-            "from 0, holds what; leave `class` out where it is not one of 1 to 7."
+            f"{'; '.join(broken[0].problems)}. Correct the column numbers, counted from 0, in "
+            f"corpora.{corpus}.columns. Remove `class` if it is not one of 1 to 7."
         )
     return chain(probed, items)
 
@@ -171,24 +171,24 @@ def _to_item(line: str, place: str, columns: Mapping[str, int]) -> _Item:
     fields = line.split()
     if len(fields) <= max(columns.values()):
         return _Item(line, place, "", "", None, None, [f"too few columns: {line}"])
-    found = {name: fields[column] for name, column in columns.items()}
+    named = {name: fields[column] for name, column in columns.items()}
     problems: list[str] = []
-    age_years = to_number("age", found["age"], problems)
-    gender = look_up("gender", found["gender"], GENDERS, problems)
-    path = PurePosixPath(found["path"])
+    age_years = to_number("age", named["age"], problems)
+    gender = look_up("gender", named["gender"], GENDERS, problems)
+    path = PurePosixPath(named["path"])
     if path.suffix.lower() not in (".raw", ".wav"):
         problems.append(f"neither .raw nor .wav: {path}")
     if age_years is not None and not problems:
-        problems += _find_contradictions(age_years, gender, found.get("class"))
+        problems += _find_contradictions(age_years, gender, named.get("class"))
         gender = "child" if age_years <= MAX_AGE_OF_CHILD_YEARS else gender
     stem = str(path).removesuffix(path.suffix)
-    return _Item(line, stem, str(path), found["speaker"], gender, age_years, problems)
+    return _Item(line, stem, str(path), named["speaker"], gender, age_years, problems)
 
 
 def _find_contradictions(
     age_years: float, gender: str | None, class_id: str | None
 ) -> Iterable[str]:
-    """Say how a line breaks the rules that age, gender and class keep to."""
+    """Yield how a line breaks the rules of age, gender and class."""
     youngest, oldest = AGE_RANGE_YEARS
     if not youngest <= age_years <= oldest:
         yield f"age outside {youngest}..{oldest}: {age_years:g}"
@@ -207,7 +207,7 @@ def _class_of(age_years: float, gender: str | None) -> str:
 
 
 def _choose_twin(distribution: Path, path: str) -> str:
-    """Return the path, or that of its `.wav` twin where only this is there."""
+    """Return the path, or that of its `.wav` twin if only the twin exists."""
     if path.lower().endswith(".raw") and not _is_file(distribution / path):
         for suffix in (".wav", ".WAV"):
             if _is_file(distribution / (twin := path[:-4] + suffix)):

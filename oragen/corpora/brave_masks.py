@@ -1,17 +1,17 @@
 """An index of BRAVE-MASKS, a row for each camera of a clip -> records of the chosen cameras.
 
-Thirty speakers of Russian, fifteen women and fifteen men of 19 to 86 years, with and without five
-kinds of coverings of the face, before three cameras: 14 940 clips of five seconds on average,
-21 hours; sound in WAV, 48 kHz; pictures in MPEG-4, 3840 x 2160.
+Thirty speakers of Russian, fifteen women and fifteen men of 19 to 86 years, without a mask and with
+five types of masks, before three cameras: 14 940 clips of five seconds on average, 21 hours; audio
+in WAV, 48 kHz; video in MPEG-4, 3840 x 2160.
 
-How the corpus lies on the disk is not public, so that an index is needed: a CSV file with the
-columns of the published code, of which any but the media and `mask_type` may be missing:
+The folders of the corpus are not public, so an index is needed: a CSV file with the columns of the
+published code. Any column but the media and `mask_type` may be missing:
 
     audio_file_path,image_file_path,video_file_path,speaker_id,gender,age,mask_type,channel,subset
 
-The words of `mask_type` are the published code's. It numbers them in another order than the table
-on the corpus' page, where `Respirator` is called FFP2/FFP3, so that numbers and abbreviations are
-refused: only names say which mask it is.
+The words of `mask_type` are those of the published code. It numbers them in another order than the
+table on the corpus' page, where `Respirator` is called FFP2/FFP3. So numbers and abbreviations are
+refused: only full names are unambiguous.
 """
 
 import logging
@@ -37,11 +37,11 @@ CARD: Final = CorpusCard(
     labels="gender, age, mask type",
     licence="by agreement with its authors, not verified",
     access="on request: hci.nw.ru, SPC RAS",
-    splits="as the index says: train, dev, test",
+    splits="train, dev and test of the index",
     layout="""
 index.csv      audio_file_path,image_file_path,video_file_path,speaker_id,gender,age,mask_type,
                channel,subset; paths relative to the root
-...            the media, as the index says
+...            the media, as the index names them
 """,
     statistics=Statistics(
         source="corpus table on the ORAGEN page; clips of all three cameras",
@@ -58,7 +58,7 @@ index.csv      audio_file_path,image_file_path,video_file_path,speaker_id,gender
 def read_brave_masks(
     corpus: str, root: Path, *, table: Path, cameras: Sequence[str] = (DEFAULT_CAMERA,)
 ) -> Iterator[ClipRecord]:
-    """Yield a record for each row of one of the cameras; rows of others are counted, no more.
+    """Yield a record for each row of one of the cameras; rows of others are only counted.
 
     Args:
         corpus: its name, for messages.
@@ -67,14 +67,14 @@ def read_brave_masks(
         cameras: some of `c`, `r`, `l`. All cameras of a clip share its sound.
 
     Raises:
-        CorpusError: there is no index, it lacks a column, an unknown camera is asked for, or there
-            is no row of the cameras.
+        CorpusError: there is no index, it lacks a column, a camera is unknown, or no row is of one
+            of the cameras.
     """
     _check_cameras(corpus, cameras)
     path = root / table
     if not path.is_file():
         raise wrong_layout(corpus, root, CARD, f"there is no index {table}")
-    passed_over = Counter[str]()
+    other_cameras = Counter[str]()
     num_taken = 0
     for line in read_table(corpus, path, any_of=MEDIA_COLUMNS, all_of=["mask_type"]):
         record = _to_record(line)
@@ -82,21 +82,21 @@ def read_brave_masks(
             num_taken += 1
             yield record
         else:
-            passed_over[record.camera] += 1
-    others = ", ".join(f"{count} of {camera}" for camera, count in sorted(passed_over.items()))
+            other_cameras[record.camera] += 1
+    others = ", ".join(f"{count} of {camera}" for camera, count in sorted(other_cameras.items()))
     if not num_taken:
         raise CorpusError(
-            f"Corpus {corpus!r}: {path} has no row of camera {' or '.join(cameras)}, but "
-            f"{others or 'none at all'}. Mend corpora.{corpus}.cameras in params.yaml."
+            f"Corpus {corpus!r}: {path} has no row of camera {' or '.join(cameras)}; found "
+            f"{others or 'no rows'}. Correct corpora.{corpus}.cameras in params.yaml."
         )
-    logger.info("%s: %d rows, passed over other cameras: %s", corpus, num_taken, others or "none")
+    logger.info("%s: %d rows; rows of other cameras: %s", corpus, num_taken, others or "none")
 
 
 def _check_cameras(corpus: str, cameras: Sequence[str]) -> None:
     if not cameras or not set(cameras) <= CAMERA_WORDS.keys():
         raise CorpusError(
-            f"Corpus {corpus!r}: cameras are some of {', '.join(CAMERA_WORDS)}, but "
-            f"corpora.{corpus}.cameras in params.yaml is {list(cameras)}."
+            f"Corpus {corpus!r}: corpora.{corpus}.cameras in params.yaml is {list(cameras)}, "
+            f"expected one or more of {', '.join(CAMERA_WORDS)}."
         )
 
 
@@ -130,5 +130,5 @@ def _to_record(line: Line) -> ClipRecord:
 
 
 def _name_clip(media: str, camera: str | None) -> str:
-    """Cameras share a sound file, so that the camera is a part of the name."""
+    """Name a clip by its file and its camera, as all cameras share a sound file."""
     return f"{media.removesuffix(PurePosixPath(media).suffix)}/{camera or 'no camera'}"

@@ -1,11 +1,11 @@
-"""Common Voice: sentences read aloud by volunteers in many languages, MP3, with tables in TSV.
+"""A Common Voice release -> records of clips: sentences read by volunteers in many languages.
 
-A release is a folder `cv-corpus-<version>-<date>` with a folder a language. About a third of the
-English clips have neither gender nor age; ages are decades. Release 17.0 of English, German and
-Russian has 3,583 K clips of 4,352 women and 16,828 men.
+A release is a folder `cv-corpus-<version>-<date>` with a folder for each language: MP3 files and
+tables in TSV. About a third of the English clips have neither gender nor age; ages are decades.
+Release 17.0 of English, German and Russian has 3,583 K clips of 4,352 women and 16,828 men.
 
-Licence: CC0 1.0; whoever takes the data agrees not to find out who the speakers are (the latter not
-verified). It is downloaded after a log-in at the Mozilla Data Collective.
+Licence: CC0 1.0; users agree not to identify the speakers (the latter not verified). The Mozilla
+Data Collective offers it for download after a log-in.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -21,12 +21,12 @@ from oragen.corpora.manifest import ClipRecord, CorpusError
 from oragen.corpora.words import look_up
 from oragen.schema.choices.corpora import SplitRule
 
-OFFICIAL: Final = ("train", "dev", "test")  # the later, the rarer: where a speaker is in two
+OFFICIAL: Final = ("train", "dev", "test")  # a speaker in two of them is put in the later one
 OURS: Final = "validated"
 COLUMNS: Final = ("client_id", "path", "age", "gender", "locale")
 BLOCK_BYTES: Final = 2**22
 
-# Inclusive whole years. "teens" is what is below 19; there are no children, so from 13.
+# Inclusive whole years. "teens" means below 19; there are no children, so from 13.
 DECADES: Final = {
     "teens": (13, 18), "twenties": (19, 29), "thirties": (30, 39), "fourties": (40, 49),
     "forties": (40, 49), "fifties": (50, 59), "sixties": (60, 69), "seventies": (70, 79),
@@ -74,20 +74,20 @@ def read_common_voice(
 ) -> Iterator[ClipRecord]:
     """Yield a record for each clip of some languages, as its tables are read.
 
-    A speaker is the same one in all languages. One who is in several official splits, each of
-    another language, keeps the clips of the last of train, dev and test; the others are left out.
-    Where a speaker's gender or age changes between clips, each clip keeps its own. An age is a
-    decade: `age_low` and `age_high` are its first and last year, `age_years` is their mean.
+    A speaker is the same one in all languages. A speaker may be in several official splits, each of
+    another language. Then the clips of the last of train, dev and test are kept and the others are
+    skipped. If a speaker's gender or age differs between clips, each clip keeps its own. An age is
+    a decade: `age_low` and `age_high` are its first and last year, `age_years` is their mean.
 
     Args:
         corpus: its name, for messages.
         root: the folder of a release, one that holds a single release, or that of one language.
-        languages: their codes, such as `en`; None = all that there are.
-        splits: those of the release, or (`ours`) none: all validated clips are read, and splits
-            are assigned to their speakers.
+        languages: their codes, such as `en`; None = all of the release.
+        splits: `official`, those of the release; `ours`: all validated clips are read, and their
+            speakers are assigned to splits.
 
     Raises:
-        CorpusError: a language or a table is not there, or a table cannot be read.
+        CorpusError: a language or a table is missing, or a table cannot be read.
     """
     names = OFFICIAL if splits == "official" else (OURS,)
     tables = [
@@ -121,20 +121,20 @@ def _find_languages(corpus: str, root: Path, wanted: Collection[str] | None) -> 
     if not root.is_dir():
         raise wrong_layout(corpus, root, CARD, "there is no such folder")
     if _is_language(root):
-        found = {root.resolve().name: root}
+        by_code = {root.resolve().name: root}
     else:
         releases = sorted(path for path in root.glob("cv-corpus-*") if path.is_dir())
         if len(releases) > 1:
             names = ", ".join(path.name for path in releases)
             raise wrong_layout(corpus, root, CARD, f"it holds several releases, {names}")
         (release,) = releases or [root]
-        found = {path.name: path for path in sorted(release.iterdir()) if _is_language(path)}
-    if not found:
+        by_code = {path.name: path for path in sorted(release.iterdir()) if _is_language(path)}
+    if not by_code:
         raise wrong_layout(corpus, root, CARD, "no folder of a language with tables in TSV")
-    if lacking := [language for language in wanted or () if language not in found]:
-        there = ", ".join(found)
-        raise wrong_layout(corpus, root, CARD, f"no {', '.join(lacking)}, only {there}")
-    return {language: found[language] for language in wanted or found}
+    if missing := [language for language in wanted or () if language not in by_code]:
+        there = ", ".join(by_code)
+        raise wrong_layout(corpus, root, CARD, f"no {', '.join(missing)}, only {there}")
+    return {language: by_code[language] for language in wanted or by_code}
 
 
 def _is_language(folder: Path) -> bool:
@@ -144,13 +144,13 @@ def _is_language(folder: Path) -> bool:
 def _check_table(corpus: str, root: Path, table: _Table) -> None:
     place = table.path.relative_to(root)
     if not table.path.is_file():
-        found = f"{place} is missing"
+        problem = f"{place} is missing"
         if table.split and (table.folder / f"{OURS}.tsv").is_file():
-            found += (
-                f" (delta releases have no official splits: with corpora.{corpus}.splits set to "
-                f"`ours` those of {OURS}.tsv are divided)"
+            problem += (
+                f" (delta releases have no official splits: set corpora.{corpus}.splits to `ours` "
+                f"to divide the speakers of {OURS}.tsv)"
             )
-        raise wrong_layout(corpus, root, CARD, found)
+        raise wrong_layout(corpus, root, CARD, problem)
     with table.path.open(encoding="utf-8-sig", errors="replace") as file:
         names = file.readline().rstrip("\n").split("\t")
     if "path" not in names:
@@ -161,20 +161,20 @@ def _check_table(corpus: str, root: Path, table: _Table) -> None:
 def _find_spread_speakers(corpus: str, tables: Sequence[_Table]) -> dict[str, str]:
     """Return the split to keep of each speaker who is in several, each of another language.
 
-    Within one language this is no work of the release: such a speaker is left to be refused.
+    Within one language this is an error of the tables: such a speaker is refused later.
     """
     if len({table.language for table in tables}) < 2:
         return {}
-    seats: dict[str, list[_Table]] = {}
+    tables_of: dict[str, list[_Table]] = {}
     for table in tables:
         speakers: set[str] = set()
         for rows in _read_columns(corpus, table, ["client_id"]):
             speakers.update(rows["client_id"].unique().to_pylist())
         for speaker in speakers - {"", None}:
-            seats.setdefault(speaker, []).append(table)
+            tables_of.setdefault(speaker, []).append(table)
     return {
         speaker: max((table.name for table in taken), key=OFFICIAL.index)
-        for speaker, taken in seats.items()
+        for speaker, taken in tables_of.items()
         if len({table.name for table in taken}) > 1
         and len({table.language for table in taken}) == len(taken)
     }
@@ -187,10 +187,10 @@ def _read_clips(
     broken: list[arrow_csv.InvalidRow] = []
     number = 1
     for rows in _read_columns(corpus, table, COLUMNS, broken):
-        left_out = {row.number for row in broken}
+        skipped = {row.number for row in broken}
         for fields in zip(*(column.to_pylist() for column in rows.columns), strict=True):
             number += 1
-            while number in left_out:
+            while number in skipped:
                 number += 1
             yield _to_record(table, place, spread, number, fields)
     for row in broken:
@@ -241,14 +241,14 @@ class _Labels(NamedTuple):
 def _to_labels(age: str, gender: str) -> _Labels:
     problems: list[str] = []
     decade = DECADES.get(look_up("age", age, AGE_WORDS, problems) or "")
-    meant = look_up("gender", gender, GENDER_WORDS, problems)
-    if decade is None and meant is None and not problems:
+    known_gender = look_up("gender", gender, GENDER_WORDS, problems)
+    if decade is None and known_gender is None and not problems:
         problems.append("no label")
     unusable = "; ".join(problems) or None
     if decade is None:
-        return _Labels(meant, None, None, None, unusable)
+        return _Labels(known_gender, None, None, None, unusable)
     low, high = map(float, decade)
-    return _Labels(meant, (low + high) / 2, low, high, unusable)
+    return _Labels(known_gender, (low + high) / 2, low, high, unusable)
 
 
 def _read_columns(
@@ -257,12 +257,12 @@ def _read_columns(
     columns: Sequence[str],
     broken: list[arrow_csv.InvalidRow] | None = None,
 ) -> Iterator[pa.RecordBatch]:
-    """Yield some columns of a table, many rows at a time; what it lacks is null.
+    """Yield some columns of a table in batches of rows; a missing column is null.
 
-    Rows with too few or too many fields are left out, and added to `broken`.
+    Rows with too few or too many fields are skipped, and added to `broken`.
     """
 
-    def leave_out(row: arrow_csv.InvalidRow) -> str:
+    def skip(row: arrow_csv.InvalidRow) -> str:
         if broken is not None:
             broken.append(row)
         return "skip"
@@ -275,7 +275,7 @@ def _read_columns(
                 delimiter="\t",
                 quote_char=False,  # sentences have quotation marks that nothing closes
                 escape_char=False,
-                invalid_row_handler=leave_out,
+                invalid_row_handler=skip,
             ),
             arrow_csv.ConvertOptions(
                 include_columns=columns,

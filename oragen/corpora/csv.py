@@ -1,12 +1,13 @@
-"""Any folder of clips with a table of labels: how most people bring their own data.
+"""Any folder of clips and a table of labels -> records of clips: for data of your own.
 
-The table has a header with `media` (or `audio_path`, `video_path`, `image_path` where a clip's
-sound and pictures are separate files), and any of the other `COLUMNS`; further columns are passed
-over. A map says where a table has names of its own for them, so that an audformat table is read as
-it is: `columns={"media": "file", "age_years": "age", "speaker_id": "speaker"}`.
+The header has `media` (or `audio_path`, `video_path`, `image_path` if the audio and the pictures of
+a clip are separate files), and any of the other `COLUMNS`; further columns are ignored. A map gives
+the table's own names for them, so that an audformat table is read as it is:
+`columns={"media": "file", "age_years": "age", "speaker_id": "speaker"}`.
 
 An empty field is an unknown label. A missing split is assigned by a hash of the speaker, so that no
-speaker is in two. Comma, semicolon or tab between the fields, a decimal point or comma in a number.
+speaker is in two. Fields are separated by comma, semicolon or tab. Numbers have a decimal point or
+comma.
 """
 
 import math
@@ -27,11 +28,11 @@ MEDIA_COLUMNS = ("media", "audio_path", "video_path", "image_path")
 FACE_BOX_COLUMNS: Final = ("face_x1", "face_y1", "face_x2", "face_y2")
 COLUMNS: Final = (
     *MEDIA_COLUMNS,
-    "audio_encoding",  # of headerless sound, such as s16le@8000
+    "audio_encoding",  # of headerless audio, such as s16le@8000
     "speaker_id",
     "gender",
     "age_years",
-    "age_low",  # whole years that the age is among; without `age_years`, their middle is the age
+    "age_low",  # first and last whole year of a range; without `age_years`, the age is its middle
     "age_high",
     "mask_type",
     "split",
@@ -40,7 +41,7 @@ COLUMNS: Final = (
     "face_box",  # x1 y1 x2 y2 in pixels, with blanks between
     *FACE_BOX_COLUMNS,  # or one by one
 )
-# What is neither may hold both sound and pictures.
+# A file with another suffix may hold both audio and video.
 SOUND_SUFFIXES = (
     ".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".aac", ".wma", ".aif", ".aiff", ".amr",
     ".au", ".sph",
@@ -86,13 +87,13 @@ def read_csv(
         split: of every line; a line that names another one is unusable.
 
     Raises:
-        CorpusError: when there is no table, it cannot be read, it has no column of media, it lacks
-            a column that is mapped, or `split` is none.
+        CorpusError: there is no table, it cannot be read, it has no column of media, it lacks a
+            mapped column, or `split` is no split.
     """
     path = root / table
     if not path.is_file():
         raise CorpusError(
-            f"Corpus {corpus!r}: no table at {path}. Put one there with the columns "
+            f"Corpus {corpus!r}: there is no table at {path}. Put one there with the columns "
             "media,speaker_id,gender,age_years,mask_type,split, or name it in "
             f"corpora.{corpus}.table."
         )
@@ -111,13 +112,13 @@ def read_csv_tables(
     tables: Mapping[str, Path],
     columns: Mapping[str, str] = _NO_COLUMNS,
 ) -> Iterator[ClipRecord]:
-    """Yield a record for each line of one table a split, as audformat databases have them.
+    """Yield a record for each line of several tables, one for each split, as audformat has them.
 
     Args:
         corpus: its name, for messages.
         root: the folder that media paths are relative to.
-        tables: the path of each split's table, relative to the root. Where there are tables of
-            train and test but none of dev, some speakers of train become dev.
+        tables: the path of each split's table, relative to the root. If there are tables of train
+            and test but none of dev, some speakers of train become dev.
         columns: the tables' own names for any of `COLUMNS`, by ours.
 
     Raises:
@@ -133,7 +134,7 @@ def read_csv_tables(
 def check_column_map(
     corpus: str, path: Path, columns: Mapping[str, str], *, known: Collection[str]
 ) -> None:
-    """Raise a CorpusError for a map of a name that is not known, or to a column that is not there.
+    """Raise a CorpusError for an unknown name, or for one mapped to a missing column.
 
     Args:
         corpus: its name, for messages.
@@ -173,8 +174,8 @@ def _to_split(corpus: str, word: str) -> str:
     words = SPLIT_WORDS | {TRAIN_OR_DEV: TRAIN_OR_DEV}
     if word.lower() not in words:
         raise CorpusError(
-            f"Corpus {corpus!r}: a table is said to be of the split {word!r}, expected one of "
-            f"{', '.join(words)}."
+            f"Corpus {corpus!r}: {word!r} is no split of a table, expected one of "
+            f"{', '.join(words)}. Correct corpora.{corpus}.tables in params.yaml."
         )
     return words[word.lower()]
 
@@ -184,7 +185,7 @@ def _to_record(line: Line, whole_split: str | None) -> ClipRecord:
     if line["audio_encoding"] and line["media"]:
         media = {"audio_path": line["media"]}
     audio, video, image = (line[name] or media.get(name) for name in MEDIA_COLUMNS[1:])
-    named = PurePosixPath(line["media"] or audio or video or image or f"line {line.number}")
+    name = PurePosixPath(line["media"] or audio or video or image or f"line {line.number}")
     problems = ["more fields than columns"] if line.is_too_long else []
     problems += _find_segment(line)
     split = _choose_split(line, whole_split, problems)
@@ -192,7 +193,7 @@ def _to_record(line: Line, whole_split: str | None) -> ClipRecord:
     mask_type = look_up("mask_type", line["mask_type"], MASK_TYPE_WORDS, problems)
     age = _to_age(line, problems)
     return ClipRecord(
-        stem=str(named).removesuffix(named.suffix),
+        stem=str(name).removesuffix(name.suffix),
         speaker_id=line["speaker_id"] or None,
         split=split,
         gender=gender,
@@ -212,7 +213,7 @@ def _to_record(line: Line, whole_split: str | None) -> ClipRecord:
 
 
 def media_paths(media: str) -> dict[str, str]:
-    """One file -> what it may hold, by its name: a picture, sound, or both."""
+    """One file -> its columns of media by its suffix: an image, audio, or audio and video."""
     match PurePosixPath(media).suffix.lower():
         case _ if not media:
             return {}
@@ -225,7 +226,7 @@ def media_paths(media: str) -> dict[str, str]:
 
 
 def _find_segment(line: Line) -> list[str]:
-    """Say that an audformat line is about a part of its file: a clip is a whole file."""
+    """Report an audformat line about a segment of its file: a clip is a whole file."""
     start, end = line["start"].lower(), line["end"].lower()
     if not line.fields.keys() >= _SEGMENT_COLUMNS:
         return []

@@ -1,7 +1,7 @@
-"""A row of a table of faces -> one face: where it is in its image, whose age and gender it has.
+"""A row of a table of faces -> one face: its box in the image, its age and gender.
 
-Two public forms are read: the annotations that come with MiVOLO (LAGENDA, and its own of
-IMDB-Clean), whose -1 means missing and whose ages may be ranges, and the tables of IMDB-Clean.
+Two public forms are read: the annotations of MiVOLO (for LAGENDA and IMDB-Clean), where -1 means
+missing and ages may be ranges, and the tables of IMDB-Clean.
 """
 
 import math
@@ -22,7 +22,7 @@ Box = tuple[float, float, float, float]  # x1, y1, x2, y2 in pixels of the image
 
 
 class Age(NamedTuple):
-    """Years; of a range its ends, whole years that both belong to it, and the middle of them."""
+    """Years; of a range its first and last whole year, and their middle."""
 
     years: float | None = None
     low: float | None = None
@@ -30,7 +30,7 @@ class Age(NamedTuple):
 
 
 class Face(NamedTuple):
-    """What a row says of one face; `place` tells the faces of one image apart."""
+    """One face of a row; `place` tells the faces of one image apart."""
 
     image: str
     place: str
@@ -41,7 +41,7 @@ class Face(NamedTuple):
 
     @property
     def is_labelled(self) -> bool:
-        """Whether the row tries to give a label, be it one that cannot be read."""
+        """Tell whether the row has a label, even one that cannot be read."""
         return bool(self.gender or self.age.years is not None or self.problems)
 
 
@@ -49,7 +49,7 @@ def read_mivolo_table(corpus: str, path: Path) -> Iterator[Face]:
     """Yield the faces of an annotation file of MiVOLO, one at a time, in its order.
 
     Raises:
-        CorpusError: the file is not there, is no table, or lacks a column.
+        CorpusError: the file is missing, is no table, or lacks a column.
     """
     yield from map(_to_face, read_table(corpus, path, all_of=MIVOLO_COLUMNS))
 
@@ -77,11 +77,11 @@ def read_face(
     """Read the fields of a row.
 
     Args:
-        image: its name, as the table has it.
+        image: the name of the image in the table.
         age: years, or `lowest;highest`.
         gender: a letter or a word.
         corners: x1, y1, x2, y2 of the face.
-        person_corners: the same of the whole person: tells persons without a face apart.
+        person_corners: of the whole person; they tell persons without a face apart.
         is_too_long: the row has more fields than the table has columns.
     """
     problems = ["more fields than columns"] if is_too_long else []
@@ -103,23 +103,23 @@ def _name_place(corners: Sequence[str], person_corners: Sequence[str]) -> str:
     return "nowhere"
 
 
-def read_age(found: str, problems: list[str]) -> Age:
-    """Read years or `lowest;highest`; what is neither adds a line to `faults`."""
-    if found in MISSING:
+def read_age(text: str, problems: list[str]) -> Age:
+    """Read years or `lowest;highest`; any other text adds a line to `problems`."""
+    if text in MISSING:
         return Age()
-    if ";" not in found:
-        return Age(to_number("age", found, problems))
-    low, high = (to_number("age", end, problems) for end in found.split(";", maxsplit=1))
+    if ";" not in text:
+        return Age(to_number("age", text, problems))
+    low, high = (to_number("age", end, problems) for end in text.split(";", maxsplit=1))
     if low is None or high is None or not low <= high:
-        problems.append(f"age is no range: {found}")
+        problems.append(f"age is no range: {text}")
         return Age()
     return Age((low + high) / 2, low, high)
 
 
 def read_box(corners: Sequence[str], problems: list[str]) -> Box | None:
-    """Read x1, y1, x2, y2; a box without an area, or with a corner missing, adds to `faults`.
+    """Read x1, y1, x2, y2; a box without an area or with a missing corner adds to `problems`.
 
-    It may reach beyond the image: one corner at -1 is such a box, and no missing one.
+    A box may reach beyond the image: with one corner at -1 it is such a box, and not missing.
     """
     if MISSING.issuperset(corners):
         return None

@@ -1,7 +1,8 @@
-"""Media paths of a corpus -> what lies there, and the SHA-256 of its bytes.
+"""Media paths of a corpus -> size and time of each file, and the SHA-256 of its bytes.
 
-A corpus may have millions of files, on a disk or behind a network: each costs two calls to look at,
-several are looked at and read at once, and what was read stays known by size and time.
+A corpus may have millions of files, on a disk or behind a network. So a check costs two system
+calls a file, several files are checked and read at once, and their hashes are remembered by size
+and time.
 """
 
 import hashlib
@@ -26,8 +27,8 @@ from oragen.schema.files import atomic_write
 
 logger = logging.getLogger(__name__)
 
-NUM_THREADS: Final = 8  # more than cores: disks and networks let one wait
-FILES_AT_ONCE: Final = 250  # for a thread
+NUM_THREADS: Final = 8  # more than cores: threads wait for disks and networks
+FILES_AT_ONCE: Final = 250  # a task of one thread
 READ_BYTES: Final = 2**16
 READABLE_BY_ALL: Final = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH
 NO_PERMISSION: Final = "no permission to read the file"
@@ -39,9 +40,9 @@ Made = TypeVar("Made")
 
 @dataclass(frozen=True)
 class Files:
-    """Files under a root; `faults` is null for those that can be read, whose size and time count.
+    """Files under a root; `problems` is null for readable ones. Only those have a size and a time.
 
-    Paths are as the corpus has them: two of them may be the same file.
+    Paths are those of the corpus: two of them may be the same file.
     """
 
     root: Path
@@ -54,17 +55,18 @@ class Files:
 def find_files(root: Path, paths: pa.Array) -> Files:
     """Look for files without opening them.
 
-    What leaves the root, by its name or through a link, is a fault, and so is what is no file.
+    A path that leaves the root, by its name or through a link, is a problem. So is a path that is
+    no file.
 
     Args:
-        root: the folder that all files lie under; may be a link itself.
+        root: the folder of all files; may be a link itself.
         paths: relative to the root, not empty.
     """
     finder = _Finder(root.resolve())
-    found: list[_Status] = []
-    for statuses in _in_threads(finder.find_many, paths, title=""):
-        found += statuses
-    problems, sizes, mtimes_ns = zip(*found, strict=True) if found else ((), (), ())
+    statuses: list[_Status] = []
+    for some in _in_threads(finder.find_many, paths, title=""):
+        statuses += some
+    problems, sizes, mtimes_ns = zip(*statuses, strict=True) if statuses else ((), (), ())
     return Files(
         root,
         paths,
@@ -74,11 +76,11 @@ def find_files(root: Path, paths: pa.Array) -> Files:
     )
 
 
-_Status = tuple[str | None, int, int]  # fault, size, time in ns
+_Status = tuple[str | None, int, int]  # problem, size, time in ns
 
 
 class _Finder:
-    """Looks for files under a root that is resolved; each folder is resolved once."""
+    """Looks for files under a resolved root; each folder is resolved once."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -89,7 +91,7 @@ class _Finder:
         return [self._find(path) for path in paths]
 
     def _find(self, path: str) -> _Status:
-        """Look at a usual path by its folder and its name; at any other with more effort."""
+        """Check a usual path by its folder and its name; resolve any other path."""
         folder = path.rpartition("/")[0]
         if _is_unusual(path) or not self._holds(folder):
             return self._find_thoroughly(path)
@@ -123,7 +125,7 @@ class _Finder:
             return NO_FILE, 0, 0
         except PermissionError:
             return NO_PERMISSION, 0, 0
-        except (OSError, RuntimeError, ValueError):  # too long, links in a circle, a null character
+        except (OSError, RuntimeError, ValueError):  # too long, a circle of links, a null character
             return "not a usable path", 0, 0
         if not stat.S_ISREG(status.st_mode):
             return "not a file", 0, 0
@@ -133,7 +135,7 @@ class _Finder:
 
 
 def _may_read(path: str, status: os.stat_result) -> bool:
-    """Say whether a file may be read; one that all may read is not asked for once more."""
+    """Tell whether a file may be read; without a second call if all users may read it."""
     return status.st_mode & READABLE_BY_ALL == READABLE_BY_ALL or os.access(path, os.R_OK)
 
 
@@ -145,8 +147,8 @@ MEMORY: Final = pa.schema(
 class HashMemory:
     """SHA-256 of media files, remembered by size and modification time; a context manager.
 
-    The memory is only a convenience: without it, or when it is damaged, every file is read again.
-    It is kept when the block ends, also in an error, so that a long listing can be taken up again.
+    The memory is only a convenience: if it is missing or damaged, every file is read again. It is
+    saved when the block ends, also in an error, so that a long indexing can be resumed.
     """
 
     def __init__(self, path: Path) -> None:
@@ -170,12 +172,12 @@ class HashMemory:
         """Return the SHA-256 of each file's bytes, in hexadecimal, from memory or by reading.
 
         Args:
-            files: where they are; of faulty ones none is wanted.
-            wanted: which to read; of others there may be no hash.
-            title: of the progress.
+            files: to hash; none with a problem is wanted.
+            wanted: which files need a hash.
+            title: of the progress bar.
 
         Returns:
-            a text a file, null where it was not wanted or cannot be read.
+            a text for each file; null if it was not wanted or cannot be read.
         """
         self._forget_changed(files)
         is_unknown = pc.is_null(self._find(files.paths)).to_numpy(zero_copy_only=False)
@@ -186,23 +188,24 @@ class HashMemory:
         return pc.index_in(paths, value_set=self._known["path"])
 
     def _forget_changed(self, files: Files) -> None:
-        at = pc.if_else(pc.is_null(files.problems), self._find(files.paths), None)
-        is_known = pc.is_valid(at).to_numpy(zero_copy_only=False)
-        known = self._known.take(at.drop_null())
+        # files -> rows of the memory; null = not remembered, or not readable
+        rows = pc.if_else(pc.is_null(files.problems), self._find(files.paths), None)
+        is_known = pc.is_valid(rows).to_numpy(zero_copy_only=False)
+        known = self._known.take(rows.drop_null())
         is_same = (known["size"].to_numpy() == files.sizes[is_known]) & (
             known["mtime_ns"].to_numpy() == files.mtimes_ns[is_known]
         )
         stays = np.ones(self._known.num_rows, dtype=bool)
-        stays[at.drop_null().to_numpy()[~is_same]] = False
+        stays[rows.drop_null().to_numpy()[~is_same]] = False
         self._known = self._known.filter(pa.array(stays))
 
     def _read(self, files: Files, numbers: Int64[np.ndarray, " unread"], title: str) -> None:
-        """Read files and remember what was read, even when only some could be."""
+        """Read files and remember their hashes, also if an error ends the reading."""
         hashes: list[str | None] = []
         paths = files.paths.take(pa.array(numbers))
         try:
-            for found in _in_threads(partial(_hash_many, files.root), paths, title):
-                hashes += found
+            for some in _in_threads(partial(_hash_many, files.root), paths, title):
+                hashes += some
         finally:
             done = numbers[: len(hashes)]
             columns = [paths[: len(done)], files.sizes[done], files.mtimes_ns[done]]
@@ -211,7 +214,7 @@ class HashMemory:
 
 
 def _hash_many(root: Path, paths: Sequence[str]) -> list[str | None]:
-    """Return the SHA-256 of each file; what a Path makes of an unusual name, it is asked for."""
+    """Return the SHA-256 of each file; only unusual names need a Path, which is slower."""
     prefix = f"{root}/"
     return [_hash_file(str(root / path) if _is_unusual(path) else prefix + path) for path in paths]
 
@@ -223,7 +226,7 @@ def _is_unusual(path: str) -> bool:
 def _hash_file(path: str) -> str | None:
     """Return the SHA-256 of a file's bytes; None when it cannot be read.
 
-    Most files are small, and a file object would cost as much as reading one.
+    Most files are small: a file object would cost as much as reading one.
     """
     digest = hashlib.sha256()
     try:
@@ -241,7 +244,7 @@ def _hash_file(path: str) -> str | None:
 def _in_threads(
     do: Callable[[Sequence[str]], list[Made]], paths: pa.Array, title: str
 ) -> Iterator[list[Made]]:
-    """Yield what is made of some paths at a time, in their order; with a title, show progress."""
+    """Yield the results of one batch of paths after the other, in order; a title shows progress."""
     starts = range(0, len(paths), FILES_AT_ONCE)
     progress = tqdm(total=len(paths), desc=title, unit="file", disable=None if title else True)
     with progress, ThreadPoolExecutor(NUM_THREADS) as pool:

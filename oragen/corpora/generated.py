@@ -1,4 +1,4 @@
-"""The embedded demo corpora: drawn and synthesised talking heads, made by `oragen generate`."""
+"""A folder made by `oragen generate` -> records of its clips: the embedded demo corpora."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +19,7 @@ CARD: Final = CorpusCard(
     splits="train, dev and test, by speaker",
     layout="""
 labels.csv      media,speaker_id,gender,age_years,mask_type,split
-corpus.json     what it was generated from
+corpus.json     the specification that it was generated from
 clips/*.mp4     talking heads
 """,
 )
@@ -29,8 +29,8 @@ def read_generated(corpus: str, root: Path, spec: CorpusSpec) -> Iterator[ClipRe
     """Yield a record for each generated clip.
 
     Raises:
-        CorpusError: when the corpus has not been generated yet.
-        UserError: when it was generated to another spec.
+        CorpusError: the corpus has not been generated yet.
+        UserError: it was generated to another spec.
     """
     if not ((root / TABLE).is_file() and (root / SPEC_FILE).is_file()):
         raise CorpusError(

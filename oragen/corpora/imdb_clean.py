@@ -1,13 +1,13 @@
 """IMDB-Clean's tables, or MiVOLO's of the same images -> a record for each face.
 
-Photographs of actors, of IMDB-WIKI, with cleaned ages: the year of the photograph less that of
-birth. Get the tables from github.com/yiminglin-ai/imdb-clean; its script downloads the images and
-makes the crops of at most 1024 pixels. MiVOLO (github.com/WildChlamydia/MiVOLO) has tables of the
-same images of its own, with persons beside the faces.
+Photographs of actors from IMDB-WIKI with cleaned ages: the year of the photograph minus the year of
+birth. The tables are at github.com/yiminglin-ai/imdb-clean; its script downloads the images and
+makes crops of at most 1024 pixels. MiVOLO (github.com/WildChlamydia/MiVOLO) has its own tables of
+the same images, with boxes of persons beside those of faces.
 
 Expected, not verified: 183 886 faces for training, 45 971 for validation, 56 086 for the test, no
-person in two of them. Some rows have no gender, and ages outside 1..100 are left out. Some of the
-JPEG files are cut short, some are grey, and a box may reach beyond its image.
+person in two of them. Some rows have no gender. Ages outside 1..100 are skipped. Some JPEG files
+are cut short, some are grey, and a box may reach beyond its image.
 """
 
 import logging
@@ -29,10 +29,10 @@ logger = logging.getLogger(__name__)
 SPLITS: Final = {"train": "train", "valid": "dev", "test": "test"}
 MIN_AGE_YEARS: Final = 1
 MAX_AGE_YEARS: Final = 100
-_AGE_FAULT: Final = f"age outside {MIN_AGE_YEARS}..{MAX_AGE_YEARS}"
+_AGE_PROBLEM: Final = f"age outside {MIN_AGE_YEARS}..{MAX_AGE_YEARS}"
 COLUMNS: Final = ("filename", "age", "gender", "x_min", "y_min", "x_max", "y_max")
 OTHER_NAMES: Final = {"path": "filename"}  # in a copy on Kaggle
-# The first that is there holds the images; that copy has one folder more than it should.
+# The first existing one holds the images; the copy on Kaggle has one folder too many.
 IMAGE_FOLDERS: Final[dict[Images, Sequence[str]]] = {
     "original": ("data/imdb", "imdb", "images"),
     "1024": (
@@ -45,7 +45,7 @@ IMAGE_FOLDERS: Final[dict[Images, Sequence[str]]] = {
 TABLE_FOLDERS: Final = ("csvs", "", "data/imdb-clean-1024", "imdb-clean-1024")
 MIVOLO_TABLE_FOLDERS: Final = ("annotation", "annotations", "csvs", "")
 MIVOLO_IMAGE_FOLDERS: Final = ("images", "data/imdb", "imdb")
-# What comes before these is how somebody's folders are called; the number is the person's.
+# Folders before these differ from copy to copy; nm<number> is the person.
 _IMAGE = re.compile(r"(?:.*?/)??(?P<image>(?:\d\d/)?(?P<person>nm\d+)_rm[^/]*)")
 
 CARD: Final = CorpusCard(
@@ -79,8 +79,7 @@ images/{00..99}/nm*_rm*.jpg                    ... in which its boxes are
 def read_imdb_clean(corpus: str, root: Path, *, images: Images) -> Iterator[ClipRecord]:
     """Yield a record for each row of the three tables.
 
-    The tables of the corpus are taken where they are there, else, for the original images,
-    MiVOLO's.
+    The tables of the corpus are preferred. Without them, MiVOLO's are read for the original images.
 
     Args:
         corpus: its name, for messages.
@@ -88,7 +87,7 @@ def read_imdb_clean(corpus: str, root: Path, *, images: Images) -> Iterator[Clip
         images: the photographs, or the crops around the faces.
 
     Raises:
-        CorpusError: a table or the folder of images is not there, or a table cannot be read.
+        CorpusError: a table or the folder of images is missing, or a table cannot be read.
     """
     tables = _find_tables(root, images)
     is_mivolo = not tables and images == "original"
@@ -110,7 +109,7 @@ def read_imdb_clean(corpus: str, root: Path, *, images: Images) -> Iterator[Clip
     logger.info(
         "%s: %d usable faces, %d of another age than %d..%d, %d without a label, %d of unknown "
         "gender",
-        corpus, counts["usable"], counts[_AGE_FAULT], MIN_AGE_YEARS, MAX_AGE_YEARS,
+        corpus, counts["usable"], counts[_AGE_PROBLEM], MIN_AGE_YEARS, MAX_AGE_YEARS,
         counts["no label"], counts["unknown gender"],
     )  # fmt: skip
 
@@ -120,16 +119,16 @@ def _table_name(split: str, images: Images) -> str:
 
 
 def _find_tables(root: Path, images: Images) -> dict[str, Path]:
-    found = {}
+    tables = {}
     for split in SPLITS:
         paths = [root / folder / _table_name(split, images) for folder in TABLE_FOLDERS]
         if path := next(filter(Path.is_file, paths), None):
-            found[split] = path
-    return found
+            tables[split] = path
+    return tables
 
 
 def _find_mivolo_tables(corpus: str, root: Path) -> dict[str, Path]:
-    """Find a table for each split by its name, which only has to hold that of the split."""
+    """Find a table for each split: any file with the split in its name."""
     for folder in MIVOLO_TABLE_FOLDERS:
         paths = [
             path for path in sorted((root / folder).glob("*.csv")) if not _is_official(path.name)
@@ -137,14 +136,14 @@ def _find_mivolo_tables(corpus: str, root: Path) -> dict[str, Path]:
         by_split = {
             split: [path for path in paths if split in path.name.lower()] for split in SPLITS
         }
-        if twice := next((found for found in by_split.values() if len(found) > 1), None):
+        if twice := next((tables for tables in by_split.values() if len(tables) > 1), None):
             names = " and ".join(path.name for path in twice)
             raise CorpusError(
-                f"Corpus {corpus!r}: {root / folder} has two tables of one split: {names}. Leave "
+                f"Corpus {corpus!r}: {root / folder} has two tables of one split: {names}. Keep "
                 "only one of them there."
             )
         if any(by_split.values()):
-            return {split: found[0] for split, found in by_split.items() if found}
+            return {split: tables[0] for split, tables in by_split.items() if tables}
     return {}
 
 
@@ -166,7 +165,7 @@ def _find_images(corpus: str, root: Path, folders: Sequence[str]) -> PurePosixPa
 
 
 def _read_table(corpus: str, path: Path) -> Iterator[Face]:
-    """Yield the faces of a table of the corpus: by the names of columns, else by their order."""
+    """Yield the faces of a table of the corpus, by the names of columns or else by their order."""
     has_names = None
     for line in read_table(corpus, path):
         named = {OTHER_NAMES.get(name, name): field for name, field in line.fields.items()}
@@ -180,11 +179,11 @@ def _read_table(corpus: str, path: Path) -> Iterator[Face]:
 
 
 def _to_record(folder: PurePosixPath, split: str, face: Face) -> ClipRecord:
-    found = _IMAGE.fullmatch(face.image)
-    image = PurePosixPath(found["image"] if found else face.image or "unnamed")
+    match = _IMAGE.fullmatch(face.image)
+    image = PurePosixPath(match["image"] if match else face.image or "unnamed")
     return ClipRecord(
         stem=f"{str(image).removesuffix(image.suffix)}/{face.place}",
-        speaker_id=found["person"] if found else None,
+        speaker_id=match["person"] if match else None,
         split=split,
         image_path=str(folder / image),
         face_box=face.box,
@@ -192,7 +191,7 @@ def _to_record(folder: PurePosixPath, split: str, face: Face) -> ClipRecord:
         age_years=face.age.years,
         age_low=face.age.low,
         age_high=face.age.high,
-        unusable="; ".join(_find_problems(face, is_named=bool(found))) or None,
+        unusable="; ".join(_find_problems(face, is_named=bool(match))) or None,
     )
 
 
@@ -202,7 +201,7 @@ def _find_problems(face: Face, *, is_named: bool) -> list[str]:
     problems = [*face.problems]
     years = face.age.years
     if years is not None and not MIN_AGE_YEARS <= years <= MAX_AGE_YEARS:
-        problems.append(f"{_AGE_FAULT}: {years:g}")
+        problems.append(f"{_AGE_PROBLEM}: {years:g}")
     if not face.box and not problems:
         problems.append("no face box")
     if not is_named:

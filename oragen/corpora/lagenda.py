@@ -1,13 +1,13 @@
-"""LAGENDA's annotation table -> a record for each face; several of them share an image.
+"""LAGENDA's annotation table -> a record for each face; several faces share an image.
 
-Photographs of Open Images with the age and gender of persons, as ten people guessed them, and the
-boxes of faces and persons, as the authors' detector found them. Get `lagenda_annotation.csv` and
-`lagenda_benchmark_images.zip` as MiVOLO's page says (github.com/WildChlamydia/MiVOLO).
+Photographs of Open Images with age and gender as ten annotators guessed them, and boxes of faces
+and persons from the authors' detector. `lagenda_annotation.csv` and `lagenda_benchmark_images.zip`
+are on MiVOLO's page (github.com/WildChlamydia/MiVOLO).
 
-The table has 347 509 rows of 67 159 images. Only 84 192 of them have a label; the others tell where
-further faces and persons are, and are listed as left out. One image is known to be missing:
-`lag_benchmark/b5c8ef090f134ad5.jpg.jpg`. There is no official split: images are given one each, by
-the name of the image.
+The table has 347 509 rows of 67 159 images. Only 84 192 rows have a label. The others are boxes of
+further faces and persons, and are listed as skipped. One image is known to be missing:
+`lag_benchmark/b5c8ef090f134ad5.jpg.jpg`. There is no official split: each image is assigned one by
+its name.
 """
 
 import logging
@@ -28,7 +28,7 @@ CARD: Final = CorpusCard(
     title="LAGENDA",
     modalities="face",
     labels="gender, age",
-    licence="annotations: CC BY as others describe them, or CC BY-SA, not verified; images: "
+    licence="annotations: CC BY or CC BY-SA, depending on the source, not verified; images: "
     "CC BY 2.0 as part of Open Images, not verified",
     access="free download from MiVOLO's page: github.com/WildChlamydia/MiVOLO",
     splits="none; each image gets one by a hash of its name",
@@ -49,7 +49,7 @@ lag_benchmark/*.jpg         or the images beside the table, or either of these i
 
 
 def read_lagenda(corpus: str, root: Path, *, annotations: Path) -> Iterator[ClipRecord]:
-    """Yield a record for each row of the table, a face with a label or not.
+    """Yield a record for each row of the table, with or without a label.
 
     Args:
         corpus: its name, for messages.
@@ -74,7 +74,7 @@ def read_lagenda(corpus: str, root: Path, *, annotations: Path) -> Iterator[Clip
 
 
 def _find_images(corpus: str, root: Path) -> PurePosixPath:
-    """Return the folder in which, or in whose `lag_benchmark`, the images are."""
+    """Return the folder of the images: `lag_benchmark`, or the one beside the table."""
     for folder in ("", "images"):
         if (root / folder / IMAGES).is_dir():
             return PurePosixPath(folder, IMAGES)

@@ -1,7 +1,7 @@
-"""Records of clips, as a corpus describes them -> the checked clips table.
+"""Records of clips, as a corpus describes them -> the manifest: its checked clips table.
 
-What every reader shares: paths that stay under the corpus root, files that exist, content hashes,
-one row a clip, speakers in one split only. What cannot be used is left out with its reason.
+All readers share these checks: paths stay under the corpus root, files exist and have content
+hashes, each clip has one row, each speaker one split. Unusable clips are skipped with their reason.
 Records come one by one and are kept as columns, so that millions of them fit into memory.
 """
 
@@ -37,15 +37,15 @@ Column: TypeAlias = pa.Array | pa.ChunkedArray
 
 
 class CorpusError(UserError):
-    """A corpus is not where or what params.yaml says."""
+    """A corpus is missing, cannot be read, or is not as params.yaml describes it."""
 
 
 @dataclass(frozen=True)
 class ClipRecord:
     """One clip as its corpus describes it; None = unknown. Paths are relative to the root.
 
-    Without a split one is assigned; `TRAIN_OR_DEV` says that it is one of these two. A clip that
-    the reader cannot use carries the reason in `unusable`.
+    A clip without a split is assigned one; `TRAIN_OR_DEV` limits it to these two. A clip that the
+    reader cannot use has the reason in `unusable`.
     """
 
     stem: str
@@ -54,7 +54,7 @@ class ClipRecord:
     audio_path: str | None = None
     video_path: str | None = None
     image_path: str | None = None
-    audio_encoding: str | None = None  # of headerless sound: <sample format>@<rate in Hz>
+    audio_encoding: str | None = None  # of headerless audio: <sample format>@<rate in Hz>
     face_box: tuple[float, float, float, float] | None = None
     gender: str | None = None
     age_years: float | None = None
@@ -78,31 +78,31 @@ RECORDS: Final = pa.schema(
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a corpus holds: its clips table, what was left out, and the ids of all that came in."""
+    """The clips table of a corpus, the skipped clips, and the ids of both together."""
 
     clips: pd.DataFrame
     skipped: list[Skipped]
-    listed: list[str]
+    clip_ids: list[str]
 
 
-def list_clips(
+def build_manifest(
     corpus: str, root: Path, records: Iterable[ClipRecord], hash_memory: Path | None
 ) -> Manifest:
     """Check every record and join them into the clips table.
 
-    The same bytes in two splits are kept, and a warning says so.
+    Clips with the same bytes in two splits are kept, with a warning.
 
     Args:
         corpus: its name.
-        root: the folder that all media lie under.
-        records: of its clips, in any number: each is asked for once, and not kept.
+        root: the folder of all media.
+        records: of its clips, in any number: each is read once, and not kept.
         hash_memory: where the hashes of media are remembered; None = no file is read, and the
             table has no hashes.
 
     Raises:
-        CorpusError: when the root is no folder, no clip is usable, or a speaker is in two splits.
+        CorpusError: the root is no folder, no clip is usable, or a speaker is in two splits.
     """
-    table, skipped, listed = _check_records(corpus, root, records, hash_memory)
+    table, skipped, clip_ids = _check_records(corpus, root, records, hash_memory)
     if not table.num_rows:
         raise CorpusError(
             f"Corpus {corpus!r}: none of {len(skipped)} listed clips in {root} is "
@@ -114,18 +114,18 @@ def list_clips(
     clips["split"] = assign_splits(corpus, clips)
     refuse_shared_speakers(corpus, clips)
     warn_of_shared_content(corpus, clips)
-    return Manifest(clips, skipped, listed)
+    return Manifest(clips, skipped, clip_ids)
 
 
 def _check_records(
     corpus: str, root: Path, records: Iterable[ClipRecord], hash_memory: Path | None
 ) -> tuple[pa.Table, list[Skipped], list[str]]:
-    """Records -> rows of the clips table, what was left out, and the ids of all."""
+    """Records -> rows of the clips table, the skipped clips, and the ids of both together."""
     table, has_rivals = _keep_first(gather_records(records))
-    if not root.is_dir():  # not before: a reader says better what its corpus lacks
+    if not root.is_dir():  # not before: the error of a reader is more helpful
         raise CorpusError(
             f"Corpus {corpus!r}: its root {root} is no folder. Put the corpus (or a link to it) "
-            f"there, or mend corpora.{corpus}.root in params.yaml."
+            f"there, or correct corpora.{corpus}.root in params.yaml."
         )
     media = _find_media(root, table)
     reasons = pc.coalesce(
@@ -145,26 +145,26 @@ def _check_records(
 
 
 def gather_records(records: Iterable[ClipRecord]) -> pa.Table:
-    """Records -> a row each, a column for each field, and `words`, a hash of the record.
+    """Records -> a row each, a column for each field, and `digest`, a hash of the record.
 
-    An empty word is an unknown one.
+    An empty text becomes null: unknown.
     """
     to_row = attrgetter(*RECORDS.names)
-    schema = RECORDS.append(pa.field("words", pa.int64()))
+    schema = RECORDS.append(pa.field("digest", pa.int64()))
     batches = []
     rows = map(to_row, records)
     while batch := list(islice(rows, BATCH)):
-        words = pa.array(map(hash, batch), pa.int64())
+        digests = pa.array(map(hash, batch), pa.int64())
         try:
             columns = _to_columns(batch)
         except UnicodeEncodeError:
             columns = _to_columns([_spell_out(row) for row in batch])
-        batches.append(pa.RecordBatch.from_arrays([*columns, words], schema=schema))
+        batches.append(pa.RecordBatch.from_arrays([*columns, digests], schema=schema))
     return pa.Table.from_batches(batches, schema)
 
 
 def _to_columns(rows: Sequence[tuple[object, ...]]) -> list[pa.Array]:
-    columns = zip(zip(*rows, strict=True), RECORDS.types, strict=True)
+    columns = zip(zip(*rows, strict=True), RECORDS.types, strict=True)  # row, field -> field, row
     arrays = [pa.array(column, kind) for column, kind in columns]
     return [
         pc.if_else(pc.equal(array, ""), None, array) if array.type == pa.string() else array
@@ -173,7 +173,7 @@ def _to_columns(rows: Sequence[tuple[object, ...]]) -> list[pa.Array]:
 
 
 def _spell_out(row: tuple[object, ...]) -> tuple[object, ...]:
-    """Make a row that holds bytes of a file name which are no UTF-8 writable, and unusable."""
+    """Make a row with a file name that is not UTF-8 writable, and mark it as unusable."""
     spelled = [
         value.encode(errors="backslashreplace").decode() if isinstance(value, str) else value
         for value in row
@@ -189,15 +189,15 @@ def _combine(column: Column) -> pa.Array:
 
 
 def _keep_first(table: pa.Table) -> tuple[pa.Table, Column]:
-    """Keep the first record of each clip -> those, and which of them have others in other words.
+    """Keep the first record of each clip -> those, and which of them have a different duplicate.
 
-    What is listed twice in the same words counts once.
+    A record that is listed twice with the same fields counts once.
     """
-    clips = _combine(table["stem"]).dictionary_encode().indices.to_numpy()
-    words = table["words"].to_numpy()
-    _, first = np.unique(clips, return_index=True)
+    clips = _combine(table["stem"]).dictionary_encode().indices.to_numpy()  # record -> clip number
+    digests = table["digest"].to_numpy()
+    _, first = np.unique(clips, return_index=True)  # clip number -> its first record
     has_rivals = np.zeros(len(first), dtype=bool)
-    has_rivals[clips[words != words[first[clips]]]] = True
+    has_rivals[clips[digests != digests[first[clips]]]] = True  # per record -> per clip
     if len(first) < len(clips):
         is_first = np.zeros(len(clips), dtype=bool)
         is_first[first] = True
@@ -207,13 +207,13 @@ def _keep_first(table: pa.Table) -> tuple[pa.Table, Column]:
 
 @dataclass(frozen=True)
 class _Media:
-    """The distinct files that clips name, and the number of each clip's file, by column."""
+    """The distinct files of all clips, and the number of each clip's file, by column of paths."""
 
     files: Files
     numbers: dict[str, pa.Array]
 
     def problems(self) -> Column:
-        """Return what is amiss with the files of each clip, or null."""
+        """Return the problem of the files of each clip, or null."""
         named = pc.coalesce(*self.numbers.values())
         problems = [self.files.problems.take(numbers) for numbers in self.numbers.values()]
         return pc.coalesce(*problems, pc.if_else(pc.is_null(named), "no media file named", None))
@@ -221,19 +221,20 @@ class _Media:
     def hash_usable(
         self, is_usable: Column, memory: Path, corpus: str
     ) -> tuple[dict[str, Column], Column]:
-        """Return the columns of hashes of usable clips, and what is amiss where one is missing."""
+        """Return the columns of hashes of usable clips, and the problem of those without one."""
         audio, video, image = (
             _combine(pc.if_else(is_usable, numbers, None)) for numbers in self.numbers.values()
         )
         used = {"audio_hash": audio, "picture_hash": pc.coalesce(video, image)}
         wanted = np.zeros(len(self.files.paths), dtype=bool)
-        for found in used.values():
-            wanted[found.drop_null().to_numpy()] = True
+        for numbers in used.values():  # clip -> file; null = no file
+            wanted[numbers.drop_null().to_numpy()] = True
         with HashMemory(memory) as remembered:
             hashes = remembered.hashes_of(self.files, wanted, title=f"{STAGE} {corpus}")
-        columns = {name: hashes.take(found) for name, found in used.items()}
+        columns = {name: hashes.take(numbers) for name, numbers in used.items()}  # file -> clip
         unread = [
-            pc.and_(pc.is_valid(found), pc.is_null(columns[name])) for name, found in used.items()
+            pc.and_(pc.is_valid(numbers), pc.is_null(columns[name]))
+            for name, numbers in used.items()
         ]
         return columns, pc.if_else(pc.or_(*unread), CANNOT_BE_READ, None)
 
@@ -242,7 +243,7 @@ def _find_media(root: Path, table: pa.Table) -> _Media:
     """Look for the files of records that are not marked as unusable."""
     is_usable = pc.is_null(table["unusable"])
     columns = [_combine(pc.if_else(is_usable, table[name], None)) for name in PATHS]
-    named = pa.concat_arrays(columns).dictionary_encode()
+    named = pa.concat_arrays(columns).dictionary_encode()  # column, clip -> column * clip
     numbers = {
         name: named.indices.slice(index * table.num_rows, table.num_rows)
         for index, name in enumerate(PATHS)
@@ -251,10 +252,10 @@ def _find_media(root: Path, table: pa.Table) -> _Media:
 
 
 def _find_age_problems(ages: Column) -> Column:
-    found = ages.to_numpy()
-    is_outside = ages.is_valid().to_numpy() & ~((found >= 0) & (found <= MAX_AGE_YEARS))
-    problems = np.full(len(found), None, dtype=object)
-    problems[is_outside] = [f"age outside 0..{MAX_AGE_YEARS}: {age:g}" for age in found[is_outside]]
+    years = ages.to_numpy()
+    is_outside = ages.is_valid().to_numpy() & ~((years >= 0) & (years <= MAX_AGE_YEARS))
+    problems = np.full(len(years), None, dtype=object)
+    problems[is_outside] = [f"age outside 0..{MAX_AGE_YEARS}: {age:g}" for age in years[is_outside]]
     return pa.array(problems, pa.string())
 
 
@@ -262,20 +263,24 @@ def _to_clips(
     corpus: str, clip_ids: Column, table: pa.Table, hashes: Mapping[str, Column]
 ) -> pa.Table:
     """Rows of records -> rows of the clips table, whose splits may still be missing."""
-    made = {
+    computed = {
         "clip_id": clip_ids,
         "corpus": pa.repeat(corpus, table.num_rows),
         "speaker_id": pc.coalesce(table["speaker_id"], clip_ids),
         **hashes,
     }
-    columns = {name: made[name] if name in made else table[name] for name in CLIPS.columns.names}
+    columns = {
+        name: computed[name] if name in computed else table[name] for name in CLIPS.columns.names
+    }
     return pa.table(columns)
 
 
 def _to_skipped(clip_ids: Column, reasons: Column) -> list[Skipped]:
-    is_out = pc.is_valid(reasons)
-    out = (clip_ids.filter(is_out).to_pylist(), reasons.filter(is_out).to_pylist())
-    return [Skipped(clip_id, STAGE, reason) for clip_id, reason in zip(*out, strict=True)]
+    is_skipped = pc.is_valid(reasons)
+    pairs = zip(
+        clip_ids.filter(is_skipped).to_pylist(), reasons.filter(is_skipped).to_pylist(), strict=True
+    )
+    return [Skipped(clip_id, STAGE, reason) for clip_id, reason in pairs]
 
 
 def _example(skipped: list[Skipped]) -> str:
@@ -283,10 +288,10 @@ def _example(skipped: list[Skipped]) -> str:
 
 
 def refuse_shared_speakers(corpus: str, clips: pd.DataFrame) -> None:
-    """Raise a CorpusError that names the speakers who stand in more than one split."""
-    found = clips[["speaker_id", "split"]].drop_duplicates()
-    found = found[found.duplicated("speaker_id", keep=False)]
-    shared = found.groupby("speaker_id")["split"].agg(lambda splits: "+".join(sorted(splits)))
+    """Raise a CorpusError that names the speakers who are in more than one split."""
+    pairs = clips[["speaker_id", "split"]].drop_duplicates()
+    repeated = pairs[pairs.duplicated("speaker_id", keep=False)]
+    shared = repeated.groupby("speaker_id")["split"].agg(lambda splits: "+".join(sorted(splits)))
     if len(shared):
         shown = shared.iloc[:MAX_NAMED]
         named = ", ".join(f"{speaker} ({splits})" for speaker, splits in shown.items())
@@ -298,15 +303,15 @@ def refuse_shared_speakers(corpus: str, clips: pd.DataFrame) -> None:
 
 
 def warn_of_shared_content(corpus: str, clips: pd.DataFrame) -> None:
-    """Log a warning where the same bytes, of sound or of pictures, are in more than one split."""
+    """Log a warning if the same bytes, of audio or of pictures, are in more than one split."""
     splits = pd.Categorical(clips["split"], categories=SPLITS).codes
     is_shared = np.zeros(len(clips), dtype=bool)
     for column in HASHES:
         known = np.flatnonzero(clips[column].notna())
         contents, hashes = pd.factorize(clips[column].iloc[known])
-        stands_in = np.zeros((len(hashes), len(SPLITS)), dtype=bool)
-        stands_in[contents, splits[known]] = True
-        is_shared[known] |= (stands_in.sum(axis=1) > 1)[contents]
+        is_in_split = np.zeros((len(hashes), len(SPLITS)), dtype=bool)  # content, split
+        is_in_split[contents, splits[known]] = True
+        is_shared[known] |= (is_in_split.sum(axis=1) > 1)[contents]  # content -> clip
     if is_shared.any():
         shared = clips[is_shared]
         one = shared.iloc[0]

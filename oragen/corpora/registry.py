@@ -1,4 +1,4 @@
-"""An entry of `corpora` in params.yaml -> its clips, and what is known of such a corpus."""
+"""An entry of `corpora` in params.yaml -> records of its clips, and the card of the corpus."""
 
 from collections.abc import Iterator
 from typing import Final, assert_never
@@ -32,7 +32,7 @@ from oragen.corpora.corpus_card import CorpusCard
 from oragen.corpora.generator import CorpusSpec
 from oragen.corpora.manifest import ClipRecord
 
-CARD: Final[dict[str, CorpusCard]] = {
+CARDS: Final[dict[str, CorpusCard]] = {
     "timit": timit.CARD,
     "agender": agender.CARD,
     "common_voice": common_voice.CARD,
@@ -52,7 +52,7 @@ def read_corpus(  # noqa: C901  # one case a reader
     """Yield the clips of a corpus as it describes them.
 
     Raises:
-        CorpusError: when it does not lie where and as the entry says.
+        CorpusError: it is not where the entry says, or not laid out as expected.
     """
     root = entry.root
     match entry:

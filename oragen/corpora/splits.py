@@ -1,9 +1,9 @@
 """Clips and their speakers -> a split for each clip, the same on every machine.
 
-Official splits stay. Speakers without one are divided by ours: 70 % train, 15 % dev, 15 % test,
-no speaker in two, alike in gender and age. Within a stratum of speakers who share gender and decade
-of age their order is that of a hash of their names, and their place in it decides. A speaker more
-or less so moves about one other over each border, as long as the strata stay as they are.
+Official splits are kept. Speakers without one are divided here: 70 % train, 15 % dev, 15 % test, no
+speaker in two, alike in gender and age. A stratum is the speakers of one gender and decade of age.
+Within a stratum speakers are ordered by a hash of their names, and their rank decides the split. So
+one speaker more moves about one other over each border, as long as the strata stay the same.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 SHARES: Final = {"train": 0.70, "dev": 0.15, "test": 0.15}
-TRAIN_OR_DEV: Final = "train or dev"  # the split of a record whose corpus has a test, but no dev
+TRAIN_OR_DEV: Final = "train or dev"  # the split of a record whose corpus has a test but no dev
 TRAIN_OR_DEV_SHARES: Final = {name: SHARES[name] for name in ("train", "dev")}
 MIN_STRATUM_SPEAKERS: Final = 7  # they are divided 5 to 1 to 1
 
@@ -22,23 +22,23 @@ MIN_STRATUM_SPEAKERS: Final = 7  # they are divided 5 to 1 to 1
 def assign_splits(corpus: str, clips: pd.DataFrame) -> pd.Series:
     """Return the split of each clip: the official one, or else the one of its speaker.
 
-    A speaker of whom some clips have an official split has all others without one in it, too.
-    Whether the official ones agree with each other is not looked at.
+    If some clips of a speaker have an official split, the speaker's other clips get it, too.
+    Contradicting official splits are not checked here.
 
     Args:
-        corpus: its name, which is part of what is hashed.
-        clips: with the columns `speaker_id`, `split` (train, dev, test or TRAIN_OR_DEV; null where
-            any will do), `gender` and `age_years`.
+        corpus: its name, a part of the hashed text.
+        clips: with the columns `speaker_id`, `split` (train, dev, test or TRAIN_OR_DEV; null =
+            any), `gender` and `age_years`.
     """
     numbers, names = pd.factorize(clips["speaker_id"])  # a name may be long
     clips = clips[["split", "gender", "age_years"]].assign(speaker=numbers)
-    asked, speakers = clips["split"], clips["speaker"]
-    is_official = asked.notna() & (asked != TRAIN_OR_DEV)
+    given, speakers = clips["split"], clips["speaker"]
+    is_official = given.notna() & (given != TRAIN_OR_DEV)
     official = clips[is_official].drop_duplicates("speaker").set_index("speaker")["split"]
     train_or_dev = official[official.isin(TRAIN_OR_DEV_SHARES)]
-    either = clips[(asked == TRAIN_OR_DEV) & ~speakers.isin(train_or_dev.index)]
+    either = clips[(given == TRAIN_OR_DEV) & ~speakers.isin(train_or_dev.index)]
     settled = official.index.union(either["speaker"].unique())
-    free = clips[asked.isna() & ~speakers.isin(settled)]
+    free = clips[given.isna() & ~speakers.isin(settled)]
     assigned = pd.concat(
         [
             divide_speakers(corpus, names, either, TRAIN_OR_DEV_SHARES),
@@ -46,7 +46,7 @@ def assign_splits(corpus: str, clips: pd.DataFrame) -> pd.Series:
         ]
     )
     by_speaker = pd.concat([assigned, official[~official.index.isin(assigned.index)]])
-    return asked.where(is_official, speakers.map(by_speaker))
+    return given.where(is_official, speakers.map(by_speaker))
 
 
 def divide_speakers(
@@ -54,13 +54,13 @@ def divide_speakers(
 ) -> pd.Series:
     """Return a split for each speaker of the clips; each stratum is divided by the shares.
 
-    The speaker of rank r among n, by the SHA-256 of `<corpus>/<speaker>`, stands at (r + 0.5) / n.
+    The speaker of rank r among n, by the SHA-256 of `<corpus>/<speaker>`, is at (r + 0.5) / n.
 
     Args:
         corpus: its name.
         names: of all speakers, by number.
         clips: with the columns `speaker` (a number), `gender` and `age_years`.
-        shares: of each split; only how they compare counts.
+        shares: of each split; only their ratios count.
     """
     speakers = stratify_speakers(clips).rename("stratum").to_frame()
     speakers["digest"] = [
@@ -70,7 +70,7 @@ def divide_speakers(
     strata = speakers.sort_values(["stratum", "digest"]).groupby("stratum")
     position = (strata.cumcount() + 0.5) / strata["digest"].transform("size")
     borders = np.cumsum(list(shares.values())) / sum(shares.values())
-    borders = np.round(borders, 12)  # 0.7 + 0.15 is not 0.85, and must be on every machine
+    borders = np.round(borders, 12)  # 0.7 + 0.15 is not 0.85, but must be, on every machine
     split = np.array(list(shares), dtype=object)[np.searchsorted(borders, position, side="right")]
     return pd.Series(split, index=position.index, dtype=str)
 
@@ -78,10 +78,10 @@ def divide_speakers(
 def stratify_speakers(clips: pd.DataFrame) -> pd.Series:
     """Return the stratum of each speaker: gender and decade of age, unless they are too few.
 
-    A speaker counts by the most frequent gender (of equally frequent ones the first by name) and
-    the median age of the clips; what is unknown of all clips is a stratum as well. Strata of fewer
-    than MIN_STRATUM_SPEAKERS become one for each gender, and those of them that are still too small
-    become one together.
+    A speaker has the most frequent gender of the clips (of equally frequent ones the first by name)
+    and their median age. Speakers of unknown gender or age form strata as well. Strata of fewer
+    than MIN_STRATUM_SPEAKERS are joined by gender; those that are still too small are joined into
+    one.
 
     Args:
         clips: with the columns `speaker`, `gender` and `age_years`.

@@ -1,4 +1,4 @@
-"""A clips table -> how many there are of each kind, beside what is published of the corpus."""
+"""A clips table -> counts of clips and speakers, beside the published statistics of the corpus."""
 
 from typing import NamedTuple
 
@@ -13,11 +13,11 @@ ORDER = {"gender": GENDERS_WITH_CHILD, "age": BANDS, "mask_type": MASK_TYPES}
 
 
 class Comparison(NamedTuple):
-    """A figure as it is published, and as it is here."""
+    """A published figure, and the same of this copy."""
 
     figure: str
     published: str
-    found: str
+    here: str
 
 
 def count_clips(clips: pd.DataFrame) -> pd.DataFrame:
@@ -27,7 +27,7 @@ def count_clips(clips: pd.DataFrame) -> pd.DataFrame:
         clips: a clips table.
 
     Returns:
-        a row for each `(kind, value)` that there is, with the columns train, dev, test and all.
+        a row for each existing `(kind, value)`, with the columns train, dev, test and all.
     """
     kinds = clips.assign(age=band_ages(clips["age_years"]))
     rows = {("clips", "all"): clips.groupby("split").size()}
@@ -44,24 +44,24 @@ def count_clips(clips: pd.DataFrame) -> pd.DataFrame:
 
 
 def compare_with_published(clips: pd.DataFrame, statistics: Statistics) -> list[Comparison]:
-    """Put published counts beside those of a clips table; what is not published is left out."""
-    found: list[Comparison] = []
+    """Put published counts beside those of a clips table; unpublished ones are skipped."""
+    comparisons: list[Comparison] = []
     if statistics.clips is not None:
-        found.append(Comparison("clips", f"{statistics.clips:,}", f"{len(clips):,}"))
+        comparisons.append(Comparison("clips", f"{statistics.clips:,}", f"{len(clips):,}"))
     counted = clips if statistics.counted == "clips" else clips.drop_duplicates("speaker_id")
     for gender, number in statistics.by_gender.items():
         here = int((counted["gender"] == gender).sum())
-        found.append(Comparison(f"{gender} {statistics.counted}", f"{number:,}", f"{here:,}"))
+        comparisons.append(Comparison(f"{gender} {statistics.counted}", f"{number:,}", f"{here:,}"))
     ages = clips["age_years"].dropna()
     if statistics.age_range_years is not None:
         low, high = statistics.age_range_years
         here_range = f"{ages.min():.0f}-{ages.max():.0f}" if len(ages) else "-"
-        found.append(Comparison("ages, years", f"{low}-{high}", here_range))
+        comparisons.append(Comparison("ages, years", f"{low}-{high}", here_range))
     for name, published, here_value in (
         ("mean age, years", statistics.age_mean_years, ages.mean()),
         ("standard deviation of ages", statistics.age_std_years, ages.std(ddof=0)),
     ):
         if published is not None:
             shown = "-" if pd.isna(here_value) else f"{here_value:.1f}"
-            found.append(Comparison(name, f"{published:.1f}", shown))
-    return found
+            comparisons.append(Comparison(name, f"{published:.1f}", shown))
+    return comparisons

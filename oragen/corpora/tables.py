@@ -1,7 +1,7 @@
-"""A text table of a corpus -> its lines, by the names of the columns.
+"""A text table of a corpus -> its lines, with fields by the names of the columns.
 
 Releases of one corpus differ in delimiter, in the order and padding of columns, in quotation and in
-line ends; a reader asks for a field by its name.
+line ends. So readers look up a field by its name.
 """
 
 import csv
@@ -15,7 +15,7 @@ from oragen.corpora.manifest import CorpusError
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a table: what stands in each column; nothing where there is no such column."""
+    """One line of a table: the text of each column; empty if there is no such column."""
 
     number: int
     fields: dict[str, str]
@@ -35,16 +35,15 @@ def read_table(
 ) -> Iterator[Line]:
     """Yield the lines of a table with a header, one at a time.
 
-    Names of columns are in lower case and, as the fields, without the blanks around them; the
-    delimiter is the one of comma, semicolon and tab that the header has most of; blank lines are
-    passed over.
+    Names of columns are in lower case. Names and fields are stripped of blanks. The delimiter is
+    the most frequent of comma, semicolon and tab in the header. Blank lines are skipped.
 
     Args:
         corpus: its name, for messages.
-        path: of the table, UTF-8 with or without a mark at its start.
+        path: of the table, UTF-8 with or without a byte order mark.
         any_of: columns of which one must be there.
         all_of: columns that must be there.
-        quoted: whether a quotation mark encloses a field; if not, it is a character like others.
+        quoted: quotation marks enclose fields; if False they are ordinary characters.
 
     Raises:
         CorpusError: no such file, not UTF-8, a stray quotation mark, or a column is missing.
@@ -87,13 +86,13 @@ def _read_lines(
 def _check_columns(
     corpus: str, path: Path, names: list[str], any_of: Collection[str], all_of: Collection[str]
 ) -> None:
-    found = ", ".join(names) or "nothing"
+    present = ", ".join(names) or "nothing"
     if any_of and not set(any_of) & set(names):
         raise CorpusError(
             f"Corpus {corpus!r}: {path} has no column of media: expected one of "
-            f"{', '.join(any_of)}, found {found}."
+            f"{', '.join(any_of)}, found {present}."
         )
     if missing := [name for name in all_of if name not in names]:
         raise CorpusError(
-            f"Corpus {corpus!r}: {path} lacks the column {', '.join(missing)}; found {found}."
+            f"Corpus {corpus!r}: {path} lacks the column {', '.join(missing)}; found {present}."
         )

@@ -1,12 +1,12 @@
 """The TIMIT tree -> records of clips: read sentences, with the sex and the age of the speaker.
 
-TIMIT (LDC93S1) is 6300 sentences, ten by each of 630 speakers of American English, recorded in a
-quiet room in 1986. The Linguistic Data Consortium sells it; it may not be passed on. Its copies
-differ in case and in the folders around the tree, so the tree is searched for, whatever its case.
-The `.WAV` files are NIST SPHERE; a `.WAV.wav` beside one is the same sound again, and passed over.
+TIMIT (LDC93S1) has 6300 sentences, ten of each of 630 speakers of American English, recorded in a
+quiet room in 1986. The Linguistic Data Consortium sells it; it may not be redistributed. Copies
+differ in case and in the folders around the tree, so the tree is searched for, in any case. The
+`.WAV` files are NIST SPHERE; a `.WAV.wav` beside one is a converted copy, and is ignored.
 
-An age is the time from birth to recording in years of 365.25 days, with its fraction; but for the
-days around a birthday, its whole part is the age in completed years. A date with question marks
+An age is the time from birth to recording in years of 365.25 days, with its fraction. Except for
+the days around a birthday, its whole part is the age in completed years. A date with question marks
 gives a null age; the clip keeps its gender.
 """
 
@@ -63,14 +63,14 @@ class _Speaker(NamedTuple):
 
 
 def read_timit(corpus: str, root: Path) -> Iterator[ClipRecord]:
-    """Yield a record for each sentence, called by its place in the tree: TRAIN/DR1/FABC0/SA1.
+    """Yield a record for each sentence, named by its place in the tree: TRAIN/DR1/FABC0/SA1.
 
-    The tree may lie up to six folders below the root; of several, the least deep is read. A speaker
-    whose folder and whose line in SPKRINFO.TXT contradict each other, or who lacks either, is
-    recorded as unusable.
+    The tree may be up to six folders below the root; of several, the least deep is read. A speaker
+    is unusable without a folder, without a line in SPKRINFO.TXT, or if the two contradict each
+    other.
 
     Raises:
-        CorpusError: when there is no such tree, or no SPKRINFO.TXT with it.
+        CorpusError: there is no such tree, or no SPKRINFO.TXT with it.
     """
     tree = _find_tree(corpus, root)
     speakers: dict[str, list[_Speaker]] = {}
@@ -91,7 +91,7 @@ def read_timit(corpus: str, root: Path) -> Iterator[ClipRecord]:
 
 
 def _find_tree(corpus: str, root: Path) -> Path:
-    """Return the folder that holds TRAIN and TEST, searched for breadth first."""
+    """Return the folder that holds TRAIN and TEST; the search is breadth first."""
     waiting = deque([(root, 0)])
     for _ in range(_MAX_FOLDERS):
         if not waiting:
@@ -102,13 +102,13 @@ def _find_tree(corpus: str, root: Path) -> Path:
             return folder
         if depth < _MAX_DEPTH:
             waiting.extend((entry, depth + 1) for entry in below)
-    found = ", ".join(entry.name for entry in _list(root)[:10]) or "nothing"
+    present = ", ".join(entry.name for entry in _list(root)[:10]) or "nothing"
     raise wrong_layout(
         corpus,
         root,
         CARD,
         f"no folder down to {_MAX_DEPTH} levels below holds TRAIN/DR1 and TEST (links are not "
-        f"followed); at its top is {found}",
+        f"followed); at its top is {present}",
     )
 
 
@@ -135,7 +135,7 @@ def _find_table(corpus: str, root: Path, tree: Path) -> Path:
 
 
 def _list(folder: Path) -> list[Path]:
-    """What a folder holds, by name, less what is hidden; nothing where it may not be read."""
+    """Return the entries of a folder by name, without hidden ones; none if it cannot be read."""
     try:
         return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     except OSError:
@@ -143,19 +143,21 @@ def _list(folder: Path) -> list[Path]:
 
 
 def _read_lines(table: Path) -> Iterator[tuple[int, str]]:
-    """Yield the lines that are no comment, with their numbers."""
+    """Yield the lines that are no comments, with their numbers."""
     try:
         with table.open(encoding="utf-8", errors="replace") as file:
             for number, line in enumerate(file, 1):
                 if line.strip() and not line.lstrip().startswith(";"):
                     yield number, line.strip()
     except OSError as error:
-        raise CorpusError(f"{table} cannot be read: {error}.") from error
+        raise CorpusError(
+            f"{table} cannot be read: {error}. Check the permissions of the file."
+        ) from error
 
 
 def _to_speaker(line: str) -> _Speaker | None:
-    # Split at blanks alone: a height such as 5'11" holds a quotation mark. The comment, the last
-    # column, is free text or missing.
+    # Split at blanks, without quoting: a height such as 5'11" has a quotation mark. The last column
+    # is a comment: free text, or missing.
     name, sex, dialect, use, recorded, born, *_ = (*line.upper().split(), *[""] * 6)
     if not born or sex not in GENDERS or use not in _USES:
         return None
@@ -183,8 +185,8 @@ def _read_folder(
         case [speaker] if speaker.folder == place:
             age_years = _to_age(speaker, problems)
         case several:
-            said = ", ".join(dict.fromkeys(speaker.folder for speaker in several))
-            problems.append(f"SPKRINFO.TXT contradicts the folder or itself: {said}")
+            folders = ", ".join(dict.fromkeys(speaker.folder for speaker in several))
+            problems.append(f"SPKRINFO.TXT contradicts the folder or itself: {folders}")
     recordings = _find_recordings(folder)
     if not recordings:
         yield ClipRecord(place, name, unusable="; ".join([*problems, f"no recordings: {place}"]))
@@ -201,7 +203,7 @@ def _read_folder(
 
 
 def _find_recordings(folder: Path) -> dict[str, Path]:
-    """Return the recording of each sentence, the original where a converted twin is beside it."""
+    """Return the recording of each sentence; the original if a converted twin is beside it."""
     recordings: dict[str, Path] = {}
     for path in sorted(_list(folder), key=lambda path: len(path.name)):
         if path.suffix.lower() == ".wav":

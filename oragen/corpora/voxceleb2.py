@@ -1,12 +1,12 @@
-"""VoxCeleb2's tree of sound and video files, with ages from another project -> a record a clip.
+"""VoxCeleb2's tree of audio and video files, with ages from another project -> records of clips.
 
 Celebrities in interviews on YouTube, cut to one speaker's face and voice. The corpus itself has
-genders; ages are of others, from the year of birth and that of the recording: hechmik's enrichment
-(github.com/hechmik/voxceleb_enrichment_age_gender, arXiv 2109.13510), one for a speaker in a video,
-or AgeVoxCeleb (github.com/nttcslab-sp/agevoxceleb), one for a clip.
+genders. Ages are from other projects, by the years of birth and of recording: hechmik's enrichment
+(github.com/hechmik/voxceleb_enrichment_age_gender, arXiv 2109.13510) has one for each speaker in a
+video, AgeVoxCeleb (github.com/nttcslab-sp/agevoxceleb) one for each clip.
 
 Licence and access are in `CARD`. The enrichment has 149 350 rows of VoxCeleb1 and 2; the column
-`speaker_age` (the year stands in the title and the description) has 6601 ages, and
+`speaker_age` (the year is in the title and the description) has 6601 ages, and
 `speaker_age_title_only` more. The clips used in the published experiments: 109 thousand, 238 hours.
 """
 
@@ -41,18 +41,18 @@ _TRACK_NAMES: Final[dict[Tracks, str]] = {
 SPLIT_WORDS: Final = {"dev": TRAIN_OR_DEV, "test": "test"}
 ENRICHED_GENDERS: Final = ("female", "male")  # `transgender female` is neither
 
-# Of the tree: what may stand above the speakers, in any order and number.
+# Folders that may be above the speakers in the tree, in any order and number.
 _LEVEL = re.compile(
     r"dev|test|aac|m4a|wav|mp4|audio|video|(voxceleb2|vox2)([_-].*)?", re.IGNORECASE
 )
 _MAX_LEVELS = 4
 _SPEAKER = re.compile(r"id\d{5}")
 _VOXCELEB1_SPEAKER = re.compile(r"id1\d{4}")
-# Of the forms of one track the first is taken: the published one before what was made of it.
+# Of several files of one track the first is used: the published form before converted ones.
 AUDIO_SUFFIXES: Final = (".m4a", ".aac", ".wav", ".flac")
 VIDEO_SUFFIXES: Final = (".mp4", ".avi")
 
-# <video>/<utterance> that the published code passes over by name, without saying why.
+# <video>/<utterance> that the published code excludes by name, without a reason.
 EXCLUDED: Final = frozenset(
     {"lQxVumsa0QE/00053", "x9K8-IfuOMg/00490", "x9K8-IfuOMg/00491", "StiTPpXXhe0/00079"}
 )
@@ -67,7 +67,7 @@ CARD: Final = CorpusCard(
     "at github.com/hechmik/voxceleb_enrichment_age_gender or github.com/nttcslab-sp/agevoxceleb",
     splits="official dev and test, no speaker in both; dev is divided into train and dev here",
     layout=f"""
-{{dev,test}}/aac/id00012/<video>/00001.m4a    or wav/*.wav; any of these levels may be left out
+{{dev,test}}/aac/id00012/<video>/00001.m4a    or wav/*.wav; any of these levels may be missing
 {{dev,test}}/mp4/id00012/<video>/00001.mp4
 {META:<40}id, gender and set of each speaker
 {ENRICHMENT:<40}for ages: enrichment
@@ -87,7 +87,7 @@ The tables may lie in {", ".join(f"{name}/" for name in TABLE_FOLDERS[1:])} as w
 
 
 class Speaker(NamedTuple):
-    """What the corpus says of a speaker; `faults` are words that it should not have."""
+    """The labels of a speaker in the corpus; `problems` are words that are not known."""
 
     split: str | None
     gender: str | None
@@ -96,33 +96,33 @@ class Speaker(NamedTuple):
 
 @dataclass(frozen=True)
 class Ages:
-    """Ages as they are written, by `<speaker>/<video>` or `<speaker>/<video>/<utterance>`.
+    """Ages as text, by `<speaker>/<video>` or `<speaker>/<video>/<utterance>`.
 
-    `found` has each different age once; `genders` has that of each speaker whose gender is noted.
+    `texts` has each different age once. `genders` has the gender of each speaker where it is given.
     """
 
     column: str
     by_clip: bool
-    found: dict[str, list[str]] = field(default_factory=dict)
+    texts: dict[str, list[str]] = field(default_factory=dict)
     genders: dict[str, str | None] = field(default_factory=dict)
 
     def add(self, name: str, age: str) -> None:
-        """Note an age, once."""
-        known = self.found.setdefault(name, [])
-        if age not in known:
-            known.append(age)
+        """Add an age, once."""
+        texts = self.texts.setdefault(name, [])
+        if age not in texts:
+            texts.append(age)
 
     def key(self, clip: str) -> str:
-        """Return under which name the age of a clip would be found."""
+        """Return the name under which the age of a clip is stored."""
         return clip if self.by_clip else clip.rpartition("/")[0]
 
     def look_up(self, clip: str, problems: list[str]) -> float | None:
-        """Return the years of a clip, or None; what is no single number adds to `faults`."""
-        found = self.found.get(self.key(clip), [])
-        if len(found) > 1:
-            problems.append(f"more than one {self.column}: {' and '.join(found)}")
+        """Return the years of a clip, or None; several ages or no number add to `problems`."""
+        texts = self.texts.get(self.key(clip), [])
+        if len(texts) > 1:
+            problems.append(f"more than one {self.column}: {' and '.join(texts)}")
             return None
-        return to_number(self.column, found[0], problems) if found else None
+        return to_number(self.column, texts[0], problems) if texts else None
 
 
 class _Clip(NamedTuple):
@@ -143,17 +143,17 @@ def read_voxceleb2(
 ) -> Iterator[ClipRecord]:
     """Yield a record for each clip in the tree, one speaker after the other.
 
-    No media file is opened: an mp4 file is taken for pictures alone, for most copies have no sound.
+    No media file is opened. An mp4 file counts as video alone, as most copies have no sound.
 
     Args:
         corpus: its name, for messages.
         root: the folder of the corpus.
-        ages: whose ages to take.
+        ages: the project whose ages are used.
         age_column: of the enrichment: `speaker_age_title_only` or `speaker_age`.
-        tracks: what to take of a clip; `audio` takes the sound of the mp4 file where it is alone.
+        tracks: the tracks of a clip to use; `audio` reads the mp4 file if there is no other file.
 
     Raises:
-        CorpusError: a table is not there or cannot be read, or there are no media.
+        CorpusError: a table is missing or cannot be read, or there are no media.
     """
     counts = Counter[str]()
     speakers = _read_speakers(corpus, root)
@@ -168,7 +168,7 @@ def read_voxceleb2(
             yield _to_record(clip._replace(audio=audio, video=video), speakers, known_ages)
     if not counts["clips"]:
         raise wrong_layout(corpus, root, CARD, f"there is no clip with {_TRACK_NAMES[tracks]}")
-    counts["ages without media"] = len(known_ages.found.keys() - aged)
+    counts["ages without media"] = len(known_ages.texts.keys() - aged)
     logger.info("%s: %s", corpus, ", ".join(f"{count} {what}" for what, count in counts.items()))
 
 
@@ -191,7 +191,7 @@ def _to_record(clip: _Clip, speakers: dict[str, Speaker], ages: Ages) -> ClipRec
     gender = speaker.gender or ages.genders.get(speaker_id)
     years = ages.look_up(clip.name, problems)
     if video_and_utterance in EXCLUDED:
-        problems.append(f"left out by the published experiments: {video_and_utterance}")
+        problems.append(f"excluded by the published experiments: {video_and_utterance}")
     if not gender and years is None and not problems:
         problems.append("no label")
     return ClipRecord(
@@ -217,7 +217,7 @@ def _find_table(corpus: str, root: Path, name: str) -> Path:
 
 
 def _read_speakers(corpus: str, root: Path) -> dict[str, Speaker]:
-    """Read speakers by their ids; the table's forms differ in delimiter, columns and padding."""
+    """Read speakers by their ids; copies of the table differ in delimiter, columns and padding."""
     speakers = {}
     table = _find_table(corpus, root, META)
     for line in read_table(corpus, table, all_of=["voxceleb2 id", "gender", "set"]):
@@ -252,7 +252,7 @@ def _read_ages(
 def _read_enrichment(
     corpus: str, table: Path, column: str, speakers: dict[str, Speaker], counts: Counter[str]
 ) -> Ages:
-    """Read ages, and the genders that the enrichment found, of speakers of VoxCeleb2."""
+    """Read the ages and genders of the enrichment, for speakers of VoxCeleb2."""
     ages = Ages(column, by_clip=False)
     needed = ["voxceleb_id", "video_id", column.lower()]
     for line in read_table(corpus, table, all_of=needed):
@@ -279,13 +279,13 @@ def _read_age_list(corpus: str, path: Path, ages: Ages) -> None:
                 case _:
                     raise CorpusError(
                         f"Corpus {corpus!r}: line {number} of {path} is not "
-                        f"`<speaker>/<video>/<utterance> <age>`: {line.strip()!r}. Get the list "
-                        "anew from github.com/nttcslab-sp/agevoxceleb."
+                        f"`<speaker>/<video>/<utterance> <age>`: {line.strip()!r}. Download the "
+                        "list again from github.com/nttcslab-sp/agevoxceleb."
                     )
 
 
 def _count_disagreements(speakers: dict[str, Speaker], ages: Ages, counts: Counter[str]) -> None:
-    """Count the speakers whom the corpus and the enrichment give different genders."""
+    """Count the speakers whose gender differs between the corpus and the enrichment."""
     for speaker_id, gender in ages.genders.items():
         known = speakers.get(speaker_id)
         if gender and known and known.gender and gender != known.gender:
@@ -300,7 +300,7 @@ def _is_of_voxceleb1(speaker_id: str, speakers: dict[str, Speaker]) -> bool:
 
 
 def _walk(root: Path, speakers: dict[str, Speaker], counts: Counter[str]) -> Iterator[_Clip]:
-    """Yield the clips of one speaker after the other, whose tracks may be in several trees."""
+    """Yield the clips of one speaker after the other; their tracks may be in several trees."""
     trees: defaultdict[str, list[str]] = defaultdict(list)
     for folder in _find_speaker_folders(str(root), _MAX_LEVELS):
         trees[folder.name].append(folder.path)
@@ -342,7 +342,7 @@ def _find_files(folder: str) -> Iterator[tuple[str, str, str]]:
     for video in _scan_folders(folder):
         with os.scandir(video.path) as entries:
             for entry in entries:
-                if entry.name.startswith("."):  # such as a Mac leaves beside what it copies
+                if entry.name.startswith("."):  # such as the files that macOS adds to copies
                     continue
                 stem, dot, suffix = entry.name.rpartition(".")
                 yield f"{speaker}/{video.name}/{stem}", f"{dot}{suffix.lower()}", entry.path

@@ -1,4 +1,4 @@
-"""The words that corpora use for genders, splits and mask types -> ours."""
+"""The words of corpora for genders, splits and mask types -> our labels."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -23,23 +23,23 @@ MASK_TYPE_WORDS: Final = {word: word for word in MASK_TYPES} | {
 
 
 def look_up(
-    column: str, found: str, words: Mapping[str, str | None], problems: list[str]
+    column: str, word: str, words: Mapping[str, str | None], problems: list[str]
 ) -> str | None:
-    """Return what a word means, whatever its case; nothing found means nothing known.
+    """Return our label for a word in any case; an empty word is unknown.
 
-    A word that is not in `words` adds a line to `faults`: a closed vocabulary is never guessed.
+    A word that is not in `words` adds a line to `problems`: a closed vocabulary is never guessed.
     """
-    if not found:
+    if not word:
         return None
-    if found.lower() not in words:
-        problems.append(f"unknown {column}: {found}")
-    return words.get(found.lower())
+    if word.lower() not in words:
+        problems.append(f"unknown {column}: {word}")
+    return words.get(word.lower())
 
 
-def to_number(column: str, found: str, problems: list[str]) -> float | None:
-    """Return a number with a decimal point or comma; what is none adds a line to `faults`."""
+def to_number(column: str, text: str, problems: list[str]) -> float | None:
+    """Return a number with a decimal point or comma; any other text adds a line to `problems`."""
     try:
-        return float(found.replace(",", ".")) if found else None
+        return float(text.replace(",", ".")) if text else None
     except ValueError:
-        problems.append(f"{column} is no number: {found}")
+        problems.append(f"{column} is no number: {text}")
         return None

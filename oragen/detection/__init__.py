@@ -1,1 +1,1 @@
-"""Samples and pictures -> speech spans, crops of the main face, windows of fixed length."""
+"""Audio and pictures of a clip -> speech spans, crops of the main face, windows."""

@@ -1,4 +1,4 @@
-"""One picture -> the faces in it."""
+"""One picture -> the boxes of the faces in it."""
 
 import hashlib
 import logging
@@ -35,22 +35,22 @@ YUNET_SHA256: Final = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed
 _WITH_LANDMARKS: Final = " with landmarks"
 _WEIGHTS_ADVICE: Final = (
     f"Fetch them once with fetch_yunet_weights(path), or download {YUNET_URL} by hand "
-    f"(SHA-256 {YUNET_SHA256}), or choose the detector `cascade`, which needs none."
+    f"(SHA-256 {YUNET_SHA256}). Or choose the detector `cascade`, which needs none."
 )
 
 Rgb = UInt8[np.ndarray, "height width 3"]
 
 
 class FaceWeightsError(UserError):
-    """The weights of a face detector are absent, cannot be fetched, or are not the right ones."""
+    """The weights of a face detector are missing, cannot be fetched, or are not the right ones."""
 
 
 class Box(NamedTuple):
     """A face in a picture: pixels from the top left corner, right and lower edge excluded.
 
-    `score` lies in 0..1; 0 says that the box was not detected but interpolated. `landmarks` are
+    `score` is in 0..1; 0 means that the box was not detected but interpolated. `landmarks` are
     x, y of right eye, left eye, nose, right and left corner of the mouth, as the person has them,
-    one after the other; None where the detector gives none.
+    one after the other; None where the detector finds none.
     """
 
     x1: float
@@ -87,7 +87,7 @@ def build_detector(
     weights: Path | None = None,
     min_score: float = 0.6,
 ) -> FaceDetector:
-    """Choose a detector by its name; `weights` and `min_score` are YuNet's alone.
+    """Build a detector by its name; only YuNet uses `weights` and `min_score`.
 
     Raises:
         FaceWeightsError: YuNet without its weights.
@@ -106,9 +106,9 @@ def build_detector(
 
 
 def detector_fingerprint(name: DetectorName, *, weights: Path | None = None) -> str:
-    """Return what tells one detector from another: the SHA-256 of what it has learned.
+    """Return the identity of a detector: the SHA-256 of its weights.
 
-    Also that it gives landmarks: crops made before it did are not taken for such with them.
+    It also says that there are landmarks, so crops without them are not mixed with others.
 
     Raises:
         FaceWeightsError: YuNet without its weights.
@@ -122,8 +122,8 @@ def detector_fingerprint(name: DetectorName, *, weights: Path | None = None) -> 
             import cv2.data
 
             folder = Path(cv2.data.haarcascades)
-            learned = [_sha256(folder / file) for file in (CascadeDetector.file, EyeFinder.file)]
-            return "".join(learned) + _WITH_LANDMARKS
+            hashes = [_sha256(folder / file) for file in (CascadeDetector.file, EyeFinder.file)]
+            return "".join(hashes) + _WITH_LANDMARKS
         case "none":
             return name
         case _:
@@ -134,16 +134,16 @@ def detector_fingerprint(name: DetectorName, *, weights: Path | None = None) -> 
 class YunetDetector:
     """YuNet, a small convolutional network (Wu et al., Machine Intelligence Research 20, 2023).
 
-    It knows faces of some 10 to 300 pixels. So a large picture is searched at 320 first, where it
-    draws close-ups best, and only if nothing is there at 640, where it finds faces of a thirtieth
-    of the picture. The first detection reads the weights and raises FaceWeightsError where they
-    are something else.
+    It was trained on faces of some 10 to 300 pixels. So a large picture is searched at 320 pixels
+    first, which suits close-ups. Only if no face is found it is searched at 640, which finds faces
+    of a thirtieth of the picture. The first detection reads the weights, and raises
+    FaceWeightsError if they are not YuNet's.
     """
 
     weights: Path
     min_score: float = 0.6
     max_sides_px: tuple[int, ...] = (320, 640)
-    max_overlap: float = 0.3  # of two boxes that overlap more, the better one stays
+    max_overlap: float = 0.3  # of two boxes that overlap more, the one of higher score stays
 
     @cached_property
     def _network(self) -> "cv2.FaceDetectorYN":
@@ -154,7 +154,9 @@ class YunetDetector:
                 str(self.weights), "", (320, 320), self.min_score, self.max_overlap
             )
         except cv2.error as error:
-            raise FaceWeightsError(f"{self.weights} holds no YuNet: {error}") from error
+            raise FaceWeightsError(
+                f"{self.weights} is no YuNet model: {error}. {_WEIGHTS_ADVICE}"
+            ) from error
 
     def detect(self, rgb: Rgb) -> list[Box]:
         for max_side_px in self.max_sides_px:
@@ -167,8 +169,8 @@ class YunetDetector:
         small, zoom = _shrink(rgb, max_side_px)
         height, width = small.shape[:2]
         self._network.setInputSize((width, height))
-        _, found = self._network.detect(np.ascontiguousarray(small[..., ::-1]))
-        rows = [] if found is None else list(found)  # x, y, width, height, landmarks, score
+        _, faces = self._network.detect(np.ascontiguousarray(small[..., ::-1]))  # of BGR
+        rows = [] if faces is None else list(faces)  # x, y, width, height, 10 of landmarks, score
         return [
             _to_box(row[:4], score=float(row[14]), zoom=zoom, landmarks=row[4:14]) for row in rows
         ]
@@ -179,8 +181,8 @@ class CascadeDetector:
     """The Haar cascade inside OpenCV 4 (Viola and Jones, CVPR 2001): works offline.
 
     With these values it finds 84 of the 90 faces that YuNet finds in twelve real clips. A box's
-    score is n / (n + 2) for n search windows that agree on it, which is no probability. Landmarks
-    are found by the eyes, and only where both are seen.
+    score is n / (n + 2) for n search windows that agree on it; it is no probability. Landmarks
+    follow from the eyes, and need both.
     """
 
     file: str = "haarcascade_frontalface_alt2.xml"
@@ -202,13 +204,13 @@ class CascadeDetector:
 
         small, zoom = _shrink(rgb, self.max_side_px)
         min_side = round(self.min_face * min(small.shape[:2]))
-        found, num_windows = self._cascade.detectMultiScale2(
+        rows, num_windows = self._cascade.detectMultiScale2(
             cv2.cvtColor(small, cv2.COLOR_RGB2GRAY),
             scaleFactor=self.scale_factor,
             minNeighbors=self.min_neighbors,
             minSize=(min_side, min_side),
         )
-        pairs = zip(found, num_windows, strict=True)
+        pairs = zip(rows, num_windows, strict=True)
         boxes = [_to_box(np.asarray(row), score=float(n / (n + 2)), zoom=zoom) for row, n in pairs]
         return [box._replace(landmarks=self._find_landmarks(rgb, box)) for box in boxes]
 
@@ -228,7 +230,7 @@ class WholePictureDetector:
 def _shrink(
     rgb: Rgb, max_side_px: int
 ) -> tuple[UInt8[np.ndarray, "small_height small_width 3"], float]:
-    """Return the picture at no more than `max_side_px`, and the factor that leads back."""
+    """Return the picture at no more than `max_side_px`, and the factor back to its own pixels."""
     import cv2
 
     height, width = rgb.shape[:2]
@@ -257,7 +259,7 @@ def find_yunet_weights(path: Path) -> Path:
     Any YuNet of 2022 or later will do, so a file of the user's own is not compared with a hash.
 
     Raises:
-        FaceWeightsError: there is none, with what to do about it.
+        FaceWeightsError: there is none; says how to get one.
     """
     file = path / YUNET_FILE if path.is_dir() else path
     if not file.is_file():

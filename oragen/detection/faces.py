@@ -20,7 +20,7 @@ from oragen.schema.vocabulary import Made
 
 @dataclass(frozen=True)
 class CropOptions:
-    """How the main face is found and cut out."""
+    """Parameters of detection, tracking and cropping."""
 
     detector: DetectorName
     weights: Path | None
@@ -37,15 +37,15 @@ def crop_clip(
     options: CropOptions,
     face_box: tuple[float, float, float, float] | None = None,
 ) -> Made:
-    """Cut the main face out of a clip's pictures, or say why there is none.
+    """Crop the main face of a clip's pictures, or give the reason why there is none.
 
-    The values are `crop x height x width x 3`. The details hold the time of each crop in samples,
-    its box, its landmarks where there are any, and the number of pictures.
+    The values are `crop, height, width, 3`. The details hold the time of each crop in samples, its
+    box, its landmarks if any, and the number of pictures.
 
     Args:
         path: of the video or the image.
-        options: how the face is found and cut out.
-        face_box: where the face is known to be, in all pictures: x1, y1, x2, y2 in pixels. Then
+        options: of detection, tracking and cropping.
+        face_box: the known place of the face in all pictures: x1, y1, x2, y2 in pixels. Then
             nothing is detected.
     """
     nothing = np.zeros((0, options.crop_px, options.crop_px, 3), np.uint8)
@@ -58,22 +58,24 @@ def crop_clip(
         )
     except UnusableMediaError as error:
         return Made(nothing, error.reason, {"notes": [error.detail]})
-    found = [face for face in faces if face is not None]
+    present = [face for face in faces if face is not None]
     details = {
         "num_pictures": len(faces),
-        "samples": [face.sample for face in found],
-        "boxes": [list(face.box[:5]) for face in found],
-        "landmarks": [face.crop.landmarks for face in found],
+        "samples": [face.sample for face in present],
+        "boxes": [list(face.box[:5]) for face in present],
+        "landmarks": [face.crop.landmarks for face in present],
         "notes": notes,
     }
-    if not found:
+    if not present:
         reason = "no face" if face_box is None else "face box outside the picture"
         return Made(nothing, reason, details)
-    return Made(np.stack([face.crop.rgb for face in found]), None, details)
+    return Made(np.stack([face.crop.rgb for face in present]), None, details)
 
 
-def _detect_faces(path: Path, options: CropOptions, notes: list[str]) -> "list[_FoundFace | None]":
-    """Find the main face in each picture, None where it is not seen.
+def _detect_faces(
+    path: Path, options: CropOptions, notes: list[str]
+) -> "list[_FaceInPicture | None]":
+    """Find the main face in each picture, None where it is not found.
 
     The clip is decoded twice, so that no more than one picture is held at a time: an hour in HD
     would be 20 GB.
@@ -84,18 +86,18 @@ def _detect_faces(path: Path, options: CropOptions, notes: list[str]) -> "list[_
     main = track_main_face(boxes, max_gap=options.max_gap)
     again = sample_pictures(path, max_duration_s=options.max_duration_s)
     return [
-        _FoundFace(picture.sample, box, _crop(picture.rgb, box, options)) if box else None
+        _FaceInPicture(picture.sample, box, _crop(picture.rgb, box, options)) if box else None
         for picture, box in zip(again, main, strict=True)
     ]
 
 
 def _place_faces(
     path: Path, box: Box, options: CropOptions, notes: list[str]
-) -> "list[_FoundFace | None]":
-    """Take the face of each picture from where it is known to be, None where that is outside."""
+) -> "list[_FaceInPicture | None]":
+    """Crop the known place in each picture; None where it is outside."""
     pictures = sample_pictures(path, max_duration_s=options.max_duration_s, notes=notes)
     return [
-        _FoundFace(picture.sample, box, _crop(picture.rgb, box, options))
+        _FaceInPicture(picture.sample, box, _crop(picture.rgb, box, options))
         if _is_inside(picture.rgb, box)
         else None
         for picture in pictures
@@ -112,14 +114,14 @@ def _detector(name: DetectorName, weights: Path | None, min_score: float) -> Fac
 
 
 class _Crop(NamedTuple):
-    """The face, and its landmarks there."""
+    """A crop of the face, and the landmarks in its pixels."""
 
     rgb: Rgb
     landmarks: list[float] | None
 
 
-class _FoundFace(NamedTuple):
-    """The face in one picture, and when that was taken."""
+class _FaceInPicture(NamedTuple):
+    """The face in one picture, and the time of the picture in samples."""
 
     sample: int
     box: Box
@@ -140,14 +142,14 @@ _Track: TypeAlias = dict[int, Box]  # number of the picture -> where the face is
 def track_main_face(
     boxes_by_picture: Sequence[Sequence[Box]], *, max_move: float = 1.0, max_gap: int = 2
 ) -> list[Box | None]:
-    """Faces found in consecutive pictures -> the main face in each, None where it is not seen.
+    """Faces of consecutive pictures -> the main face in each, None where it is not found.
 
     Detections are linked into tracks; the main track has the greatest sum of score x side, which
     is its length x mean score x size. So neither one large false detection nor a passer-by wins.
-    A face that comes back where it left is taken for the same, however long it was away.
+    A face that comes back where it left counts as the same, however long it was away.
 
     Args:
-        boxes_by_picture: faces of each picture, in the order of time.
+        boxes_by_picture: faces of each picture, in order of time.
         max_move: how far a face may go, or grow, from one detection to the next: the distance of
             the centres in mean sides, plus the absolute logarithm of the ratio of the sides.
         max_gap: up to this many missed pictures between two detections are filled by linear
@@ -208,24 +210,23 @@ def crop_face(
     """Picture and face -> a square crop of `crop_px`, the face in its middle.
 
     The square's side is the longer side of the box, clipped to the picture, times 1 + 2 x `margin`.
-    Where the square leaves the picture the picture's edge is repeated.
+    Where the square leaves the picture, the edge of the picture is repeated.
 
     Raises:
-        ValueError: no part of the box lies in the picture.
+        ValueError: no part of the box is in the picture.
     """
     import cv2
 
     square = _place_square(rgb, box, margin)
     rows, columns = square.pixel_numbers(rgb)
-    finer = square.side > crop_px
-    how = cv2.INTER_AREA if finer else cv2.INTER_LINEAR
-    return np.asarray(
-        cv2.resize(rgb[rows[:, None], columns], (crop_px, crop_px), interpolation=how), np.uint8
-    )
+    shrinks = square.side > crop_px
+    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    cut = rgb[rows[:, None], columns]  # height, width, 3 -> side, side, 3
+    return np.asarray(cv2.resize(cut, (crop_px, crop_px), interpolation=interpolation), np.uint8)
 
 
 def place_landmarks(rgb: Rgb, box: Box, *, margin: float, crop_px: int) -> list[float] | None:
-    """Landmarks in the picture -> in the pixels of what `crop_face` makes of it."""
+    """Landmarks in pixels of the picture -> in pixels of the crop by `crop_face`."""
     if box.landmarks is None:
         return None
     square = _place_square(rgb, box, margin)
@@ -241,13 +242,13 @@ def _clip(rgb: Rgb, box: Box) -> Box:
 
 
 def _is_inside(rgb: Rgb, box: Box) -> bool:
-    """Say whether any part of the box lies in the picture."""
+    """Tell whether any part of the box is in the picture."""
     part = _clip(rgb, box)
     return part.x1 < part.x2 and part.y1 < part.y2
 
 
 class _Square(NamedTuple):
-    """What is cut out of a picture, in pixels; a part of it may lie outside."""
+    """The square to cut out of a picture, in pixels; a part of it may lie outside."""
 
     left: int
     top: int
@@ -256,7 +257,7 @@ class _Square(NamedTuple):
     def pixel_numbers(
         self, rgb: Rgb
     ) -> tuple[Int64[np.ndarray, " side"], Int64[np.ndarray, " side"]]:
-        """Rows and columns; those outside the picture are moved to its edge."""
+        """Return rows and columns; those outside the picture are moved to its edge."""
         height, width = rgb.shape[:2]
         stretch = np.arange(self.side)
         return (
@@ -268,7 +269,7 @@ class _Square(NamedTuple):
 def _place_square(rgb: Rgb, box: Box, margin: float) -> _Square:
     if not _is_inside(rgb, box):
         height, width = rgb.shape[:2]
-        raise ValueError(f"{box} lies outside the picture of {width} x {height} pixels")
+        raise ValueError(f"{box} is outside the picture of {width} x {height} pixels")
     x1, y1, x2, y2, *_ = _clip(rgb, box)
     side = max(1, round(max(x2 - x1, y2 - y1) * (1 + 2 * margin)))
     return _Square(round((x1 + x2) / 2 - side / 2), round((y1 + y2) / 2 - side / 2), side)

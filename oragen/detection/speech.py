@@ -1,4 +1,4 @@
-"""One clip's sound -> the spans in which somebody speaks."""
+"""One clip's audio -> its spans of speech."""
 
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Int16
 
+from oragen.media.samples import to_floats
 from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Made, Span
 from oragen.store.formats import open_part
 from oragen.store.parts import Located
@@ -14,12 +15,10 @@ from oragen.store.parts import Located
 if TYPE_CHECKING:
     from silero_vad import SileroVADSequence
 
-_FULL_SCALE = 2**15
-
 
 @dataclass(frozen=True)
 class SpeechOptions:
-    """What counts as speech, see `detect_speech`."""
+    """Parameters of the speech detector, see `detect_speech`."""
 
     threshold: float
     min_speech_ms: int
@@ -27,19 +26,19 @@ class SpeechOptions:
     pad_ms: int
 
 
-def detect_clip_speech(sound: Located, *, options: SpeechOptions) -> Made:
-    """Find the speech in a clip's decoded sound, see `detect_samples_speech`."""
-    with open_part(sound.part, "h5") as part:
-        samples = part["values"][sound.row.start : sound.row.stop]
+def detect_clip_speech(audio: Located, *, options: SpeechOptions) -> Made:
+    """Find the speech in a clip's decoded audio, see `detect_samples_speech`."""
+    with open_part(audio.part, "h5") as part:
+        samples = part["values"][audio.row.start : audio.row.stop]
     return detect_samples_speech(samples, options=options)
 
 
 def detect_samples_speech(
     samples: Int16[np.ndarray, " samples"], *, options: SpeechOptions
 ) -> Made:
-    """Find the speech in sound at 16 kHz -> `span x (start, stop)`, for a store."""
+    """Find the speech in audio at 16 kHz -> values `span, (start, stop)` for a store."""
     spans = detect_speech(_detector(), samples, **asdict(options))
-    values = np.array(spans, np.int64).reshape(-1, 2)
+    values = np.array(spans, np.int64).reshape(-1, 2)  # span, (start, stop); also of no span
     details = {"num_samples": len(samples), "notes": []}
     return Made(values, None if spans else "no speech", details)
 
@@ -52,20 +51,20 @@ def _detector() -> "SpeechDetector":
 
 @dataclass(frozen=True)
 class SpeechDetector:
-    """Silero's network, which keeps nothing from one clip to the next."""
+    """Silero's network; it keeps no state between clips."""
 
     network: "SileroVADSequence"
 
 
 def load_speech_detector() -> SpeechDetector:
-    """Load the network that lies inside the `silero-vad` package; nothing is downloaded."""
+    """Load the network inside the `silero-vad` package; nothing is downloaded."""
     import torch
 
     num_threads = torch.get_num_threads()
     import silero_vad  # sets torch to one thread for the whole process
 
     torch.set_num_threads(num_threads)
-    # The sequence network takes 16 s at a time: the same spans, six times as fast.
+    # The sequence network reads 16 s at a time: the same spans, six times as fast.
     return SpeechDetector(silero_vad.load_silero_vad(sequence=True))
 
 
@@ -78,16 +77,16 @@ def detect_speech(
     min_silence_ms: int = 100,
     pad_ms: int = 30,
 ) -> list[Span]:
-    """Sound at 16 kHz -> spans of speech in samples: sorted, disjoint, inside the clip.
+    """Audio at 16 kHz -> spans of speech in samples: sorted, disjoint, inside the clip.
 
-    A span opens where the probability of speech in 32 ms reaches `threshold` and closes where it
-    stays below `threshold - 0.15` for `min_silence_ms`; spans of up to `min_speech_ms` are dropped,
-    the others grow by `pad_ms` on either side. Silence gives an empty list.
+    A span opens where the probability of speech in 32 ms reaches `threshold`. It closes where the
+    probability stays below `threshold - 0.15` for `min_silence_ms`. Spans of up to `min_speech_ms`
+    are dropped; the others grow by `pad_ms` on either side. Silence gives an empty list.
     """
     from silero_vad import get_speech_timestamps_sequence
 
     spans = get_speech_timestamps_sequence(
-        audio.astype(np.float32) / _FULL_SCALE,
+        to_floats(audio),
         detector.network,
         sampling_rate=SAMPLE_RATE_HZ,
         threshold=threshold,

@@ -1,4 +1,4 @@
-"""Speech spans and crops of one clip -> fixed-length windows with a slot a second."""
+"""Speech spans and crops of one clip -> windows of fixed length with a slot a second."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class WindowOptions:
 
 @dataclass(frozen=True)
 class Window:
-    """What a head sees at once: a stretch of a clip, and a crop (or NO_CROP) for each slot."""
+    """The unit a head predicts on: a span of a clip, and a crop (or NO_CROP) for each slot."""
 
     span: Span
     has_speech: bool
@@ -37,8 +37,8 @@ class Window:
 def slide(whole: Span, *, length: int, hop: int, min_length: int) -> Iterator[Span]:
     """Yield windows that cover the whole; the last may be shorter.
 
-    What is no longer than `length` is one window, however short; otherwise a last window under
-    `min_length` is skipped (as the published `slice_audio`, but for nothing to cut).
+    A whole of up to `length` is one window, however short. Otherwise a last window under
+    `min_length` is skipped, as in the published `slice_audio`.
     """
     for start in range(whole.start, whole.stop, hop):
         stop = min(start + length, whole.stop)
@@ -51,7 +51,7 @@ def slide(whole: Span, *, length: int, hop: int, min_length: int) -> Iterator[Sp
 def every_overlap(
     windows: Sequence[Span], speech: Sequence[Span], *, min_length: int
 ) -> list[Span]:
-    """Cut every window with every speech span, and keep what is long enough."""
+    """Intersect every window with every speech span; keep pieces of `min_length` or more."""
     pieces = [
         Span(max(window.start, spoken.start), min(window.stop, spoken.stop))
         for window in windows
@@ -63,9 +63,9 @@ def every_overlap(
 def paper_overlaps(
     windows: Sequence[Span], speech: Sequence[Span], *, min_length: int
 ) -> list[Span]:
-    """Cut windows with speech spans as the published `find_intersections` does.
+    """Intersect windows with speech spans as the published `find_intersections` does.
 
-    Its two pointers assume disjoint intervals; windows overlap, so it misses pieces. Kept to
+    Its two pointers assume disjoint intervals. Windows overlap, so it misses pieces. Kept to
     reproduce the published training set.
     """
     pieces: list[Span] = []
@@ -85,7 +85,7 @@ def paper_overlaps(
 def fill_slots(span: Span, crop_at_second: Mapping[int, int], *, num_slots: int) -> list[int]:
     """Return the crop of each whole second inside the span; NO_CROP where there is none.
 
-    A picture is taken at the start of every second of the clip, so a span of `num_slots` seconds
+    There is one crop at the start of every second of the clip, so a span of `num_slots` seconds
     holds at most that many.
     """
     first = -(-span.start // SAMPLE_RATE_HZ)
@@ -97,7 +97,7 @@ def fill_slots(span: Span, crop_at_second: Mapping[int, int], *, num_slots: int)
 
 
 def hold_still(crop_samples: Sequence[int], *, num_slots: int) -> list[int]:
-    """Return the slots of any window beside a still picture: its crop, if there is one, once."""
+    """Return the slots of a window beside a still picture: its crop, if any, in the first."""
     return [0 if crop_samples else NO_CROP] + [NO_CROP] * (num_slots - 1)
 
 
@@ -111,15 +111,15 @@ def cut_windows(
 ) -> list[Window]:
     """One clip's speech and crops -> its windows, by start.
 
-    Where there is speech, windows are the stretches of it. Where there is none, but a face, the
-    clip is cut without regard to sound and the windows are marked as having no speech. A clip
-    with neither has no window.
+    A clip with speech has windows of speech. A clip without speech, but with a face, is cut
+    without regard to the audio; its windows are marked as having no speech. A clip with neither
+    has no window.
 
-    A still picture is the face of all that is spoken: it stands in the first slot of every window
-    with speech. Without speech one window, the first, holds it: more would say the same again.
+    A still picture shows the face of all speech: its crop is in the first slot of every window
+    with speech. Without speech only the first window holds it: more would repeat it.
 
     Args:
-        num_samples: length of the sound, or 0.
+        num_samples: length of the audio, or 0.
         speech: disjoint spans in order.
         crop_samples: when each crop was taken, at whole seconds.
         options: how to cut.
@@ -127,15 +127,15 @@ def cut_windows(
     """
     crop_at_second = {sample // SAMPLE_RATE_HZ: crop for crop, sample in enumerate(crop_samples)}
     num_slots = -(-options.length // SAMPLE_RATE_HZ)
-    sound = _slide(Span(0, num_samples), options)
-    if pieces := _overlaps(options.rule, list(sound), speech, options.min_length):
+    sliding = _slide(Span(0, num_samples), options)
+    if pieces := _overlaps(options.rule, list(sliding), speech, options.min_length):
         held = hold_still(crop_samples, num_slots=num_slots) if is_still else None
         return [
             Window(piece, True, held or fill_slots(piece, crop_at_second, num_slots=num_slots))
             for piece in sorted(set(pieces))
         ]
-    pictured = max(crop_samples, default=-SAMPLE_RATE_HZ) + SAMPLE_RATE_HZ
-    whole = Span(0, max(num_samples, pictured))
+    end_of_crops = max(crop_samples, default=-SAMPLE_RATE_HZ) + SAMPLE_RATE_HZ
+    whole = Span(0, max(num_samples, end_of_crops))
     silent = [
         Window(span, False, fill_slots(span, crop_at_second, num_slots=num_slots))
         for span in _slide(whole, options)

@@ -27,6 +27,7 @@ from oragen.encoders.source import (
     refuse_late,
     unpooled,
 )
+from oragen.media.samples import to_floats
 from oragen.models.unimodal import SavedUnimodal, UnimodalAudioModel, Waveforms, prepare_waveforms
 from oragen.models.unimodal.waveforms import Order
 from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Level, Precision
@@ -65,8 +66,7 @@ def prepare_sounds(
 
 
 def _to_floats(waveform: Sound) -> Float32[np.ndarray, " _"]:
-    floats = waveform.astype(np.float32)
-    return floats / 2**15 if waveform.dtype == np.int16 else floats
+    return to_floats(waveform) if waveform.dtype == np.int16 else waveform.astype(np.float32)
 
 
 class PreparedSounds(NamedTuple):

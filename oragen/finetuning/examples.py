@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,11 +21,10 @@ from oragen.finetuning.augmentation import (
     augment_crop,
     augment_waveform,
 )
+from oragen.media.samples import to_floats
 from oragen.schema.vocabulary import MASK_TYPES, UNKNOWN_LABEL, encode_labels
 from oragen.store.parts import OpenParts, PartStore
 from oragen.training.losses import Targets
-
-_FULL_SCALE: Final = 2**15
 
 
 class Draw(NamedTuple):
@@ -76,7 +75,7 @@ class Sounds:
         mask_type: str | None,
         generator: torch.Generator,
     ) -> Augmented:
-        waveform = content.astype(np.float32) / _FULL_SCALE
+        waveform = to_floats(content)
         if self.augmentation is None:
             return Augmented(waveform, mask_type)
         changed = augment_waveform(

@@ -1,1 +1,1 @@
-"""Files of any container -> samples at 16 kHz and pictures."""
+"""Media files of any container -> samples at 16 kHz and pictures."""

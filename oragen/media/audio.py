@@ -1,4 +1,4 @@
-"""One media file -> its sound as int16 mono at 16 kHz."""
+"""One media file -> its audio as int16 mono at 16 kHz."""
 
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
@@ -22,22 +22,22 @@ from oragen.media.container import (
     start_of,
     too_long,
 )
+from oragen.media.samples import to_int16
 from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Made
 
-# A hole this long in the time stamps becomes silence; a shorter one is rounding by the file format.
+# A longer hole in the time stamps becomes silence; a shorter one is rounding by the file format.
 _MAX_JITTER_S: Final = Fraction(1, 10)
-_FULL_SCALE: Final = 2**15
 
 Samples = Int16[np.ndarray, " samples"]
 
 
 def decode_clip(path: Path, *, max_duration_s: float, encoding: str | None = None) -> Made:
-    """Decode a clip's sound for a store, or say why that cannot be done.
+    """Decode a clip's audio for a store, or give the reason why there is none.
 
     Args:
         path: of the file.
-        max_duration_s: what is longer is refused.
-        encoding: of headerless sound, e.g. `s16le@8000`.
+        max_duration_s: longer clips are refused.
+        encoding: of headerless audio, e.g. `s16le@8000`.
     """
     notes: list[str] = []
     try:
@@ -61,15 +61,15 @@ def decode_audio(
     encoding: SoundEncoding | None = None,
     notes: list[str] | None = None,
 ) -> Samples:
-    """One media file -> its sound, the mean over the channels, at 16 kHz.
+    """One media file -> its audio, the mean over the channels, at 16 kHz.
 
-    Sample 0 is where the file starts, with sound or with a picture: sound that begins later than
-    the pictures is preceded by silence, and a hole in the sound is silence too, so that sound and
-    pictures stay in step. A file that breaks off or is damaged midway gives what could be decoded,
-    and each such fault adds a line to `notes`. Headerless sound needs its `encoding`.
+    Sample 0 is the start of the file, be it sound or a picture. Sound that begins later is preceded
+    by silence, and a hole in the sound is filled with silence. So sound and pictures stay in step.
+    A file that breaks off or is damaged midway is decoded as far as possible; each problem adds a
+    line to `notes`. Headerless audio needs its `encoding`.
 
     Raises:
-        UnusableMediaError: no media file, no sound in it, nothing decodable, or longer than
+        UnusableMediaError: no media file, no audio track, nothing decodable, or longer than
             `max_duration_s`.
     """
     notes = [] if notes is None else notes
@@ -78,8 +78,8 @@ def decode_audio(
     with open_media(path, max_duration_s=max_duration_s, encoding=encoding) as container:
         stream = find_audio_stream(path, container)
         frames = decode_frames(path, container, stream, notes)
-        sound = (frame for frame in frames if isinstance(frame, AudioFrame) and frame.samples)
-        for start, chunk in _resample(sound, start_of(container)):
+        audio = (frame for frame in frames if isinstance(frame, AudioFrame) and frame.samples)
+        for start, chunk in _resample(audio, start_of(container)):
             num_missing = 0 if start is None else max(0, start - num_samples)
             num_samples += num_missing + len(chunk)
             if num_samples > max_duration_s * SAMPLE_RATE_HZ:
@@ -93,7 +93,7 @@ def decode_audio(
 def _resample(
     frames: Iterable[AudioFrame], origin: Fraction
 ) -> Iterator[tuple[int | None, Samples]]:
-    """Yield the sound piece by piece; a piece after a hole comes with the sample it starts at."""
+    """Yield chunks of samples; the first after a hole comes with the sample it starts at."""
     run: _Run | None = None
     for frame in frames:
         if run is None or not run.is_continued_by(frame):
@@ -132,9 +132,9 @@ class _Run:
         """One frame, or None for what the resampler still holds -> mono samples."""
         self.num_read += frame.samples if frame is not None else 0
         parts = self.resampler.resample(frame)
+        # packed: 1, samples * channels -> samples, channels -> samples
         mono = [part.to_ndarray().reshape(part.samples, -1).mean(axis=1) for part in parts]
-        scaled = np.nan_to_num(np.concatenate([*mono, np.zeros(0, np.float32)])) * _FULL_SCALE
-        return np.asarray(np.rint(scaled).clip(-_FULL_SCALE, _FULL_SCALE - 1), np.int16)
+        return to_int16(np.nan_to_num(np.concatenate([*mono, np.zeros(0, np.float32)])))
 
 
 def _kind_of(frame: AudioFrame) -> tuple[str, str, int]:

@@ -1,4 +1,4 @@
-"""A media file that may be anything at all -> its frames, or one error that says why not."""
+"""A media file, or anything else -> its decoded frames, or one error that gives the reason."""
 
 import logging
 from collections.abc import Iterator
@@ -23,8 +23,8 @@ logger = logging.getLogger(__name__)
 
 Track = TypeVar("Track", AudioStream, VideoStream)
 
-# What FFmpeg also reads but is no recording: play lists, which would open further files, and text
-# drawn as pictures.
+# FFmpeg reads these too, but they are no recordings: play lists, which would open further files,
+# and text drawn as pictures.
 _NOT_RECORDINGS: Final = frozenset({"concat", "dash", "hls", "imf", "sdp", "tty"})
 _SIGNATURES: Final = (
     b"RIFF", b"RF64", b"OggS", b"fLaC", b"FLV", b"ID3", b"NIST_1A", b"\x1aE\xdf\xa3",
@@ -42,13 +42,13 @@ _MAX_SHORTFALL_S: Final = 1
 
 
 class UnusableMediaError(ValueError):
-    """A file that gives no sound or no pictures.
+    """A file without usable audio or pictures.
 
-    `reason` is a short phrase that stays the same from file to file, so that files can be counted
-    by it: "no such file", "not a file", "no permission", "unreadable", "empty file", "not a media
+    `reason` is a short phrase, the same for all files of one kind, so that files can be counted by
+    it: "no such file", "not a file", "no permission", "unreadable", "empty file", "not a media
     file", "truncated or damaged", "unknown codec", "no audio track", "no video track",
-    "empty track", "not a picture", "picture too large", "longer than 7200 s". The message has
-    the path and the detail as well.
+    "empty track", "not a picture", "picture too large", "longer than 7200 s". The message adds
+    the path and the detail.
     """
 
     def __init__(self, path: Path, reason: str, detail: str = "") -> None:
@@ -60,11 +60,11 @@ class UnusableMediaError(ValueError):
 
 
 class EncodingError(UserError):
-    """Words that say how headerless sound is stored, and say nothing known."""
+    """An encoding of headerless audio that is not known."""
 
 
 class SoundEncoding(NamedTuple):
-    """How headerless sound of one channel is stored."""
+    """How headerless audio of one channel is stored."""
 
     sample_format: str
     rate_hz: int
@@ -74,15 +74,15 @@ def parse_encoding(text: str) -> SoundEncoding:
     """Read `<sample format>@<rate in Hz>`, e.g. s16le@8000 or alaw@8000.
 
     Raises:
-        EncodingError: with the formats that there are.
+        EncodingError: the format or the rate is not known; names those that are.
     """
     sample_format, _, rate = text.partition("@")
     rate_hz = int(rate) if rate.isascii() and rate.isdecimal() else 0
     if sample_format not in _SAMPLE_BYTES or not _MIN_RATE_HZ <= rate_hz <= _MAX_RATE_HZ:
         raise EncodingError(
             f"{text!r} is no encoding of headerless sound. Write <sample format>@<rate in Hz>, "
-            f"e.g. s16le@8000, with a format out of {', '.join(_SAMPLE_BYTES)} and a rate from "
-            f"{_MIN_RATE_HZ} to {_MAX_RATE_HZ}."
+            f"e.g. s16le@8000. Formats: {', '.join(_SAMPLE_BYTES)}. Rates: {_MIN_RATE_HZ} to "
+            f"{_MAX_RATE_HZ}."
         )
     return SoundEncoding(sample_format, rate_hz)
 
@@ -91,20 +91,20 @@ def parse_encoding(text: str) -> SoundEncoding:
 def open_media(
     path: Path, *, max_duration_s: float, encoding: SoundEncoding | None = None
 ) -> Iterator[InputContainer]:
-    """One file -> a container of local sound and pictures, closed at the end.
+    """One local file -> its open container, closed at the end.
 
     Args:
         path: of the file.
-        max_duration_s: what says that it lasts longer is refused.
-        encoding: of headerless sound. A file that has a header after all, such as a WAV copy, is
+        max_duration_s: a file whose header declares more is refused.
+        encoding: of headerless audio. A file that has a header after all, such as a WAV copy, is
             read by its header.
 
     Raises:
-        UnusableMediaError: it is no readable media file, or says that it lasts longer than
+        UnusableMediaError: it is no readable media file, or declares a duration of more than
             `max_duration_s`.
     """
     head = _read_head(path)
-    if _looks_like_media(head):  # headerless sound begins like that once in millions of files
+    if _looks_like_media(head):  # headerless audio begins like that once in millions of files
         encoding = None
     try:
         container = av.open(
@@ -126,7 +126,7 @@ def open_media(
 
 
 def _as_options(encoding: SoundEncoding | None) -> dict[str, str]:
-    """What FFmpeg's readers of headerless sound want to know besides the format."""
+    """Return what FFmpeg needs to read headerless audio, besides the format."""
     return {"sample_rate": str(encoding.rate_hz), "ch_layout": "mono"} if encoding else {}
 
 
@@ -158,16 +158,16 @@ def _check_container(path: Path, container: InputContainer, max_duration_s: floa
         raise UnusableMediaError(path, "not a media file", "neither sound nor pictures in it")
     declared_s = (container.duration or 0) / av.time_base
     if declared_s > max_duration_s:
-        raise too_long(path, max_duration_s, f"it says {declared_s:.0f} s")
+        raise too_long(path, max_duration_s, f"its header says {declared_s:.0f} s")
 
 
 def too_long(path: Path, max_duration_s: float, detail: str) -> UnusableMediaError:
-    """The error for a file over the limit, worded the same wherever it shows."""
+    """Return the error for a file over the limit."""
     return UnusableMediaError(path, f"longer than {max_duration_s:g} s", detail)
 
 
 def find_audio_stream(path: Path, container: InputContainer) -> AudioStream:
-    """The sound a player would choose; raises UnusableMediaError."""
+    """Return the audio track that a player would choose; raises UnusableMediaError."""
     streams = container.streams.audio
     if not streams:
         raise UnusableMediaError(path, "no audio track")
@@ -176,7 +176,7 @@ def find_audio_stream(path: Path, container: InputContainer) -> AudioStream:
 
 
 def find_video_stream(path: Path, container: InputContainer) -> VideoStream:
-    """The pictures a player would choose, never a record's cover; raises UnusableMediaError."""
+    """Return the video track a player would choose, never a cover; raises UnusableMediaError."""
     streams = [stream for stream in container.streams.video if not _is_cover(stream)]
     if not streams:
         raise UnusableMediaError(path, "no video track")
@@ -195,32 +195,32 @@ def _decodable(path: Path, stream: Track) -> Track:
 
 
 def start_of(container: InputContainer) -> Fraction:
-    """Time zero of a file in seconds: its first sound or picture, so that both stay in step."""
+    """Return time zero of a file in seconds: its first sound or picture, so both stay in step."""
     streams = [*container.streams.audio, *(s for s in container.streams.video if not _is_cover(s))]
     starts = [in_seconds(stream.start_time, stream.time_base) for stream in streams]
     return min((start for start in starts if start is not None), default=Fraction(0))
 
 
 def in_seconds(ticks: int | None, time_base: Fraction | None) -> Fraction | None:
-    """A time as FFmpeg counts it -> exact seconds; None where the file does not say."""
+    """A time in FFmpeg's ticks -> exact seconds; None where the file has no time."""
     return None if ticks is None or time_base is None else ticks * time_base
 
 
 def decode_frames(
     path: Path, container: InputContainer, stream: AudioStream | VideoStream, notes: list[str]
 ) -> Iterator[AudioFrame | VideoFrame]:
-    """One track -> its frames, in the order they are shown or heard.
+    """One track -> its frames, in the order of presentation.
 
-    What can be decoded is used: a damaged packet is left out, an unreadable stretch or a missing
-    end closes the track. Each of these adds a line to `notes` and to the log.
+    A damaged packet is skipped. An unreadable stretch or a missing end closes the track. Each of
+    these adds a line to `notes` and to the log.
 
     Raises:
         UnusableMediaError: nothing at all could be decoded.
     """
-    found: list[str] = []
+    problems: list[str] = []
     end: Fraction | None = None
     num_damaged = 0
-    for packet in _packets(container, stream, found):
+    for packet in _packets(container, stream, problems):
         try:
             frames = packet.decode()
         except FFmpegError:
@@ -231,15 +231,15 @@ def decode_frames(
                 end = _end_of(frame, end)
                 yield frame
     if num_damaged:
-        found.append(f"truncated or damaged: {num_damaged} packets left out")
+        problems.append(f"truncated or damaged: {num_damaged} packets skipped")
     if end is None:
         raise UnusableMediaError(
-            path, "truncated or damaged" if found else "empty track", "; ".join(found)
+            path, "truncated or damaged" if problems else "empty track", "; ".join(problems)
         )
-    found += _shortfall(container, stream, end) + _rest(container)
-    for note in found:
-        logger.warning("%s: %s", path, note)
-    notes += found
+    problems += _shortfall(container, stream, end) + _rest(container)
+    for problem in problems:
+        logger.warning("%s: %s", path, problem)
+    notes += problems
 
 
 def _packets(
@@ -250,8 +250,8 @@ def _packets(
     except FFmpegError as error:
         notes.append(f"truncated or damaged: reading stopped with {error}")
     except IndexError:
-        # PyAV 18 stumbles at the very end over a track that only turned up midway; the packets of
-        # the tracks known from the start have all been given out by then.
+        # PyAV 18 fails at the very end if a track turned up midway; by then it has yielded all
+        # packets of the tracks known from the start.
         logger.debug("a track turned up midway")
 
 
@@ -275,6 +275,6 @@ def _shortfall(
 
 
 def _rest(container: InputContainer) -> list[str]:
-    """Headerless sound that breaks off inside a sample; FFmpeg passes over that in silence."""
+    """Report headerless audio that breaks off inside a sample, which FFmpeg ignores."""
     num_bytes = container.size % _SAMPLE_BYTES.get(container.format.name, 1)
     return [f"truncated or damaged: {num_bytes} bytes after the last sample"] if num_bytes else []

@@ -30,7 +30,7 @@ _ROUNDING_S: Final = Fraction(1, 1000)  # Matroska keeps whole milliseconds
 _DEFAULT_RATE: Final = Fraction(25)  # for a video that says neither rate nor time stamps
 _START_OF_JPEG: Final = b"\xff\xd8\xff"
 _END_OF_JPEG: Final = b"\xff\xd9"
-_UNKNOWN_LEVEL: Final = 128  # of red, green and blue where nothing was decoded
+_UNKNOWN_LEVEL: Final = 128  # red, green and blue where nothing was decoded
 _MAX_PIXELS: Final = 2**26  # 67 million: 8K video has 33 million
 
 Rgb = UInt8[np.ndarray, "height width 3"]
@@ -55,15 +55,15 @@ def sample_pictures(
 
     The picture for time t is the first frame in [t, t + step), and where none starts there the
     frame still shown at that time. A video of d seconds gives pictures for 0, 1, ... ceil(d) - 1,
-    less any whole second before its first frame. Time 0 is where the file starts, with sound or
-    with a picture. Pictures stand upright: the rotation in the file is applied, and pixels that
-    are not square are made so. A video that breaks off or is damaged midway gives what could be
-    decoded, and each such fault adds a line to `notes`. A JPEG file that breaks off gives the rows
-    that are there, or the whole picture in less detail if it was stored in passes.
+    less any whole second before its first frame. Time 0 is the start of the file, be it sound or a
+    picture. Pictures are upright: the rotation in the file is applied. Pixels are square. A video
+    that breaks off or is damaged midway is decoded as far as possible; each problem adds a line to
+    `notes`. A JPEG file that breaks off yields its intact rows, or the whole picture in less detail
+    if it was stored in passes.
 
     Raises:
-        UnusableMediaError: on the first step, no media file, no pictures in it, too large or too
-            long by its own account; on a later one, longer than it said.
+        UnusableMediaError: on the first step, no media file, no pictures, too large, or too long by
+            its header; on a later step, longer than its header said.
     """
     notes = [] if notes is None else notes
     step = 1 / Fraction(pictures_per_second).limit_denominator(1000)
@@ -89,7 +89,7 @@ def read_image(
 ) -> Picture:
     """One image file -> its picture, upright as its EXIF orientation says, at sample 0.
 
-    What a file that breaks off still gives is as in `sample_pictures`, with a line in `notes`.
+    A file that breaks off is read as in `sample_pictures`, with a line in `notes`.
 
     Raises:
         UnusableMediaError: no image, damaged, or more than `max_pixels`.
@@ -126,23 +126,23 @@ def _decode_whole(path: Path, content: bytes) -> Rgb | None:
         bgr = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
         raise UnusableMediaError(path, "truncated or damaged", str(error)) from error
-    return None if bgr is None else np.ascontiguousarray(bgr[..., ::-1], np.uint8)
+    return None if bgr is None else np.ascontiguousarray(bgr[..., ::-1], np.uint8)  # BGR -> RGB
 
 
 def _decode_beginning(path: Path, content: bytes, notes: list[str]) -> Rgb | None:
-    """Close a JPEG file that breaks off, and leave out the rows below, which libjpeg makes grey."""
+    """Close a JPEG file that breaks off, and cut off the rows that libjpeg fills with grey."""
     rgb = _decode_whole(path, content + _END_OF_JPEG)
     if rgb is None:
         return None
-    known = np.flatnonzero((rgb != _UNKNOWN_LEVEL).any(axis=(1, 2)))
+    known = np.flatnonzero((rgb != _UNKNOWN_LEVEL).any(axis=(1, 2)))  # height, width, 3 -> rows
     num_rows = int(known[-1]) + 1 if len(known) else 0
     notes.append(f"truncated or damaged: {num_rows} of {len(rgb)} rows of the picture are there")
     logger.warning("%s: %s", path, notes[-1])
     return rgb[:num_rows] if num_rows else None
 
 
-class _Shown(NamedTuple):
-    """A frame and when it is on the screen, in seconds since the start of the file."""
+class _TimedFrame(NamedTuple):
+    """A video frame and when it is shown, in seconds since the start of the file."""
 
     start: Fraction
     stop: Fraction
@@ -151,31 +151,34 @@ class _Shown(NamedTuple):
 
 def time_frames(
     frames: Iterable[AudioFrame | VideoFrame], stream: VideoStream, origin: Fraction
-) -> Iterator[_Shown]:
-    usual_length = 1 / (stream.average_rate or stream.guessed_rate or _DEFAULT_RATE)
+) -> Iterator[_TimedFrame]:
+    """Give each video frame its start and stop; a missing time follows from the frame before."""
+    default_length = 1 / (stream.average_rate or stream.guessed_rate or _DEFAULT_RATE)
     stop = Fraction(0)
     for frame in frames:
         if isinstance(frame, VideoFrame):
             stamp = in_seconds(frame.pts, frame.time_base)
             start = stop if stamp is None else stamp - origin
-            stop = start + (in_seconds(frame.duration, frame.time_base) or usual_length)
-            yield _Shown(start, stop, frame)
+            stop = start + (in_seconds(frame.duration, frame.time_base) or default_length)
+            yield _TimedFrame(start, stop, frame)
 
 
-def _take_every(step: Fraction, frames: Iterable[_Shown]) -> Iterator[tuple[Fraction, VideoFrame]]:
+def _take_every(
+    step: Fraction, frames: Iterable[_TimedFrame]
+) -> Iterator[tuple[Fraction, VideoFrame]]:
     """Yield the frame for each multiple of `step` seconds, with that time."""
     time, last = Fraction(0), None
-    for shown in frames:
-        start = shown.start + _ROUNDING_S
+    for timed in frames:
+        start = timed.start + _ROUNDING_S
         if last is None:
             time = max(time, start // step * step)
         while time + step <= start and last is not None:
             yield time, last.frame
             time += step
         if time <= start:
-            yield time, shown.frame
+            yield time, timed.frame
             time += step
-        last = shown
+        last = timed
     while last is not None and time + _ROUNDING_S < last.stop:
         yield time, last.frame
         time += step
@@ -190,12 +193,14 @@ def _check_size(path: Path, width: int, height: int, max_pixels: int) -> None:
 
 
 def pixel_aspect(stream: VideoStream) -> Fraction:
-    """Width to height of one pixel; what no camera makes is taken for square."""
+    """Return width by height of one pixel; an implausible ratio counts as square."""
     aspect = stream.sample_aspect_ratio or Fraction(1)
     return aspect if Fraction(1, 4) <= aspect <= 4 else Fraction(1)
 
 
 def to_rgb(frame: VideoFrame, pixel_aspect: Fraction) -> Rgb:
+    """Video frame -> upright picture with square pixels."""
+    # height, width, 3; a quarter turn swaps the first two
     rgb = frame.to_ndarray(format="rgb24", width=round(frame.width * pixel_aspect))
     upright = np.rot90(rgb, k=round(frame.rotation / 90))  # both count counterclockwise
     return np.ascontiguousarray(upright, np.uint8)

@@ -1,4 +1,4 @@
-"""Ask a trained model about clips: files, waveforms, crops of faces."""
+"""Clips as files, waveforms or face crops -> predictions of a trained model."""
 
 from oragen.predictor.clip_inputs import FaceBox
 from oragen.predictor.prediction import (

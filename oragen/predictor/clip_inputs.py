@@ -1,4 +1,4 @@
-"""One clip, as a file or as arrays -> its windows, with sound and crops, or why there are none."""
+"""One clip, as a file or as arrays -> its audio, crops and windows, or the reason why not."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,18 +12,18 @@ from oragen.detection.faces import crop_clip
 from oragen.detection.speech import detect_samples_speech
 from oragen.detection.windows import Window
 from oragen.media.audio import decode_clip
+from oragen.media.samples import to_floats, to_int16
 from oragen.predictor.preprocessing import Preprocessing
 from oragen.schema.errors import UserError
 from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Made, Span
 
-FULL_SCALE = 2**15
-NOT_ASKED = "not asked for"
+NOT_REQUESTED = "not asked for"
 NOT_GIVEN = "not given"
 
 
 @dataclass(frozen=True)
 class FaceBox:
-    """Where the main face was, in pixels of the picture; score 0 where it was interpolated."""
+    """The box of the main face in pixels of the picture; score 0 means interpolated."""
 
     time_s: float
     x1: float
@@ -35,7 +35,7 @@ class FaceBox:
 
 @dataclass(frozen=True)
 class ClipInputs:
-    """What of one clip a head may perceive."""
+    """The audio, crops and windows of one clip, before the encoders."""
 
     name: str
     samples: Int16[np.ndarray, " samples"]
@@ -45,13 +45,13 @@ class ClipInputs:
     windows: list[Window]
     audio_reason: str | None  # why there is no speech
     face_reason: str | None  # why there is no face
-    notes: list[str]  # what was left out of a file that broke off or is damaged
+    notes: list[str]  # problems of a file that breaks off or is damaged
 
     @property
     def length_s(self) -> float:
-        """How long the clip is, as far as sound or faces tell."""
-        heard = len(self.samples) / SAMPLE_RATE_HZ
-        return max([heard, *(box.time_s + 1 for box in self.boxes)])
+        """Return the length of the clip, as far as audio or faces reach."""
+        audio_s = len(self.samples) / SAMPLE_RATE_HZ
+        return max([audio_s, *(box.time_s + 1 for box in self.boxes)])
 
 
 def read_clip_inputs(
@@ -59,10 +59,10 @@ def read_clip_inputs(
 ) -> ClipInputs:
     """Decode a file, find speech and the main face in it, and cut it into windows.
 
-    Whatever the file is called, it is looked at for sound and for pictures. Nothing usable is no
-    error: the reasons say why.
+    The suffix of the file does not matter. A file without usable audio or pictures is no error: the
+    record has the reasons.
     """
-    sound, faces = _nothing(np.int16), _nothing(np.uint8)
+    sound, faces = _absent(np.int16), _absent(np.uint8)
     if use_audio:
         sound = decode_clip(path, max_duration_s=preprocessing.max_audio_s)
     if use_face:
@@ -78,28 +78,28 @@ def take_clip_inputs(
     faces: Sequence[UInt8[np.ndarray, "_ _ 3"]] = (),
     name: str = "arrays",
 ) -> ClipInputs:
-    """Take a waveform and crops that the caller has, and cut them into windows.
+    """Find speech in a waveform, and cut it and crops of the caller into windows.
 
     Args:
-        preprocessing: the model's.
+        preprocessing: of the model.
         audio: mono; floats in -1..1, or int16.
-        rate_hz: of the audio; it is brought to 16 kHz.
-        faces: RGB crops of one face, one a second from the start. A single one beside sound holds
+        rate_hz: of the audio; it is resampled to 16 kHz.
+        faces: RGB crops of one face, one a second from the start. A single crop beside audio holds
             for all of it.
-        name: for the answer.
+        name: of the clip in the prediction.
 
     Raises:
         UserError: neither is given, or the audio is not one channel of finite numbers.
     """
     if audio is None and not len(faces):
-        raise UserError("There is nothing to answer about: give audio, faces, or both.")
-    sound, seen = _nothing(np.int16, NOT_GIVEN), _nothing(np.uint8, NOT_GIVEN)
+        raise UserError("There is nothing to predict from. Give `audio`, `faces`, or both.")
+    sound, crops = _absent(np.int16, NOT_GIVEN), _absent(np.uint8, NOT_GIVEN)
     if audio is not None:
         sound = Made(to_samples(audio, rate_hz), None, {"notes": []})
     if len(faces):
-        seen = _take_faces(faces, preprocessing.faces.crop_px)
+        crops = _resize_faces(faces, preprocessing.faces.crop_px)
     is_still = len(faces) == 1 and audio is not None
-    return _to_clip_inputs(name, sound, seen, preprocessing, is_still=is_still)
+    return _to_clip_inputs(name, sound, crops, preprocessing, is_still=is_still)
 
 
 def to_samples(
@@ -112,22 +112,21 @@ def to_samples(
     """
     if audio.ndim != 1 or rate_hz <= 0:
         raise UserError(
-            f"The audio has the shape {audio.shape} at {rate_hz} Hz; expected one channel, such as "
-            "`audio.mean(axis=0)` of several, and its rate."
+            f"The audio has the shape {audio.shape} at {rate_hz} Hz, expected one channel and a "
+            "positive rate. Mix several channels with `audio.mean(axis=0)`."
         )
-    floats = audio / FULL_SCALE if audio.dtype == np.int16 else audio.astype(np.float64)
+    floats = to_floats(audio, np.float64) if audio.dtype == np.int16 else audio.astype(np.float64)
     if not np.isfinite(floats).all():
-        raise UserError("The audio holds numbers that are not finite.")
+        raise UserError("The audio has NaN or infinite samples, expected finite ones. Remove them.")
     if rate_hz != SAMPLE_RATE_HZ:
         import torch
         from torchaudio.functional import resample
 
         floats = resample(torch.from_numpy(floats), rate_hz, SAMPLE_RATE_HZ).numpy()
-    scaled = np.rint(floats * FULL_SCALE).clip(-FULL_SCALE, FULL_SCALE - 1)
-    return np.asarray(scaled, np.int16)
+    return to_int16(floats)
 
 
-def _take_faces(faces: Sequence[np.ndarray], crop_px: int) -> Made:
+def _resize_faces(faces: Sequence[np.ndarray], crop_px: int) -> Made:
     import cv2
 
     crops = [
@@ -141,10 +140,11 @@ def _take_faces(faces: Sequence[np.ndarray], crop_px: int) -> Made:
         "boxes": [[0.0, 0.0, float(face.shape[1]), float(face.shape[0]), 1.0] for face in faces],
         "notes": [],
     }
-    return Made(np.stack(crops), None, details)
+    return Made(np.stack(crops), None, details)  # crop, height, width, 3
 
 
-def _nothing(kind: type[np.generic], reason: str = NOT_ASKED) -> Made:
+def _absent(kind: type[np.generic], reason: str = NOT_REQUESTED) -> Made:
+    """No values of a modality that was not requested, or not given."""
     return Made(np.zeros(0, kind), reason, {"notes": []})
 
 
@@ -154,9 +154,9 @@ def _to_clip_inputs(
     spans: list[Span] = []
     audio_reason = sound.reason
     if sound.reason is None:
-        heard = detect_samples_speech(sound.values, options=preprocessing.speech)
-        spans = [Span(int(start), int(stop)) for start, stop in heard.values]
-        audio_reason = heard.reason
+        speech = detect_samples_speech(sound.values, options=preprocessing.speech)
+        spans = [Span(int(start), int(stop)) for start, stop in speech.values]
+        audio_reason = speech.reason
     times = [] if faces.reason else faces.details["samples"]
     boxes = [] if faces.reason else faces.details["boxes"]
     crops = faces.values if faces.values.ndim == 4 else np.zeros((0, 1, 1, 3), np.uint8)

@@ -1,4 +1,4 @@
-"""A clip and what was answered about it -> the clip again, with the face's box and a timeline."""
+"""A clip and its prediction -> the clip with the box of the face, the prediction, a timeline."""
 
 import heapq
 import math
@@ -43,10 +43,10 @@ from oragen.schema.errors import UserError
 from oragen.schema.files import atomic_write
 
 BACKGROUND_PX: Final = (640, 360)  # width and height of a clip without pictures
-PICTURES_PER_S: Final = Fraction(10)  # of a clip without any: the cursor moves
+PICTURES_PER_S: Final = Fraction(10)  # of a clip without video: the cursor moves
 AAC_RATES_HZ: Final = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
-USUAL_RATE_HZ: Final = 48_000
-MAX_JITTER_S: Final = Fraction(1, 10)  # of sound; a longer hole becomes silence
+DEFAULT_RATE_HZ: Final = 48_000
+MAX_JITTER_S: Final = Fraction(1, 10)  # of audio; a longer hole becomes silence
 FINE_TICK: Final = Fraction(1, 90_000)
 COARSE_TICK: Final = Fraction(1, 60_000)  # MPEG-4 part 2 has no finer one than 1 / 65,535
 
@@ -56,19 +56,19 @@ Colour = tuple[int, int, int]
 
 
 class DrawingError(UserError):
-    """A clip that cannot be drawn, or not as the target's suffix says."""
+    """A clip that cannot be drawn, or not to a file of this suffix."""
 
 
-class _Shown(NamedTuple):
-    """A picture, and when it is on the screen."""
+class _TimedPicture(NamedTuple):
+    """A picture, and when it is shown."""
 
     start_s: Fraction
     stop_s: Fraction
     rgb: Rgb
 
 
-class _Heard(NamedTuple):
-    """A stretch of sound, and when it begins."""
+class _TimedSound(NamedTuple):
+    """A stretch of audio, and when it begins."""
 
     start_s: Fraction
     rate_hz: int
@@ -76,7 +76,7 @@ class _Heard(NamedTuple):
 
 
 def is_still(clip: Path) -> bool:
-    """Tell whether a file holds one picture and nothing that moves.
+    """Tell whether a file is a single picture.
 
     Raises:
         UnusableMediaError: it is no media file.
@@ -86,17 +86,17 @@ def is_still(clip: Path) -> bool:
 
 
 def draw_clip(clip: Path, prediction: Prediction, target: Path) -> None:
-    """Draw the box of the face, the answer, speech and windows into a clip.
+    """Draw the box of the face, the prediction, speech and windows into a clip.
 
-    A video keeps its sound and all its pictures at their times. They are upright and of full size,
-    or enlarged by a whole factor where they are narrower than `MIN_WIDTH_PX`; the timeline is below
-    them. Sound alone is given a plain background. Pictures are taken one by one, however long the
-    clip is. The target appears under its name when it is whole.
+    A video keeps its audio and all its pictures at their times. Pictures are upright and of full
+    size, or enlarged by a whole factor if they are narrower than `MIN_WIDTH_PX`; the timeline is
+    below them. Audio alone gets a plain background. Pictures are drawn one by one, so a clip may be
+    long. The target appears under its name when it is complete.
 
     Args:
-        clip: what was answered about.
-        prediction: the answer.
-        target: an .mp4, where an image becomes a video of one second; or a .png of an image.
+        clip: a file.
+        prediction: of this file.
+        target: an .mp4 file, where an image becomes a video of one second; or a .png of an image.
 
     Raises:
         DrawingError: the clip cannot be decoded, or the target cannot be written.
@@ -106,12 +106,15 @@ def draw_clip(clip: Path, prediction: Prediction, target: Path) -> None:
             if is_still(clip):
                 _draw_image(clip, prediction, unfinished)
             elif target.suffix.lower() == ".png":
-                raise DrawingError(f"{clip} is not a single picture: draw it to {target.stem}.mp4.")
+                raise DrawingError(
+                    f"{clip} is not a single picture, so {target.name} cannot show it. Draw it to "
+                    f"{target.stem}.mp4."
+                )
             else:
                 _draw_recording(clip, prediction, unfinished)
     except UnusableMediaError as error:
         raise DrawingError(f"{clip} cannot be drawn: {error.reason}.") from error
-    except OSError as error:  # some of FFmpeg's errors are such, too
+    except OSError as error:  # of writing; some errors of FFmpeg are OSErrors, too
         raise DrawingError(f"{clip} cannot be drawn to {target}: {error}.") from error
 
 
@@ -131,28 +134,28 @@ def _draw_recording(clip: Path, prediction: Prediction, target: Path) -> None:
         closing(_read_sound(clip)) as sound,
     ):
         length_s = (container.duration or 0) / av.time_base or prediction.length_s
-        heard = _begin(sound)
+        sounds = _begin(sound)
         try:
             stream = find_video_stream(clip, container)
             pictures = _read_pictures(clip, container, stream)
             first = next(pictures)
         except UnusableMediaError:
-            if heard is None:
+            if sounds is None:
                 raise
             width, height = BACKGROUND_PX
             height -= measure_strip(MIN_FONT_PX)
             overlay = Overlay(prediction, width, height, length_s=length_s, is_plain=True)
-            shown = _repeat(plain_picture(width, height, BACKGROUND_COLOUR), length_s)
-            _write_video(target, overlay, shown, heard, PICTURES_PER_S)
+            background = _repeat(plain_picture(width, height, BACKGROUND_COLOUR), length_s)
+            _write_video(target, overlay, background, sounds, PICTURES_PER_S)
         else:
             height, width = first.rgb.shape[:2]
             overlay = Overlay(prediction, width, height, length_s=length_s)
             rate_hz = stream.average_rate or stream.guessed_rate or Fraction(25)
-            _write_video(target, overlay, chain([first], pictures), heard, rate_hz)
+            _write_video(target, overlay, chain([first], pictures), sounds, rate_hz)
 
 
-def _begin(sound: Iterator[_Heard]) -> Iterator[_Heard] | None:
-    """Take the first stretch, and put it back; None where there is no sound."""
+def _begin(sound: Iterator[_TimedSound]) -> Iterator[_TimedSound] | None:
+    """Return the sound with its first stretch read; None if there is no sound."""
     try:
         first = next(sound, None)
     except UnusableMediaError:
@@ -160,13 +163,15 @@ def _begin(sound: Iterator[_Heard]) -> Iterator[_Heard] | None:
     return None if first is None else chain([first], sound)
 
 
-def _repeat(rgb: Rgb, length_s: float) -> Iterator[_Shown]:
+def _repeat(rgb: Rgb, length_s: float) -> Iterator[_TimedPicture]:
     for number in range(max(1, math.ceil(length_s * PICTURES_PER_S))):
-        yield _Shown(number / PICTURES_PER_S, (number + 1) / PICTURES_PER_S, rgb)
+        yield _TimedPicture(number / PICTURES_PER_S, (number + 1) / PICTURES_PER_S, rgb)
 
 
-def _read_pictures(clip: Path, container: InputContainer, stream: VideoStream) -> Iterator[_Shown]:
-    """Yield all pictures of a video, upright and of the size of the first."""
+def _read_pictures(
+    clip: Path, container: InputContainer, stream: VideoStream
+) -> Iterator[_TimedPicture]:
+    """Yield all pictures of a video, upright and in the size of the first."""
     stream.thread_type = "AUTO"
     frames = decode_frames(clip, container, stream, [])
     size: tuple[int, ...] | None = None
@@ -175,24 +180,24 @@ def _read_pictures(clip: Path, container: InputContainer, stream: VideoStream) -
         size = size or rgb.shape[1::-1]
         if rgb.shape[1::-1] != size:
             rgb = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
-        yield _Shown(start, stop, rgb)
+        yield _TimedPicture(start, stop, rgb)
 
 
-def _read_sound(clip: Path) -> Generator[_Heard, None, None]:
-    """Yield the sound in one or two channels; a hole is silence, as is what precedes a late start.
+def _read_sound(clip: Path) -> Generator[_TimedSound, None, None]:
+    """Yield the audio in one or two channels; holes and a late start become silence.
 
     Raises:
-        UnusableMediaError: on the first step; there is none.
+        UnusableMediaError: on the first step; there is no audio.
     """
     with open_media(clip, max_duration_s=math.inf) as container:
         stream = find_audio_stream(clip, container)
-        rate_hz = stream.rate if stream.rate in AAC_RATES_HZ else USUAL_RATE_HZ
+        rate_hz = stream.rate if stream.rate in AAC_RATES_HZ else DEFAULT_RATE_HZ
         num_samples = 0
         for start, sound in _convert(clip, container, stream, rate_hz):
             missing = 0 if start is None else math.floor(start * rate_hz) - num_samples
             silence = _silence(missing, rate_hz, sound.shape[1])
             for part in chain(silence if missing > MAX_JITTER_S * rate_hz else (), (sound,)):
-                yield _Heard(Fraction(num_samples, rate_hz), rate_hz, part)
+                yield _TimedSound(Fraction(num_samples, rate_hz), rate_hz, part)
                 num_samples += len(part)
 
 
@@ -204,7 +209,7 @@ def _silence(num_samples: int, at_once: int, num_channels: int) -> Iterator[Soun
 def _convert(
     clip: Path, container: InputContainer, stream: AudioStream, rate_hz: int
 ) -> Iterator[tuple[Fraction | None, Sound]]:
-    """Yield the decoded sound at a rate, and when each stretch begins where the file says it."""
+    """Yield the decoded audio at a rate, and the start of each stretch if the file gives it."""
     origin, kind, num_channels = start_of(container), None, 0
     resampler = AudioResampler(format="flt", rate=rate_hz)
     for frame in decode_frames(clip, container, stream, []):
@@ -221,6 +226,7 @@ def _convert(
 
 
 def _to_channels(frame: AudioFrame, num_channels: int) -> Sound:
+    # packed: 1, samples * channels -> samples, channels
     channels = np.nan_to_num(frame.to_ndarray().reshape(frame.samples, -1))
     if channels.shape[1] != num_channels:
         channels = np.repeat(channels.mean(axis=1, keepdims=True), num_channels, axis=1)
@@ -230,28 +236,28 @@ def _to_channels(frame: AudioFrame, num_channels: int) -> Sound:
 def _write_video(
     target: Path,
     overlay: Overlay,
-    shown: Iterator[_Shown],
-    heard: Iterator[_Heard] | None,
+    pictures: Iterator[_TimedPicture],
+    sounds: Iterator[_TimedSound] | None,
     rate_hz: Fraction,
 ) -> None:
-    """Encode pictures and sound as they come, in the order of time."""
+    """Encode pictures and audio as they come, in order of time."""
     with av.open(
         f"file:{target.absolute()}", "w", format="mp4", options={"movflags": "faststart"}
     ) as container:
         video = _add_video(container, overlay, rate_hz)
         audio: AudioStream | None = None
-        if heard is not None:
-            begun = next(heard)
-            num_channels = begun.sound.shape[1]
+        if sounds is not None:
+            first = next(sounds)
+            num_channels = first.sound.shape[1]
             layout = "stereo" if num_channels == 2 else "mono"
-            audio = container.add_stream("aac", rate=begun.rate_hz, layout=layout)
-            heard = chain([begun], heard)
+            audio = container.add_stream("aac", rate=first.rate_hz, layout=layout)
+            sounds = chain([first], sounds)
         last_tick = -1
-        items: Iterator[_Shown | _Heard] = heapq.merge(
-            shown, heard or iter(()), key=lambda item: item.start_s
+        items: Iterator[_TimedPicture | _TimedSound] = heapq.merge(
+            pictures, sounds or iter(()), key=lambda item: item.start_s
         )
         for item in items:
-            if isinstance(item, _Shown):
+            if isinstance(item, _TimedPicture):
                 frame = _to_frame(item, overlay, video.codec_context.time_base, last_tick + 1)
                 last_tick = frame.pts or 0
                 container.mux(video.encode(frame))
@@ -266,7 +272,7 @@ def _add_video(container: OutputContainer, overlay: Overlay, rate_hz: Fraction) 
     rate_hz = rate_hz.limit_denominator(1001)
     if "libx264" in av.codecs_available:
         stream = container.add_stream("libx264", rate=rate_hz)
-        # Few pictures are looked ahead at: one in 4K takes 12 MB.
+        # A short look-ahead: each picture in 4K takes 12 MB.
         stream.options = {"preset": "veryfast", "crf": "20", "rc-lookahead": "10"}
     else:
         stream = container.add_stream("mpeg4", rate=rate_hz)
@@ -278,18 +284,18 @@ def _add_video(container: OutputContainer, overlay: Overlay, rate_hz: Fraction) 
     return stream
 
 
-def _to_frame(shown: _Shown, overlay: Overlay, tick: Fraction, first: int) -> VideoFrame:
-    frame = VideoFrame.from_ndarray(overlay.paint(shown.rgb, float(shown.start_s)), format="rgb24")
+def _to_frame(timed: _TimedPicture, overlay: Overlay, tick: Fraction, first: int) -> VideoFrame:
+    frame = VideoFrame.from_ndarray(overlay.paint(timed.rgb, float(timed.start_s)), format="rgb24")
     frame.time_base = tick
-    start = max(round(shown.start_s / tick), first)  # two at one time follow each other
-    frame.pts, frame.duration = start, max(1, round(shown.stop_s / tick) - start)
+    start = max(round(timed.start_s / tick), first)  # two at one time follow each other
+    frame.pts, frame.duration = start, max(1, round(timed.stop_s / tick) - start)
     return frame
 
 
-def _to_audio_frame(heard: _Heard) -> AudioFrame:
-    layout = "stereo" if heard.sound.shape[1] == 2 else "mono"
-    planes = np.ascontiguousarray(heard.sound.T)
+def _to_audio_frame(timed: _TimedSound) -> AudioFrame:
+    layout = "stereo" if timed.sound.shape[1] == 2 else "mono"
+    planes = np.ascontiguousarray(timed.sound.T)  # samples, channels -> channels, samples
     frame = AudioFrame.from_ndarray(planes, format="fltp", layout=layout)
-    frame.sample_rate, frame.time_base = heard.rate_hz, Fraction(1, heard.rate_hz)
-    frame.pts = round(heard.start_s * heard.rate_hz)
+    frame.sample_rate, frame.time_base = timed.rate_hz, Fraction(1, timed.rate_hz)
+    frame.pts = round(timed.start_s * timed.rate_hz)
     return frame

@@ -1,4 +1,4 @@
-"""What the user names: files, folders, patterns, lists -> clips, and what is none and why."""
+"""Files, folders, patterns and lists -> clips, and the reasons for inputs without a clip."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,55 +19,55 @@ MEDIA_SUFFIXES: Final = frozenset((*VIDEO_SUFFIXES, *SOUND_SUFFIXES, *IMAGE_SUFF
 
 
 class NamedClip(NamedTuple):
-    """A file to answer about, or what was named in vain and why."""
+    """A file to predict on, or an input without a clip and the reason."""
 
     path: Path
     reason: str | None = None
 
 
-def find_clips(inputs: Sequence[str], listed: Iterable[bytes] = ()) -> list[NamedClip]:
-    """Find the clips behind what the user names, in that order and each once.
+def find_clips(inputs: Sequence[str], lines: Iterable[bytes] = ()) -> list[NamedClip]:
+    """Find the clips of all inputs, in their order and each once.
 
     Args:
-        inputs: files, whatever they are called; folders, searched for files with the suffix of
-            sound, video or pictures, through links as well but not where a name begins with a
-            dot; patterns such as `clips/**/*.mp4`; `-` for `listed`.
-        listed: lines that each name an input, as bytes since a name may be in any encoding.
+        inputs: files of any name; folders, searched for files with a suffix of audio, video or
+            pictures, through links but without hidden names; patterns such as `clips/**/*.mp4`;
+            `-` for `lines`.
+        lines: lines that each name an input, as bytes since a name may be in any encoding.
     """
-    found: dict[str, NamedClip] = {}
-    for clip in _find_all(inputs, listed):
-        found.setdefault(os.path.realpath(clip.path), clip)
-    return list(found.values())
+    clips: dict[str, NamedClip] = {}
+    for clip in _find_all(inputs, lines):
+        clips.setdefault(os.path.realpath(clip.path), clip)
+    return list(clips.values())
 
 
 def names_one_file(inputs: Sequence[str]) -> bool:
-    """Tell whether the user named one file, and no folder, pattern or list."""
+    """Tell whether the only input is a file, and no folder, pattern or list."""
     [first, *more] = inputs
     is_file = Path(first).is_file() or not (has_magic(first) or Path(first).is_dir())
     return not more and first != STANDARD_INPUT and is_file
 
 
-def answer_clips(
+def predict_clips(
     predictor: Predictor,
     clips: Sequence[NamedClip],
     *,
     use_audio: bool = True,
     use_face: bool = True,
 ) -> Iterator[Prediction]:
-    """Yield an answer for each clip, also for those that were named in vain."""
-    answers = predictor.predict_files(
+    """Yield a prediction for each clip; for inputs without a clip it has the reason."""
+    predictions = predictor.predict_files(
         [clip.path for clip in clips if clip.reason is None],
         use_audio=use_audio,
         use_face=use_face,
     )
     for clip in clips:
         if clip.reason is None:
-            yield next(answers)
+            yield next(predictions)
         else:
-            yield _refuse(clip.path, clip.reason, predictor.description)
+            yield _to_empty_prediction(clip.path, clip.reason, predictor.description)
 
 
-def _refuse(path: Path, reason: str, model: dict[str, str]) -> Prediction:
+def _to_empty_prediction(path: Path, reason: str, model: dict[str, str]) -> Prediction:
     report = ModalityReport(usable=False, reason=reason)
     return Prediction(
         input=str(path),
@@ -84,19 +84,19 @@ def _refuse(path: Path, reason: str, model: dict[str, str]) -> Prediction:
     )
 
 
-def _find_all(inputs: Sequence[str], listed: Iterable[bytes]) -> Iterator[NamedClip]:
+def _find_all(inputs: Sequence[str], lines: Iterable[bytes]) -> Iterator[NamedClip]:
     for name in inputs:
         if name == STANDARD_INPUT:
-            lines = (os.fsdecode(line.rstrip(b"\r\n")) for line in listed)
             for line in lines:
-                if line.strip():
-                    yield from _find(line)
+                path = os.fsdecode(line.rstrip(b"\r\n"))
+                if path.strip():
+                    yield from _find(path)
         else:
             yield from _find(name)
 
 
 def _find(name: str) -> Iterator[NamedClip]:
-    if os.path.isdir(name):  # noqa: PTH112  # a name that no path can have is simply no folder
+    if os.path.isdir(name):  # noqa: PTH112  # an impossible name is simply no folder
         yield from _search(Path(name))
     elif os.path.lexists(name):
         yield NamedClip(Path(name))
@@ -112,26 +112,26 @@ def _find(name: str) -> Iterator[NamedClip]:
 
 def _search(folder: Path) -> Iterator[NamedClip]:
     """Yield the media files below a folder, sorted by path, and the folders that cannot be read."""
-    found: list[NamedClip] = []
-    _collect(folder, found, seen=set())
-    if not found:
+    clips: list[NamedClip] = []
+    _collect(folder, clips, visited=set())
+    if not clips:
         yield NamedClip(folder, "no sound, video or picture in this folder")
-    yield from sorted(found)
+    yield from sorted(clips)
 
 
-def _collect(folder: Path, found: list[NamedClip], seen: set[str]) -> None:
-    where = os.path.realpath(folder)
-    if where in seen:  # a link that leads back
+def _collect(folder: Path, clips: list[NamedClip], visited: set[str]) -> None:
+    real_path = os.path.realpath(folder)
+    if real_path in visited:  # a link that leads back
         return
-    seen.add(where)
+    visited.add(real_path)
     try:
         entries = [path for path in folder.iterdir() if not path.name.startswith(".")]
     except OSError as error:
         reason = "no permission" if isinstance(error, PermissionError) else "unreadable"
-        found.append(NamedClip(folder, reason))
+        clips.append(NamedClip(folder, reason))
         return
     for path in entries:
         if path.is_dir():
-            _collect(path, found, seen)
+            _collect(path, clips, visited)
         elif path.suffix.lower() in MEDIA_SUFFIXES:
-            found.append(NamedClip(path))
+            clips.append(NamedClip(path))

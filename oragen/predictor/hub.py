@@ -1,4 +1,4 @@
-"""The id of a model of the hub -> its folder on this machine."""
+"""A folder, or the id of a model on the Hugging Face hub -> its folder on this machine."""
 
 import logging
 import re
@@ -10,7 +10,7 @@ from oragen.predictor.pretrained import ModelError
 logger = logging.getLogger(__name__)
 
 HUB_ID: Final = re.compile(r"[\w.-]+/[\w.-]+")
-# Nothing that could run code when it is loaded: weights, descriptions, texts.
+# Weights, descriptions and texts: nothing that could run code.
 FILES: Final = (
     "*.json",
     "*.safetensors",
@@ -24,9 +24,9 @@ FILES: Final = (
 
 
 def find_folder(source: str | Path, revision: str | None = None) -> Path:
-    """Return the folder of a model: the one that is named, or of the hub, downloaded once.
+    """Return the folder of a model: a local one, or one downloaded from the hub once.
 
-    A download shows its progress, is checked by its hash, and is found again without a network.
+    A download shows its progress and is checked by its hash. Later it is found without a network.
 
     Raises:
         ModelError: there is no such folder, and the hub has no such model or cannot be reached.
@@ -35,8 +35,8 @@ def find_folder(source: str | Path, revision: str | None = None) -> Path:
         return folder
     if not HUB_ID.fullmatch(str(source)):
         raise ModelError(
-            f"There is no model at {source}. Run `make demo` or `dvc repro` to train one, or name "
-            "a folder with a head.json, or a model of the hub as OWNER/NAME."
+            f"There is no model at {source}. Run `make demo` or `dvc repro` to train one. Or name "
+            "a folder with a head.json, or a model on the hub as OWNER/NAME."
         )
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
@@ -46,6 +46,6 @@ def find_folder(source: str | Path, revision: str | None = None) -> Path:
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         first_line = str(error).strip().partition("\n")[0]
         raise ModelError(
-            f"There is no folder {source}, and the hub gives no model of that name (revision "
-            f"{revision or 'main'}): {first_line}"
+            f"There is no folder {source}, and the hub has no such model (revision "
+            f"{revision or 'main'}), or cannot be reached: {first_line}"
         ) from error

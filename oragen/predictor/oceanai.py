@@ -1,8 +1,8 @@
-"""Predictions, and result frames of OCEAN-AI -> one table with personality, gender, age and mask.
+"""Predictions and a result table of OCEAN-AI -> one table of personality, gender, age and mask.
 
-OCEAN-AI (github.com/aimclub/OCEANAI) gives a frame indexed by `Person ID` ("1", "2", ...) whose
-`Path` is the bare name of a file. Some of its practical tasks read columns by position, so ours
-are added after them, to a copy.
+OCEAN-AI (github.com/aimclub/OCEANAI) outputs a data frame indexed by `Person ID` ("1", "2", ...),
+whose `Path` is the bare name of a file. Some of its practical tasks read columns by position, so
+our columns are added after its own, in a copy.
 """
 
 import json
@@ -21,68 +21,69 @@ MAX_NAMED: Final = 3
 
 
 class OceanAiError(UserError):
-    """Predictions and a frame of OCEAN-AI cannot be brought together."""
+    """Predictions and a table of OCEAN-AI that cannot be merged."""
 
 
 def to_frame(
     predictions: Sequence[Mapping[str, Any]], *, with_folders: bool = False
 ) -> pd.DataFrame:
-    """Lay predictions out as OCEAN-AI lays out its results, in their order.
+    """Predictions -> a data frame in the layout of OCEAN-AI's results, in the same order.
 
     Args:
-        predictions: as `Prediction.to_dict` gives them.
-        with_folders: keep the whole path of each clip; OCEAN-AI keeps the name alone.
+        predictions: as `Prediction.to_dict` returns them.
+        with_folders: keep the whole path of each clip; OCEAN-AI keeps only the name.
 
     Returns:
-        a frame indexed by `Person ID` with `Path`, `Age` in years, `Gender`, `Gender score` (the
-        probability of that gender, 0..1) and `Mask`. Of a clip without an answer all but `Path`
-        are empty, as is `Mask` where the model does not tell it.
+        a data frame indexed by `Person ID` with `Path`, `Age` in years, `Gender`, `Gender score`
+        (the probability of that gender, 0..1) and `Mask`. A clip without a prediction has only
+        `Path`. `Mask` is empty if the model does not predict it.
 
     Raises:
-        OceanAiError: something is no prediction.
+        OceanAiError: an item is no prediction.
     """
     rows = [_to_row(prediction, with_folders=with_folders) for prediction in predictions]
-    people = pd.Index([str(number) for number in range(1, len(rows) + 1)], name=INDEX, dtype=object)
-    frame = pd.DataFrame(rows, index=people, columns=[PATH, *ADDED], dtype=object)
+    person_ids = pd.Index(
+        [str(number) for number in range(1, len(rows) + 1)], name=INDEX, dtype=object
+    )
+    frame = pd.DataFrame(rows, index=person_ids, columns=[PATH, *ADDED], dtype=object)
     return frame.astype({"Age": float, "Gender score": float})
 
 
 def merge(theirs: pd.DataFrame, ours: pd.DataFrame) -> pd.DataFrame:
-    """Add our columns after theirs; rows, order, index and values of theirs stay as they are.
+    """Add our columns after those of OCEAN-AI, whose rows, order, index and values stay the same.
 
-    Rows are matched by the name of the file, or by the whole path where both frames have folders
-    in `Path`. A row of theirs that we have no clip for gets empty columns; clips of ours that they
-    do not list are left out.
+    Rows are matched by the name of the file, or by the whole path if both tables have folders in
+    `Path`. A row without a prediction gets empty columns. A prediction without a row is skipped.
 
     Args:
-        theirs: such as `b5.df_files_`; it is not changed.
+        theirs: of OCEAN-AI, such as `b5.df_files_`; it is not changed.
         ours: from `to_frame`.
 
     Raises:
-        OceanAiError: theirs has no `Path` or our columns already, or a name stands there twice.
+        OceanAiError: theirs has no `Path` or our columns already, or a name is listed twice.
     """
     if PATH not in theirs.columns:
         raise OceanAiError(
-            f"The frame of OCEAN-AI has no column {PATH!r}, found {list(theirs.columns)}. Give "
+            f"The table of OCEAN-AI has no column {PATH!r}, found {list(theirs.columns)}. Give "
             "`b5.df_files_`, or the CSV file that OCEAN-AI writes."
         )
     if present := [column for column in ADDED if column in theirs.columns]:
         raise OceanAiError(
-            f"The frame of OCEAN-AI has the columns {present} already. Give the one that OCEAN-AI "
-            "made, without ours."
+            f"The table of OCEAN-AI has the columns {present} already. Give the one that OCEAN-AI "
+            "wrote, without ours."
         )
     by_path = _has_folders(theirs[PATH]) and _has_folders(ours[PATH])
-    keys_of_theirs = _keys("the frame of OCEAN-AI", theirs[PATH], by_path=by_path)
-    found = ours.set_axis(_keys("the predictions", ours[PATH], by_path=by_path))
-    added = found[list(ADDED)].reindex(keys_of_theirs).set_axis(theirs.index)
+    keys_of_theirs = _keys("the table of OCEAN-AI", theirs[PATH], by_path=by_path)
+    keyed = ours.set_axis(_keys("the predictions", ours[PATH], by_path=by_path))
+    added = keyed[list(ADDED)].reindex(keys_of_theirs).set_axis(theirs.index)
     return pd.concat([theirs.copy(), added], axis="columns")
 
 
 def read_predictions(path: Path) -> list[dict[str, Any]]:
-    """Read what `oragen predict` wrote: one prediction or a list (JSON), or one a line (JSONL).
+    """Read a file of `oragen predict`: one prediction or a list (JSON), or one a line (JSONL).
 
     Raises:
-        OceanAiError: the file cannot be read, or holds something else.
+        OceanAiError: the file cannot be read, or is no such file.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -91,14 +92,14 @@ def read_predictions(path: Path) -> list[dict[str, Any]]:
             f"{path} cannot be read: {error}. Name a file that `oragen predict` wrote."
         ) from error
     try:
-        found = json.loads(text)
+        content = json.loads(text)
     except json.JSONDecodeError:
-        found = [_read_line(path, line) for line in text.splitlines() if line.strip()]
-    return found if isinstance(found, list) else [found]
+        content = [_read_line(path, line) for line in text.splitlines() if line.strip()]
+    return content if isinstance(content, list) else [content]
 
 
 def read_results(path: Path) -> pd.DataFrame:
-    """Read a CSV file of OCEAN-AI; every value stays the text that it is.
+    """Read a CSV file of OCEAN-AI; every value stays a text.
 
     Raises:
         OceanAiError: the file cannot be read as a table.
@@ -113,7 +114,7 @@ def read_results(path: Path) -> pd.DataFrame:
 
 
 def has_folders(frame: pd.DataFrame) -> bool:
-    """Tell whether a frame's `Path` says more than the names of files."""
+    """Tell whether `Path` has folders, and not only names of files."""
     return PATH in frame.columns and _has_folders(frame[PATH])
 
 
@@ -150,7 +151,7 @@ def _keys(where: str, paths: pd.Series, *, by_path: bool) -> "pd.Index[str]":
         named = ", ".join(repeated[:MAX_NAMED])
         more = f" and {len(repeated) - MAX_NAMED} more" if len(repeated) > MAX_NAMED else ""
         raise OceanAiError(
-            f"Clips of the same name cannot be told apart: {named}{more} stand twice in {where}. "
+            f"Clips of the same name cannot be told apart: {named}{more} listed twice in {where}. "
             "Rename them, run both programs a folder at a time, or keep folders in both `Path`."
         )
     return keys
@@ -161,7 +162,7 @@ def _has_folders(paths: pd.Series) -> bool:
 
 
 def _name(path: str) -> str:
-    """Return the last part, of a path of Windows too."""
+    """Return the name of a file, also from a Windows path."""
     return PureWindowsPath(path).name
 
 

@@ -1,4 +1,4 @@
-"""A trained head -> an ONNX file that answers the same: features in, calibrated answers out."""
+"""A trained head -> an ONNX file with the same output: features in, calibrated predictions out."""
 
 import json
 import warnings
@@ -28,8 +28,8 @@ OPSET: Final = 18
 INPUTS: Final = ("audio", "audio_valid", "face", "face_valid")
 OUTPUTS: Final = ("gender_probabilities", "age_years", "mask_type_probabilities")
 FIXED_LENGTH: Final = ("shared", "separate", "joint")
-MAX_DIFFERENCE: Final = 1e-4  # between what torch and onnxruntime answer
-NUM_EXAMPLES: Final = 3  # any number but 1, which would be taken for a constant
+MAX_DIFFERENCE: Final = 1e-4  # between the outputs of torch and onnxruntime
+NUM_EXAMPLES: Final = 3  # any number but 1, which would count as a constant
 
 Features = tuple[Tensor, Tensor, Tensor, Tensor]  # in the order of INPUTS
 
@@ -39,7 +39,7 @@ class ExportError(UserError):
 
 
 class CalibratedHead(nn.Module):
-    """A head that gives probabilities and years, brought to the frequencies of its dev clips."""
+    """A head that outputs calibrated probabilities and years."""
 
     def __init__(self, head: Head, calibration: Calibration) -> None:
         super().__init__()
@@ -54,44 +54,44 @@ class CalibratedHead(nn.Module):
         face: Float[Tensor, "batch slots layers face_width"],
         face_valid: Bool[Tensor, "batch slots"],
     ) -> tuple[Tensor, ...]:
-        """Return what `OUTPUTS` names; the last only where the head tells the mask type."""
-        answer = self.head(audio, audio_valid, face, face_valid)
-        gender = (answer.gender_logits / self.gender_temperature).softmax(-1)
-        if answer.mask_type_logits is None:
-            return gender, answer.age_years
-        mask_type = (answer.mask_type_logits / self.mask_type_temperature).softmax(-1)
-        return gender, answer.age_years, mask_type
+        """Return the `OUTPUTS`; the last only if the head predicts the mask type."""
+        output = self.head(audio, audio_valid, face, face_valid)
+        gender = (output.gender_logits / self.gender_temperature).softmax(-1)
+        if output.mask_type_logits is None:
+            return gender, output.age_years
+        mask_type = (output.mask_type_logits / self.mask_type_temperature).softmax(-1)
+        return gender, output.age_years, mask_type
 
 
 def export_head(folder: Path, output: Path, *, force: bool = False) -> str:
-    """Write the head in a folder as ONNX, and check that onnxruntime answers as torch does.
+    """Write the head of a folder as ONNX, and check that onnxruntime computes the same as torch.
 
-    The batch may have any size, and so may audio steps and face slots, but for the heads of
-    `FIXED_LENGTH`. The file's metadata hold the labels, the levels and fingerprints of the
-    features, the calibration and the preprocessing, as JSON. Encoders are not in it.
+    The batch may have any size. So may audio steps and face slots, except for the heads of
+    `FIXED_LENGTH`. The metadata of the file hold the labels, the levels and fingerprints of the
+    features, the calibration and the preprocessing, as JSON. Encoders are not included.
 
     Args:
         folder: of a head.
         output: ends in `.onnx`.
-        force: replace a file that is there.
+        force: replace an existing file.
 
     Returns:
         the head's name.
 
     Raises:
-        ExportError: the file is there or cannot be written, the packages for it are missing, or
-            the head has a part that ONNX does not know.
+        ExportError: the file exists or cannot be written, a package is missing, or the head has an
+            operation that ONNX does not know.
         UserError: the folder holds no head.
     """
     _check_output(output, force=force)
     saved = load_head(folder)
     calibration = read_calibration(saved.metadata.get("calibration") or {})
-    answering = CalibratedHead(saved.head, calibration).eval()
-    model = _to_onnx(answering, saved.head)
+    calibrated = CalibratedHead(saved.head, calibration).eval()
+    model = _to_onnx(calibrated, saved.head)
     weights_sha256 = read_description(folder, HEAD_KINDS)["weights_sha256"]
     _describe(model, saved.head, saved.metadata | {"weights_sha256": weights_sha256})
     content = model.SerializeToString()
-    _check_outputs(content, answering, saved.head.spec.sizes)
+    _check_outputs(content, calibrated, saved.head.spec.sizes)
     try:
         with atomic_write(output) as unfinished:
             unfinished.write_bytes(content)
@@ -106,10 +106,10 @@ def _check_output(output: Path, *, force: bool) -> None:
     if output.suffix != ".onnx":
         raise ExportError(f"{output} does not end in .onnx. Name a file that does.")
     if output.exists() and not force:
-        raise ExportError(f"{output} is there already. Name another file, or say --force.")
+        raise ExportError(f"{output} exists already. Name another file, or add --force.")
 
 
-def _to_onnx(answering: CalibratedHead, head: Head) -> "onnx.ModelProto":
+def _to_onnx(calibrated: CalibratedHead, head: Head) -> "onnx.ModelProto":
     try:
         from onnxscript import opset18
     except ImportError as error:
@@ -118,16 +118,16 @@ def _to_onnx(answering: CalibratedHead, head: Head) -> "onnx.ModelProto":
         ) from error
 
     def sort(values: Any, stable: bool = True, dim: int = -1, descending: bool = False) -> Any:
-        """Sort as torch does when it must be stable: of equals TopK takes the first one first."""
+        """Sort like torch's stable sort: of equal values TopK returns the first one first."""
         operators: Any = opset18
         size = operators.Gather(operators.Shape(values), operators.Constant(value_ints=[dim]))
         return operators.TopK(values, size, axis=dim, largest=int(descending), sorted=1)
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what torch itself calls
+            warnings.simplefilter("ignore")  # of torch's own calls
             exported = torch.onnx.export(
-                _trace(answering, head),
+                _trace(calibrated, head),
                 dynamo=True,
                 verbose=False,
                 opset_version=OPSET,
@@ -139,7 +139,7 @@ def _to_onnx(answering: CalibratedHead, head: Head) -> "onnx.ModelProto":
         first_line = str(error).strip().partition("\n")[0]
         raise ExportError(
             f"A head {head.spec.name!r} cannot be written as ONNX: {first_line} Use it in torch, "
-            "or choose another variant."
+            "or train another kind of head."
         ) from error
     assert exported is not None  # as no file was named
     model: onnx.ModelProto = exported.model_proto
@@ -147,25 +147,28 @@ def _to_onnx(answering: CalibratedHead, head: Head) -> "onnx.ModelProto":
     return model
 
 
-def _trace(answering: CalibratedHead, head: Head) -> "ExportedProgram":
-    """Record what the head does, for a batch of any size."""
+def _trace(calibrated: CalibratedHead, head: Head) -> "ExportedProgram":
+    """Record the operations of the head, for a batch of any size."""
     spec = head.spec
     batch, steps, slots = (Dim(name) for name in ("batch", "steps", "slots"))
-    heard: dict[int, Dim] = {0: batch}
-    seen: dict[int, Dim] = {0: batch}
+    audio_axes: dict[int, Dim] = {0: batch}
+    face_axes: dict[int, Dim] = {0: batch}
     num_steps, num_slots = spec.sizes.audio_steps, spec.sizes.face_slots
     if spec.name not in FIXED_LENGTH:
-        heard[1], seen[1] = steps, slots
+        audio_axes[1], face_axes[1] = steps, slots
         num_steps, num_slots = max(2, num_steps), max(2, num_slots)
     features = _draw_features(spec.sizes, NUM_EXAMPLES, num_steps, num_slots)
-    # Strict: `len(tensor)` is then the size of a batch, and not a number found once for all.
+    # Strict, so that `len(tensor)` is the size of the batch and not a constant.
     return torch.export.export(
-        answering, features, dynamic_shapes=(heard, heard, seen, seen), strict=True
+        calibrated,
+        features,
+        dynamic_shapes=(audio_axes, audio_axes, face_axes, face_axes),
+        strict=True,
     )
 
 
 def _draw_features(sizes: HeadSizes, num_windows: int, num_steps: int, num_slots: int) -> Features:
-    """Draw features of which some are not valid; the last window lacks its sound."""
+    """Draw features of which some are not valid; the last window has no audio."""
     generator = torch.Generator().manual_seed(0)
     audio = torch.randn(num_windows, num_steps, sizes.audio_width, generator=generator)
     face = torch.randn(
@@ -178,11 +181,11 @@ def _draw_features(sizes: HeadSizes, num_windows: int, num_steps: int, num_slots
 
 
 def _name_axes(model: "onnx.ModelProto") -> None:
-    """Call free axes by what they are, where the exporter has numbers."""
+    """Give free axes the names of their meaning, where the exporter has numbers."""
     graph, names = model.graph, dict[str, str]()
     axes = ("batch", "steps"), ("batch", "steps"), ("batch", "slots"), ("batch", "slots")
-    for value, meant in zip(graph.input, axes, strict=True):
-        for dimension, name in zip(value.type.tensor_type.shape.dim, meant, strict=False):
+    for value, axis_names in zip(graph.input, axes, strict=True):
+        for dimension, name in zip(value.type.tensor_type.shape.dim, axis_names, strict=False):
             if dimension.dim_param:
                 names[dimension.dim_param] = name
     for value in (*graph.input, *graph.output, *graph.value_info):
@@ -192,7 +195,7 @@ def _name_axes(model: "onnx.ModelProto") -> None:
 
 
 def _describe(model: "onnx.ModelProto", head: Head, metadata: Mapping[str, Any]) -> None:
-    """Put into the file what a head carries that concerns its answers."""
+    """Write the parts of a head's description that concern its output into the file."""
     from onnx.helper import set_model_props
 
     kept = (
@@ -204,7 +207,7 @@ def _describe(model: "onnx.ModelProto", head: Head, metadata: Mapping[str, Any])
     set_model_props(model, described)
 
 
-def _check_outputs(content: bytes, answering: CalibratedHead, sizes: HeadSizes) -> None:
+def _check_outputs(content: bytes, calibrated: CalibratedHead, sizes: HeadSizes) -> None:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
@@ -212,12 +215,12 @@ def _check_outputs(content: bytes, answering: CalibratedHead, sizes: HeadSizes) 
         features = _draw_features(sizes, num_windows, sizes.audio_steps, sizes.face_slots)
         feed = {name: values.numpy() for name, values in zip(INPUTS, features, strict=True)}
         with torch.inference_mode():
-            expected = answering(*features)
-        for name, found, wanted in zip(OUTPUTS, session.run(None, feed), expected, strict=False):
-            difference = float(np.abs(found - wanted.numpy()).max())
+            expected = calibrated(*features)
+        for name, output, wanted in zip(OUTPUTS, session.run(None, feed), expected, strict=False):
+            difference = float(np.abs(output - wanted.numpy()).max())
             if not difference <= MAX_DIFFERENCE:
                 raise ExportError(
-                    f"The ONNX file would answer otherwise than the head: {name} differs by "
+                    f"The ONNX file would predict otherwise than the head: {name} differs by "
                     f"{difference:.2g}, allowed is {MAX_DIFFERENCE:g}. Use the head in torch, or "
                     "another version of torch and onnxscript."
                 )

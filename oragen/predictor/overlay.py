@@ -1,4 +1,4 @@
-"""A picture and the time of it -> the picture with the face's box, the answer and a timeline."""
+"""A picture and its time -> the picture with the box of the face, the prediction, a timeline."""
 
 import math
 from bisect import bisect_right
@@ -21,7 +21,7 @@ from oragen.reporting.figures.canvas import GREEN, INK, ORANGE, SKY
 from oragen.schema.vocabulary import SAMPLE_RATE_HZ
 
 BACKGROUND_COLOUR: Final = "#3a4048"
-MIN_WIDTH_PX: Final = 360  # narrower pictures are enlarged, or the words would not fit
+MIN_WIDTH_PX: Final = 360  # narrower pictures are enlarged, or the text would not fit
 MIN_FONT_PX: Final = 13
 ROWS: Final = ("speech", "face", "windows")
 ROW_SIZE: Final = 1.4  # of the font; below the rows is one with the time
@@ -32,9 +32,9 @@ Colour = tuple[int, int, int]
 
 
 def box_at(boxes: Sequence[FaceBox], time_s: float) -> FaceBox | None:
-    """Return where the face is at a time: on the way from each box to the one a second later.
+    """Return the box of the face at a time, between one box and the next a second later.
 
-    The last box of a stretch holds for its second; where no face was found there is none.
+    The last box of a stretch holds for its second. Without a face there is no box.
     """
     place = bisect_right(boxes, time_s, key=lambda box: box.time_s)
     if place == 0:
@@ -49,11 +49,11 @@ def box_at(boxes: Sequence[FaceBox], time_s: float) -> FaceBox | None:
 
 
 class Overlay:
-    """What is drawn over and below pictures of one size.
+    """The drawing over and below pictures of one size.
 
     Attributes:
-        width_px, height_px: of the whole, even as the encoders want it.
-        factor: by which the pictures are enlarged.
+        width_px, height_px: of the whole; even numbers, as video encoders need them.
+        factor: of the enlargement of the pictures.
     """
 
     def __init__(
@@ -65,14 +65,14 @@ class Overlay:
         length_s: float | None,
         is_plain: bool = False,
     ) -> None:
-        """Lay out what is drawn into pictures of a size.
+        """Lay out the drawing for pictures of one size.
 
         Args:
-            prediction: the answer.
+            prediction: of the clip.
             width_px: of the pictures.
             height_px: of the pictures.
-            length_s: of the timeline; None: there is none.
-            is_plain: the pictures show nothing, so that the answer stands large in their middle.
+            length_s: of the timeline; None = no timeline.
+            is_plain: the pictures are empty, so the prediction is large and in their middle.
         """
         self.factor = max(1, math.ceil(MIN_WIDTH_PX / width_px))
         self.picture_px = (width_px * self.factor, height_px * self.factor)
@@ -89,7 +89,7 @@ class Overlay:
         self.height_px += self.height_px % 2
 
     def paint(self, rgb: Rgb, time_s: float) -> Rgb:
-        """Return a picture with the box, the label and the timeline as they are at a time."""
+        """Return a picture with the box, the label and the timeline of a time."""
         width, height = self.picture_px
         whole = np.zeros((self.height_px, self.width_px, 3), np.uint8)
         if self.factor > 1:
@@ -162,10 +162,10 @@ class _Timeline:
         strip = self.strip.copy()
         at, thickness = self.place(time_s), max(2, self._font_px // 8)
         strip[self._margin // 2 : self._rows_stop, at : at + thickness] = 255
-        words = _clock(time_s)
+        clock = _clock(time_s)
         # Beside the cursor, but never over the total at the right end.
-        room = self._right - round(_width(f"{words}  {_clock(self._length_s)}", self._font_px))
-        _write(strip, words, min(at, max(room, self._left)), self._clock_top, self._font_px)
+        room = self._right - round(_width(f"{clock}  {_clock(self._length_s)}", self._font_px))
+        _write(strip, clock, min(at, max(room, self._left)), self._clock_top, self._font_px)
         return strip
 
     def _fill_row(
@@ -181,7 +181,7 @@ class _Timeline:
         for number, (start, stop) in enumerate(spans):
             x1, x2 = (self.place(edge / SAMPLE_RATE_HZ) for edge in (start, stop))
             upper, lower = top, top + height
-            if are_layered:  # overlapping windows lie in two lanes
+            if are_layered:  # windows overlap, so they alternate between two lanes
                 upper = top + number % 2 * (height // 2)
                 lower = upper + height // 2 - 1
                 x2 -= 1
@@ -204,11 +204,12 @@ def _width(words: str, font_px: int) -> float:
 
 
 def plain_picture(width_px: int, height_px: int, colour: str = INK) -> Rgb:
+    """Return a picture of one colour."""
     return np.full((height_px, width_px, 3), _rgb(colour), np.uint8)
 
 
 def _write_label(words: Sequence[str], font_px: int, max_px: int) -> Rgb:
-    """Write words on one line, or on one each where that would be wider than `max_px`."""
+    """Write words on one line, or on a line each if that line would be wider than `max_px`."""
     margin = font_px // 3
     lines = [" · ".join(words)]
     if _width(lines[0], font_px) + 2 * margin > max_px:
@@ -222,7 +223,7 @@ def _write_label(words: Sequence[str], font_px: int, max_px: int) -> Rgb:
 
 
 def _write(rgb: Rgb, words: str, left: int, top: int, font_px: int) -> None:
-    """Write words into a picture, their line beginning at a corner."""
+    """Write words into a picture, with the top left corner of the line at a point."""
     right = left + math.ceil(_width(words, font_px))
     region = rgb[top : top + round(1.3 * font_px), left:right]
     image = Image.fromarray(region)
@@ -231,7 +232,7 @@ def _write(rgb: Rgb, words: str, left: int, top: int, font_px: int) -> None:
 
 
 def _paste(picture: Rgb, patch: Rgb, left: int, top: int) -> None:
-    """Copy a patch into a picture, moved to be inside; what is too large is cut off."""
+    """Copy a patch into a picture, moved inside; a patch that is too large is cut off."""
     height, width = min(len(patch), len(picture)), min(patch.shape[1], picture.shape[1])
     top = min(max(top, 0), len(picture) - height)
     left = min(max(left, 0), picture.shape[1] - width)

@@ -1,4 +1,4 @@
-"""A trained head, and encoders wherever they lie -> one folder that can be moved or published."""
+"""A trained head, and encoders in any place -> one folder that can be moved or published."""
 
 import hashlib
 import shutil
@@ -26,7 +26,7 @@ from oragen.schema.vocabulary import Modality
 CARD_FILE: Final = "README.md"
 SUMS_FILE: Final = "SHA256SUMS"
 EMBEDDED: Final = "embedded"
-# What a metric is called in `data/reports/metrics.json`, in a table, and its factor there.
+# Name of a metric in `data/reports/metrics.json` -> its title in a table, and its factor there.
 METRICS: Final = {
     "gender_uar": ("Gender UAR, %", 100.0),
     "age_mae_years": ("Age MAE, years", 1.0),
@@ -36,45 +36,45 @@ METRICS: Final = {
 _LIMITS: Final = (
     "## Intended use and limits",
     "",
-    "Meant for statistics over many clips and for research on how face coverings change what voice "
-    "and face tell. Not meant to identify people, or to decide about one, as in hiring.",
+    "Meant for statistics over many clips, and for research on how masks change voice and face. "
+    "Not meant to identify people, or to decide about a person, as in hiring.",
     "",
-    "- It answers as the people who labelled its corpora did; gender is not identity.",
-    "- Expect larger errors for people, languages, cameras and coverings that the corpora above "
-    "hardly hold, for children and old people, and for less than 3 s of speech.",
-    "- Probabilities and intervals hold for clips like those it was calibrated on.",
+    "- It predicts the labels of its corpora as annotators gave them; gender is not identity.",
+    "- Expect larger errors for people, languages, cameras and masks that are rare in the corpora "
+    "above, for children and old people, and for less than 3 s of speech.",
+    "- Probabilities and intervals hold for clips like those of the calibration.",
     "- Recordings of faces and voices are personal data: have a legal ground to process them.",
     "",
     "## Licence",
     "",
-    "The weights are bound by the licences of the training corpora and of each encoder: look both "
-    "up before you pass them on. oragen itself is under the MIT licence.",
+    "The weights are bound by the licences of the training corpora and of each encoder. Check both "
+    "before you redistribute them. oragen itself is under the MIT licence.",
 )
 
-Metrics = Mapping[str, Mapping[str, Mapping[str, Any]]]  # corpus -> evidence -> metric
+Metrics = Mapping[str, Mapping[str, Mapping[str, Any]]]  # corpus -> modalities -> metric
 
 
 def pack_model(folder: Path, target: Path, *, metrics: Metrics | None = None) -> Pretrained:
     """Copy a head and put its encoders beside it, with a model card and SHA-256 sums.
 
-    The copy is loaded, and its encoders compared with what the head was trained with, before it
-    appears under its name. An `embedded` encoder is part of the program and is not copied.
+    Before the copy appears under its name it is loaded, and its encoders are compared with those of
+    the training. An `embedded` encoder is part of the program and is not copied.
 
     Args:
-        folder: of a head whose encoders can be had.
+        folder: of a head whose encoders are available.
         target: new or empty.
         metrics: of this head, for the card.
 
     Returns:
-        the packed model, as it was read again.
+        the packed model, loaded from the target.
 
     Raises:
-        ModelError: the target holds something or cannot be written, or the head or an encoder
-            cannot be had.
-        UserError: a part is damaged, or cannot be read again as it was.
+        ModelError: the target is not empty or cannot be written, or the head or an encoder is not
+            available.
+        UserError: a part is damaged, or differs when it is read again.
     """
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise ModelError(f"{target} holds something already. Name a new or an empty folder.")
+        raise ModelError(f"{target} is not empty. Name a new or an empty folder.")
     model = load_pretrained(folder)
     try:
         with atomic_folder(target) as unfinished:
@@ -90,9 +90,9 @@ def pack_model(folder: Path, target: Path, *, metrics: Metrics | None = None) ->
 
 
 def write_card(model: Pretrained, metrics: Metrics) -> str:
-    """Write the model card: what the model tells, from what, how well, and what it is not for."""
+    """Write the model card: tasks, inputs, results, and limits."""
     spec = model.head.spec
-    tells = ["gender", "age", *(["mask type"] if model.mask_types else [])]
+    tasks = ["gender", "age", *(["mask type"] if model.mask_types else [])]
     corpora = model.description["trained_on"] or "not recorded"
     lines = [
         "---",
@@ -103,10 +103,10 @@ def write_card(model: Pretrained, metrics: Metrics) -> str:
         *(f"- {tag}" for tag in _list_tags(model)),
         "---",
         "",
-        f"# {', '.join(tells).capitalize()} of a speaking person",
+        f"# {', '.join(tasks).capitalize()} of a speaking person",
         "",
-        f"A head `{spec.name}` of oragen {version('oragen')} on frozen encoders, which are beside "
-        "it where oragen does not bring them.",
+        f"A head `{spec.name}` of oragen {version('oragen')} on frozen encoders. Encoders that are "
+        "not part of oragen are in this folder.",
         "",
         "```python",
         "from oragen.predictor import Predictor",
@@ -114,7 +114,7 @@ def write_card(model: Pretrained, metrics: Metrics) -> str:
         'print(Predictor.from_pretrained("THIS FOLDER")("clip.mp4").to_json())',
         "```",
         "",
-        "## Answers",
+        "## Predictions",
         "",
         f"- Gender, in this order: {', '.join(model.genders)}.",
         f"- Age in years, {_describe_interval(model)}.",
@@ -146,33 +146,33 @@ def _list_tags(model: Pretrained) -> list[str]:
 def _describe_interval(model: Pretrained) -> str:
     calibration = model.calibration
     if calibration.age_half_width_years is None:
-        return "without an interval: it was not calibrated"
+        return "without an interval: the model was not calibrated"
     return (
         f"± {calibration.age_half_width_years:.1f} for {calibration.coverage:.0%} of clips like "
-        "those it was calibrated on"
+        "those of the calibration"
     )
 
 
 def _list_results(metrics: Metrics) -> list[str]:
-    """Lay the metrics out as a table; nothing where there are none."""
+    """Write the metrics as a table; no lines without metrics."""
     if not metrics:
         return []
     titles = [title for title, _ in METRICS.values()]
     lines = [
         "## Results",
         "",
-        "Mean over the seeds that were trained, from sound and face together where both are there.",
+        "Mean over the trained seeds, from voice and face together where a clip has both.",
         "",
         f"| corpus | clips | {' | '.join(titles)} |",
         f"|---|{'---:|' * (len(titles) + 1)}",
     ]
     for corpus, by_modalities in metrics.items():
-        found = next(iter(by_modalities.values()), {})  # the widest evidence comes first
+        scores = next(iter(by_modalities.values()), {})  # all modalities come first
         cells = [
-            f"{found[name] * factor:.1f}" if found.get(name) is not None else ""
+            f"{scores[name] * factor:.1f}" if scores.get(name) is not None else ""
             for name, (_, factor) in METRICS.items()
         ]
-        lines.append(f"| {corpus} | {found.get('clips', '')} | {' | '.join(cells)} |")
+        lines.append(f"| {corpus} | {scores.get('clips', '')} | {' | '.join(cells)} |")
     return [*lines, ""]
 
 
@@ -194,7 +194,7 @@ def _copy_parts(folder: Path, model: Pretrained, target: Path) -> None:
 
 
 def _copy_encoder(source: Path, encoder: AudioEncoder | FaceEncoder, target: Path) -> None:
-    """Copy what was fine-tuned or converted; save anew what came from elsewhere."""
+    """Copy a fine-tuned or converted encoder; save an encoder of another source."""
     if (source / DESCRIPTION_FILE).is_file():
         unneeded = shutil.ignore_patterns(".*", "history.csv")
         shutil.copytree(source, target, ignore=unneeded, copy_function=shutil.copyfile)

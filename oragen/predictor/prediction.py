@@ -1,4 +1,4 @@
-"""What a model says about one clip, and how it is written down."""
+"""The prediction of one clip -> its JSON (docs/prediction.schema.json)."""
 
 import json
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ PROBABILITY_DIGITS: Final = 6
 
 @dataclass(frozen=True)
 class ClassPrediction:
-    """A class, and the probability of each."""
+    """The predicted class, and the probability of each class."""
 
     label: str
     probabilities: dict[str, float]  # in the order of the model's labels
@@ -21,7 +21,7 @@ class ClassPrediction:
 
 @dataclass(frozen=True)
 class AgePrediction:
-    """An age in years, and an interval that covers nine of ten ages of clips like those of dev."""
+    """An age in years, and an interval that covers 90 % of the ages of clips like those of dev."""
 
     value: float
     interval: tuple[float, float] | None  # None where the model was not calibrated
@@ -29,7 +29,7 @@ class AgePrediction:
 
 @dataclass(frozen=True)
 class WindowPrediction:
-    """What one window says; times are those of the clip."""
+    """The prediction of one window; times are those of the clip."""
 
     span: Span
     has_speech: bool
@@ -41,7 +41,7 @@ class WindowPrediction:
 
 @dataclass(frozen=True)
 class ModalityReport:
-    """Whether a modality could be used, or why not."""
+    """Whether a modality is usable, or the reason why not."""
 
     usable: bool
     reason: str | None
@@ -49,12 +49,12 @@ class ModalityReport:
 
 @dataclass(frozen=True)
 class Prediction:
-    """The answer about one clip; without anything usable gender, age and mask type are None."""
+    """The prediction of one clip; without a usable modality gender, age and mask type are None."""
 
     input: str
     gender: ClassPrediction | None
     age: AgePrediction | None
-    mask_type: ClassPrediction | None  # None also where the model does not tell it
+    mask_type: ClassPrediction | None  # None also if the model does not predict it
     windows: list[WindowPrediction]
     modalities: dict[Modality, ModalityReport]
     speech: list[Span]
@@ -65,12 +65,12 @@ class Prediction:
 
     @property
     def is_predicted(self) -> bool:
-        """Tell whether anything was usable."""
+        """Tell whether a modality was usable."""
         return self.gender is not None
 
     @property
     def reasons(self) -> str:
-        """Say in one line what was missing."""
+        """Return in one line why modalities are missing."""
         return "; ".join(
             f"{modality}: {report.reason}"
             for modality, report in self.modalities.items()
@@ -78,7 +78,7 @@ class Prediction:
         )
 
     def to_dict(self) -> dict[str, object]:
-        """Return plain JSON: a superset of what the published inference gives."""
+        """Return plain JSON: a superset of the output of the published inference."""
         return {
             "schema_version": SCHEMA_VERSION,
             "input": self.input,
@@ -121,13 +121,13 @@ class Prediction:
         return json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False, indent=2)
 
 
-def _class_to_dict(answer: ClassPrediction | None) -> dict[str, object] | None:
-    if answer is None:
+def _class_to_dict(prediction: ClassPrediction | None) -> dict[str, object] | None:
+    if prediction is None:
         return None
     return {
-        "label": answer.label,
-        "class_index": list(answer.probabilities).index(answer.label),
-        "probabilities": _round(answer.probabilities),
+        "label": prediction.label,
+        "class_index": list(prediction.probabilities).index(prediction.label),
+        "probabilities": _round(prediction.probabilities),
     }
 
 

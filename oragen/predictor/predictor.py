@@ -1,4 +1,4 @@
-"""A model, loaded once -> answers about as many clips as one likes."""
+"""A model, loaded once, and clips -> a prediction for each."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -36,8 +36,8 @@ CLIPS_AHEAD: Final = 2  # decoded while the encoders are at work
 class Predictor:
     """Gender, age and mask type of the speaking person of a clip.
 
-    Clips are decoded, cut and encoded by the functions that the pipeline's stages use, with the
-    parameters that the head was trained with, so an answer here is the answer there.
+    Clips are decoded, cut and encoded by the functions of the pipeline's stages, with the
+    parameters of the head's training. So a prediction here equals that of the pipeline.
     """
 
     def __init__(self, model: Pretrained, device: str = "auto") -> None:
@@ -64,21 +64,21 @@ class Predictor:
         """Load a model once.
 
         Args:
-            source: a folder, such as `data/heads/joint/seed-0`, or the id of a model of the hub;
-                also with the published checkpoints, of a voice, a face and a fusion model.
+            source: a folder, such as `data/heads/joint/seed-0`, or the id of a model on the hub.
+                Folders of the three published checkpoints are converted.
             device: auto, cpu, cuda, cuda:1, ...
             precision: of the encoders: fp32, bf16 or fp16; as in training if None.
-            revision: of a model of the hub.
+            revision: of a model on the hub.
 
         Raises:
-            UserError: the model cannot be had, is damaged, or its parts do not belong together.
+            UserError: the model is missing or damaged, or its parts do not belong together.
         """
         folder = find_model(source, revision)
         return cls(load_pretrained(folder, precision=precision, revision=revision), device)
 
     @property
     def description(self) -> dict[str, str]:
-        """What the model is: the head, its encoders and their fingerprints."""
+        """Describe the model: the head, its encoders and their fingerprints."""
         return self._model.description
 
     def __call__(
@@ -88,7 +88,7 @@ class Predictor:
         use_audio: bool = True,
         use_face: bool = True,
     ) -> Prediction | list[Prediction]:
-        """Answer about one file, or about several: see `predict_files`."""
+        """Predict on one file, or on several: see `predict_files`."""
         if isinstance(clips, str | Path):
             [prediction] = self.predict_files([clips], use_audio=use_audio, use_face=use_face)
             return prediction
@@ -101,15 +101,15 @@ class Predictor:
         use_audio: bool = True,
         use_face: bool = True,
     ) -> Iterator[Prediction]:
-        """Yield an answer for each file, in order: video, sound or pictures.
+        """Yield a prediction for each file, in order: video, audio or pictures.
 
-        The next files are decoded while the encoders are at work. A file that cannot be used
-        gives an answer that says why.
+        The next files are decoded while the encoders run. The prediction of an unusable file has
+        the reason.
 
         Args:
             clips: paths.
-            use_audio: False withholds all sound.
-            use_face: False withholds all faces.
+            use_audio: False ignores all audio.
+            use_face: False ignores all faces.
         """
         read = partial(
             read_clip_inputs,
@@ -122,9 +122,9 @@ class Predictor:
             for path in clips:
                 ahead.append(executor.submit(read, Path(path)))
                 if len(ahead) > CLIPS_AHEAD:
-                    yield self.answer(ahead.popleft().result())
+                    yield self.predict_inputs(ahead.popleft().result())
             while ahead:
-                yield self.answer(ahead.popleft().result())
+                yield self.predict_inputs(ahead.popleft().result())
 
     def predict(
         self,
@@ -134,34 +134,34 @@ class Predictor:
         faces: Sequence[UInt8[np.ndarray, "_ _ 3"]] = (),
         name: str = "arrays",
     ) -> Prediction:
-        """Answer about a waveform and crops of a face that the caller has: one of them, or both.
+        """Predict on a waveform, on crops of a face, or on both.
 
         Args:
             audio: mono, floats in -1..1 or int16.
             rate_hz: of the audio.
-            faces: RGB crops of one face, one a second from the start; a single one beside sound
+            faces: RGB crops of one face, one a second from the start; a single crop beside audio
                 holds for all of it.
-            name: for the answer.
+            name: of the clip in the prediction.
 
         Raises:
             UserError: neither is given, or the audio is not one channel of finite numbers.
         """
-        return self.answer(
+        return self.predict_inputs(
             take_clip_inputs(
                 self._model.preprocessing, audio=audio, rate_hz=rate_hz, faces=faces, name=name
             )
         )
 
-    def answer(self, inputs: ClipInputs) -> Prediction:
-        """Answer about a clip that is decoded and cut."""
+    def predict_inputs(self, inputs: ClipInputs) -> Prediction:
+        """Predict on a clip that is decoded and cut into windows."""
         model = self._model
         windows: list[WindowPrediction] = []
         blocks: list[WindowPredictions] = []
         for start in range(0, len(inputs.windows), WINDOWS_AT_ONCE):
             chunk = inputs.windows[start : start + WINDOWS_AT_ONCE]
             dataset = embed_windows(inputs, chunk, self._encoders)
-            places, answers = predict_windows(self._head, dataset, modalities=self._modalities)
-            blocks.append(model.calibration.apply(answers))
+            places, predictions = predict_windows(self._head, dataset, modalities=self._modalities)
+            blocks.append(model.calibration.apply(predictions))
             windows += [
                 self._to_window(chunk[place], blocks[-1], row) for row, place in enumerate(places)
             ]
@@ -172,14 +172,16 @@ class Predictor:
         grouped = group_predictions(clips, merged, genders=model.genders)
         return self._to_prediction(inputs, windows, grouped.iloc[0])
 
-    def _to_window(self, window: Window, answers: WindowPredictions, row: int) -> WindowPrediction:
-        mask_type = answers.mask_type
+    def _to_window(
+        self, window: Window, predictions: WindowPredictions, row: int
+    ) -> WindowPrediction:
+        mask_type = predictions.mask_type
         return WindowPrediction(
             span=window.span,
             has_speech=window.has_speech,
             num_faces=sum(crop != NO_CROP for crop in window.crops),
-            gender=_choose(self._model.genders, answers.gender[row]),
-            age_years=float(answers.age_years[row]),
+            gender=_choose(self._model.genders, predictions.gender[row]),
+            age_years=float(predictions.age_years[row]),
             mask_type=None
             if mask_type is None
             else _choose(self._model.mask_types, mask_type[row]),
@@ -188,13 +190,13 @@ class Predictor:
     def _to_prediction(
         self, inputs: ClipInputs, windows: list[WindowPrediction], clip: pd.Series | None
     ) -> Prediction:
-        tells_mask_type = clip is not None and "predicted_mask_type" in clip
+        has_mask_type = clip is not None and "predicted_mask_type" in clip
         return Prediction(
             input=inputs.name,
             gender=None if clip is None else _read_class(clip, "gender", self._model.genders),
             age=None if clip is None else self._to_age(float(clip["predicted_age_years"])),
             mask_type=_read_class(clip, "mask_type", self._model.mask_types)
-            if tells_mask_type
+            if has_mask_type
             else None,
             windows=windows,
             modalities=self._report(inputs),
@@ -217,7 +219,7 @@ class Predictor:
         }  # fmt: skip
         for modality in reasons:
             if modality not in self._model.specs:
-                reasons[modality] = f"the model knows no {modality}"
+                reasons[modality] = f"the model does not use {modality}"
         return {
             modality: ModalityReport(reason is None, reason) for modality, reason in reasons.items()
         }

@@ -1,4 +1,4 @@
-"""What a head carries of the parameters it was trained with -> options of the library."""
+"""The parameters saved with a head -> typed options of speech, faces and windows."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from oragen.schema.vocabulary import Span
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How a clip becomes windows: as in training, or answers would be about something else."""
+    """How a clip becomes windows; the same as in training, or predictions would be wrong."""
 
     max_audio_s: float
     speech: SpeechOptions
@@ -30,7 +30,7 @@ class Preprocessing:
 
 
 def read_preprocessing(saved: Mapping[str, Any]) -> Preprocessing:
-    """Return what `train_head` wrote under `preprocessing`."""
+    """Read what `train_head` saved under `preprocessing`."""
     faces = saved["faces"]
     weights = faces["weights"]
     return Preprocessing(

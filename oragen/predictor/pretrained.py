@@ -1,4 +1,4 @@
-"""A folder, or a model of the hub -> a head, its encoders, and how clips are prepared for them."""
+"""The folder of a model -> its head, its encoders and the preprocessing of clips."""
 
 import logging
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ENCODER_FOLDERS: Final[dict[Modality, str]] = {"audio": "audio_encoder", "face": "face_encoder"}
-# `data/heads/<head>/seed-<n>` names its encoders from the project's folder.
+# `data/heads/<head>/seed-<n>` names its encoders relative to the project's folder.
 _DEPTH_IN_PROJECT: Final = 4
 
 
@@ -30,7 +30,7 @@ class ModelError(UserError):
 
 @dataclass(frozen=True)
 class Pretrained:
-    """All that answers about a clip."""
+    """All parts of a model that predicts on clips."""
 
     head: Head
     audio: "AudioEncoder | None"
@@ -40,33 +40,33 @@ class Pretrained:
     genders: list[str]
     mask_types: list[str]
     specs: dict[Modality, dict[str, Any]]
-    description: dict[str, str]  # what it is, for the answers
+    description: dict[str, str]  # of the model, for each prediction
 
 
 def load_pretrained(
     folder: Path, *, precision: Precision | None = None, revision: str | None = None
 ) -> Pretrained:
-    """Load a head from a folder, and the encoders that it was trained with.
+    """Load a head from a folder, and the encoders of its training.
 
     Args:
-        folder: of a head that was trained here, or of a model with its encoders beside it.
+        folder: of a head of this project, or of a model with its encoders beside it.
         precision: of the encoders; as in training if None.
         revision: of encoders that come from a hub.
 
     Raises:
-        ModelError: there is no head, or an encoder is not the one it was trained with.
+        ModelError: there is no head, or an encoder is not the one of its training.
         UserError: a part is damaged.
     """
     if not (folder / DESCRIPTION_FILE).is_file():
         raise ModelError(
-            f"{folder} holds no model. Run `make demo` or `dvc repro` to train one, or name a "
-            "folder with a head.json, or a model of the hub."
+            f"{folder} holds no model. Run `make demo` or `dvc repro` to train one. Or name a "
+            "folder with a head.json, or a model on the hub."
         )
     head, metadata = load_head(folder)
     if "preprocessing" not in metadata or not metadata.get("features"):
         raise ModelError(
-            f"The head in {folder} does not say what features it takes and how clips are prepared: "
-            "it was converted or trained elsewhere. Name a head that `dvc repro` trained, or the "
+            f"The head in {folder} does not say which features it needs, nor how to prepare clips. "
+            "It was converted or trained elsewhere. Name a head that `dvc repro` trained, or the "
             "folder of all three published checkpoints."
         )
     specs: dict[Modality, dict[str, Any]] = metadata["features"]
@@ -88,7 +88,7 @@ def load_pretrained(
 
 
 def _read_preprocessing(folder: Path, saved: Mapping[str, Any]) -> Preprocessing:
-    """Return how clips are prepared, by the weights of the face detector beside the head if any."""
+    """Return the preprocessing, with the weights of the face detector beside the head if any."""
     preprocessing = read_preprocessing(saved)
     if not (folder / YUNET_FILE).is_file():
         return preprocessing
@@ -110,18 +110,18 @@ def _load_encoder(
     encoder = load(
         source, revision, precision=precision or spec["precision"], levels=[spec["level"]]
     )
-    found = encoder.fingerprint(spec["level"])
-    if found != spec["fingerprint"]:
+    fingerprint = encoder.fingerprint(spec["level"])
+    if fingerprint != spec["fingerprint"]:
         raise ModelError(
             f"The {modality} encoder {source} is not the one that the head in {folder} was trained "
-            f"with (fingerprint {found[:12]}, expected {spec['fingerprint'][:12]}). Run "
-            "`dvc repro`, or take head and encoders from one run."
+            f"with: its fingerprint is {fingerprint[:12]}, expected {spec['fingerprint'][:12]}. "
+            "Run `dvc repro`, or use head and encoders of one run."
         )
     return encoder
 
 
 def find_source(folder: Path, modality: Modality, source: str) -> str:
-    """Return where an encoder is: beside the head, in the project of the head, or on the hub."""
+    """Return the place of an encoder: beside the head, in the head's project, or on the hub."""
     beside = folder / ENCODER_FOLDERS[modality]
     if beside.is_dir():
         return str(beside)

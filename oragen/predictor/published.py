@@ -1,4 +1,4 @@
-"""The three published checkpoints, of a voice, a face and a fusion model -> one model of ours."""
+"""The three published checkpoints: voice, face, fusion -> one converted model."""
 
 import hashlib
 import logging
@@ -19,9 +19,8 @@ from oragen.schema.vocabulary import Level, Modality, count_samples
 logger = logging.getLogger(__name__)
 
 SUFFIXES: Final = (".safetensors", ".pt", ".pth", ".ckpt")
-# As the published code prepares clips (windows of 4 s every 2 s, Silero's defaults), but for the
-# detector of faces, which comes with OpenCV, and for sound and faces that are used as they are
-# there and not as zeros.
+# The preprocessing of the published code (windows of 4 s every 2 s, Silero's defaults), except that
+# the face detector is the one in OpenCV, and missing audio and faces are absent and not zeros.
 PREPROCESSING: Final[dict[str, Any]] = {
     "audio": {"max_duration_s": 7200.0},
     "speech": {"threshold": 0.5, "min_speech_ms": 250, "min_silence_ms": 100, "pad_ms": 30},
@@ -42,7 +41,7 @@ def find_model(source: str | Path, revision: str | None = None) -> Path:
     """Return the folder of a model, see `find_folder`; published checkpoints are converted first.
 
     Raises:
-        ModelError: there is none, or its checkpoints are not those of one model.
+        ModelError: there is no model, or its checkpoints do not belong to one model.
     """
     folder = find_folder(source, revision)
     checkpoints = list_checkpoints(folder)
@@ -50,7 +49,7 @@ def find_model(source: str | Path, revision: str | None = None) -> Path:
 
 
 def list_checkpoints(folder: Path) -> list[Path]:
-    """Return the checkpoints that lie in a folder without a model of ours."""
+    """Return the checkpoints in a folder without a converted model."""
     if not folder.is_dir() or (folder / DESCRIPTION_FILE).is_file():
         return []
     return sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES)
@@ -59,10 +58,10 @@ def list_checkpoints(folder: Path) -> list[Path]:
 def convert_published(checkpoints: Sequence[Path]) -> Path:
     """Convert the checkpoints of a fusion model and its two encoders; return the model's folder.
 
-    It is kept in the cache of the hub, and found there the next time.
+    It is kept in the cache of the hub and used again the next time.
 
     Raises:
-        ModelError: they are not one fusion model, one of voices and one of faces.
+        ModelError: they are not one fusion model, one voice model and one face model.
         UserError: one of them is no published checkpoint.
     """
     digest = hashlib.sha256(b"".join(_hash(path) for path in checkpoints)).hexdigest()
@@ -82,28 +81,30 @@ def _hash(path: Path) -> bytes:
 def _convert_all(checkpoints: Sequence[Path], folder: Path) -> None:
     from oragen.models.published import convert_checkpoint
 
-    found: dict[Kind, Path] = {}
+    by_kind: dict[Kind, Path] = {}
     for number, checkpoint in enumerate(checkpoints):
         converted = folder / f"converted-{number}"
         logger.info("%s: %s", checkpoint.name, convert_checkpoint(checkpoint, converted))
         kind = read_kind(converted)
-        if kind in found:
-            raise ModelError(f"{checkpoint} and another checkpoint beside it are {kind}: keep one.")
-        found[kind] = converted
-    if missing := [kind for kind in KINDS if kind not in found]:
+        if kind in by_kind:
+            raise ModelError(
+                f"{checkpoint} and another checkpoint beside it are of one kind: {kind}. Keep one."
+            )
+        by_kind[kind] = converted
+    if missing := [kind for kind in KINDS if kind not in by_kind]:
         raise ModelError(
-            f"{checkpoints[0].parent} lacks a checkpoint of {', '.join(missing)}: the published "
-            "model is a fusion model with one of voices and one of faces."
+            f"{checkpoints[0].parent} lacks a checkpoint of {', '.join(missing)}. The published "
+            "model needs three: a fusion model, a voice model and a face model."
         )
     for kind, name in KINDS.items():
         if name:
-            found[kind].replace(folder / name)
-    _describe_head(found["head"], folder)
-    shutil.rmtree(found["head"])
+            by_kind[kind].replace(folder / name)
+    _describe_head(by_kind["head"], folder)
+    shutil.rmtree(by_kind["head"])
 
 
 def _describe_head(converted: Path, folder: Path) -> None:
-    """Write the head with what features it takes, which its checkpoint does not say."""
+    """Save the head with the features it needs, which its checkpoint does not say."""
     from oragen.encoders import load_audio_encoder, load_face_encoder
 
     head, metadata = load_head(converted)

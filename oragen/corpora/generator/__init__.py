@@ -1,4 +1,4 @@
-"""A seed -> a corpus of talking heads: the embedded demo, which stands in for licensed corpora."""
+"""A seed -> a demo corpus of talking heads, in the place of licensed corpora."""
 
 from oragen.corpora.generator.clip import Clip, ClipPlan, render_clip, write_clip
 from oragen.corpora.generator.corpus import (

@@ -1,4 +1,4 @@
-"""One planned clip -> an MP4 file: H.264 pictures and AAC sound of a person who talks."""
+"""One planned clip -> an MP4 file: H.264 video and AAC audio of a person who talks."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -40,7 +40,7 @@ FILE_RATE_HZ: Final[dict[Condition, int]] = {"studio": 48_000, "phone": SAMPLE_R
 
 @dataclass(frozen=True)
 class ClipPlan:
-    """All that decides a clip; `entropy` seeds everything not named here."""
+    """All that determines a clip; `entropy` seeds everything not named here."""
 
     media: str
     speaker_id: str
@@ -79,7 +79,7 @@ def render_clip(plan: ClipPlan) -> Clip:
 
 
 def write_clip(plan: ClipPlan, path: Path) -> None:
-    """Plan -> a file that appears under its name only when it is whole."""
+    """Plan -> a file that appears under its name only when it is complete."""
     with atomic_write(path) as unfinished:
         _encode(render_clip(plan), unfinished, plan.condition)
 
@@ -131,8 +131,8 @@ def _pictures(
 def _encode(clip: Clip, path: Path, condition: Condition) -> None:
     """Write the same bytes on every machine and in every process.
 
-    More threads of an encoder would change them, and so would x264's macroblock trees: for
-    pictures 192 wide they depend on what was in memory before.
+    So the encoders run in one thread, and x264 without macroblock trees: for pictures 192 wide
+    these depend on earlier contents of memory.
     """
     with av.open(str(path), "w", format="mp4", options={"fflags": "+bitexact"}) as container:
         video = container.add_stream("libx264", rate=PICTURES_PER_S)
@@ -152,7 +152,7 @@ def _encode(clip: Clip, path: Path, condition: Condition) -> None:
 
 def _audio_frame(sound: Waveform, rate_hz: int) -> av.AudioFrame:
     samples = np.asarray(resample_poly(sound, rate_hz // SAMPLE_RATE_HZ, 1), dtype=np.float32)
-    frame = av.AudioFrame.from_ndarray(
+    frame = av.AudioFrame.from_ndarray(  # samples -> channel, samples
         np.clip(samples, -1, 1)[None, :], format="fltp", layout="mono"
     )
     frame.sample_rate = rate_hz

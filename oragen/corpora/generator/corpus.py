@@ -1,4 +1,4 @@
-"""A corpus spec -> a folder of clips with `labels.csv` and `corpus.json`, made once and resumed."""
+"""A corpus spec -> a folder of clips with `labels.csv` and `corpus.json`; can be resumed."""
 
 import csv
 import json
@@ -29,7 +29,7 @@ from oragen.schema.vocabulary import MASK_TYPES, SPLITS, Split
 
 logger = logging.getLogger(__name__)
 
-# Raise it with every change that alters a spec's clips: folders of another version are refused.
+# Raise it with every change that alters the clips of a spec: other versions are refused.
 GENERATOR_VERSION: Final = 2
 SPEC_FILE: Final = "corpus.json"
 LABEL_COLUMNS: Final = ("media", "speaker_id", "gender", "age_years", "mask_type", "split")
@@ -41,7 +41,7 @@ CORPUS_STREAM, PERSON_STREAM, CLIP_STREAM = 0, 1, 2
 
 @dataclass(frozen=True)
 class CorpusSpec:
-    """What a generated corpus is; ranges hold both ends, `fault_share` counts for each fault."""
+    """The specification of a corpus; ranges include both ends, `fault_share` is for each fault."""
 
     condition: Condition
     num_speakers: int
@@ -54,21 +54,21 @@ class CorpusSpec:
         if self.num_speakers < FEWEST_SPEAKERS:
             raise UserError(
                 f"num_speakers is {self.num_speakers}, expected {FEWEST_SPEAKERS} or more: "
-                "each of the three splits needs both genders"
+                "each of the three splits needs both genders. Raise it in params.yaml."
             )
         if not 1 <= self.clips_per_speaker[0] <= self.clips_per_speaker[1]:
             raise UserError(
-                f"clips_per_speaker is {self.clips_per_speaker}, expected 1 <= low <= high"
+                f"clips_per_speaker is {self.clips_per_speaker}, expected 1 <= low <= high."
             )
         if not 1.0 <= self.duration_s[0] <= self.duration_s[1]:
-            raise UserError(f"duration_s is {self.duration_s}, expected 1.0 <= low <= high")
+            raise UserError(f"duration_s is {self.duration_s}, expected 1.0 <= low <= high.")
         if not 0.0 <= self.fault_share <= 0.5:
-            raise UserError(f"fault_share is {self.fault_share}, expected 0.0 to 0.5")
+            raise UserError(f"fault_share is {self.fault_share}, expected 0.0 to 0.5.")
 
 
 @dataclass(frozen=True)
 class Speaker:
-    """A person under the name and in the split they have in one corpus."""
+    """A person with a name and a split in one corpus."""
 
     speaker_id: str
     split: Split
@@ -76,13 +76,13 @@ class Speaker:
 
 
 def generate_corpus(folder: Path, spec: CorpusSpec, *, num_workers: int) -> int:
-    """Write the missing clips; returns how many were written.
+    """Write the missing clips; return how many were written.
 
     Raises:
-        ValueError: `folder` holds something other than this corpus, or `num_workers` is below 1.
+        UserError: `folder` holds something other than this corpus, or `num_workers` is below 1.
     """
     if num_workers < 1:
-        raise UserError(f"num_workers is {num_workers}, expected 1 or more")
+        raise UserError(f"num_workers is {num_workers}, expected 1 or more.")
     _claim(folder, spec)
     plans = plan_clips(spec)
     missing = [plan for plan in plans if not (folder / plan.media).exists()]
@@ -134,7 +134,7 @@ def draw_speakers(spec: CorpusSpec, rng: np.random.Generator) -> list[Speaker]:
 
 
 def _entropy(spec: CorpusSpec, stream: int) -> tuple[int, ...]:
-    # The condition is part of it: corpora of one seed must not share people.
+    # The condition is part of it: corpora of one seed must not share speakers.
     return (spec.seed, get_args(Condition).index(spec.condition), stream)
 
 
@@ -153,7 +153,7 @@ def _spread_ages(count: int, rng: np.random.Generator) -> list[int]:
 def _deal_mask_types(
     speakers: list[Speaker], counts: list[int], rng: np.random.Generator
 ) -> list[list[str]]:
-    """Deal shuffled packs of all types split by split: balanced, and rarely twice to a person."""
+    """Deal shuffled packs of all types, split by split: balanced, and rarely one type twice."""
     packs = {split: _endless_packs(rng) for split in SPLITS}
     return [
         [next(packs[speaker.split]) for _ in range(count)]
@@ -178,17 +178,17 @@ def _deal_faults(num_clips: int, fault_share: float, rng: np.random.Generator) -
 
 
 def check_spec(folder: Path, spec: CorpusSpec) -> None:
-    """Refuse a generated corpus that was made to another spec, or by another generator.
+    """Refuse a generated corpus of another spec, or of another generator.
 
     Raises:
-        UserError: says what was expected, what was found, and what to do.
+        UserError: the corpus is another one; says which, and what to do.
     """
     path = folder / SPEC_FILE
-    found = path.read_text(encoding="utf-8")
-    if found != (expected := _spec_text(spec)):
+    actual = path.read_text(encoding="utf-8")
+    if actual != (expected := _spec_text(spec)):
         raise UserError(
             f"{path} describes another corpus. Expected {' '.join(expected.split())}, found "
-            f"{' '.join(found.split())}. Delete {folder} and run `oragen generate`, or choose "
+            f"{' '.join(actual.split())}. Delete {folder} and run `oragen generate`, or choose "
             "another folder."
         )
 
@@ -199,7 +199,7 @@ def _spec_text(spec: CorpusSpec) -> str:
 
 
 def _claim(folder: Path, spec: CorpusSpec) -> None:
-    """Mark an empty folder as this corpus, or see that it already is."""
+    """Mark an empty folder as this corpus, or check that it already is."""
     path = folder / SPEC_FILE
     if path.exists():
         check_spec(folder, spec)
@@ -210,11 +210,11 @@ def _claim(folder: Path, spec: CorpusSpec) -> None:
 
 
 def _refuse_strangers(folder: Path) -> None:
-    found = [path for path in folder.rglob("*") if path.is_file() and path.name[0] != "."]
-    if strangers := sorted(str(path.relative_to(folder)) for path in found):
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name[0] != "."]
+    if strangers := sorted(str(path.relative_to(folder)) for path in files):
         raise UserError(
             f"{folder} is not a generated corpus: expected an empty folder or a corpus.json, found "
-            f"{len(strangers)} other things, e.g. {strangers[0]}. Choose another folder."
+            f"{len(strangers)} other files, e.g. {strangers[0]}. Choose another folder."
         )
 
 
@@ -238,7 +238,7 @@ def _written(folder: Path, plans: list[ClipPlan], num_workers: int) -> Iterator[
     try:
         jobs = [executor.submit(write_clip, plan, folder / plan.media) for plan in plans]
         for job in as_completed(jobs):
-            job.result()  # raises what the worker raised
+            job.result()  # raises the error of the worker
             yield
     finally:
         executor.shutdown(cancel_futures=True)

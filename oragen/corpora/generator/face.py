@@ -1,4 +1,4 @@
-"""Face traits and an expression -> a drawn head with shoulders, bare or covered."""
+"""Face traits, a mask and an expression -> a painted head with shoulders."""
 
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -41,7 +41,7 @@ class Expression(NamedTuple):
 
 @dataclass(frozen=True)
 class Look:
-    """How one person looks in one clip: what does not change from picture to picture."""
+    """How one person looks in one clip; the same in all its pictures."""
 
     traits: FaceTraits
     mask: Mask
@@ -52,9 +52,9 @@ class Look:
 
 
 def draw_look(traits: FaceTraits, mask: Mask, rng: np.random.Generator) -> Look:
-    """A person and today's covering -> today's look."""
+    """A face and a mask -> the look of one clip."""
     clothes = rng.uniform(40, 190) + rng.normal(0, 30, size=3)
-    spots = np.stack([rng.uniform(-0.6, 0.6, 14), rng.uniform(-0.7, 0.75, 14)], axis=1)
+    spots = np.stack([rng.uniform(-0.6, 0.6, 14), rng.uniform(-0.7, 0.75, 14)], axis=1)  # spot, xy
     return Look(
         traits,
         mask,
@@ -297,5 +297,5 @@ def _skin_texture(roughness: float, rng: np.random.Generator) -> NDArray[np.floa
 
 
 def _shift(look: Look, depth: float) -> float:
-    """What sticks out further moves further when the head turns."""
+    """Return how far a part moves when the head turns: the further it sticks out, the more."""
     return 0.09 * look.turn * depth

@@ -16,7 +16,7 @@ NUM_STRANDS: Final = 14
 
 
 def hair_colour(traits: FaceTraits, grey_share: float = 1.0) -> Colour:
-    """The colour of hair; brows and beard turn grey later than the head (`grey_share` below 1)."""
+    """Return the colour of hair; brows and beard turn grey later (`grey_share` below 1)."""
     tone = mix(BLACK, BROWN, min(1.0, 2 * traits.hair_tone))
     tone = mix(tone, BLOND, max(0.0, 2 * traits.hair_tone - 1))
     tone = mix(tone, RED, 0.4 * traits.hair_redness * traits.hair_tone)
@@ -24,7 +24,7 @@ def hair_colour(traits: FaceTraits, grey_share: float = 1.0) -> Colour:
 
 
 def paint_back_hair(canvas: Canvas, traits: FaceTraits) -> None:
-    """What hangs behind face and neck."""
+    """Paint the hair behind face and neck."""
     match traits.hair_style:
         case "bald" | "short":
             return
@@ -50,7 +50,7 @@ def paint_back_hair(canvas: Canvas, traits: FaceTraits) -> None:
 
 
 def paint_front_hair(canvas: Canvas, traits: FaceTraits) -> None:
-    """The cap of hair down to the hairline."""
+    """Paint the cap of hair down to the hairline."""
     colour = hair_colour(traits)
     match traits.hair_style:
         case "bald":
@@ -66,7 +66,7 @@ def paint_front_hair(canvas: Canvas, traits: FaceTraits) -> None:
 
 
 def paint_beard(canvas: Canvas, traits: FaceTraits, outline: Points, mouth_opening: float) -> None:
-    """Stubble to full beard on cheeks, chin and upper lip."""
+    """Paint stubble to full beard on cheeks, chin and upper lip."""
     if traits.beard == 0:
         return
     drop = 0.06 * mouth_opening

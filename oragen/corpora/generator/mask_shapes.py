@@ -1,4 +1,4 @@
-"""A concrete mask -> its paint on a finished head."""
+"""A concrete mask and a painted head -> the head with the mask on."""
 
 from collections.abc import Sequence
 
@@ -41,9 +41,7 @@ def cover(canvas: Canvas, mask: Mask, traits: FaceTraits, mouth_opening: float) 
         case "shield":
             _paint_shield(canvas, mask, traits)
         case unknown:
-            raise ValueError(
-                f"mask type {unknown!r} has no drawing in oragen/generator/covering_shapes.py"
-            )
+            raise ValueError(f"Mask type {unknown!r} has no drawing. Add one to {__name__}.")
 
 
 def _top_y(mask: Mask) -> float:
@@ -161,7 +159,7 @@ def _paint_shield(canvas: Canvas, mask: Mask, traits: FaceTraits) -> None:
 
 
 def _let_show(canvas: Canvas, outline: Points, matte: float) -> None:
-    """The visor's plastic is faintly visible where it stands out from the head."""
+    """Make the plastic of the visor faintly visible beside the head."""
     pixels = np.rint((outline + np.array(CENTRE_UNITS)) * UNIT_PX).astype(np.int32)
     plastic = np.zeros((HEIGHT_PX, WIDTH_PX), np.float32)
     cv2.fillPoly(plastic, [pixels], matte)

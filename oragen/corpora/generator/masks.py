@@ -1,7 +1,7 @@
-"""A mask type -> one concrete mask: its cut, colours, pleats, valve and fit.
+"""A mask type -> one concrete mask: its cut, colours, pleats and valve.
 
-Within a type looks vary, and types overlap a little on purpose: now and then a mask has the cut of
-another type, as a pleated cloth mask, a flat FFP worn on ear loops or a disposable respirator has.
+Looks vary within a type. Types overlap a little on purpose: a few masks have the cut of another
+type, like a pleated cloth mask, a flat FFP mask on ear loops or a disposable respirator.
 """
 
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ LOOK_ALIKE_SHARE: Final = 0.03
 
 @dataclass(frozen=True)
 class Mask:
-    """One mask as worn in one clip; `cut` is the mask type whose drawing it follows."""
+    """One mask in one clip; `cut` is the mask type whose drawing it follows."""
 
     cut: str
     colour: Colour

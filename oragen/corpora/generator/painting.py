@@ -83,6 +83,7 @@ class Canvas:
         region = _region(np.array([centre]), 2.6 * max(radii))
         y = _distances(region[0], CENTRE_UNITS[1] + centre[1], radii[1])
         x = _distances(region[1], CENTRE_UNITS[0] + centre[0], radii[0])
+        # height, 1 * 1, width -> height, width -> height, width, 1
         blob = np.exp(-0.5 * y**2)[:, None] * ((gain - 1) * np.exp(-0.5 * x**2))[None, :]
         self.pixels[region] *= (1 + blob.astype(np.float32))[:, :, None]
 
@@ -120,15 +121,16 @@ def smooth(points: Sequence[Sequence[Real]], *, closed: bool = False, steps: int
         padded = np.concatenate([corners[-1:], corners, corners[:2]])
     else:
         padded = np.concatenate([corners[:1], corners, corners[-1:]])
+    # corner, xy -> corner, 1, xy
     before, start, stop, after = (padded[i : len(padded) - 3 + i, None] for i in range(4))
-    t = np.linspace(0, 1, steps, endpoint=False)[None, :, None]
+    t = np.linspace(0, 1, steps, endpoint=False)[None, :, None]  # 1, step, 1
     curve = 0.5 * (
         2 * start
         + (stop - before) * t
         + (2 * before - 5 * start + 4 * stop - after) * t**2
         + (3 * start - before - 3 * stop + after) * t**3
     )
-    flat = curve.reshape(-1, 2)
+    flat = curve.reshape(-1, 2)  # corner, step, xy -> point, xy
     return flat if closed else np.concatenate([flat, corners[-1:]])
 
 
@@ -141,9 +143,11 @@ def mirrored(right: Sequence[Sequence[Real]]) -> Points:
 
 
 def ellipse(centre: Sequence[Real], radii: Sequence[Real], *, degrees: Real = 0.0) -> Points:
+    """Centre and radii -> the points of an ellipse, turned by some degrees."""
     angle = np.linspace(0, 2 * np.pi, 28, endpoint=False)
     turn = np.deg2rad(degrees)
     x, y = radii[0] * np.cos(angle), radii[1] * np.sin(angle)
+    # point -> point, xy
     turned = np.stack([x * np.cos(turn) - y * np.sin(turn), x * np.sin(turn) + y * np.cos(turn)], 1)
     return np.asarray(turned + np.asarray(centre))
 
@@ -155,11 +159,12 @@ def mix(first: Colour, second: Colour, share: Real) -> Colour:
 
 
 def dimmed(colour: Colour, gain: Real) -> Colour:
+    """Multiply a colour; a gain below 1 darkens it."""
     return (colour[0] * gain, colour[1] * gain, colour[2] * gain)
 
 
 def _region(points: Points, margin: Real) -> Region:
-    """The rows and columns that hold the points and a margin, as far as they lie on the canvas."""
+    """Return the rows and columns of the canvas that hold the points and a margin."""
     x_low, y_low = ((points.min(axis=0) - margin + CENTRE_UNITS) * UNIT_PX).tolist()
     x_high, y_high = ((points.max(axis=0) + margin + CENTRE_UNITS) * UNIT_PX).tolist()
     return _stretch(y_low, y_high, HEIGHT_PX), _stretch(x_low, x_high, WIDTH_PX)
@@ -176,7 +181,8 @@ def _distances(stretch: slice, centre: Real, radius: Real) -> NDArray[np.float64
 
 
 def _in_region(points: Points, region: Region) -> NDArray[np.int32]:
-    corner = np.array([region[1].start, region[0].start])
+    """Head units -> fixed-point pixels of a region, as OpenCV draws them."""
+    corner = np.array([region[1].start, region[0].start])  # x, y: columns come first
     pixels = (points + CENTRE_UNITS) * UNIT_PX - corner
     return np.asarray(np.rint(pixels * 2**SUBPIXEL_BITS), dtype=np.int32)
 

@@ -1,4 +1,4 @@
-"""A clean voice -> what the microphone gets, through a mask and in a place."""
+"""A clean voice -> a recording of it, through a mask and in a place."""
 
 from typing import Final, assert_never
 
@@ -15,7 +15,7 @@ HIGHEST_LEVEL: Final = 0.97
 
 
 def muffle(waveform: Waveform, mask_type: str, rng: np.random.Generator) -> Waveform:
-    """Voice -> voice behind a mask; fit and material vary from wearing to wearing."""
+    """Voice -> voice behind a mask; fit and material vary from clip to clip."""
     fit = rng.uniform(0.7, 1.3)
     ripple_db = rng.normal(0, 0.7, size=len(BANDS_HZ)) * (mask_type != "none")
     gain_db = -fit * np.array(ATTENUATION_DB[mask_type]) - ripple_db

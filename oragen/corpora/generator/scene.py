@@ -1,4 +1,4 @@
-"""A condition -> the place and camera of one clip, and a head put in front of it as a picture."""
+"""A condition and a painted head -> the pictures of one clip, with their place and camera."""
 
 from dataclasses import dataclass
 from typing import Final, assert_never
@@ -19,7 +19,7 @@ NUM_NOISE_FIELDS: Final = 4
 
 @dataclass(frozen=True)
 class Scene:
-    """What does not change during a clip; pixel sizes are those of the written picture."""
+    """The constants of a clip; pixel sizes are those of the written picture."""
 
     backdrop: Pixels
     light: Pixels  # gain of (height, width, RGB)
@@ -65,7 +65,7 @@ def draw_motion(scene: Scene, num_pictures: int, rng: np.random.Generator) -> Mo
 
 
 def layer_of(canvas: Canvas, scene: Scene) -> Pixels:
-    """Canvas -> premultiplied RGB and matte, low-passed for the scene's smaller head."""
+    """Canvas -> (height, width, RGB and matte), premultiplied, blurred for the smaller head."""
     layer = np.dstack([canvas.pixels * canvas.matte[:, :, None], canvas.matte])
     softness_px = 0.4 * UNIT_PX / scene.head_px + scene.blur_px
     return np.asarray(cv2.GaussianBlur(layer, (0, 0), softness_px))
@@ -83,7 +83,7 @@ def compose(
             _placement(scene, motion, picture),
             (width, height),
             borderMode=cv2.BORDER_REPLICATE,  # the body goes on below the canvas
-        )
+        )  # canvas height, canvas width, 4 -> height, width, 4
         pixels = pixels * (1 - warped[:, :, 3:]) + warped[:, :, :3]
     pixels = pixels * (scene.light * np.float32(motion.gain[picture])) + _grain(scene, rng)
     return np.clip(pixels, 0, 255).astype(np.uint8)
@@ -169,9 +169,9 @@ def _light(
 def _grain_fields(
     width_px: int, height_px: int, spread: float, rng: np.random.Generator
 ) -> tuple[Pixels, ...]:
-    """Sensor noise, drawn once: shifting a few fields about is 20 times cheaper than new noise."""
+    """Sensor noise, drawn once: shifting a few fields is 20 times cheaper than new noise."""
     shape = (NUM_NOISE_FIELDS, height_px, width_px, 3)
-    return tuple(np.float32(spread) * rng.standard_normal(shape, dtype=np.float32))
+    return tuple(np.float32(spread) * rng.standard_normal(shape, dtype=np.float32))  # by field
 
 
 def _grain(scene: Scene, rng: np.random.Generator) -> Pixels:

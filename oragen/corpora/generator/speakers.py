@@ -1,11 +1,11 @@
-"""A seed and a head count -> people with a gender, an age, a voice and a face that stay theirs.
+"""A gender, an age and a random generator -> a person: lasting traits of voice and face.
 
 Gender and age reach voice and face through separate noisy latents (`maleness`, `apparent age`),
 so that a person who sounds atypical need not look atypical: the errors of the two modalities are
 independent and fusion has something to gain.
 
 Voice figures follow the phonetics literature in direction and size, with more overlap between
-people than healthy adults show, so that one corpus of 50 speakers is learnable but not trivial:
+speakers than healthy adults show, so that one corpus of 50 speakers is learnable but not trivial:
 speaking pitch about 120 Hz in men and 200 Hz in women, falling in older women and rising slightly
 in old men (Eichhorn et al. 2018, J. Voice 32(5) 644.e1; Stathopoulos et al. 2011, JSLHR 54 1011);
 formants about 17 % higher in women (Peterson and Barney 1952); harmonics-to-noise ratio falling
@@ -24,14 +24,14 @@ HairStyle = Literal["bald", "short", "medium", "long"]
 YOUNGEST_YEARS: Final = 16
 OLDEST_YEARS: Final = 85
 
-# 1 / 0.62 standard deviations from the border leaves 5 % of people on the far side.
+# 1 / 0.62 standard deviations from the border leaves 5 % of speakers on the far side.
 MALENESS_SPREAD: Final = 0.62
 APPARENT_AGE_SPREAD_YEARS: Final = 6.5
 
 
 @dataclass(frozen=True)
 class VoiceTraits:
-    """What a voice keeps over all clips; the last four are shares of the value they modulate."""
+    """Traits of a voice in all clips; the last four are shares of the value they modulate."""
 
     pitch_hz: float
     pitch_range_semitones: float
@@ -47,7 +47,7 @@ class VoiceTraits:
 
 @dataclass(frozen=True)
 class FaceTraits:
-    """What a face keeps over all clips, in head half-heights, unless it is a share from 0 to 1."""
+    """Traits of a face in all clips, in half heights of the head or as shares from 0 to 1."""
 
     skin_tone: float  # 0 = darkest, 1 = palest
     skin_redness: float
@@ -80,7 +80,7 @@ class FaceTraits:
 
 @dataclass(frozen=True)
 class Person:
-    """One speaker: the labels and the traits they gave rise to."""
+    """The labels of a speaker, and the traits drawn from them."""
 
     gender: Gender
     age_years: int

@@ -1,4 +1,4 @@
-"""A voice's pace and a length -> what the mouth does, 200 times a second.
+"""A voice's pace and a length -> tracks of articulation, 200 values a second.
 
 The text is a made-up sequence of consonant-vowel(-consonant) syllables in phrases with pauses.
 Vowel targets are the adult male means of Peterson and Barney (1952, JASA 24 175); consonants are

@@ -1,4 +1,4 @@
-"""A voice and what the mouth does -> a waveform, by the source-filter model.
+"""Traits of a voice and tracks of articulation -> a waveform, by the source-filter model.
 
 Glottal pulses (the KLGLOTT88 flow derivative, Klatt and Klatt 1990, JASA 87 820) with jitter,
 shimmer, tremor and aspiration noise are filtered by moving formants in the short-time spectrum;
@@ -39,7 +39,7 @@ class Utterance:
 
 
 def speak(voice: VoiceTraits, duration_s: float, rng: np.random.Generator) -> Utterance:
-    """Traits -> an utterance of a made-up text, as heard without mask, room and microphone."""
+    """Traits -> an utterance of a made-up text, without mask, room and microphone."""
     articulation = articulate(voice, duration_s, rng)
     num_samples = round(duration_s * SAMPLE_RATE_HZ)
     source = _spectra(_glottal_source(voice, articulation, num_samples, rng))
@@ -54,15 +54,16 @@ def speak(voice: VoiceTraits, duration_s: float, rng: np.random.Generator) -> Ut
 def _spectra(waveform: Waveform) -> Spectra:
     """Waveform -> spectra of (step, frequency), step i centred on sample i * HOP."""
     padded = np.pad(waveform.astype(np.float32), WINDOW // 2)
-    pieces = sliding_window_view(padded, WINDOW)[::HOP]
+    pieces = sliding_window_view(padded, WINDOW)[::HOP]  # samples -> step, WINDOW
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(WINDOW) / WINDOW)
-    spectra = np.fft.rfft(pieces * window.astype(np.float32), FFT_SIZE, axis=1)
+    spectra = np.fft.rfft(pieces * window.astype(np.float32), FFT_SIZE, axis=1)  # step, frequency
     return spectra.astype(np.complex64, copy=False)
 
 
 def _overlap_add(spectra: Spectra, num_samples: int) -> Waveform:
     """Back to a waveform; a filter may ring for FFT_SIZE - WINDOW samples."""
     num_hops = FFT_SIZE // HOP
+    # step, frequency -> step, FFT_SIZE -> step, hop of the piece, sample
     pieces = np.fft.irfft(spectra, FFT_SIZE, axis=1).reshape(-1, num_hops, HOP)
     total = np.zeros((len(pieces) + num_hops - 1, HOP))
     for hop in range(num_hops):
@@ -119,9 +120,9 @@ def _tilt(source: Waveform, tilt_db_per_octave: float) -> Waveform:
 
 def _vocal_tract(voice: VoiceTraits, formants_hz: NDArray[np.float64]) -> Spectra:
     """Formants of (step, 3) -> complex gains, 1 at 0 Hz: a cascade of digital resonators."""
-    moving = (formants_hz * voice.formant_scale).T[:, :, None]
+    moving = (formants_hz * voice.formant_scale).T[:, :, None]  # step, 3 -> 3, step, 1
     fixed = (np.array(HIGHER_FORMANTS_HZ) * voice.formant_scale)[:, None, None]
-    gains = np.ones((len(formants_hz), len(FREQUENCIES_HZ)), dtype=np.complex64)
+    gains = np.ones((len(formants_hz), len(FREQUENCIES_HZ)), dtype=np.complex64)  # step, frequency
     for formant_hz, bandwidth_hz in zip([*moving, *fixed], BANDWIDTHS_HZ, strict=True):
         gains *= _resonance(formant_hz, bandwidth_hz)
     return gains

@@ -71,6 +71,7 @@ def _encode(
 ) -> None:
     stream = container.add_stream(encoder, rate=SAMPLE_RATE_HZ, layout="mono", bit_rate=bit_rate)
     assert isinstance(stream, AudioStream)
+    # 32767 and not the scale of `media.samples`: another one would change what models train on.
     pcm = (waveform * 32767).round().to(torch.int16).numpy()
     frame = AudioFrame.from_ndarray(pcm[None], format="s16", layout="mono")
     frame.sample_rate, frame.pts = SAMPLE_RATE_HZ, 0  # without a time AAC starts 1024 late
