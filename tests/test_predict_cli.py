@@ -232,7 +232,7 @@ def test_what_cannot_be_drawn_is_listed(model: Path, clips: Path, tmp_path: Path
 
 
 MISUSE: dict[str, Callable[[Path, Path], Sequence[object]]] = {
-    "give one of them": lambda clips, out: [clips, "--audio-only", "--face-only"],
+    "use one of them": lambda clips, out: [clips, "--audio-only", "--face-only"],
     r"\.json, \.jsonl, \.csv, \.parquet": lambda clips, out: [clips, "-o", out / "all.xlsx"],
     "cannot be written|Nothing can": lambda clips, out: [clips, "-o", "/dev/null/all.json"],
     r"6 clips: name a folder": lambda clips, out: [clips, "--draw", out / "a.mp4"],
