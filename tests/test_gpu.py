@@ -33,7 +33,7 @@ from oragen.store.parts import PartStore
 from oragen.training.devices import choose_device, make_fabric
 from oragen.training.loop import TrainingOptions, train_head
 from oragen.training.losses import TaskWeights
-from tests.feature_stores import load_people, write_people
+from tests.feature_stores import load_speakers, write_speakers
 from tests.finetuning_runs import (
     OPTIONS,
     crops,
@@ -161,8 +161,10 @@ TRAINING: Final = TrainingOptions(
 def test_a_head_trained_on_cuda_equals_the_one_of_the_cpu(
     tmp_path: Path, memory_bytes: int
 ) -> None:
-    tables = {split: write_people(tmp_path / split, 60, split=split) for split in ("train", "dev")}
-    train, dev = (load_people(table, memory_bytes=memory_bytes) for table in tables.values())
+    tables = {
+        split: write_speakers(tmp_path / split, 60, split=split) for split in ("train", "dev")
+    }
+    train, dev = (load_speakers(table, memory_bytes=memory_bytes) for table in tables.values())
     sizes = HeadSizes(4, 3, 2, 2, 6, len(GENDERS), 6)
     torch.manual_seed(0)
     initial = build_head("cross_attention", sizes, width=16, num_heads=2, dropout=0.0)
