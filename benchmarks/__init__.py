@@ -1,8 +1,8 @@
-"""How fast and how small: each module is one command that prints a table and a line of JSON.
+"""Measurements of time and size: each module is a command that prints a table and a line of JSON.
 
     python -m benchmarks.<name>          # see docs/benchmarks.md
 
-What is compared is measured in turns within one run, so that a busy machine is busy for both.
+Compared ways are measured in turns within one run, so that other load on the machine slows all.
 """
 
 import os

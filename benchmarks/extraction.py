@@ -1,6 +1,6 @@
-"""Windows and encoders of the published sizes -> windows a second, beside the published way.
+"""Windows and encoders of the published sizes -> windows per second, ours and the published way.
 
-The weights are random, from a config: times are as with trained ones.
+The weights are random, from a config: this does not change the times.
 """
 
 import logging
@@ -28,9 +28,9 @@ from benchmarks.published_way import (
     NUM_SLOTS,
     WINDOW_SAMPLES,
     Window,
+    default_allocator,
     embed_faces,
     embed_sound,
-    usual_memory,
     write_pickle,
 )
 from oragen.encoders import AudioEncoder, FaceEncoder
@@ -43,7 +43,7 @@ from stages.running import keep_freed_memory
 
 # Quantiles of the 44 windows that params.yaml cuts out of 12 real clips of about 7 s each.
 SPEECH_LENGTHS_S: Final = (4.0, 1.0, 3.1, 2.1, 3.9, 1.5, 2.7, 4.0, 1.1, 2.9, 2.4, 3.6)
-BATCH_SIZES: Final[dict[str, dict[Modality, int]]] = {  # enough to keep each busy
+BATCH_SIZES: Final[dict[str, dict[Modality, int]]] = {  # large enough to use the whole device
     "cpu": {"audio": 8, "face": 16},
     "cuda": {"audio": 64, "face": 256},
 }
@@ -79,7 +79,7 @@ def make_windows(num_windows: int, lengths_s: tuple[float, ...]) -> list[Window]
 
 
 def list_inputs(windows: list[Window]) -> dict[Modality, list[FeatureInput]]:
-    """Windows -> each sound, and each crop once."""
+    """Return the inputs of extraction: the audio of each window, and each crop once."""
     crops = {id(crop): crop for window in windows for crop in window.crops}
     return {
         "audio": [
@@ -129,7 +129,7 @@ class Ours:
             )
 
     def embed(self, windows: list[Window], modality: Modality, batch_size: int) -> list[np.ndarray]:
-        """Return what would be stored, before it is rounded to float16."""
+        """Return the embeddings, before they are rounded to float16."""
         inputs = [item.read() for item in list_inputs(windows)[modality]]
         starts = range(0, len(inputs), batch_size)
         encoder = self.encoders[modality]
@@ -142,10 +142,12 @@ def embed_published_way(
     windows: list[Window], audio: Wav2Vec2Model, face: ViTModel, modality: Modality
 ) -> None:
     """Encode one modality of one window after the other, and write a pickle for each."""
-    with usual_memory(), tempfile.TemporaryDirectory() as folder:
+    with default_allocator(), tempfile.TemporaryDirectory() as folder:
         for number, window in enumerate(windows):
-            found = embed_sound(window, audio) if modality == "audio" else embed_faces(window, face)
-            write_pickle(Path(folder) / f"{number:06}.pickle", {modality: found})
+            features = (
+                embed_sound(window, audio) if modality == "audio" else embed_faces(window, face)
+            )
+            write_pickle(Path(folder) / f"{number:06}.pickle", {modality: features})
 
 
 def compare(exact: list[np.ndarray], other: list[np.ndarray]) -> tuple[float, float]:
@@ -159,7 +161,7 @@ def compare(exact: list[np.ndarray], other: list[np.ndarray]) -> tuple[float, fl
 def count_flops(
     ours: Ours, windows: list[Window], modalities: Collection[Modality] = ("audio", "face")
 ) -> float:
-    """Floating-point operations for one window, of these modalities, without padding."""
+    """Return floating-point operations for a window, of these modalities, without padding."""
     with FlopCounterMode(display=False) as counter:
         for modality in modalities:
             ours.embed(windows, modality, batch_size=1)
@@ -167,7 +169,7 @@ def count_flops(
 
 
 def measure_matmul(device: torch.device, dtype: torch.dtype) -> float:
-    """Operations a second of a large matrix product: what a network can reach at most."""
+    """Return operations per second of a large matrix product: the upper bound for a network."""
     size = 8192 if device.type == "cuda" else 2048
     a = torch.randn(size, size, device=device, dtype=dtype)
 
@@ -202,8 +204,8 @@ def main(
     for modality in ("audio", "face"):
         ways = {"published": partial(embed_published_way, windows, audio, face, modality)}
         ways |= {name: partial(way.extract, windows, modality) for name, way in ours.items()}
-        found = time_in_turns(ways, repeats=repeats)
-        seconds[modality] = {name: timing.median / num_windows for name, timing in found.items()}
+        timings = time_in_turns(ways, repeats=repeats)
+        seconds[modality] = {name: timing.median / num_windows for name, timing in timings.items()}
         exact = ours["fp32"].embed(windows, modality, batch_size=1)
         closeness[modality] = {
             name: compare(exact, way.embed(windows, modality, way.batch_sizes[modality]))

@@ -1,8 +1,8 @@
-"""Corpora of few and of many clips -> what nothing new, and one clip more, cost in `dvc repro`.
+"""Corpora of few and of many clips -> seconds of `dvc repro`: nothing new, and one new clip.
 
-Each size has a clone of the project in a temporary folder, and one corpus of sounds of just over a
-second with a picture each. Only the number of clips differs, so what grows is what all the rows
-cost. A corpus of a few clips shows what starting DVC and Python costs in any case.
+Each size has a clone of the project in a temporary folder, and one corpus. Its clips are sounds of
+just over a second, with a picture each. Only the number of clips differs, so that the growth is the
+cost of the rows. A corpus of a few clips shows the constant cost of starting DVC and Python.
 """
 
 import argparse
@@ -79,14 +79,14 @@ def read_options() -> argparse.Namespace:
 
 
 class StageSeconds(NamedTuple):
-    """One stage's program; then DVC, which keeps what it made and looks at the stages after it."""
+    """Seconds of a stage's program; then of DVC, which stores its outputs."""
 
     program: float
     dvc: float
 
 
 class TimedRun(NamedTuple):
-    """A `dvc repro`: all of it, up to the first stage, and each stage that ran."""
+    """Seconds of a `dvc repro`: in all, before the first stage, and of each stage that ran."""
 
     seconds: float
     before: float
@@ -95,14 +95,14 @@ class TimedRun(NamedTuple):
 
 @dataclass
 class Size:
-    """A project of so many clips, and the seconds of what was done in it, by title."""
+    """A project of so many clips, and the seconds of each kind of run in it."""
 
     num_clips: int
     project: Project
     seconds: dict[str, list[float]] = field(default_factory=dict)
 
     def note(self, step: str, run: TimedRun, *, with_stages: bool = True) -> None:
-        """Remember a run; a clip more runs the stages that depend on it, and trains nothing."""
+        """Record a run; a new clip runs the stages that depend on it, and trains nothing."""
         is_new = step != "nothing new"
         assert is_new == bool(run.stages), f"{step}, and {[*run.stages]} ran"
         assert not (with_stages and any(name.startswith("train") for name in run.stages))
@@ -130,12 +130,12 @@ def to_rows(sizes: Sequence[Size]) -> list[dict[str, Value]]:
 
 
 def compare(more: float, fewer: float) -> float | None:
-    """Return how many times as much, where there is enough to compare."""
+    """Return the ratio; None if the numbers are too small to compare."""
     return round(more / fewer, 1) if min(more, fewer) >= 0.1 else None
 
 
 def repro(project: Project) -> TimedRun:
-    """Run `dvc repro`, and note when each of its lines came."""
+    """Run `dvc repro`, and note the time of each line of its output."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {"PATH": path, "PYTHONPATH": str(project.folder), "NO_COLOR": "1"}
     start = time.perf_counter()
@@ -151,7 +151,7 @@ def repro(project: Project) -> TimedRun:
 
 
 def split_by_stage(lines: Sequence[tuple[float, str]], seconds: float) -> TimedRun:
-    """Lines and when they came -> what each stage took."""
+    """Return the seconds of each stage, from the lines of the output and their times."""
     starts = [(when, found[1]) for when, line in lines if (found := STARTED.search(line))]
     stops = [when for when, _ in [*starts, (seconds, "")]][1:]
     stages = {}
@@ -185,7 +185,7 @@ def make_project(folder: Path, voices: Sequence[Sound], num_clips: int) -> Proje
 
 
 def media_folder(project: Project) -> Path:
-    """Return where the clips lie."""
+    """Return the folder of the clips."""
     return project.folder / "data" / "corpora" / CORPUS
 
 
@@ -198,7 +198,7 @@ def make_voice(speaker: int) -> Sound:
 
 
 def write_clip(project: Project, voice: Sound, number: int) -> None:
-    """Write a sound and a picture whose bytes no other clip has."""
+    """Write a sound and a picture with bytes of their own."""
     rng = np.random.default_rng(number)
     faint = rng.integers(-8, 9, len(voice), dtype=np.int16)
     with wave.open(str(media_folder(project) / f"{number:06d}.wav"), "wb") as file:
@@ -218,7 +218,7 @@ def write_labels(project: Project, num_clips: int, *, num_new: int = 0) -> None:
 
 
 def to_label(number: int, speaker: int) -> dict[str, str]:
-    """One clip -> its line in the table."""
+    """Return the row of a clip in the table."""
     return {
         "audio_path": f"{number:06d}.wav",
         "image_path": f"{number:06d}.jpg",
@@ -231,13 +231,13 @@ def to_label(number: int, speaker: int) -> dict[str, str]:
 
 
 def add_clip(size: Size, voice: Sound, *, num_new: int) -> None:
-    """Write one clip more, the `num_new`-th."""
+    """Write the `num_new`-th new clip."""
     write_clip(size.project, voice, size.num_clips + num_new - 1)
     write_labels(size.project, size.num_clips, num_new=num_new)
 
 
 def age_of(speaker: int) -> int:
-    """Spread the speakers over grown-up life."""
+    """Return the age of a speaker: they are spread over adult ages."""
     return 20 + 3 * speaker
 
 

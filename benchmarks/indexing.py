@@ -1,7 +1,7 @@
-"""A million clips of Common Voice -> what the first and the second indexing of them cost.
+"""A million clips of Common Voice -> time and memory of the first and the second indexing.
 
-The release is made up: tables as they are published, and for each row a tiny file of its own
-content, linked from nowhere else. Each indexing does what the stage does, in a process of its own.
+The release is synthetic: tables in the published format, and for each row a tiny file with bytes of
+its own. Each indexing does the work of the stage, in a process of its own.
 """
 
 import hashlib
@@ -52,7 +52,7 @@ def main(
 
 
 class Cost(NamedTuple):
-    """What one indexing took, and how many clips came out."""
+    """Time and memory of one indexing, and how many clips it returned."""
 
     clips: int
     seconds: float
@@ -61,7 +61,7 @@ class Cost(NamedTuple):
 
 
 def to_row(title: str, num_clips: int, cost: Cost) -> dict[str, Value]:
-    """One indexing -> its row."""
+    """Return the row of one indexing in the table."""
     return {
         "": title,
         "clips": cost.clips,
@@ -73,14 +73,14 @@ def to_row(title: str, num_clips: int, cost: Cost) -> dict[str, Value]:
 
 
 def measure(folder: Path, root: Path) -> Cost:
-    """Index in a new process, whose memory is its own."""
+    """Index in a new process, whose memory is measured alone."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as pool:
         return pool.submit(index, folder, root).result()
 
 
 def index(folder: Path, root: Path) -> Cost:
-    """Do what the stage does, with its artefacts in `folder`."""
+    """Do the work of the stage, with its outputs in `folder`."""
     from oragen.config import paths
     from oragen.corpora.common_voice import read_common_voice
     from oragen.corpora.manifest import build_manifest
@@ -118,7 +118,7 @@ def write_release(root: Path, num_clips: int, unlabelled: float) -> None:
 
 
 def draw_rows(num_clips: int, unlabelled: float) -> Iterator[tuple[str, str]]:
-    """Yield the name of each file, and its line."""
+    """Yield the name of each file, and its line in the table."""
     for number in range(num_clips):
         speaker = number // CLIPS_A_SPEAKER
         is_labelled = speaker * GOLDEN_RATIO % 1 >= unlabelled

@@ -1,8 +1,8 @@
-"""A store of immutable parts under DVC -> what one part more costs with each kind of link.
+"""A store of immutable parts under DVC -> the cost of one new part with each kind of link.
 
-DVC keeps what a stage made twice: in the workspace and in its cache. `cache.type` says whether the
-two are copies or share the disk. Before a stage runs that keeps its output (`persist`), DVC makes
-copies of whatever is a link, lest the stage write into the cache.
+DVC has the output of a stage twice: in the workspace and in its cache. `cache.type` sets whether
+the two are copies or share the disk. Before a stage with a persistent output runs (`persist`), DVC
+replaces links by copies, so that the stage cannot write into the cache.
 """
 
 import argparse
@@ -71,14 +71,14 @@ def read_options() -> argparse.Namespace:
 
 
 class Repro(NamedTuple):
-    """One `dvc repro`, and what it and its stage wrote, were it only to remove it again."""
+    """Seconds of one `dvc repro`, and all that it and its stage wrote, also what was removed."""
 
     seconds: float
     written_mb: float
 
 
 def measure(project: Path, link: str, *, num_parts: int, part_mb: int) -> dict[str, Value]:
-    """Fill a store, add one part, and add up what that took."""
+    """Fill a store, add one part, and return the cost of that."""
     project.mkdir()
     row: dict[str, Value] = {"cache.type": link, "seconds": None, "MB written": None}
     row |= {"MB on disk": None, "rewrites the store": None}
@@ -96,7 +96,7 @@ def measure(project: Path, link: str, *, num_parts: int, part_mb: int) -> dict[s
 
 
 def make_project(project: Path, link: str, *, part_bytes: int) -> None:
-    """Make a repository of one stage, whose store DVC keeps by this kind of link."""
+    """Make a repository of one stage, whose store DVC links in this way."""
     (project / "dvc.yaml").write_text(PIPELINE.format(python=sys.executable, part_bytes=part_bytes))
     (project / "add_parts.py").write_text(ADD_PARTS)
     run(project, "git", "init", "--quiet")
@@ -106,7 +106,7 @@ def make_project(project: Path, link: str, *, part_bytes: int) -> None:
 
 
 def repro(project: Path, num_parts: int) -> Repro:
-    """Run the stage so that the store has so many parts."""
+    """Run the stage for a store of so many parts."""
     (project / "num_parts").write_text(str(num_parts))
     blocks_before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_oublock
     start = time.perf_counter()
@@ -117,13 +117,13 @@ def repro(project: Path, num_parts: int) -> Repro:
 
 
 def run(project: Path, *command: str) -> None:
-    """Run a command of this environment, which must end well."""
+    """Run a command of this environment; it must succeed."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     subprocess.run(command, cwd=project, env=os.environ | {"PATH": path}, check=True)
 
 
 def can_reflink(folder: Path) -> bool:
-    """Say whether two files can share their blocks here."""
+    """Return whether two files can share their blocks here."""
     with (folder / "source").open("w+b") as source, (folder / "clone").open("wb") as clone:
         try:
             fcntl.ioctl(clone, FICLONE, source.fileno())
@@ -133,19 +133,19 @@ def can_reflink(folder: Path) -> bool:
 
 
 def disk_bytes(project: Path) -> int:
-    """Return what the store and DVC's cache take together; what they share counts once."""
+    """Return the bytes of the store and DVC's cache together; shared blocks count once."""
     folders = (project / "store", project / ".dvc" / "cache")
     files = [path for folder in folders for path in folder.rglob("*") if is_plain_file(path)]
     return sum({start: length for path in files for start, length in extents(path)}.values())
 
 
 def is_plain_file(path: Path) -> bool:
-    """Say whether it is a file and not a link to one."""
+    """Return whether it is a file, and not a link to one."""
     return path.is_file() and not path.is_symlink()
 
 
 def extents(path: Path) -> Iterator[tuple[int, int]]:
-    """Yield where on the disk a file's stretches start, and their lengths, in bytes."""
+    """Yield the start on the disk and the length of each extent of a file, in bytes."""
     # struct fiemap: start, length, flags, mapped, capacity, reserved; then its struct fiemap_extent
     request = bytearray(struct.pack("=QQLLLL", 0, 2**64 - 1, FIEMAP_SYNC, 0, MAX_EXTENTS, 0))
     request += bytes(MAX_EXTENTS * EXTENT.size)

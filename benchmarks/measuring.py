@@ -1,4 +1,4 @@
-"""Ways to do the same work -> how long each takes, as a table and as JSON."""
+"""Ways to do the same work -> the seconds of each, as a table and as JSON."""
 
 import json
 import statistics
@@ -24,7 +24,7 @@ class Timing(NamedTuple):
 def time_in_turns(
     ways: Mapping[str, Callable[[], object]], *, repeats: int, warm_up: bool = True
 ) -> dict[str, Timing]:
-    """Run every way once, then the next round, and so on; the first round may be a warm-up."""
+    """Run every way once in each round; an extra first round may be a warm-up."""
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for run in range(-1 if warm_up else 0, repeats):
         for name, do in ways.items():
@@ -33,19 +33,19 @@ def time_in_turns(
             if run >= 0:
                 seconds[name].append(time.perf_counter() - start)
     return {
-        name: Timing(statistics.median(found), min(found), max(found))
-        for name, found in seconds.items()
+        name: Timing(statistics.median(measured), min(measured), max(measured))
+        for name, measured in seconds.items()
     }
 
 
 def show(name: str, title: str, rows: Sequence[Mapping[str, Value]], **facts: Value) -> None:
-    """Print rows as a table, and everything as one line of JSON behind it.
+    """Print rows as a table, then everything as one line of JSON.
 
     Args:
         name: of the benchmark.
         title: of the table.
         rows: all with the same columns.
-        facts: what else was found, such as the machine.
+        facts: further values, such as the device.
     """
     table = Table(*rows[0], title=title, title_justify="left")
     for row in rows:

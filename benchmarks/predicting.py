@@ -1,7 +1,7 @@
-"""A question about a clip -> where the time goes, from the start of the process to the answer.
+"""A clip -> the seconds of each step of its prediction, from the start of the process.
 
-Below it: many clips in one go, whose decoding overlaps with the encoders, and the memory they take.
-The clips are generated; the model is the one that was trained here, unless another is named.
+Below the table: many clips in one run, whose decoding overlaps with the encoders, and its memory.
+The clips are generated. The model is the one trained here, unless another is named.
 """
 
 import json
@@ -20,15 +20,15 @@ import typer
 from benchmarks.measuring import Value, show
 
 CLIP_S: Final = 6.0
-ANSWER_ONCE: Final = "from benchmarks.predicting import answer_once; answer_once({!r}, {!r}, {!r})"
-ANSWER_ALL: Final = "from benchmarks.predicting import answer_all; answer_all({!r}, {!r}, {!r})"
-# What is timed inside an answer: the modules that call a function, and its name there.
+PREDICT_ONE: Final = "from benchmarks.predicting import predict_one; predict_one({!r}, {!r}, {!r})"
+PREDICT_ALL: Final = "from benchmarks.predicting import predict_all; predict_all({!r}, {!r}, {!r})"
+# The timed steps of a prediction: the module that calls a function, and its name there.
 STEPS: Final = {
-    "decode sound": ("oragen.predictor.clip_inputs", "decode_clip"),
-    "find speech": ("oragen.predictor.clip_inputs", "detect_samples_speech"),
-    "find and crop faces": ("oragen.predictor.clip_inputs", "crop_clip"),
-    "encode sound and faces": ("oragen.predictor.predictor", "embed_windows"),
-    "answer": ("oragen.predictor.predictor", "predict_windows"),
+    "decode audio": ("oragen.predictor.clip_inputs", "decode_clip"),
+    "detect speech": ("oragen.predictor.clip_inputs", "detect_samples_speech"),
+    "detect and crop faces": ("oragen.predictor.clip_inputs", "crop_clip"),
+    "encode audio and faces": ("oragen.predictor.predictor", "embed_windows"),
+    "run the head": ("oragen.predictor.predictor", "predict_windows"),
 }
 
 
@@ -36,18 +36,18 @@ def main(
     model: Annotated[
         Path | None, typer.Option(help="Folder of a head; default: params.yaml's.")
     ] = None,
-    num_clips: Annotated[int, typer.Option(help="Clips that are asked about in one go.")] = 200,
-    repeats: Annotated[int, typer.Option(help="Processes that answer about one clip.")] = 3,
+    num_clips: Annotated[int, typer.Option(help="Clips that are predicted in one run.")] = 200,
+    repeats: Annotated[int, typer.Option(help="Processes that predict one clip.")] = 3,
 ) -> None:
-    """Time one answer by its steps, and many answers."""
+    """Time one prediction by its steps, and many predictions."""
     folder = model or default_model()
     with tempfile.TemporaryDirectory() as scratch:
         clips = make_clips(Path(scratch), num_distinct=min(num_clips, 10))
-        once = [run_child(ANSWER_ONCE.format(str(folder), str(clips[0]), time.time()))
+        once = [run_child(PREDICT_ONE.format(str(folder), str(clips[0]), time.time()))
                 for _ in range(repeats)]  # fmt: skip
         names = [str(clips[number % len(clips)]) for number in range(num_clips)]
-        some = run_child(ANSWER_ALL.format(str(folder), names[: max(1, num_clips // 10)], CLIP_S))
-        many = run_child(ANSWER_ALL.format(str(folder), names, CLIP_S))
+        some = run_child(PREDICT_ALL.format(str(folder), names[: max(1, num_clips // 10)], CLIP_S))
+        many = run_child(PREDICT_ALL.format(str(folder), names, CLIP_S))
     middle = sorted(once, key=lambda found: found["in all"])[len(once) // 2]
     rows: list[dict[str, Value]] = [
         {"step": step, "seconds": seconds, "share %": 100 * seconds / middle["in all"]}
@@ -85,7 +85,7 @@ def make_clips(folder: Path, num_distinct: int) -> list[Path]:
 
 
 def run_child(code: str) -> dict[str, float]:
-    """Run code in a fresh process; its last line is what it found."""
+    """Run code in a new process; its last line is the result."""
     done = subprocess.run(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True
     )
@@ -93,8 +93,8 @@ def run_child(code: str) -> dict[str, float]:
     return found
 
 
-def answer_once(model: str, clip: str, started: float) -> None:
-    """Answer about one clip in this process, and print the seconds of each step."""
+def predict_one(model: str, clip: str, started: float) -> None:
+    """Predict one clip in this process, and print the seconds of each step."""
     from oragen.predictor import Predictor
 
     imported = time.time()
@@ -106,9 +106,9 @@ def answer_once(model: str, clip: str, started: float) -> None:
     seconds: dict[str, float] = dict.fromkeys(STEPS, 0.0)
     for step, (module, name) in STEPS.items():
         _time(seconds, step, module, name)
-    answer = predictor(clip)
+    prediction = predictor(clip)
     done = time.time()
-    assert answer is not None
+    assert prediction is not None
     steps = {
         "start Python and imports": imported - started,
         "import encoders (transformers)": with_encoders - imported,
@@ -120,22 +120,22 @@ def answer_once(model: str, clip: str, started: float) -> None:
     sys.stdout.write(json.dumps(steps) + "\n")
 
 
-def answer_all(model: str, clips: list[str], clip_s: float) -> None:
-    """Answer about many clips in one go, and print how long it took and the peak of memory."""
+def predict_all(model: str, clips: list[str], clip_s: float) -> None:
+    """Predict many clips in one run, and print its seconds and the peak of memory."""
     from oragen.predictor import Predictor
 
     predictor = Predictor.from_pretrained(model)
     start = time.perf_counter()
-    num_answered = sum(answer.is_predicted for answer in predictor.predict_files(clips))
+    num_predicted = sum(prediction.is_predicted for prediction in predictor.predict_files(clips))
     seconds = time.perf_counter() - start
-    assert num_answered == len(clips)
+    assert num_predicted == len(clips)
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     found = {"seconds": seconds, "peak_mb": peak_mb, "clip_s": clip_s}
     sys.stdout.write(json.dumps(found) + "\n")
 
 
 def _time(seconds: dict[str, float], step: str, module: str, name: str) -> None:
-    """Add up the time that a function takes, where this module calls it."""
+    """Add up the seconds of a function, where this module calls it."""
     owner = sys.modules[module]
     function: Callable[..., Any] = getattr(owner, name)
 

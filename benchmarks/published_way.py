@@ -1,8 +1,8 @@
-"""The same work done as the published code does it: one window at a time, one pickle a window.
+"""Windows -> features as the published code computes, stores and reads them.
 
-Written for comparison only: batch 1, sound padded to 4 s, fp32, the crops of a window encoded for
-that window even where the one before had them too, and a pickle of fp32 tensors for each window,
-read one by one by a DataLoader.
+For comparison only: batches of one window, audio padded to 4 s, fp32. Crops are encoded for each
+window anew, also those that the window before has. Each window is a pickle of fp32 tensors, which a
+DataLoader reads one by one.
 """
 
 import pickle
@@ -26,7 +26,7 @@ NUM_SLOTS = 4
 
 
 class Window(NamedTuple):
-    """What is heard and seen in a window."""
+    """The audio and the crops of a window."""
 
     sound: np.ndarray  # int16, up to 4 s at 16 kHz
     crops: list[np.ndarray]  # one a second, RGB
@@ -42,16 +42,16 @@ def embed_sound(window: Window, network: Wav2Vec2Model) -> Tensor:
 def embed_faces(window: Window, network: ViTModel) -> Tensor:
     """Encode the crops of one window, all of them -> 4 x 13 x 768, fp32.
 
-    A view of all tokens of all layers: who writes it drags the whole storage along.
+    A view of all tokens of all layers: a pickle of it contains the whole storage.
     """
     pixels = prepare_pictures(window.crops).to(network.device)
     with torch.no_grad():
         states = network(pixels, output_hidden_states=True).hidden_states
-    return torch.stack(states, dim=1).cpu()[:, :, 0]
+    return torch.stack(states, dim=1).cpu()[:, :, 0]  # crop, layer, token, width -> without tokens
 
 
 def prepare_sound(sound: np.ndarray) -> Tensor:
-    """Pad to 4 s, then bring all of it to zero mean and unit variance."""
+    """Pad to 4 s, then normalise to zero mean and unit variance, with the padding."""
     padded = np.zeros(WINDOW_SAMPLES, np.float32)
     padded[: len(sound)] = sound / 2**15
     return torch.from_numpy((padded - padded.mean()) / np.sqrt(padded.var() + 1e-7))[None]
@@ -63,14 +63,14 @@ def prepare_pictures(crops: Sequence[np.ndarray]) -> Tensor:
 
 
 def write_pickle(path: Path, window: Mapping[str, Tensor]) -> None:
-    """Write what is known of one window."""
+    """Write the features of one window."""
     with path.open("wb") as file:
         pickle.dump(dict(window), file)
 
 
 @contextmanager
-def usual_memory() -> Iterator[None]:
-    """Let the allocator do inside the block what it does by itself."""
+def default_allocator() -> Iterator[None]:
+    """Use the allocator's default settings inside the block."""
     keep_freed_memory(2**25)
     yield
     keep_freed_memory()
@@ -85,7 +85,7 @@ class PublishedResampling(TokenResampling):
 
 
 def resample_as_published(head: Head) -> Head:
-    """Let a head do what it does in the published way; its answers stay the same."""
+    """Make a head compute in the published way; its output stays the same."""
     for module in head.modules():
         if isinstance(module, TokenResampling):
             module.__class__ = PublishedResampling
@@ -93,7 +93,7 @@ def resample_as_published(head: Head) -> Head:
 
 
 class PickledWindows(Dataset[tuple[Tensor, Tensor, int]]):
-    """Reads a pickle for each window, whenever it is asked for it."""
+    """Reads the pickle of a window on each access."""
 
     def __init__(self, folder: Path) -> None:
         self.files = sorted(folder.glob("*.pickle"))
@@ -103,5 +103,5 @@ class PickledWindows(Dataset[tuple[Tensor, Tensor, int]]):
 
     def __getitem__(self, number: int) -> tuple[Tensor, Tensor, int]:
         with self.files[number].open("rb") as file:
-            window = pickle.load(file)  # what this benchmark wrote itself
+            window = pickle.load(file)  # written by this benchmark
         return window["audio"], window["face"], number

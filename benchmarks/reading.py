@@ -1,7 +1,7 @@
-"""Features on the disk -> windows for training, without a model: how many a second.
+"""Features on the disk -> windows per second that are read for training, without a model.
 
-The published way is a DataLoader over pickles; the bound is a float16 numpy memmap, read in the
-order in which we read. Everything is in the page cache.
+The published way is a DataLoader over pickles. The upper bound is a float16 numpy memmap, read in
+the same order. Everything is in the page cache.
 """
 
 import logging
@@ -18,7 +18,7 @@ import typer
 from torch.utils.data import DataLoader
 
 from benchmarks.measuring import Value, show, time_in_turns
-from benchmarks.published_way import PickledWindows, usual_memory, write_pickle
+from benchmarks.published_way import PickledWindows, default_allocator, write_pickle
 from benchmarks.windows import write_dataset
 from oragen.features.dataset import WindowDataset, load_dataset
 from oragen.features.rows import FeatureRows
@@ -34,7 +34,7 @@ def main(
     streaming_gb: Annotated[float, typer.Option(help="Memory for streaming.")] = 0.4,
     repeats: Annotated[int, typer.Option(help="Epochs of each way, in turns.")] = 5,
 ) -> None:
-    """Time reading an epoch, in float16 as it is kept and in float32 as a head takes it."""
+    """Time reading an epoch, in float16 as stored and in float32 as a head takes it."""
     logging.disable(logging.INFO)
     keep_freed_memory()
     with tempfile.TemporaryDirectory() as place:
@@ -124,12 +124,12 @@ def write_pickles(folder: Path, memmap: Memmap, num_windows: int) -> PickledWind
 
 def read_pickles(pickles: PickledWindows, batch_size: int) -> Iterable[object]:
     """Read an epoch as the published code does."""
-    with usual_memory():
+    with default_allocator():
         yield from DataLoader(pickles, batch_size, shuffle=True)
 
 
 def read(dataset: WindowDataset, batch_size: int) -> Iterable[object]:
-    """Read an epoch of what is kept."""
+    """Read an epoch as stored."""
     return dataset.read(batch_size, torch.Generator().manual_seed(0))
 
 
@@ -139,7 +139,7 @@ def batches(dataset: WindowDataset, batch_size: int) -> Iterable[object]:
 
 
 def to_fp32(tensors: tuple[torch.Tensor, ...]) -> list[torch.Tensor]:
-    """Convert what was read."""
+    """Convert to float32."""
     return [tensor.float() for tensor in tensors]
 
 

@@ -1,4 +1,4 @@
-"""Windows -> bytes and files on the disk, beside one pickle a window."""
+"""Windows -> bytes and files on the disk, compared with a pickle for each window."""
 
 import logging
 import tempfile
@@ -12,7 +12,7 @@ from benchmarks.measuring import Value, show
 from benchmarks.published_way import write_pickle
 from benchmarks.windows import AUDIO_SHAPE, FACE_SHAPE, NUM_SLOTS, write_dataset
 
-NUM_TOKENS = 197  # of ViT-B/16: what a view of its CLS rows drags along
+NUM_TOKENS = 197  # of ViT-B/16: a pickled view of its CLS rows contains them all
 NUM_PICKLES = 8
 
 

@@ -1,7 +1,7 @@
-"""Cached features -> whole epochs of training: how many windows a second.
+"""Cached features -> windows per second in whole epochs of training.
 
-The published way is a DataLoader over pickles, AdamW and fp32, on the same head as it was
-published. The bound is our own step on batches that lie in memory ready-made.
+The published way is a DataLoader over pickles, AdamW and fp32, with the same head as published. The
+upper bound is our own step on ready-made batches in memory.
 """
 
 import logging
@@ -17,7 +17,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from benchmarks.measuring import Value, show, time_in_turns
-from benchmarks.published_way import PickledWindows, resample_as_published, usual_memory
+from benchmarks.published_way import PickledWindows, default_allocator, resample_as_published
 from benchmarks.reading import Memmap, write_pickles
 from benchmarks.windows import AUDIO_SHAPE, FACE_SHAPE, NUM_SLOTS, write_dataset
 from oragen.features.dataset import Batch, WindowDataset, load_dataset
@@ -140,7 +140,7 @@ def train_published_way(
     head: Head, pickles: PickledWindows, dataset: WindowDataset, device: torch.device
 ) -> None:
     """Train for one epoch: plain AdamW, fp32, a pickle for each window."""
-    with usual_memory():
+    with default_allocator():
         _train_published_way(head, pickles, dataset, device)
 
 

@@ -1,6 +1,6 @@
-"""Speech -> how long it takes to find it: Silero's standard network, its ONNX one, and ours.
+"""Sounds -> the seconds of speech detection: by Silero's standard network, its ONNX one, and ours.
 
-One thread. Without `--media` the voices are generated; give a folder of clips to hear real ones.
+One thread. Without `--media` the voices are generated; name a folder of clips for real ones.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ def main(
     media: Annotated[Path | None, typer.Option(help="A folder of MP4 files.")] = None,
     repeats: Annotated[int, typer.Option(help="Passes of each way, in turns.")] = 5,
 ) -> None:
-    """Time three ways to find speech, and compare what they find."""
+    """Time three ways of speech detection, and compare their spans."""
     import silero_vad
 
     torch.set_num_threads(1)
@@ -69,8 +69,8 @@ def published_way(model: Callable[..., object]) -> Callable[[np.ndarray], list[S
     from silero_vad import get_speech_timestamps
 
     def find(sound: np.ndarray) -> list[Span]:
-        found = get_speech_timestamps(torch.from_numpy(sound.astype(np.float32) / 2**15), model)
-        return [Span(span["start"], span["end"]) for span in found]
+        spans = get_speech_timestamps(torch.from_numpy(sound.astype(np.float32) / 2**15), model)
+        return [Span(span["start"], span["end"]) for span in spans]
 
     return find
 

@@ -1,4 +1,4 @@
-"""Numbers -> windows and features of the sizes that the published encoders have."""
+"""A number of windows -> random features of the published encoders' sizes, in a store."""
 
 from functools import partial
 from pathlib import Path
@@ -27,7 +27,7 @@ def make_spec(modality: Modality) -> FeatureSpec:
 
 
 class _RandomEncoder:
-    """Gives normally distributed numbers, which no codec makes much smaller."""
+    """Returns normally distributed numbers, which no codec compresses much."""
 
     def __init__(self, shape: tuple[int, int]) -> None:
         self._shape = shape
@@ -63,7 +63,9 @@ def write_dataset(folder: Path, num_windows: int) -> pd.DataFrame:
     windows = [_Window(*divmod(number, WINDOWS_PER_CLIP)) for number in range(num_windows)]
     specs = {modality: make_spec(modality) for modality in ("audio", "face")}
     sounds = {f"sound-{number}": (number, window.name) for number, window in enumerate(windows)}
-    crops = {f"crop-{crop}": (10**7 + crop, w.name) for w in windows for crop in w.crops}
+    crops = {
+        f"crop-{crop}": (10**7 + crop, window.name) for window in windows for crop in window.crops
+    }
     for modality, seeds, batch_size in (("audio", sounds, 16), ("face", crops, 64)):
         inputs = [
             FeatureInput(key, clip, 1.0, partial(np.array, [seed]))

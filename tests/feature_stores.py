@@ -26,7 +26,7 @@ def make_spec(
     source: str = "embedded",
     shape: tuple[int, int] | None = None,
 ) -> FeatureSpec:
-    """Describe the features of an encoder that gives back what it gets."""
+    """Describe the features of an encoder that returns its input."""
     return FeatureSpec(
         modality=modality,
         encoder="identity",
@@ -69,7 +69,7 @@ def write_features(
     return {key: specs[0].key_of(key) for key in embeddings}
 
 
-def write_people(
+def write_speakers(
     folder: Path,
     num_clips: int,
     *,
@@ -78,7 +78,7 @@ def write_people(
     noise: float = 0.3,
     corpus: str = "tiny",
 ) -> pd.DataFrame:
-    """Write features that tell gender and age by the sound, and the mask type by the face.
+    """Write features that encode gender and age in the audio, and the mask type in the face.
 
     Returns the dataset table: two windows a clip. Clip i is female if i is even, `i % 60 + 10`
     years old, and wears mask type `i % 6`.
@@ -90,7 +90,7 @@ def write_people(
     for i in range(num_clips):
         clip_id = f"{corpus}/{split}-{i:03}"
         age_years = i % 60 + 10.0
-        person: dict[str, Any] = {
+        labels: dict[str, Any] = {
             "clip_id": clip_id,
             "corpus": corpus,
             "split": split,
@@ -108,7 +108,7 @@ def write_people(
             for slot in slots:
                 face[slot] = picture + noise * generator.standard_normal(FACE_SHAPE)
             rows.append(
-                person
+                labels
                 | {
                     "start": window * WINDOW_HOP,
                     "stop": window * WINDOW_HOP + 2 * WINDOW_HOP,
@@ -124,8 +124,8 @@ def write_people(
     return DATASET.frame(rows)
 
 
-def load_people(
+def load_speakers(
     table: pd.DataFrame, genders: Sequence[str] = GENDERS, memory_bytes: int = 2**30
 ) -> WindowDataset:
-    """Load what `write_people` wrote."""
+    """Load what `write_speakers` wrote."""
     return load_dataset(table, level="intermediate", genders=genders, memory_bytes=memory_bytes)

@@ -77,7 +77,7 @@ def _rows(folder: Path, numbers: Sequence[int], spans: Sequence[tuple[int, int]]
 
 
 def write_sounds(folder: Path, num_clips: int, *, split: str = "train") -> pd.DataFrame:
-    """Write noise with a hum that tells the gender; two windows a clip, of 0.2 s and of 0.15 s."""
+    """Write noise with a hum by gender; two windows a clip, of 0.2 s and of 0.15 s."""
     rng = np.random.default_rng(num_clips)
     seconds = np.arange(4800) / 16_000
     with PartWriter(PartStore(folder, "h5"), {}, part_bytes=2**16) as writer:
@@ -89,7 +89,7 @@ def write_sounds(folder: Path, num_clips: int, *, split: str = "train") -> pd.Da
 
 
 def write_crops(folder: Path, num_clips: int, *, split: str = "train") -> pd.DataFrame:
-    """Write noisy crops: redness tells the gender, the brightness below the mask, above the age."""
+    """Write noisy crops: red depends on gender, green below on the mask, blue above on the age."""
     rng = np.random.default_rng(num_clips)
     with PartWriter(PartStore(folder, "h5"), {}, part_bytes=2**16) as writer:
         for number in range(num_clips):
@@ -122,7 +122,7 @@ def make_audio_model() -> UnimodalAudioModel:
 
 
 def make_face_model() -> UnimodalFaceModel:
-    """Make a model without dropout, and with a pooler that no answer depends on."""
+    """Make a model without dropout, and with a pooler that no output depends on."""
     torch.manual_seed(1)
     encoder = ViTModel(ViTConfig(**{**FACE_CONFIG, "initializer_range": 0.05}))
     return build_face_model(encoder, num_mask_types=len(MASK_TYPES))

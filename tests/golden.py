@@ -52,9 +52,9 @@ def make_input(seed: int, shape: Sequence[int]) -> Tensor:
     )
 
 
-def make_state_dict(entries: Sequence[Sequence[Any]]) -> dict[str, Tensor]:
+def make_state_dict(listed: Sequence[Sequence[Any]]) -> dict[str, Tensor]:
     """Make the weights of a model, but for buffers named `pe`: those are the model's own."""
-    named = {name: (shape, seed[0] if seed else name) for name, shape, *seed in entries}
+    named = {name: (shape, seed[0] if seed else name) for name, shape, *seed in listed}
     return {
         name: make_weight(seed_name, shape)
         for name, (shape, seed_name) in named.items()

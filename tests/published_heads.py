@@ -24,4 +24,4 @@ def shapes_of_published_head(model: str, level: PublishedLevel) -> dict[str, tup
         place(description, level, name, tuple(weight.shape))
         for name, weight in head.state_dict().items()
     ]
-    return {where.entry: where.shape for where in places}
+    return {where.name: where.shape for where in places}

@@ -1,4 +1,4 @@
-"""The benchmarks run, on very little, and say what they compared: their times are nobody's test."""
+"""The benchmarks run on small inputs and print what they compare; their times are not tested."""
 
 import json
 from pathlib import Path
@@ -64,13 +64,13 @@ def test_indexing_is_measured_the_first_time_and_when_nothing_is_new() -> None:
     assert [row["clips"] for row in rows] == [120, 120]  # 3 of 5 speakers have labels
 
 
-def test_an_answer_is_timed_by_its_steps(tmp_path: Path) -> None:
+def test_a_prediction_is_timed_by_its_steps(tmp_path: Path) -> None:
     found = run(
         "benchmarks.predicting", "--model", str(save_model(tmp_path)), "--num-clips", "2",
         "--repeats", "1",
     )  # fmt: skip
     steps = {row["step"]: row["seconds"] for row in found["rows"]}
     assert sum(steps.values()) == pytest.approx(2 * steps["in all"])
-    assert steps["decode sound"] > 0
+    assert steps["decode audio"] > 0
     assert found["clips"] == 2
     assert found["clips_per_s"] > 0

@@ -27,16 +27,16 @@ TWO_CLASSES = ("a", "b")
     ],
 )
 def test_a_temperature_divides_the_logits(temperature: float, expected: list[float]) -> None:
-    tempered = apply_temperature(np.array([[0.8, 0.2]]), temperature)
-    np.testing.assert_allclose(tempered, [expected])
+    calibrated = apply_temperature(np.array([[0.8, 0.2]]), temperature)
+    np.testing.assert_allclose(calibrated, [expected])
 
 
-def test_a_certain_answer_can_be_tempered() -> None:
+def test_a_probability_of_1_can_be_calibrated() -> None:
     assert np.isfinite(apply_temperature(np.array([[1.0, 0.0]]), 3.0)).all()
 
 
-def test_too_certain_answers_get_the_frequency_at_which_they_are_right() -> None:
-    """Of 200 answers that say 99 % three quarters are right: then they should say 75 %."""
+def test_too_certain_predictions_get_the_frequency_at_which_they_are_right() -> None:
+    """Of 200 predictions of 99 %, three quarters are right: they should be 75 %."""
     clips = pd.Series([f"clip-{number}" for number in range(200)])
     probabilities = np.tile([[0.99, 0.01]], (200, 1))
     labels = pd.Series(["a"] * 150 + ["b"] * 50, index=clips)
@@ -77,7 +77,7 @@ def test_intervals_cover_nine_of_ten_new_ages() -> None:
 
 
 def test_what_dev_teaches_is_applied_and_survives_json() -> None:
-    """Two windows a clip; 12 women of whom the answers doubt, ages that are wrong by their rank."""
+    """Two windows a clip; 12 women predicted with doubt, ages that are wrong by their rank."""
     clips = pd.Series([f"clip-{number // 2}" for number in range(24)])
     gender = np.tile([[0.6, 0.4]], (24, 1)).astype(np.float32)
     ages = np.repeat(30.0 + np.arange(1, 13), 2).astype(np.float32)
@@ -85,11 +85,11 @@ def test_what_dev_teaches_is_applied_and_survives_json() -> None:
         {"gender": "female", "age_years": 30.0, "mask_type": None},
         index=pd.Index([f"clip-{number}" for number in range(12)]),
     )
-    answers = WindowPredictions(gender, ages, None)
-    found = fit_calibration(clips, answers, labels, genders=GENDERS)
-    assert found.age_half_width_years == 12.0  # ceil(13 x 0.9) = 12
-    assert found.gender_temperature < 0.1  # always right, so it may be certain
-    assert found.mask_type_temperature == 1.0
-    assert found.apply(answers).gender[0, 0] > 0.95
-    assert read_calibration(found.as_json()) == found
-    assert Calibration().apply(answers).gender is gender
+    predictions = WindowPredictions(gender, ages, None)
+    calibration = fit_calibration(clips, predictions, labels, genders=GENDERS)
+    assert calibration.age_half_width_years == 12.0  # ceil(13 x 0.9) = 12
+    assert calibration.gender_temperature < 0.1  # always right, so it may be certain
+    assert calibration.mask_type_temperature == 1.0
+    assert calibration.apply(predictions).gender[0, 0] > 0.95
+    assert read_calibration(calibration.as_json()) == calibration
+    assert Calibration().apply(predictions).gender is gender

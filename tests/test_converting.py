@@ -82,12 +82,12 @@ def weights() -> dict[str, Tensor]:
 
 @pytest.mark.parametrize("model", PUBLISHED_HEADS)
 def test_a_fusion_model_becomes_a_head(model: str, convert: Convert) -> None:
-    entries = make_published_head(model, "LATE")
-    torch.save(entries, "multimodal_model.pt")
+    state_dict = make_published_head(model, "LATE")
+    torch.save(state_dict, "multimodal_model.pt")
     ended = convert("multimodal_model.pt", "out")
     assert ended.exit_code == 0, ended.output
     assert "LATE of chimera, now in out" in ended.output
-    expected = published.build(model, "LATE", entries)
+    expected = published.build(model, "LATE", state_dict)
     saved = load_head(Path("out"))
     assert_same(saved.head.state_dict(), expected.get_submodule("head").state_dict())
     assert saved.head.spec == expected.get_submodule("head").spec
@@ -97,13 +97,13 @@ def test_a_fusion_model_becomes_a_head(model: str, convert: Convert) -> None:
 
 @pytest.mark.parametrize("model", PUBLISHED)
 def test_a_unimodal_model_becomes_a_folder_that_rebuilds_it(model: str, convert: Convert) -> None:
-    entries, config = make_published(model), dict(tiny_config(model))
-    torch.save(entries, "model.pt")
+    state_dict, config = make_published(model), dict(tiny_config(model))
+    torch.save(state_dict, "model.pt")
     Path("config.json").write_text(json.dumps(config | {"transformers_version": "4.1"}))
     ended = convert("model.pt", "out", "--encoder-config", "config.json")
     assert ended.exit_code == 0, ended.output
     saved = load_unimodal(Path("out"))
-    expected = published.build(model, None, entries, encoder_config=config)
+    expected = published.build(model, None, state_dict, encoder_config=config)
     inputs = (
         torch.randn(2, 3, 32, 32) if PUBLISHED[model].encoder == "vit" else torch.randn(2, 4000)
     )
@@ -174,9 +174,11 @@ def test_a_unimodal_folder_tells_what_goes_in(tmp_path: Path) -> None:
     assert "waveform_order" not in inputs["AGenderImageVITGSAModel"]
 
 
-def wrap_twice(entries: Mapping[str, Tensor]) -> object:
+def wrap_twice(state_dict: Mapping[str, Tensor]) -> object:
     return {
-        "model_state_dict": {f"module._orig_mod.{name}": entry for name, entry in entries.items()},
+        "model_state_dict": {
+            f"module._orig_mod.{name}": entry for name, entry in state_dict.items()
+        },
         "optimizer_state_dict": {"state": {0: {"step": torch.tensor(3.0)}}, "lr": 1e-5},
         "epoch": 4,
     }
@@ -185,11 +187,11 @@ def wrap_twice(entries: Mapping[str, Tensor]) -> object:
 @pytest.mark.parametrize(
     "wrap",
     [
-        lambda entries: {"state_dict": entries, "epoch": 3},
-        lambda entries: {"model": dict(entries)},
-        lambda entries: {f"model.{name}": entry for name, entry in entries.items()},
-        lambda entries: {f"module.{name}": entry for name, entry in entries.items()},
-        lambda entries: {name: torch.nn.Parameter(entry) for name, entry in entries.items()},
+        lambda state_dict: {"state_dict": state_dict, "epoch": 3},
+        lambda state_dict: {"model": dict(state_dict)},
+        lambda state_dict: {f"model.{name}": entry for name, entry in state_dict.items()},
+        lambda state_dict: {f"module.{name}": entry for name, entry in state_dict.items()},
+        lambda state_dict: {name: torch.nn.Parameter(entry) for name, entry in state_dict.items()},
         wrap_twice,
     ],
 )
@@ -218,19 +220,19 @@ def test_safetensors_and_half_precision_convert(
 
 @pytest.mark.parametrize("level", get_args(PublishedLevel))
 @pytest.mark.parametrize("model", PUBLISHED_HEADS)
-def test_a_fusion_model_and_its_level_show_in_the_entries(
+def test_a_fusion_model_and_its_level_show_in_the_state_dict(
     model: str, level: PublishedLevel
 ) -> None:
-    entries = {
+    state_dict = {
         name: torch.zeros(()).expand(shape)
         for name, shape in shapes_of_published_head(model, level).items()
     }
     same_as = "MaskAgenderAVModelV3" if model == "MaskAgenderAVModelV2" else model
-    assert recognise(entries) == (same_as, level)
+    assert recognise(state_dict) == (same_as, level)
 
 
 @pytest.mark.parametrize("model", PUBLISHED)
-def test_a_unimodal_model_shows_in_the_entries(model: str) -> None:
+def test_a_unimodal_model_shows_in_the_state_dict(model: str) -> None:
     same_as = {"VIT_DPAL": "AGenderImageVITDPALModel", "VIT_GSA": "AGenderImageVITGSAModel"}
     assert recognise(make_published(model)) == (same_as.get(model, model), None)
 
@@ -255,10 +257,10 @@ def test_a_model_named_by_the_user_counts(convert: Convert) -> None:
 
 
 def test_the_age_of_audeering_is_kept_a_fraction(convert: Convert) -> None:
-    entries = make_published("AgeGenderSOTAModel")
-    entries["age.out_proj.weight"].zero_()
-    entries["age.out_proj.bias"].fill_(0.3)
-    torch.save(entries, "model.pt")
+    state_dict = make_published("AgeGenderSOTAModel")
+    state_dict["age.out_proj.weight"].zero_()
+    state_dict["age.out_proj.bias"].fill_(0.3)
+    torch.save(state_dict, "model.pt")
     Path("config.json").write_text(json.dumps(dict(tiny_config("AgeGenderSOTAModel"))))
     ended = convert("model.pt", "out", "--encoder-config", "config.json", "--age-as-fraction")
     assert ended.exit_code == 0, ended.output
@@ -333,38 +335,41 @@ def test_a_checkpoint_with_code_is_refused_and_the_code_not_run(
     assert not Path("out").exists()
 
 
-def truncate(path: Path, entries: dict[str, Tensor]) -> None:
-    torch.save(entries, path)
+def truncate(path: Path, state_dict: dict[str, Tensor]) -> None:
+    torch.save(state_dict, path)
     path.write_bytes(path.read_bytes()[:5000])
 
 
-def without_last(path: Path, entries: dict[str, Tensor]) -> None:
-    torch.save(dict(list(entries.items())[:-1]), path)
+def without_last(path: Path, state_dict: dict[str, Tensor]) -> None:
+    torch.save(dict(list(state_dict.items())[:-1]), path)
 
 
 REFUSED: dict[str, tuple[Callable[[Path, dict[str, Tensor]], object], str]] = {
-    "missing file": (lambda path, entries: None, "there is no such file"),
-    "a folder": (lambda path, entries: path.mkdir(), "there is no such file"),
+    "missing file": (lambda path, state_dict: None, "there is no such file"),
+    "a folder": (lambda path, state_dict: path.mkdir(), "there is no such file"),
     "truncated": (truncate, "cannot be read as a checkpoint"),
     "no torch file": (
-        lambda path, entries: path.write_bytes(b"hello"),
+        lambda path, state_dict: path.write_bytes(b"hello"),
         "torch.save did not write it",
     ),
-    "empty file": (lambda path, entries: path.write_bytes(b""), "checkpoint"),
-    "empty dict": (lambda path, entries: torch.save({}, path), "holds nothing, expected a state"),
-    "one tensor": (lambda path, entries: torch.save(torch.ones(3), path), "holds a Tensor"),
-    "a number": (lambda path, entries: torch.save({"a": 3}, path), "'a' is a int, no tensor"),
+    "empty file": (lambda path, state_dict: path.write_bytes(b""), "checkpoint"),
+    "empty dict": (
+        lambda path, state_dict: torch.save({}, path),
+        "holds nothing, expected a state",
+    ),
+    "one tensor": (lambda path, state_dict: torch.save(torch.ones(3), path), "holds a Tensor"),
+    "a number": (lambda path, state_dict: torch.save({"a": 3}, path), "'a' is a int, not a tensor"),
     "missing entry": (without_last, "missing: cl_maskhead.bias"),
     "misshapen": (
-        lambda path, entries: torch.save(entries | {"cl_maskhead.bias": torch.ones(5)}, path),
+        lambda path, state_dict: torch.save(state_dict | {"cl_maskhead.bias": torch.ones(5)}, path),
         "of another shape: cl_maskhead.bias (expected 6, found 5)",
     ),
     "extra entry": (
-        lambda path, entries: torch.save(entries | {"loss.weight": torch.ones(5)}, path),
+        lambda path, state_dict: torch.save(state_dict | {"loss.weight": torch.ones(5)}, path),
         "unknown: loss.weight",
     ),
     "another network": (
-        lambda path, entries: torch.save({"conv1.weight": torch.ones(5)}, path),
+        lambda path, state_dict: torch.save({"conv1.weight": torch.ones(5)}, path),
         "is of no published model (its 1 entries begin with conv1.weight)",
     ),
 }

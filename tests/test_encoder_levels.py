@@ -30,6 +30,7 @@ from oragen.encoders import (
     prepare_sounds,
 )
 from oragen.encoders.audio import PublishedInput
+from oragen.encoders.fingerprint import describe_pooling
 from oragen.models.unimodal import (
     build_audio_model,
     build_face_model,
@@ -37,6 +38,8 @@ from oragen.models.unimodal import (
     prepare_waveforms,
     save_unimodal,
 )
+from oragen.models.unimodal.audio_pooling import MeanPooling, TransformerPooling
+from oragen.models.unimodal.face_pooling import GatedPooling, SelfAttentionPooling
 from oragen.schema.vocabulary import Level
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -316,19 +319,35 @@ def test_the_fingerprint_changes_only_with_what_the_features_depend_on(
         extractor = extractor or Wav2Vec2FeatureExtractor(return_attention_mask=True)
         return AudioEncoder(model, extractor).fingerprint(level)
 
-    before, decisions, summary, encoder, pooling = (build() for _ in range(5))
+    before, output_layers, pooling, encoder, correction = (build() for _ in range(5))
     with torch.no_grad():
-        decisions.decisions.age.bias += 1
-        summary.summary.merge.bias += 1
+        output_layers.decisions.age.bias += 1
+        pooling.summary.merge.bias += 1
         encoder.encoder.encoder.layers[1].attention.v_proj.bias += 1
-    pooling.summary.pool.correction = 1
+    correction.summary.pool.correction = 1
     expected = fingerprint(before)
-    assert fingerprint(decisions) == expected
+    assert fingerprint(output_layers) == expected
     assert fingerprint(encoder) != expected
-    assert (fingerprint(summary) != expected) == (level == "late")
     assert (fingerprint(pooling) != expected) == (level == "late")
+    assert (fingerprint(correction) != expected) == (level == "late")
     assert fingerprint(before, PublishedInput("pad_then_normalise", 64_000)) != expected
     assert fingerprint(before, Wav2Vec2FeatureExtractor(do_normalize=False)) != expected
+
+
+@pytest.mark.parametrize(
+    ("pooling", "name", "std_correction"),
+    [
+        (TransformerPooling(4, 4, num_heads=2, std_correction=1), "TransformerSummary", 1),
+        (MeanPooling(4), "MeanSummary", None),
+        (SelfAttentionPooling(4), "SelfAttentionSummary", 1),
+        (GatedPooling(4), "GatedSummary", 1),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_late_features_stored_under_the_first_names_of_poolings_are_found_again(
+    pooling: Any, name: str, std_correction: int | None
+) -> None:
+    assert describe_pooling(pooling) == {"name": name, "std_correction": std_correction}
 
 
 @pytest.mark.parametrize("level", ["early", "intermediate"])

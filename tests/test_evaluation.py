@@ -20,7 +20,7 @@ from oragen.schema.tables import DATASET
 from oragen.schema.vocabulary import GENDERS, MODALITY_SETS
 from oragen.training.evaluation import predict_all, refuse_other_features
 from oragen.training.inference import predict_clips
-from tests.feature_stores import load_people, write_people
+from tests.feature_stores import load_speakers, write_speakers
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -44,7 +44,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     """Twelve clips of two corpora: one has no audio, one no face, one neither."""
     folder = tmp_path_factory.mktemp("people")
     corpora = [
-        write_people(folder / corpus, num_clips, split="test", corpus=corpus)
+        write_speakers(folder / corpus, num_clips, split="test", corpus=corpus)
         for corpus, num_clips in {"x": 8, "y": 4}.items()
     ]
     table = pd.concat(corpora, ignore_index=True)
@@ -62,7 +62,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def dataset(table: pd.DataFrame) -> WindowDataset:
-    return load_people(table[table["has_window"]].reset_index(drop=True))
+    return load_speakers(table[table["has_window"]].reset_index(drop=True))
 
 
 def make_head(seed: int, name: HeadName = "late_fusion") -> Head:

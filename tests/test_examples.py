@@ -1,4 +1,4 @@
-"""Rows of the example table -> batches: what is read, how it is varied, and in which order."""
+"""Rows of the example table -> batches: what is read, how it is augmented, and in which order."""
 
 import pickle
 from dataclasses import replace
@@ -65,14 +65,14 @@ def read_row(table: pd.DataFrame, place: int) -> np.ndarray:
 def test_an_example_is_the_stretch_that_its_row_names(
     sound_table: pd.DataFrame, crop_table: pd.DataFrame
 ) -> None:
-    heard = sounds(sound_table)[Draw(1, 3)].augmented  # the second window of the second clip
+    audio = sounds(sound_table)[Draw(1, 3)].augmented  # the second window of the second clip
     expected = read_row(sound_table, 3)
     assert len(expected) == 2400
-    np.testing.assert_array_equal(heard.content * 2**15, expected)
-    assert heard.mask_type == "tissue"
-    seen = crops(crop_table)[Draw(1, 4)].augmented
-    np.testing.assert_array_equal(seen.content, read_row(crop_table, 4)[0])
-    assert seen.mask_type == "medical"
+    np.testing.assert_array_equal(audio.content * 2**15, expected)
+    assert audio.mask_type == "tissue"
+    face = crops(crop_table)[Draw(1, 4)].augmented
+    np.testing.assert_array_equal(face.content, read_row(crop_table, 4)[0])
+    assert face.mask_type == "medical"
 
 
 def test_a_batch_is_what_a_model_takes(sound_table: pd.DataFrame, crop_table: pd.DataFrame) -> None:
@@ -107,7 +107,7 @@ def test_unknown_labels_stay_unknown(sound_table: pd.DataFrame) -> None:
     assert three.gender[:2].tolist() == [-1, 0]
 
 
-def test_a_variation_depends_on_seed_epoch_and_place_alone(sound_table: pd.DataFrame) -> None:
+def test_the_augmentation_depends_on_seed_epoch_and_place_alone(sound_table: pd.DataFrame) -> None:
     examples, again = sounds(sound_table, NOISY), sounds(sound_table, NOISY)
     first = examples[Draw(1, 0)].augmented.content
     again[Draw(1, 5)]  # something else was drawn before
@@ -126,7 +126,7 @@ def test_a_variation_depends_on_seed_epoch_and_place_alone(sound_table: pd.DataF
         assert abs(np.corrcoef(noises[0], noise)[0, 1]) < 0.2
 
 
-def test_a_mask_that_is_heard_or_seen_after_variation_is_the_label(
+def test_a_mask_that_the_augmentation_adds_is_the_label(
     sound_table: pd.DataFrame, crop_table: pd.DataFrame
 ) -> None:
     """Clips 0 and 3 have no mask, the others keep theirs."""

@@ -14,7 +14,7 @@ from oragen.schema.choices.heads import HeadName
 from oragen.schema.vocabulary import GENDERS, Span
 from oragen.training.calibration import Calibration
 from oragen.training.inference import predict_clips
-from tests.feature_stores import load_people, write_people
+from tests.feature_stores import load_speakers, write_speakers
 
 SIZES = HeadSizes(4, 3, 2, 2, 6, num_genders=2, num_mask_types=6)
 
@@ -51,7 +51,7 @@ def test_a_clip_without_a_window_is_not_shown_and_no_more_than_there_are() -> No
 @pytest.mark.parametrize("name", ["cross_attention", "joint", "late_fusion"])
 def test_a_clip_is_explained_by_what_the_head_predicts(tmp_path: Path, name: HeadName) -> None:
     """The windows begin at 0 and 2 s and last 4; the last crop was taken at 7 s."""
-    dataset = load_people(write_people(tmp_path, 1))
+    dataset = load_speakers(write_speakers(tmp_path, 1))
     torch.manual_seed(0)
     head = build_head(name, SIZES, width=16).eval()
     crops = [ExampleCrop(second, np.zeros((8, 8, 3), np.uint8)) for second in (0.0, 7.0)]

@@ -118,11 +118,11 @@ def test_a_problem_that_can_be_learned_is_learned(trained: Trained) -> None:
 def test_the_best_epoch_s_weights_are_left_ready_for_use(trained: Trained, tables: Tables) -> None:
     """Scored clip by clip: two crops a clip, whose probabilities are averaged."""
     dev = crops(tables["crops_dev"])
-    answers = make_learner(trained.model).predict(
+    of_crops = make_learner(trained.model).predict(
         [take(dev, range(20)), take(dev, range(20, 36))], num_examples=36
     )
     assert not trained.model.training
-    predictions = group_predictions(dev.table["clip_id"], answers, genders=GENDERS)
+    predictions = group_predictions(dev.table["clip_id"], of_crops, genders=GENDERS)
     assert predictions["num_windows"].tolist() == [2] * 18
     score = selection_score(score_clips(join_labels(predictions, dev.table)))
     scores = [epoch.dev_score for epoch in trained.history]
@@ -130,21 +130,23 @@ def test_the_best_epoch_s_weights_are_left_ready_for_use(trained: Trained, table
     assert scores[-1] < max(scores)  # or the last epoch's would do as well
 
 
-def test_answers_stand_at_the_places_of_their_examples(tables: Tables) -> None:
+def test_predictions_are_in_the_order_of_their_examples(tables: Tables) -> None:
     dev, model = crops(tables["crops_dev"]), make_face_model().eval()
-    answers = make_learner(model).predict([take(dev, [2, 0]), take(dev, [1, 3, 0])], num_examples=4)
+    predictions = make_learner(model).predict(
+        [take(dev, [2, 0]), take(dev, [1, 3, 0])], num_examples=4
+    )
     with torch.inference_mode():
         expected = model(*take(dev, [0, 1, 2, 3]).inputs)
-    assert answers.mask_type is not None
+    assert predictions.mask_type is not None
     for found, wanted in (
-        (answers.gender, expected.gender_logits.softmax(-1)),
-        (answers.mask_type, expected.mask_type_logits.softmax(-1)),
-        (answers.age_years, expected.age_years),
+        (predictions.gender, expected.gender_logits.softmax(-1)),
+        (predictions.mask_type, expected.mask_type_logits.softmax(-1)),
+        (predictions.age_years, expected.age_years),
     ):
         np.testing.assert_allclose(found, wanted.numpy(), rtol=1e-4)
 
 
-def test_an_example_without_an_answer_is_noticed(tables: Tables) -> None:
+def test_an_example_without_a_prediction_is_noticed(tables: Tables) -> None:
     dev = crops(tables["crops_dev"])
     with pytest.raises(AssertionError, match="every example"):
         make_learner(make_face_model()).predict([take(dev, [0, 2])], num_examples=3)
@@ -284,10 +286,10 @@ def test_lower_precision_learns_about_the_same(tables: Tables, precision: Precis
     assert losses[precision] == pytest.approx(losses["fp32"], rel=0.1)
 
 
-# Weights that no answer depends on
+# Weights that no output depends on
 
 
-def test_weights_that_reach_no_answer_are_found_and_frozen(tables: Tables) -> None:
+def test_weights_that_reach_no_output_are_found_and_frozen(tables: Tables) -> None:
     """The last norm and the pooler of a ViT; what stands for hidden steps in a wav2vec 2.0."""
     face, audio = make_face_model(), make_audio_model()
     idle = freeze_idle(face, take(crops(tables["crops_train"]), [0]))

@@ -1,4 +1,4 @@
-"""What a GPU computes is what the CPU computes, and it is used as it should be."""
+"""The same inputs -> the same results on a GPU as on the CPU; all tests skip without a GPU."""
 
 import copy
 from collections.abc import Callable, Collection
@@ -33,7 +33,7 @@ from oragen.store.parts import PartStore
 from oragen.training.devices import choose_device, make_fabric
 from oragen.training.loop import TrainingOptions, train_head
 from oragen.training.losses import TaskWeights
-from tests.feature_stores import load_people, write_people
+from tests.feature_stores import load_speakers, write_speakers
 from tests.finetuning_runs import (
     OPTIONS,
     crops,
@@ -61,7 +61,7 @@ SIZES: Final[dict[str, Any]] = {
 
 
 def make_audio_encoder(precision: Precision) -> AudioEncoder:
-    """Make an encoder of six layers, the same ones each time."""
+    """Make an encoder of six layers, with equal weights each time."""
     torch.manual_seed(0)
     config = Wav2Vec2Config(**SIZES, feat_extract_norm="layer", do_stable_layer_norm=True)
     extractor = Wav2Vec2FeatureExtractor(return_attention_mask=True)
@@ -69,7 +69,7 @@ def make_audio_encoder(precision: Precision) -> AudioEncoder:
 
 
 def make_face_encoder(precision: Precision) -> FaceEncoder:
-    """Make an encoder of six layers, the same ones each time."""
+    """Make an encoder of six layers, with equal weights each time."""
     torch.manual_seed(0)
     network = ViTModel(ViTConfig(**SIZES), add_pooling_layer=False)
     return FaceEncoder(network, ViTImageProcessor(), precision)
@@ -86,7 +86,7 @@ def make_pictures(number: int = 4) -> list[np.ndarray]:
 
 
 def assert_close(expected: list[np.ndarray], found: list[np.ndarray], precision: Precision) -> None:
-    """Compare rows: in fp32 to 2e-3 of their size (TF32 is off), in bf16 by the angle."""
+    """Compare rows: in fp32 to 2e-3 of the largest value (TF32 is off), in bf16 by the angle."""
     for one, other in zip(expected, found, strict=True):
         assert one.shape == other.shape
         cosines = (one * other).sum(-1) / np.linalg.norm(one, axis=-1)
@@ -97,31 +97,31 @@ def assert_close(expected: list[np.ndarray], found: list[np.ndarray], precision:
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_an_audio_encoder_gives_on_cuda_what_it_gives_on_the_cpu(precision: Precision) -> None:
+def test_an_audio_encoder_has_the_same_output_on_cuda_as_on_the_cpu(precision: Precision) -> None:
     expected = make_audio_encoder("fp32").encode(make_waveforms())
     assert_close(expected, make_audio_encoder(precision).to(CUDA).encode(make_waveforms()),
                  precision)  # fmt: skip
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_a_face_encoder_gives_on_cuda_what_it_gives_on_the_cpu(precision: Precision) -> None:
+def test_a_face_encoder_has_the_same_output_on_cuda_as_on_the_cpu(precision: Precision) -> None:
     expected = make_face_encoder("fp32").encode(make_pictures())
     assert_close(expected, make_face_encoder(precision).to(CUDA).encode(make_pictures()), precision)
 
 
 class Greedy(FaceEncoder):
-    """Needs four fifths of the GPU's memory for eight crops."""
+    """Takes a tenth of the GPU's memory for each crop: a batch of eight fits."""
 
     def __init__(self, encoder: FaceEncoder) -> None:
         super().__init__(encoder.model, encoder.processor)
-        self.batches: list[int] = []
+        self.batch_sizes: list[int] = []  # of the batches that fitted
 
     def embed(
         self, images: torch.Tensor, levels: Collection[Level]
     ) -> dict[Level, list[np.ndarray]]:
         _, total_bytes = torch.cuda.mem_get_info()
         torch.empty(len(images) * total_bytes // 10, dtype=torch.uint8, device=CUDA)
-        self.batches.append(len(images))
+        self.batch_sizes.append(len(images))
         return super().embed(images, levels)
 
 
@@ -129,18 +129,18 @@ def test_a_batch_that_is_too_large_for_the_gpu_is_halved_and_extraction_goes_on(
     tmp_path: Path,
 ) -> None:
     encoder = Greedy(make_face_encoder("fp32")).to(CUDA)
-    spec = FeatureSpec("face", "six", "six", "0" * 64, "intermediate", "fp32", (7, 256))
+    spec = FeatureSpec("face", "six layers", "random", "0" * 64, "intermediate", "fp32", (7, 256))
     inputs = [
         FeatureInput(str(number), "clip", 1.0, partial(np.asarray, picture))
         for number, picture in enumerate(make_pictures(48))
     ]
-    done = extract(
+    num_encoded = extract(
         PartStore(tmp_path, "zarr"), inputs, encoder, [spec], batch_size=32, part_bytes=2**20
     )
     torch.cuda.empty_cache()  # for the tests that come after
-    assert done == 48
-    assert sum(encoder.batches) == 48
-    assert max(encoder.batches) <= 8
+    assert num_encoded == 48
+    assert sum(encoder.batch_sizes) == 48
+    assert max(encoder.batch_sizes) <= 8
 
 
 TRAINING: Final = TrainingOptions(
@@ -158,11 +158,13 @@ TRAINING: Final = TrainingOptions(
 
 
 @pytest.mark.parametrize("memory_bytes", [2**30, 4000], ids=["in memory", "streamed"])
-def test_a_head_trained_on_cuda_equals_the_one_of_the_cpu(
+def test_a_head_trained_on_cuda_has_the_weights_of_one_trained_on_the_cpu(
     tmp_path: Path, memory_bytes: int
 ) -> None:
-    tables = {split: write_people(tmp_path / split, 60, split=split) for split in ("train", "dev")}
-    train, dev = (load_people(table, memory_bytes=memory_bytes) for table in tables.values())
+    tables = {
+        split: write_speakers(tmp_path / split, 60, split=split) for split in ("train", "dev")
+    }
+    train, dev = (load_speakers(table, memory_bytes=memory_bytes) for table in tables.values())
     sizes = HeadSizes(4, 3, 2, 2, 6, len(GENDERS), 6)
     torch.manual_seed(0)
     initial = build_head("cross_attention", sizes, width=16, num_heads=2, dropout=0.0)
@@ -201,7 +203,7 @@ def test_fine_tuning_takes_steps_on_cuda(tmp_path: Path, precision: Precision) -
         assert not torch.equal(before, weights_of(model).cpu())
 
 
-def test_a_predictor_says_on_cuda_what_it_says_on_the_cpu(tmp_path: Path) -> None:
+def test_a_predictor_predicts_the_same_on_cuda_as_on_the_cpu(tmp_path: Path) -> None:
     model = save_model(tmp_path)
     sound = np.random.default_rng(0).normal(scale=0.1, size=6 * SAMPLE_RATE_HZ).astype(np.float32)
     on_cpu, on_cuda = (

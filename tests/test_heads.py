@@ -99,7 +99,7 @@ def test_shapes_and_ranges(name: HeadName, level: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_head_without_mask_types_gives_none(name: HeadName) -> None:
+def test_a_head_without_mask_types_has_no_such_output(name: HeadName) -> None:
     sizes = replace(INTERMEDIATE, num_mask_types=0, num_genders=3)
     output = make_head(name, sizes)(*make_features(sizes))
     assert output.mask_type_logits is None
@@ -239,14 +239,14 @@ def test_late_fusion_is_the_mean_of_the_probabilities_that_are_there() -> None:
     head, features = make_head("late_fusion"), make_features(INTERMEDIATE, batch=3)
     features.audio_valid[1] = False
     features.face_valid[2] = False
-    heard, seen = (head.get_submodule(part)(*features) for part in ("audio_head", "face_head"))
+    audio, face = (head.get_submodule(part)(*features) for part in ("audio_head", "face_head"))
     fused = head(*features)
-    both = (heard.gender_logits.softmax(dim=1) + seen.gender_logits.softmax(dim=1)) / 2
-    years = (heard.age_years + seen.age_years) / 2
+    both = (audio.gender_logits.softmax(dim=1) + face.gender_logits.softmax(dim=1)) / 2
+    years = (audio.age_years + face.age_years) / 2
     torch.testing.assert_close(fused.gender_logits[0].softmax(dim=0), both[0])
     torch.testing.assert_close(fused.age_years[0], years[0])
-    torch.testing.assert_close(fused.age_years[1], seen.age_years[1])
-    torch.testing.assert_close(fused.age_years[2], heard.age_years[2])
+    torch.testing.assert_close(fused.age_years[1], face.age_years[1])
+    torch.testing.assert_close(fused.age_years[2], audio.age_years[2])
 
 
 def test_age_years_by_hand() -> None:
@@ -277,7 +277,7 @@ def test_a_saved_head_gives_equal_output(name: HeadName, level: str, tmp_path: P
 
 
 def test_labels_that_do_not_fit_the_head_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"gives 2 genders, its labels are \['male'\]"):
+    with pytest.raises(ValueError, match=r"has 2 genders, its labels are \['male'\]"):
         save_head(tmp_path, make_head("joint"), {"genders": ["male"]})
     assert not list(tmp_path.iterdir())
 
@@ -363,9 +363,9 @@ def test_published_heads_agree_inside_too(case_name: str) -> None:
         if name not in PUBLISHED_MODULES or PUBLISHED_MODULES[name] not in found:
             continue
         ours = found[PUBLISHED_MODULES[name]]
-        summary = [ours.mean(), ours.std(correction=0), ours.min(), ours.max(), ours.norm()]
+        actual = [ours.mean(), ours.std(correction=0), ours.min(), ours.max(), ours.norm()]
         expected = [statistics[key] for key in ("mean", "std", "min", "max", "l2")]
-        np.testing.assert_allclose(np.array(summary), expected, rtol=1e-5, atol=1e-4)
+        np.testing.assert_allclose(np.array(actual), expected, rtol=1e-5, atol=1e-4)
         array = arrays.get(f"{case_name}/{name}")
         if array is not None and array.shape == ours.shape:
             # one order of summing 9984 products against another: 6e-5
@@ -390,7 +390,7 @@ def test_a_published_mask_model_trains_as_few_weights_as_published() -> None:
             assert count_trainable(head) == (2 + 1 + 6) * 257
 
 
-def test_late_fusion_freezes_the_decisions_of_both_its_heads() -> None:
+def test_late_fusion_freezes_both_heads_but_their_output_layers() -> None:
     head = make_head("late_fusion")
     train_only_output_layers(head, {"age"})
     assert count_trainable(head) == 2 * 17
@@ -416,7 +416,7 @@ def test_an_entry_that_is_missing_unknown_or_misshapen_is_named(model: str) -> N
         )
 
 
-def test_the_last_row_of_a_joint_decision_is_the_age() -> None:
+def test_the_last_row_of_a_joint_output_layer_is_the_age() -> None:
     published = make_published_head("AVModelV3", "LATE")
     published["cl_head.fc_agender.bias"] = torch.tensor([1.0, 2.0, 3.0])
     head = load_published_head("AVModelV3", "LATE", published, std_correction=0)

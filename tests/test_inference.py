@@ -19,7 +19,7 @@ from oragen.schema.tables import DATASET
 from oragen.schema.vocabulary import GENDERS, MASK_TYPES
 from oragen.training.inference import predict_clips
 from oragen.training.scoring import (
-    fill_unpredicted,
+    fill_with_baseline,
     find_majority_baseline,
     join_labels,
     score_clips,
@@ -44,12 +44,12 @@ LABELS: dict[str, dict[str, Any]] = {
 
 
 class PlainHead(nn.Module):
-    """Says what stands in the features: the mean of what it hears and what it sees."""
+    """Predicts what its features are: their mean over both modalities."""
 
-    def __init__(self, *, tells_mask_type: bool = True) -> None:
+    def __init__(self, *, predicts_mask_type: bool = True) -> None:
         super().__init__()
         self.nothing = nn.Parameter(torch.zeros(()))
-        self.tells_mask_type = tells_mask_type
+        self.predicts_mask_type = predicts_mask_type
 
     def forward(
         self,
@@ -64,7 +64,7 @@ class PlainHead(nn.Module):
         mask_types = torch.tensor([0.1, 0.1, 0.1, 0.5, 0.1, 0.1]).log().expand(len(audio), 6)
         return HeadOutput(
             gender_logits=torch.stack([female.log(), (1 - female).log()], dim=1),
-            mask_type_logits=mask_types if self.tells_mask_type else None,
+            mask_type_logits=mask_types if self.predicts_mask_type else None,
             age_logit=torch.logit(age_years / 100),
         )
 
@@ -72,10 +72,10 @@ class PlainHead(nn.Module):
 @pytest.fixture
 def table(tmp_path: Path) -> pd.DataFrame:
     """The windows above, and `c/d` without one."""
-    heard = {f"{c}-{n}": np.array([said]) for c, n, said, _ in WINDOWS if said}
-    seen = {f"{c}-{n}": np.array([said]) for c, n, _, said in WINDOWS if said}
-    audio = write_features(tmp_path / "audio", heard, AUDIO)
-    face = write_features(tmp_path / "face", seen, FACE)
+    of_audio = {f"{c}-{n}": np.array([row]) for c, n, row, _ in WINDOWS if row}
+    of_face = {f"{c}-{n}": np.array([row]) for c, n, _, row in WINDOWS if row}
+    audio = write_features(tmp_path / "audio", of_audio, AUDIO)
+    face = write_features(tmp_path / "face", of_face, FACE)
     rows: list[dict[str, object]] = [
         {
             "clip_id": clip, "start": number, "stop": number + 1, "has_window": True,
@@ -101,8 +101,8 @@ def dataset(table: pd.DataFrame) -> WindowDataset:
     return load_dataset(table, level="intermediate", genders=GENDERS, memory_bytes=2**20)
 
 
-def test_a_clip_s_answer_is_the_mean_over_its_windows(dataset: WindowDataset) -> None:
-    """`c/a`: windows say 0.7 (sound and face) and 0.2 female, 40 and 40 years."""
+def test_the_prediction_of_a_clip_is_the_mean_over_its_windows(dataset: WindowDataset) -> None:
+    """`c/a`: windows predict 0.7 (sound and face) and 0.2 female, 40 and 40 years."""
     clips = predict_clips(PlainHead().eval(), dataset, genders=GENDERS)
     assert clips.index.tolist() == ["c/a", "c/b", "c/c"]
     assert clips["num_windows"].tolist() == [2, 1, 1]
@@ -116,16 +116,16 @@ def test_a_clip_s_answer_is_the_mean_over_its_windows(dataset: WindowDataset) ->
     )
 
 
-def test_evidence_that_is_withheld_has_no_say(dataset: WindowDataset) -> None:
-    heard = predict_clips(PlainHead().eval(), dataset, genders=GENDERS, modalities="audio")
-    assert heard.index.tolist() == ["c/a", "c/c"]
-    assert heard["num_windows"].tolist() == [2, 1]
-    assert heard["gender_female"].to_numpy() == pytest.approx([0.55, 0.25], abs=1e-3)
-    assert heard["predicted_age_years"].to_numpy() == pytest.approx([30.0, 50.0], abs=1e-2)
-    seen = predict_clips(PlainHead().eval(), dataset, genders=GENDERS, modalities="face")
-    assert seen.index.tolist() == ["c/a", "c/b"]
-    assert seen["num_windows"].tolist() == [1, 1]
-    assert seen["predicted_age_years"].to_numpy() == pytest.approx([60.0, 30.0], abs=1e-2)
+def test_a_hidden_modality_has_no_influence(dataset: WindowDataset) -> None:
+    by_audio = predict_clips(PlainHead().eval(), dataset, genders=GENDERS, modalities="audio")
+    assert by_audio.index.tolist() == ["c/a", "c/c"]
+    assert by_audio["num_windows"].tolist() == [2, 1]
+    assert by_audio["gender_female"].to_numpy() == pytest.approx([0.55, 0.25], abs=1e-3)
+    assert by_audio["predicted_age_years"].to_numpy() == pytest.approx([30.0, 50.0], abs=1e-2)
+    by_face = predict_clips(PlainHead().eval(), dataset, genders=GENDERS, modalities="face")
+    assert by_face.index.tolist() == ["c/a", "c/b"]
+    assert by_face["num_windows"].tolist() == [1, 1]
+    assert by_face["predicted_age_years"].to_numpy() == pytest.approx([60.0, 30.0], abs=1e-2)
 
 
 @pytest.mark.parametrize("batch_size", [1, 3])
@@ -137,8 +137,10 @@ def test_the_batch_size_changes_nothing(dataset: WindowDataset, batch_size: int)
     )
 
 
-def test_a_head_without_mask_types_gives_none(dataset: WindowDataset, table: pd.DataFrame) -> None:
-    clips = predict_clips(PlainHead(tells_mask_type=False).eval(), dataset, genders=GENDERS)
+def test_a_head_without_mask_types_predicts_none(
+    dataset: WindowDataset, table: pd.DataFrame
+) -> None:
+    clips = predict_clips(PlainHead(predicts_mask_type=False).eval(), dataset, genders=GENDERS)
     assert not [column for column in clips if "mask" in column]
     assert score_clips(join_labels(clips, table))["mask_type_uar"] is None
 
@@ -153,18 +155,18 @@ def test_every_clip_has_a_row_also_without_a_prediction(
     assert pd.isna(clips.loc["c/d", "predicted_gender"])
 
 
-def test_no_evidence_at_all_gives_no_prediction_and_still_every_row(
+def test_without_any_modality_every_clip_has_a_row_and_no_prediction(
     dataset: WindowDataset, table: pd.DataFrame
 ) -> None:
-    unseen = np.full_like(dataset.face.row_of, NONE)
-    nothing_seen = replace(dataset, face=replace(dataset.face, row_of=unseen))
+    no_crops = np.full_like(dataset.face.row_of, NONE)
+    without_faces = replace(dataset, face=replace(dataset.face, row_of=no_crops))
     predictions = predict_clips(
-        PlainHead().eval(), nothing_seen, genders=GENDERS, modalities="face"
+        PlainHead().eval(), without_faces, genders=GENDERS, modalities="face"
     )
     assert len(predictions) == 0
-    nobody = join_labels(predictions, table)
-    assert nobody["num_windows"].tolist() == [0, 0, 0, 0]
-    scores = score_clips(nobody)
+    joined = join_labels(predictions, table)
+    assert joined["num_windows"].tolist() == [0, 0, 0, 0]
+    scores = score_clips(joined)
     assert (scores["clips"], scores["without_window"]) == (4, 4)
     assert [scores[name] for name in ("gender_uar", "age_mae_years", "mask_type_uar")] == [None] * 3
 
@@ -177,8 +179,8 @@ def test_a_predicted_clip_that_nobody_knows_is_refused(
         join_labels(predictions, table[table["clip_id"] != "c/a"])
 
 
-def answered(**columns: list[Any]) -> pd.DataFrame:
-    """Clips with labels and predictions; what is not given is unknown."""
+def make_clips(**columns: list[Any]) -> pd.DataFrame:
+    """Make clips with labels and predictions; other columns are unknown."""
     number = len(next(iter(columns.values())))
     nothing = dict.fromkeys(("gender", "mask_type"), [None] * number)
     ages = dict.fromkeys(("age_years", "predicted_age_years"), [50.0] * number)
@@ -200,7 +202,7 @@ def answered(**columns: list[Any]) -> pd.DataFrame:
 def test_scores_of_four_clips() -> None:
     """Recall of female 1/2, of male 2/2; F1 2/3 and 4/5; errors of 0, 1, 2 and 5 years."""
     scores = score_clips(
-        answered(
+        make_clips(
             gender=["female", "female", "male", "male"],
             predicted_gender=["female", "male", "male", "male"],
             age_years=[10.0, 20.0, 30.0, 40.0],
@@ -216,7 +218,7 @@ def test_scores_of_four_clips() -> None:
 
 def test_clips_without_a_window_are_counted_and_not_scored() -> None:
     scores = score_clips(
-        answered(
+        make_clips(
             num_windows=[1, 1, 0],
             gender=["female", "male", "male"],
             predicted_gender=["female", "male", None],
@@ -227,8 +229,8 @@ def test_clips_without_a_window_are_counted_and_not_scored() -> None:
     assert scores["gender_uar"] == 1.0
 
 
-def test_the_usual_labels_are_the_most_frequent_and_the_mean_age() -> None:
-    clips = answered(
+def test_the_majority_baseline_is_the_most_frequent_labels_and_the_mean_age() -> None:
+    clips = make_clips(
         gender=["male", "female", "male", None],
         mask_type=["ffp", "none", None, None],
         age_years=[20.0, 40.0, None, 60.0],
@@ -239,16 +241,16 @@ def test_the_usual_labels_are_the_most_frequent_and_the_mean_age() -> None:
     assert unknown == {"gender": None, "mask_type": None, "age_years": None}
 
 
-def test_an_empty_clip_that_is_answered_as_usual_is_scored() -> None:
+def test_an_empty_clip_that_the_baseline_predicts_is_scored() -> None:
     """The man without a window is taken for a woman: recall 1 and 1/2; his age is wrong by 7."""
-    clips = answered(
+    clips = make_clips(
         num_windows=[1, 1, 0],
         gender=["female", "male", "male"],
         predicted_gender=["female", "male", None],
         age_years=[50.0, 50.0, 48.0],
         predicted_age_years=[50.0, 50.0, None],
     )
-    filled = fill_unpredicted(clips, {"gender": "female", "mask_type": None, "age_years": 54.6})
+    filled = fill_with_baseline(clips, {"gender": "female", "mask_type": None, "age_years": 54.6})
     scores = score_clips(filled)
     assert scores["gender_uar"] == 0.75
     assert scores["age_mae_years"] == pytest.approx(7 / 3)
@@ -259,7 +261,7 @@ def test_an_empty_clip_that_is_answered_as_usual_is_scored() -> None:
 
 def test_unknown_labels_are_not_scored() -> None:
     scores = score_clips(
-        answered(
+        make_clips(
             gender=["female", "male", None],
             predicted_gender=["female", "male", "male"],
             age_years=[10.0, None, 30.0],
@@ -270,21 +272,23 @@ def test_unknown_labels_are_not_scored() -> None:
     assert scores["age_mae_years"] == 2.0
 
 
-def test_a_label_that_the_head_does_not_know_is_not_held_against_it() -> None:
+def test_a_label_that_the_head_cannot_predict_is_not_scored() -> None:
     scores = score_clips(
-        answered(gender=["female", "male", "child"], predicted_gender=["female", "male", "female"])
+        make_clips(
+            gender=["female", "male", "child"], predicted_gender=["female", "male", "female"]
+        )
     )
     assert (scores["gender_uar"], scores["gender_macro_f1"]) == (1.0, 1.0)
 
 
 def test_one_class_alone_is_no_score() -> None:
-    scores = score_clips(answered(gender=["male", "male"], predicted_gender=["male", "female"]))
+    scores = score_clips(make_clips(gender=["male", "male"], predicted_gender=["male", "female"]))
     assert scores["gender_uar"] is None
 
 
 def test_speakers_of_the_same_name_in_two_corpora_are_two() -> None:
-    assert score_clips(answered(speaker_id=["x", "x", "y"]))["speakers"] == 2
-    assert score_clips(answered(speaker_id=["x", "x"], corpus=["c", "d"]))["speakers"] == 2
+    assert score_clips(make_clips(speaker_id=["x", "x", "y"]))["speakers"] == 2
+    assert score_clips(make_clips(speaker_id=["x", "x"], corpus=["c", "d"]))["speakers"] == 2
 
 
 def test_the_selection_score_is_the_mean_of_the_tasks_there_are() -> None:
@@ -294,7 +298,7 @@ def test_the_selection_score_is_the_mean_of_the_tasks_there_are() -> None:
 
 
 def test_nothing_to_select_by_says_what_to_label() -> None:
-    with pytest.raises(UserError, match="label some clips of the split `dev`"):
+    with pytest.raises(UserError, match="Label some clips of the split `dev`"):
         selection_score({"gender_uar": None, "age_ccc": None, "mask_type_uar": None})
 
 

@@ -59,7 +59,7 @@ def test_ccc_loss_by_hand() -> None:
 def test_multi_task_loss_equals_the_published_one(peer: str) -> None:
     golden = read_json("functions")["losses"]
     inputs = golden["inputs"]
-    answers = HeadOutput(
+    output = HeadOutput(
         gender_logits=torch.tensor(inputs["gender_logits"]),
         age_logit=torch.tensor(inputs["age_logits"]),
         mask_type_logits=torch.tensor(inputs["mask_logits"]),
@@ -70,7 +70,7 @@ def test_multi_task_loss_equals_the_published_one(peer: str) -> None:
         for mask_alpha, name in ((0.0, "agender_loss"), (case["mask_alpha"], "mask_agender_loss")):
             alphas = (case["gender_alpha"], mask_alpha, case["age_alpha"])
             losses = multi_task_loss(
-                answers,
+                output,
                 targets,
                 task_weights=TaskWeights(*map(float, alphas)),
                 gender_weights=_tensor(case["gender_weights"]),
@@ -94,9 +94,9 @@ def test_unknown_ages_do_not_take_part() -> None:
 
 def test_a_task_without_labels_gives_exactly_zero_and_no_gradient() -> None:
     logits = [torch.randn(4, 2), torch.randn(4), torch.randn(4, 6)]
-    answers = HeadOutput(*[tensor.requires_grad_() for tensor in logits])
+    output = HeadOutput(*[tensor.requires_grad_() for tensor in logits])
     unknown = torch.full((4,), UNKNOWN_LABEL)
-    losses = multi_task_loss(answers, Targets(unknown, unknown, torch.full((4,), float("nan"))))
+    losses = multi_task_loss(output, Targets(unknown, unknown, torch.full((4,), float("nan"))))
     losses.total.backward()
     assert [loss.item() for loss in losses] == [0, 0, 0, 0]
     for tensor in logits:
@@ -105,9 +105,9 @@ def test_a_task_without_labels_gives_exactly_zero_and_no_gradient() -> None:
 
 
 def test_a_head_without_mask_type_has_no_mask_type_loss() -> None:
-    answers = HeadOutput(torch.zeros(2, 2), torch.zeros(2), None)
+    output = HeadOutput(torch.zeros(2, 2), torch.zeros(2), None)
     targets = Targets(torch.tensor([0, 1]), torch.tensor([3, 3]), torch.tensor([20.0, 30.0]))
-    losses = multi_task_loss(answers, targets)
+    losses = multi_task_loss(output, targets)
     assert losses.mask_type == 0
     assert losses.gender.item() == pytest.approx(math.log(2))
 
@@ -117,10 +117,10 @@ def test_labels_of_weightless_classes_give_zero_not_nan() -> None:
     assert loss == 0
 
 
-def test_half_precision_answers_give_a_finite_loss() -> None:
-    answers = HeadOutput(torch.zeros(2, 2).half(), torch.zeros(2).half(), None)
+def test_an_output_in_half_precision_has_a_finite_loss() -> None:
+    output = HeadOutput(torch.zeros(2, 2).half(), torch.zeros(2).half(), None)
     targets = Targets(torch.tensor([0, 1]), torch.tensor([-1, -1]), torch.tensor([20.0, 80.0]))
-    assert multi_task_loss(answers, targets).total.isfinite()
+    assert multi_task_loss(output, targets).total.isfinite()
 
 
 @pytest.mark.parametrize(("peer", "rule"), [("chimera", "inverse"), ("orig", "paper")])

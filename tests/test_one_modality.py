@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from oragen.schema.tables import DATASET
-from tests.feature_stores import NUM_SLOTS, write_people
+from tests.feature_stores import NUM_SLOTS, write_speakers
 from tests.project import Project, clone
 
 HEADS = ("joint", "cross_attention", "audio_only")
@@ -26,7 +26,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 def write_corpora(project: Project, trained: tuple[str, ...], heads: tuple[str, ...]) -> None:
     """Write the datasets of `calls`, which nobody sees, and `photos`, which nobody hears."""
     tables = {
-        (corpus, split): hide(corpus, write_people(
+        (corpus, split): hide(corpus, write_speakers(
             project.folder / "features" / corpus / split, 48, split=split, corpus=corpus, seed=seed,
         ))
         for corpus in ("calls", "photos")

@@ -55,12 +55,12 @@ def test_fusion_models_take_the_published_layouts(case_name: str) -> None:
 def test_every_listed_model_builds_and_runs() -> None:
     for listed in [*read_json("fusion_models")["models"], *read_json("unimodal_models")["models"]]:
         name, level = listed["model"], listed.get("level")
-        entries = {
+        state_dict = {
             entry: torch.tensor(0.01).expand(shape)
             for entry, shape, *_ in listed["state_dict"]
             if not entry.endswith(".pe")
         }
-        model = published.build(name, level, entries, listed["peer"], listed.get("config"))
+        model = published.build(name, level, state_dict, listed["peer"], listed.get("config"))
         with torch.inference_mode():
             output = model(*make_inputs(model, level))
         assert output.gender_logits.shape == (1, 2)
@@ -135,14 +135,14 @@ def test_half_precision_weights_load() -> None:
 
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("model", PUBLISHED_HEADS)
-def test_a_level_has_its_own_entries(model: str, level: PublishedLevel) -> None:
-    entries = {
+def test_a_level_has_its_own_weights(model: str, level: PublishedLevel) -> None:
+    state_dict = {
         name: torch.zeros(()).expand(shape)
         for name, shape in shapes_of_published_head(model, level).items()
     }
     for other in set(LEVELS) - {level}:
         with pytest.raises(UserError, match=f"not the state dict of {model} at level {other}"):
-            published.build(model, other, entries)
+            published.build(model, other, state_dict)
 
 
 # ---- Refusals

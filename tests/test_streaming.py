@@ -19,7 +19,7 @@ from oragen.features.streaming import Parts, gather, read_ahead, read_parts
 from oragen.schema.tables import DATASET
 from oragen.store.formats import DamagedPartError
 from oragen.store.parts import PartStore
-from tests.feature_stores import AUDIO_SHAPE, FACE_SHAPE, load_people, make_spec, write_features
+from tests.feature_stores import AUDIO_SHAPE, FACE_SHAPE, load_speakers, make_spec, write_features
 
 CPU = torch.device("cpu")
 NUM_CLIPS, WINDOWS_PER_CLIP = 40, 3
@@ -82,9 +82,9 @@ def order_of(dataset: WindowDataset, *, seed: int | None = 0) -> list[int]:
 def test_all_windows_come_once_with_their_features(
     table: pd.DataFrame, memory_bytes: int, seed: int | None
 ) -> None:
-    streamed = load_people(table, memory_bytes=memory_bytes)
+    streamed = load_speakers(table, memory_bytes=memory_bytes)
     assert streamed.in_memory is None
-    [whole] = load_people(table).batches(NUM_WINDOWS, CPU)
+    [whole] = load_speakers(table).batches(NUM_WINDOWS, CPU)
     sizes = []
     seen: list[int] = []
     for batch in stream(streamed, seed=seed):
@@ -100,13 +100,13 @@ def test_all_windows_come_once_with_their_features(
 
 
 def test_the_seed_decides_the_order_whatever_the_threads_do(table: pd.DataFrame) -> None:
-    orders = [order_of(load_people(table, memory_bytes=2000), seed=seed) for seed in (0, 0, 1)]
+    orders = [order_of(load_speakers(table, memory_bytes=2000), seed=seed) for seed in (0, 0, 1)]
     assert orders[0] == orders[1]
     assert orders[0] != orders[2]
 
 
 def test_every_epoch_has_another_order(table: pd.DataFrame) -> None:
-    dataset = load_people(table, memory_bytes=2000)
+    dataset = load_speakers(table, memory_bytes=2000)
     generator = torch.Generator().manual_seed(0)
     epochs = [
         [batch.windows.tolist() for batch in dataset.batches(7, CPU, generator=generator)]
@@ -118,7 +118,7 @@ def test_every_epoch_has_another_order(table: pd.DataFrame) -> None:
 @pytest.mark.parametrize("memory_bytes", [2**20, 2000], ids=["in memory", "streamed"])
 def test_weights_say_how_often_a_window_is_drawn(table: pd.DataFrame, memory_bytes: int) -> None:
     """Of 120 windows the first 30 count nine times as much: 30 * 9 / (30 * 9 + 90) = 3/4."""
-    dataset = load_people(table, memory_bytes=memory_bytes)
+    dataset = load_speakers(table, memory_bytes=memory_bytes)
     weights = torch.ones(NUM_WINDOWS)
     weights[:30] = 9
     weights[-1] = 0
@@ -146,7 +146,7 @@ def test_a_batch_mixes_parts_as_far_as_memory_reaches(table: pd.DataFrame) -> No
     """A third of the budget holds the parts that are mixed: one of 10 windows, or several."""
 
     def parts_in_a_batch(memory_bytes: int) -> float:
-        dataset = load_people(table, memory_bytes=memory_bytes)
+        dataset = load_speakers(table, memory_bytes=memory_bytes)
         part_of_window = dataset.audio.parts_of(np.arange(NUM_WINDOWS))[:, 0]
         batches = [batch.windows for batch in stream(dataset)][2:-2]
         return float(np.mean([len(set(part_of_window[windows.numpy()])) for windows in batches]))
@@ -172,7 +172,7 @@ def test_a_part_is_hardly_ever_read_twice_an_epoch(
     table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Sound and faces of a clip are kept in the same order, so parts of both go together."""
-    dataset = load_people(table, memory_bytes=60 * WINDOW_BYTES)
+    dataset = load_speakers(table, memory_bytes=60 * WINDOW_BYTES)
     reads = CountedReads(monkeypatch)
     list(stream(dataset))
     assert set(reads.counts) == {*dataset.audio.rows.parts, *dataset.face.rows.parts}
@@ -193,7 +193,7 @@ def test_parts_that_are_not_needed_any_more_are_let_go(
 
     monkeypatch.setattr(FeatureRows, "read_part", remember)
     most = 0
-    for _ in stream(load_people(table, memory_bytes=1), batch_size=7):
+    for _ in stream(load_speakers(table, memory_bytes=1), batch_size=7):
         most = max(most, sum(part() is not None for part in held))
     assert len(held) > 15
     assert most <= 8  # of this round, of the next one, and of the windows that are left
@@ -203,14 +203,14 @@ def test_nothing_is_read_before_it_is_asked_for(
     table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reads = CountedReads(monkeypatch)
-    batches = stream(load_people(table, memory_bytes=1))
+    batches = stream(load_speakers(table, memory_bytes=1))
     assert not reads.counts
     next(batches)
     assert 0 < sum(reads.counts.values()) < 8
 
 
 def test_a_part_that_is_damaged_ends_the_epoch_with_its_name(table: pd.DataFrame) -> None:
-    dataset = load_people(table, memory_bytes=1)
+    dataset = load_speakers(table, memory_bytes=1)
     rows = dataset.audio.rows
     gone = replace(rows, parts=(Path("part-gone.zarr"), *rows.parts[1:]))
     with pytest.raises(DamagedPartError, match=r"part-gone\.zarr cannot be read"):
@@ -219,7 +219,7 @@ def test_a_part_that_is_damaged_ends_the_epoch_with_its_name(table: pd.DataFrame
 
 def test_an_epoch_that_is_broken_off_leaves_no_thread(table: pd.DataFrame) -> None:
     before = threading.active_count()
-    batches = stream(load_people(table, memory_bytes=1))
+    batches = stream(load_speakers(table, memory_bytes=1))
     next(batches)
     batches.close()  # type: ignore[attr-defined]  # a generator
     assert threading.active_count() <= before + 1  # zarr's own, which stays

@@ -23,7 +23,7 @@ from oragen.training.inference import predict_clips
 from oragen.training.loop import TrainingOptions, train_head, train_in_phases
 from oragen.training.losses import TaskWeights
 from oragen.training.scoring import join_labels, score_clips, selection_score
-from tests.feature_stores import load_people, write_people
+from tests.feature_stores import load_speakers, write_speakers
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -52,17 +52,17 @@ OPTIONS = TrainingOptions(
 
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pd.DataFrame]:
-    """60 people to learn from and 24 others to select by."""
-    folder = tmp_path_factory.mktemp("people")
+    """60 speakers to learn from and 24 others to select by."""
+    folder = tmp_path_factory.mktemp("speakers")
     return {
-        "train": write_people(folder / "train", 60),
-        "dev": write_people(folder / "dev", 24, split="dev", seed=1),
+        "train": write_speakers(folder / "train", 60),
+        "dev": write_speakers(folder / "dev", 24, split="dev", seed=1),
     }
 
 
 @pytest.fixture(scope="module")
-def people(tables: dict[str, pd.DataFrame]) -> dict[str, WindowDataset]:
-    return {split: load_people(table) for split, table in tables.items()}
+def datasets(tables: dict[str, pd.DataFrame]) -> dict[str, WindowDataset]:
+    return {split: load_speakers(table) for split, table in tables.items()}
 
 
 class Trained(NamedTuple):
@@ -96,8 +96,8 @@ def score(head: Head, dev: WindowDataset) -> float:
 
 
 @pytest.fixture(scope="module")
-def trained(people: dict[str, WindowDataset]) -> Trained:
-    return train(people["train"], people["dev"])
+def trained(datasets: dict[str, WindowDataset]) -> Trained:
+    return train(datasets["train"], datasets["dev"])
 
 
 def test_a_problem_that_can_be_learned_is_learned(trained: Trained) -> None:
@@ -112,16 +112,16 @@ def test_a_problem_that_can_be_learned_is_learned(trained: Trained) -> None:
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_it_is_learned_in_half_precision_too(
-    people: dict[str, WindowDataset], trained: Trained, precision: Precision
+    datasets: dict[str, WindowDataset], trained: Trained, precision: Precision
 ) -> None:
-    rough = train(people["train"], people["dev"], precision=precision)
+    rough = train(datasets["train"], datasets["dev"], precision=precision)
     assert max(epoch.dev_score for epoch in rough.history) > 0.8
     assert not torch.equal(weights_of(rough.head), weights_of(trained.head))
     assert weights_of(rough.head).dtype == torch.float32
 
 
 def test_it_is_learned_from_streamed_features_too(tables: dict[str, pd.DataFrame]) -> None:
-    streamed = {split: load_people(table, memory_bytes=1) for split, table in tables.items()}
+    streamed = {split: load_speakers(table, memory_bytes=1) for split, table in tables.items()}
     assert not any(dataset.in_memory for dataset in streamed.values())
     one, other = (train(streamed["train"], streamed["dev"]) for _ in range(2))
     assert max(epoch.dev_score for epoch in one.history) > 0.8
@@ -129,26 +129,26 @@ def test_it_is_learned_from_streamed_features_too(tables: dict[str, pd.DataFrame
 
 
 def test_the_weights_of_the_best_epoch_are_kept(
-    trained: Trained, people: dict[str, WindowDataset]
+    trained: Trained, datasets: dict[str, WindowDataset]
 ) -> None:
     scores = [epoch.dev_score for epoch in trained.history]
-    assert score(trained.head, people["dev"]) == max(scores)
+    assert score(trained.head, datasets["dev"]) == max(scores)
     assert scores[-1] < max(scores)  # or the last epoch's would do as well
     assert not trained.head.training
 
 
 def test_without_windows_to_select_by_the_last_epoch_counts(
-    people: dict[str, WindowDataset], trained: Trained
+    datasets: dict[str, WindowDataset], trained: Trained
 ) -> None:
     """The same training up to its last epoch, which the dev windows do not choose here."""
-    merged = train(people["train"], None)
+    merged = train(datasets["train"], None)
     assert [epoch.train_loss for epoch in merged.history] == [
         epoch.train_loss for epoch in trained.history
     ]
     assert all(math.isnan(epoch.dev_score) for epoch in merged.history)
     assert not torch.equal(weights_of(merged.head), weights_of(trained.head))
     last = trained.history[-1].dev_score
-    assert score(merged.head, people["dev"]) == pytest.approx(last)
+    assert score(merged.head, datasets["dev"]) == pytest.approx(last)
 
 
 def test_balanced_sampling_teaches_a_rare_class(tables: dict[str, pd.DataFrame]) -> None:
@@ -158,11 +158,11 @@ def test_balanced_sampling_teaches_a_rare_class(tables: dict[str, pd.DataFrame])
     lopsided = clips[(number % 2 == 1) | (number % 8 == 0)].reset_index(drop=True)
     plain = replace(OPTIONS, balance_classes=False, max_epochs=1)
     balanced = replace(plain, balance_sampling=("gender",))
-    windows, dev = load_people(lopsided), load_people(tables["dev"])
+    windows, dev = load_speakers(lopsided), load_speakers(tables["dev"])
     women = []
     for options in (plain, balanced):
-        answers = predict_clips(train(windows, dev, options).head, dev, genders=GENDERS)
-        women.append(answers["gender_female"].mean())
+        predictions = predict_clips(train(windows, dev, options).head, dev, genders=GENDERS)
+        women.append(predictions["gender_female"].mean())
     assert women[1] > women[0] + 0.05
 
 
@@ -170,20 +170,20 @@ def test_the_history_has_a_line_for_every_epoch(trained: Trained) -> None:
     assert [epoch.epoch for epoch in trained.history] == list(range(1, 16))
 
 
-def test_patience_ends_what_does_not_get_better(people: dict[str, WindowDataset]) -> None:
+def test_patience_ends_what_does_not_get_better(datasets: dict[str, WindowDataset]) -> None:
     """With next to no step nothing changes: the first epoch is the best one."""
     options = replace(OPTIONS, learning_rate=1e-12, weight_decay=0.0, patience=3)
-    history = train(people["train"], people["dev"], options).history
+    history = train(datasets["train"], datasets["dev"], options).history
     assert [epoch.epoch for epoch in history] == [1, 2, 3, 4]
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_one_others(
-    people: dict[str, WindowDataset],
+    datasets: dict[str, WindowDataset],
 ) -> None:
     options = replace(OPTIONS, max_epochs=2)
     one, again, order, other = (
         weights_of(
-            train(people["train"], people["dev"], options, seed=seed, initial_seed=initial).head
+            train(datasets["train"], datasets["dev"], options, seed=seed, initial_seed=initial).head
         )
         for seed, initial in ((0, 0), (0, 0), (1, 0), (1, 1))
     )
@@ -194,8 +194,10 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_others(
 
 @pytest.mark.parametrize("column", ["gender", "age_years", "mask_type"])
 def test_a_task_without_labels_is_left_out(tables: dict[str, pd.DataFrame], column: str) -> None:
-    people = {split: load_people(table.assign(**{column: None})) for split, table in tables.items()}
-    trained = train(people["train"], people["dev"], replace(OPTIONS, max_epochs=6))
+    datasets = {
+        split: load_speakers(table.assign(**{column: None})) for split, table in tables.items()
+    }
+    trained = train(datasets["train"], datasets["dev"], replace(OPTIONS, max_epochs=6))
     last = trained.history[-1]
     known = {
         "gender": last.gender_uar,
@@ -212,14 +214,14 @@ def test_some_unknown_labels_do_not_hurt(tables: dict[str, pd.DataFrame]) -> Non
     train_table = tables["train"].copy()
     train_table.loc[train_table.index % 3 == 0, ["gender", "age_years"]] = None
     train_table.loc[train_table.index % 3 == 1, "mask_type"] = None
-    trained = train(load_people(train_table), load_people(tables["dev"]))
+    trained = train(load_speakers(train_table), load_speakers(tables["dev"]))
     assert max(epoch.dev_score for epoch in trained.history) > 0.75
 
 
-def test_a_task_of_no_weight_is_not_learned(people: dict[str, WindowDataset]) -> None:
+def test_a_task_of_no_weight_is_not_learned(datasets: dict[str, WindowDataset]) -> None:
     weights = TaskWeights(gender=1.0, mask_type=0.0, age=0.0)
     trained = train(
-        people["train"], people["dev"], replace(OPTIONS, task_weights=weights, weight_decay=0.0)
+        datasets["train"], datasets["dev"], replace(OPTIONS, task_weights=weights, weight_decay=0.0)
     )
     torch.manual_seed(0)
     fresh = build_head("concatenation", SIZES, width=16, dropout=0.1)
@@ -232,15 +234,15 @@ def test_a_task_of_no_weight_is_not_learned(people: dict[str, WindowDataset]) ->
 def test_no_label_to_select_by_is_refused(tables: dict[str, pd.DataFrame]) -> None:
     unlabelled = tables["dev"].assign(gender=None, age_years=None, mask_type=None)
     with pytest.raises(UserError, match="No dev clip"):
-        train(load_people(tables["train"]), load_people(unlabelled))
+        train(load_speakers(tables["train"]), load_speakers(unlabelled))
 
 
-def test_a_training_that_diverges_says_so(people: dict[str, WindowDataset]) -> None:
+def test_a_training_that_diverges_says_so(datasets: dict[str, WindowDataset]) -> None:
     options = replace(OPTIONS, learning_rate=1e30)
     with pytest.raises(
         DivergedError, match=r"seed 0 diverged.*Lower train\.learning_rate \(1e\+30\)"
     ):
-        train(people["train"], people["dev"], options)
+        train(datasets["train"], datasets["dev"], options)
 
 
 def test_rare_classes_weigh_more_when_classes_are_balanced(
@@ -251,7 +253,7 @@ def test_rare_classes_weigh_more_when_classes_are_balanced(
     clips = table["clip_id"].unique()
     women, men = clips[0:4:2], clips[1::2]
     few = table[table["clip_id"].isin([*women, *men])].reset_index(drop=True)
-    dataset = load_people(few)
+    dataset = load_speakers(few)
     random = np.random.default_rng(0)
     assert dataset.in_memory is not None
     noise = {
@@ -265,18 +267,18 @@ def test_rare_classes_weigh_more_when_classes_are_balanced(
             OPTIONS, balance_classes=balance, max_epochs=8, drop_modality=0.0, learning_rate=0.003
         )
         head = train(noisy, noisy, options).head
-        answers = predict_clips(head, noisy, genders=GENDERS)
-        shares[balance] = float(answers["gender_female"].mean())
+        predictions = predict_clips(head, noisy, genders=GENDERS)
+        shares[balance] = float(predictions["gender_female"].mean())
     assert shares[True] > shares[False] + 0.1
 
 
 def train_phases(
-    people: dict[str, WindowDataset], mask_type: MaskTypeTraining, max_epochs: int = 15
+    datasets: dict[str, WindowDataset], mask_type: MaskTypeTraining, max_epochs: int = 15
 ) -> tuple[Head, list[list[Epoch]]]:
     torch.manual_seed(0)
     head = build_head("joint", SIZES, width=16, dropout=0.1)
     histories = train_in_phases(
-        Fabric(accelerator="cpu", devices=1), head, people["train"], people["dev"],
+        Fabric(accelerator="cpu", devices=1), head, datasets["train"], datasets["dev"],
         replace(OPTIONS, max_epochs=max_epochs),
         mask_type=mask_type, genders=GENDERS, seed=0,
     )  # fmt: skip
@@ -284,11 +286,11 @@ def train_phases(
 
 
 def test_the_mask_type_alone_can_be_learned_on_a_head_that_stays(
-    people: dict[str, WindowDataset],
+    datasets: dict[str, WindowDataset],
 ) -> None:
     """The first phase equals a training without mask types; the second moves one layer."""
-    alone, _ = train_phases(people, "none")
-    head, (first, second) = train_phases(people, "afterwards")
+    alone, _ = train_phases(datasets, "none")
+    head, (first, second) = train_phases(datasets, "afterwards")
     before, after = alone.state_dict(), head.state_dict()
     moved = {name for name in after if not torch.equal(before[name], after[name])}
     assert moved == {"decisions.mask_type.weight", "decisions.mask_type.bias"}
@@ -300,38 +302,38 @@ def test_the_mask_type_alone_can_be_learned_on_a_head_that_stays(
 
 
 def test_all_decisions_can_be_learned_anew_on_what_is_frozen_then(
-    people: dict[str, WindowDataset],
+    datasets: dict[str, WindowDataset],
 ) -> None:
-    alone, _ = train_phases(people, "none")
-    head, _ = train_phases(people, "afterwards_with_new_output_layers")
+    alone, _ = train_phases(datasets, "none")
+    head, _ = train_phases(datasets, "afterwards_with_new_output_layers")
     before, after = alone.state_dict(), head.state_dict()
     moved = {name for name in after if not torch.equal(before[name], after[name])}
     assert {name.split(".")[0] for name in moved} == {"decisions"}
     assert len(moved) == 6
 
 
-def test_a_task_of_no_weight_is_not_selected_by(people: dict[str, WindowDataset]) -> None:
-    _, (history,) = train_phases(people, "none", max_epochs=1)
-    _, (with_mask_type,) = train_phases(people, "together", max_epochs=1)
+def test_a_task_of_no_weight_is_not_selected_by(datasets: dict[str, WindowDataset]) -> None:
+    _, (history,) = train_phases(datasets, "none", max_epochs=1)
+    _, (with_mask_type,) = train_phases(datasets, "together", max_epochs=1)
     assert history[0].mask_type_uar is not None
     assert history[0].dev_score != pytest.approx(with_mask_type[0].dev_score)
 
 
 @pytest.mark.parametrize(("name", "modality"), [("audio_only", "audio"), ("face_only", "face")])
 def test_windows_that_a_head_cannot_perceive_teach_it_nothing(
-    people: dict[str, WindowDataset], name: HeadName, modality: Modality
+    datasets: dict[str, WindowDataset], name: HeadName, modality: Modality
 ) -> None:
     """Other labels on them lead to the same weights."""
-    blind = torch.arange(len(people["train"])) % 3 == 0
-    source = people["train"].sources[modality]
+    without_input = torch.arange(len(datasets["train"])) % 3 == 0
+    source = datasets["train"].sources[modality]
     row_of = source.row_of.copy()
-    row_of[blind.numpy()] = NONE
+    row_of[without_input.numpy()] = NONE
     hidden: dict[str, Any] = {modality: replace(source, row_of=row_of)}
-    train = replace(people["train"], **hidden)
+    train = replace(datasets["train"], **hidden)
     relabelled = replace(
         train,
-        gender=torch.where(blind, 1 - train.gender, train.gender),
-        age_years=torch.where(blind, 100 - train.age_years, train.age_years),
+        gender=torch.where(without_input, 1 - train.gender, train.gender),
+        age_years=torch.where(without_input, 100 - train.age_years, train.age_years),
     )
     heads = []
     for windows in (train, relabelled):
@@ -339,6 +341,6 @@ def test_windows_that_a_head_cannot_perceive_teach_it_nothing(
         head = build_head(name, SIZES, width=16)
         options = replace(OPTIONS, max_epochs=2, balance_classes=False)
         fabric = Fabric(accelerator="cpu", devices=1)
-        train_head(fabric, head, windows, people["dev"], options, genders=GENDERS, seed=0)
+        train_head(fabric, head, windows, datasets["dev"], options, genders=GENDERS, seed=0)
         heads.append(head)
     assert torch.equal(weights_of(heads[0]), weights_of(heads[1]))

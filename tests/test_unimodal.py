@@ -19,14 +19,14 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 SPEECH_ENCODERS = ("wav2vec2", "wav2vec2-base", "hubert", "wavlm")
 WITH_MASK = ("wav2vec2", "hubert", "wavlm")
-AUDIO_SUMMARIES = ("transformer", "mean")
+AUDIO_POOLINGS = ("transformer", "mean")
 # WavLM hands torch a mask of another type than torch would have; transformers' own affair.
 MISMATCHED_MASKS = "ignore:Support for mismatched key_padding_mask:UserWarning"
-FACE_SUMMARIES = ("self_attention", "gated")
+FACE_POOLINGS = ("self_attention", "gated")
 NAN = float("nan")
 VARIANTS = [
-    *[("audio", encoder, summary) for encoder in SPEECH_ENCODERS for summary in AUDIO_SUMMARIES],
-    *[("face", "vit", summary) for summary in FACE_SUMMARIES],
+    *[("audio", encoder, pooling) for encoder in SPEECH_ENCODERS for pooling in AUDIO_POOLINGS],
+    *[("face", "vit", pooling) for pooling in FACE_POOLINGS],
 ]
 
 
@@ -41,12 +41,12 @@ def subject(request: pytest.FixtureRequest) -> Subject:
 
 
 def make_subject(variant: tuple[str, str, Any], **options: Any) -> Subject:
-    modality, encoder, summary = variant
+    modality, encoder, pooling = variant
     if modality == "audio":
-        return Subject(make_audio_model(encoder, summary, **options), make_waveforms())
+        return Subject(make_audio_model(encoder, pooling, **options), make_waveforms())
     generator = torch.Generator().manual_seed(7)
     images = torch.randn(3, 3, 32, 32, generator=generator)
-    return Subject(make_face_model(summary, **options), images)
+    return Subject(make_face_model(pooling, **options), images)
 
 
 def make_waveforms(batch: int = 3, num_samples: int = 4000) -> Tensor:
@@ -72,7 +72,7 @@ def test_classes_are_as_many_as_asked(variant: tuple[str, str, str]) -> None:
     assert ((output.age_years > 0) & (output.age_years < 100)).all()
 
 
-def test_without_mask_types_there_is_no_such_answer(subject: Subject) -> None:
+def test_without_mask_types_there_is_no_such_output(subject: Subject) -> None:
     assert subject.model(subject.inputs).mask_type_logits is None
 
 
@@ -86,14 +86,14 @@ def test_batch_of_one_equals_the_row_of_a_batch(subject: Subject) -> None:
         )
 
 
-def test_permuting_the_batch_permutes_the_answers(subject: Subject) -> None:
+def test_permuting_the_batch_permutes_the_output(subject: Subject) -> None:
     order = torch.tensor([2, 0, 1])
     whole, permuted = subject.model(subject.inputs), subject.model(subject.inputs[order])
     assert_equal(permuted, HeadOutput(whole.gender_logits[order], whole.age_logit[order], None))
     assert not torch.allclose(permuted.age_logit, whole.age_logit, atol=1e-4)
 
 
-def test_answers_are_decided_on_the_late_features(subject: Subject) -> None:
+def test_the_output_is_that_of_the_late_features(subject: Subject) -> None:
     late = subject.model.late(subject.inputs)
     assert_equal(subject.model.decisions(late), subject.model(subject.inputs))
 
@@ -150,10 +150,10 @@ def test_audio_features_of_every_level(encoder: str) -> None:
 
 
 @pytest.mark.filterwarnings(MISMATCHED_MASKS)
-@pytest.mark.parametrize("summary", AUDIO_SUMMARIES)
+@pytest.mark.parametrize("pooling", AUDIO_POOLINGS)
 @pytest.mark.parametrize("encoder", WITH_MASK)
-def test_padding_does_not_reach_the_output(encoder: str, summary: Any) -> None:
-    model, waveforms = make_audio_model(encoder, summary), make_waveforms()
+def test_padding_does_not_reach_the_output(encoder: str, pooling: Any) -> None:
+    model, waveforms = make_audio_model(encoder, pooling), make_waveforms()
     expected = model(waveforms)
     longer = torch.cat([waveforms, torch.full((3, 1500), NAN)], dim=1)
     valid = torch.arange(5500).lt(4000).expand(3, 5500)
@@ -200,9 +200,9 @@ def test_a_frozen_front_end_gets_no_gradient(encoder: str) -> None:
             assert (weight.grad is None) == name.startswith("encoder.feature_extractor."), name
 
 
-def test_an_age_given_as_fraction_becomes_a_logit() -> None:
-    logit = make_audio_model(summary="mean")
-    fraction = make_audio_model(summary="mean", age_as_fraction=True)
+def test_an_age_as_a_fraction_becomes_a_logit() -> None:
+    logit = make_audio_model(pooling="mean")
+    fraction = make_audio_model(pooling="mean", age_as_fraction=True)
     fraction.load_state_dict(logit.state_dict())
     for model in (logit, fraction):
         torch.nn.init.zeros_(model.get_parameter("decisions.age.4.weight"))
@@ -214,9 +214,9 @@ def test_an_age_given_as_fraction_becomes_a_logit() -> None:
 # ---- Face
 
 
-@pytest.mark.parametrize("summary", FACE_SUMMARIES)
-def test_face_features_of_every_level(summary: Any) -> None:
-    model, images = make_face_model(summary), torch.randn(2, 3, 32, 32)
+@pytest.mark.parametrize("pooling", FACE_POOLINGS)
+def test_face_features_of_every_level(pooling: Any) -> None:
+    model, images = make_face_model(pooling), torch.randn(2, 3, 32, 32)
     # 4 x 4 patches and CLS; the embeddings and 3 layers
     assert model.early(images).shape == (2, 17, 24)
     assert model.intermediate(images).shape == (2, 4, 24)

@@ -45,11 +45,11 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "face"
 
 
-@pytest.mark.parametrize("summary", ["transformer", "mean"])
+@pytest.mark.parametrize("pooling", ["transformer", "mean"])
 @pytest.mark.parametrize("kind", ["wav2vec2", "wav2vec2-base", "hubert", "wavlm"])
-def test_a_saved_audio_model_gives_equal_output(kind: str, summary: Any, tmp_path: Path) -> None:
+def test_a_saved_audio_model_gives_equal_output(kind: str, pooling: Any, tmp_path: Path) -> None:
     model = make_audio_model(
-        kind, summary, num_genders=3, num_mask_types=6, std_correction=1, age_as_fraction=True
+        kind, pooling, num_genders=3, num_mask_types=6, std_correction=1, age_as_fraction=True
     )
     metadata = {"genders": ["child", "female", "male"], "epoch": 3}
     save_unimodal(tmp_path / "new" / "folder", model, metadata)
@@ -64,13 +64,13 @@ def test_a_saved_audio_model_gives_equal_output(kind: str, summary: Any, tmp_pat
 def test_labels_of_another_model_are_refused(folder: Path) -> None:
     description = json.loads((folder / "head.json").read_text())
     (folder / "head.json").write_text(json.dumps(description | {"num_genders": 3}))
-    with pytest.raises(UserError, match="gives 3 genders, its labels are"):
+    with pytest.raises(UserError, match="has 3 genders, its labels are"):
         load_unimodal(folder)
 
 
-@pytest.mark.parametrize("summary", ["self_attention", "gated"])
-def test_a_saved_face_model_gives_equal_output(summary: Any, tmp_path: Path) -> None:
-    model = make_face_model(summary, num_mask_types=6)
+@pytest.mark.parametrize("pooling", ["self_attention", "gated"])
+def test_a_saved_face_model_gives_equal_output(pooling: Any, tmp_path: Path) -> None:
+    model = make_face_model(pooling, num_mask_types=6)
     save_unimodal(tmp_path, model, {})
     images = torch.randn(2, 3, 32, 32)
     assert_equal(load_unimodal(tmp_path).model(images), model(images))
@@ -125,12 +125,12 @@ def test_a_model_that_its_description_does_not_tell_is_not_saved(tmp_path: Path)
 
 
 def test_labels_that_do_not_fit_the_model_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"gives 0 mask_types, its labels are \['none'\]"):
+    with pytest.raises(ValueError, match=r"has 0 mask_types, its labels are \['none'\]"):
         save_unimodal(tmp_path, make_face_model(), {"mask_types": ["none"]})
     assert not list(tmp_path.iterdir())
 
 
-def test_a_head_and_a_unimodal_model_are_told_apart(folder: Path, tmp_path: Path) -> None:
+def test_a_head_is_distinguished_from_a_unimodal_model(folder: Path, tmp_path: Path) -> None:
     sizes = HeadSizes(
         audio_steps=1,
         audio_width=8,
@@ -187,7 +187,7 @@ def test_changed_weights_are_refused(folder: Path) -> None:
         ({"summary": {"name": "max"}}, "describes no model"),
         ({"summary": "gated"}, "describes no model"),
         ({"summary": {"name": "gated"}}, "do not fit"),
-        ({"encoder": {"library": "flax"}}, "'flax' are not known"),
+        ({"encoder": {"library": "flax"}}, "unknown library 'flax'"),
         ({"encoder": None}, "describes no model"),
         ({"encoder": {"library": "transformers", "model_type": "vat"}}, "describes no model"),
         ({"metadata": [1]}, "metadata is not an object"),

@@ -71,18 +71,18 @@ def make_speech_encoder(kind: str) -> PreTrainedModel:
 
 
 def make_audio_model(
-    kind: str = "wav2vec2", summary: AudioPoolingName = "transformer", **options: Any
+    kind: str = "wav2vec2", pooling: AudioPoolingName = "transformer", **options: Any
 ) -> UnimodalAudioModel:
     encoder = make_speech_encoder(kind)
-    return build_audio_model(encoder, summary, **options).eval()
+    return build_audio_model(encoder, pooling, **options).eval()
 
 
 def make_face_model(
-    summary: FacePoolingName = "self_attention", **options: Any
+    pooling: FacePoolingName = "self_attention", **options: Any
 ) -> UnimodalFaceModel:
     torch.manual_seed(4)
     encoder = ViTModel(ViTConfig(**FACE_CONFIG), add_pooling_layer=False)
-    return build_face_model(encoder, summary, **options).eval()
+    return build_face_model(encoder, pooling, **options).eval()
 
 
 def tiny_config(model: str) -> Mapping[str, Any]:
@@ -102,20 +102,20 @@ def make_published(
             encoder = HubertModel(HubertConfig(**config))
         case "vit":
             encoder = ViTModel(ViTConfig(**config), add_pooling_layer=False)
-    match description.summary:
-        case "transformer" | "mean" as audio_summary:
-            ours: torch.nn.Module = build_audio_model(encoder, audio_summary)
-        case "self_attention" | "gated" as face_summary:
-            ours = build_face_model(encoder, face_summary)
+    match description.pooling:
+        case "transformer" | "mean" as audio_pooling:
+            ours: torch.nn.Module = build_audio_model(encoder, audio_pooling)
+        case "self_attention" | "gated" as face_pooling:
+            ours = build_face_model(encoder, face_pooling)
     places = [
         place(description, name, tuple(weight.shape), num_genders=2)
         for name, weight in ours.state_dict().items()
     ]
-    shapes: dict[str, tuple[int, ...]] = {where.entry: where.shape for where in places}
+    shapes: dict[str, tuple[int, ...]] = {where.name: where.shape for where in places}
     width = encoder.config.hidden_size
     if description.encoder == "vit":
         shapes |= {"vit_model.classifier.weight": (5, width), "vit_model.classifier.bias": (5,)}
-    if source == "orig" and description.summary == "transformer":
+    if source == "orig" and description.pooling == "transformer":
         for block in (1, 2):
             for kind in ("weight", "bias"):
                 shapes[f"transformer_block{block}.feed_forward.layer_norm.{kind}"] = (width,)

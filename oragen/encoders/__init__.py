@@ -1,6 +1,6 @@
-"""Frozen pretrained networks: waveforms or face crops -> embeddings.
+"""Waveforms or face crops -> embeddings, by frozen networks.
 
-An encoder comes from a hub id, from a folder, or - as `embedded` - small, with designed weights.
+An encoder comes from a hub id or from a folder. The small ones, named `embedded`, need neither.
 """
 
 from oragen.encoders.audio import (

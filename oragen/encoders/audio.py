@@ -1,4 +1,4 @@
-"""Waveforms -> what a frozen speech transformer makes of them, mostly one row every 20 ms."""
+"""Waveforms -> embeddings of a frozen speech transformer, at most levels one row every 20 ms."""
 
 import json
 from collections.abc import Collection, Sequence
@@ -37,13 +37,13 @@ Sound = Int16[np.ndarray, " _"] | Float32[np.ndarray, " _"]  # the floats in -1.
 
 @dataclass(frozen=True)
 class PublishedInput:
-    """How a published model hears: windows of one length, whose padding is part of the sound."""
+    """The input of a published model: windows of one length, whose padding counts as sound."""
 
     order: Order
     min_samples: int
 
     def as_metadata(self) -> dict[str, str | int]:
-        """Return what a model's folder says of it, see `load_audio_encoder`."""
+        """Return it as it is saved in a model's folder, see `load_audio_encoder`."""
         return {"waveform_order": self.order, "min_samples": self.min_samples}
 
 
@@ -70,9 +70,9 @@ def _to_floats(waveform: Sound) -> Float32[np.ndarray, " _"]:
 
 
 class PreparedSounds(NamedTuple):
-    """Waveforms as the network takes them: one batch, or several that it must hear apart."""
+    """Waveforms as the network takes them, in one batch or in several."""
 
-    batches: list[Waveforms]
+    batches: list[Waveforms]  # several: of one length each, see `AudioEncoder.prepare`
     num_samples: list[int]  # of each waveform, in order
 
 
@@ -80,15 +80,15 @@ class AudioEncoder(nn.Module):
     """A frozen wav2vec 2.0, HuBERT or WavLM.
 
     A waveform is brought to zero mean and unit variance over its real samples, then padded with
-    zeros; the network gets an attention mask where it was trained with one. It gives features of
-    several levels at once: `early`, what enters the transformer (512 channels of the
-    convolutions); `intermediate`, its last hidden states; `late`, the vector by which a unimodal
-    model decides; `pooled`, mean and standard deviation of the intermediate ones.
+    zeros. The network gets an attention mask if it was trained with one. One pass computes several
+    levels: `early`, the input of the transformer (512 channels of the convolutions);
+    `intermediate`, its last hidden states; `late`, the pooled vector of a unimodal model; `pooled`,
+    mean and standard deviation of the intermediate ones.
 
     Args:
         model: the network, alone or in a unimodal model; `late` needs the latter.
         extractor: how waveforms are prepared.
-        precision: in which it computes.
+        precision: of the computation.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class AudioEncoder(nn.Module):
 
     @property
     def network(self) -> PreTrainedModel:
-        """The encoder alone, without what a unimodal model puts on it."""
+        """The encoder alone, without the pooling and output layers of a unimodal model."""
         return self.model.encoder if isinstance(self.model, UnimodalAudioModel) else self.model
 
     def fingerprint(self, level: Level = "intermediate") -> str:
@@ -115,7 +115,7 @@ class AudioEncoder(nn.Module):
         return fingerprint(model, json.loads(self.extractor.to_json_string()))
 
     def feature_shape(self, num_samples: int, level: Level = "intermediate") -> tuple[int, int]:
-        """Return the rows and the width of what so many samples give: one row at `late`."""
+        """Return rows and width of the embedding of so many samples; `late` has one row."""
         config = self.network.config
         match level:
             case "early":
@@ -123,29 +123,31 @@ class AudioEncoder(nn.Module):
             case "intermediate":
                 return self.num_steps(num_samples), config.hidden_size
             case "late":
-                return 1, self._whole_model.summary.width
+                return 1, self._unimodal_model.summary.width
             case "pooled":
                 return 2, config.hidden_size
             case _:
                 assert_never(level)
 
     def num_steps(self, num_samples: int) -> int:
-        """Return how many audio frames so many samples give: 199 for 4 s."""
-        num_samples = self._num_heard(num_samples)
+        """Return the number of audio frames of so many samples: 199 for 4 s."""
+        num_samples = self._num_input_samples(num_samples)
         config = self.network.config
         for kernel, stride in zip(config.conv_kernel, config.conv_stride, strict=True):
             num_samples = (num_samples - kernel) // stride + 1
         return max(0, num_samples)
 
     def prepare(self, waveforms: Sequence[Sound]) -> PreparedSounds:
-        """Scale and pad waveforms of any lengths; may run while the network is at work.
+        """Scale and pad waveforms of any lengths; may run while the network computes.
 
-        What a waveform gives must not depend on the others: a network that takes no attention
-        mask would hear the padding, so it gets different lengths one after the other.
+        An embedding must not depend on the other waveforms. A network without an attention mask
+        would treat padding as sound, so each of its batches has waveforms of one length.
         """
         groups = [list(waveforms)]
         if not self._takes_mask:
-            by_length = groupby(waveforms, key=lambda waveform: self._num_heard(len(waveform)))
+            by_length = groupby(
+                waveforms, key=lambda waveform: self._num_input_samples(len(waveform))
+            )
             groups = [list(group) for _, group in by_length]
         batches = [prepare_sounds(self.extractor, group) for group in groups]
         return PreparedSounds(batches, [len(waveform) for waveform in waveforms])
@@ -153,20 +155,20 @@ class AudioEncoder(nn.Module):
     def embed(
         self, prepared: PreparedSounds, levels: Collection[Level]
     ) -> dict[Level, list[np.ndarray]]:
-        """Encode what was prepared -> for each level, `steps x width` of each waveform."""
+        """Encode prepared waveforms -> for each level, `steps x width` of each waveform."""
         device = self.network.device
         computed = unpooled(levels)
-        found: dict[Level, list[np.ndarray]] = {level: [] for level in computed}
+        embeddings: dict[Level, list[np.ndarray]] = {level: [] for level in computed}
         for samples, valid in prepared.batches:
             features = self(samples.to(device), valid.to(device), computed)
             for level in computed:
-                found[level] += list(features[level].cpu().numpy())
-        for level, rows in found.items():
-            for place, num_samples in enumerate(prepared.num_samples):
-                rows[place] = rows[place][: self.feature_shape(num_samples, level)[0]]
+                embeddings[level] += list(features[level].cpu().numpy())
+        for level, of_level in embeddings.items():
+            for place, num_samples in enumerate(prepared.num_samples):  # without the padded steps
+                of_level[place] = of_level[place][: self.feature_shape(num_samples, level)[0]]
         if "pooled" in levels:
-            found["pooled"] = [pool_positions(rows) for rows in found[INTERMEDIATE]]
-        return {level: found[level] for level in levels}
+            embeddings["pooled"] = [pool_positions(steps) for steps in embeddings[INTERMEDIATE]]
+        return {level: embeddings[level] for level in levels}
 
     def encode(self, waveforms: Sequence[Sound], level: Level = "intermediate") -> list[np.ndarray]:
         """Encode waveforms (int16, any lengths) -> `steps x width` of each, without padding."""
@@ -179,19 +181,20 @@ class AudioEncoder(nn.Module):
         valid: Bool[Tensor, "batch samples"],
         levels: Collection[Level],
     ) -> dict[Level, Float[Tensor, "batch _ _"]]:
-        """Encode a batch once, whichever levels are wanted of it."""
+        """Encode a batch in one pass for all levels."""
         front_end = self.network.get_submodule("feature_extractor")
-        found: dict[Level, Tensor] = {}
+        features: dict[Level, Tensor] = {}
         with autocast(self.network.device, self.precision), keep_output(front_end) as channels:
             if {*levels} == {"early"}:
                 front_end(samples)
             else:
-                found["intermediate"] = self._steps(samples, valid)
-            found["early"] = channels[0].transpose(1, 2)
+                features["intermediate"] = self._steps(samples, valid)
+            features["early"] = channels[0].transpose(1, 2)  # to batch, step, channel
             if "late" in levels:
-                model, steps = self._whole_model, found["intermediate"]
-                found["late"] = model.summary(steps, model.steps_valid(valid))[:, None]
-        return {level: found[level].float() for level in levels}
+                model, steps = self._unimodal_model, features["intermediate"]
+                pooled = model.summary(steps, model.steps_valid(valid))
+                features["late"] = pooled[:, None]  # batch, width -> batch, 1, width
+        return {level: features[level].float() for level in levels}
 
     def _steps(
         self, samples: Float[Tensor, "batch samples"], valid: Bool[Tensor, "batch samples"]
@@ -201,19 +204,19 @@ class AudioEncoder(nn.Module):
         return steps
 
     @property
-    def _whole_model(self) -> UnimodalAudioModel:
+    def _unimodal_model(self) -> UnimodalAudioModel:
         assert isinstance(self.model, UnimodalAudioModel), "`late` is refused when it is loaded"
         return self.model
 
     @property
     def _takes_mask(self) -> bool:
-        """Tell whether padding can be kept from the network: not from a norm over all time."""
+        """Whether the network takes an attention mask; with a norm over all time it cannot."""
         if isinstance(self.extractor, PublishedInput):
             return False
         norm = getattr(self.network.config, "feat_extract_norm", "layer")  # data2vec has no choice
         return bool(self.extractor.return_attention_mask) and norm == "layer"
 
-    def _num_heard(self, num_samples: int) -> int:
+    def _num_input_samples(self, num_samples: int) -> int:
         if isinstance(self.extractor, PublishedInput):
             return max(num_samples, self.extractor.min_samples)
         return num_samples
@@ -229,10 +232,10 @@ def load_audio_encoder(
     """Load a speech encoder from the hub, from a folder, or the `embedded` one.
 
     The folder may hold an encoder alone, or a unimodal model: one fine-tuned here, or converted
-    from a published checkpoint. `levels` are those that will be asked for.
+    from a published checkpoint. `levels` are those that will be computed.
 
     Raises:
-        EncoderError: when it cannot be had, is no speech encoder, or lacks a level.
+        EncoderError: it cannot be loaded, is no speech encoder, or lacks a level.
     """
     if saved := load_finetuned(source):
         return _from_finetuned(source, saved, precision)
@@ -259,8 +262,8 @@ def _from_finetuned(source: str, saved: SavedUnimodal, precision: Precision) -> 
 
 def _load_input(source: str, metadata: dict[str, Any]) -> Wav2Vec2FeatureExtractor | PublishedInput:
     if "input" in metadata:
-        wanted = metadata["input"]
-        return PublishedInput(order=wanted["waveform_order"], min_samples=wanted["min_samples"])
+        saved = metadata["input"]
+        return PublishedInput(order=saved["waveform_order"], min_samples=saved["min_samples"])
     with explained(source, None):
         extractor: Wav2Vec2FeatureExtractor = AutoFeatureExtractor.from_pretrained(source)
     return extractor

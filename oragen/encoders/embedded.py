@@ -1,8 +1,8 @@
-"""The encoders that need no download: what the small wav2vec 2.0 and the small ViT share.
+"""Designed weights by name -> a small wav2vec 2.0 or ViT that needs no download.
 
-Nothing in them is trained. Their weights are written down so that the frozen features carry what
-the signal carries: sound by frequency band, faces by place, colour and edge. They make the demo
-and the tests a real job on a machine without network; they replace no pretrained encoder.
+Nothing in these encoders is trained. Their weights are computed, so that features describe the
+signal: sound by frequency band, faces by place, colour and edge. With them the demo and the tests
+run the real pipeline on a machine without network. They do not replace pretrained encoders.
 """
 
 from typing import Any, Final, TypeVar
@@ -14,7 +14,7 @@ from transformers import PreTrainedConfig, PreTrainedModel
 
 SEED: Final = 20_261_122
 # Sines and rotations differ in their last bits from machine to machine. Weights rounded to
-# multiples of this do not, nor does the fingerprint that all features are stored under.
+# multiples of this are equal everywhere, and so is the fingerprint that features are stored under.
 WEIGHT_STEP: Final = 2.0**-16
 
 Model = TypeVar("Model", bound=PreTrainedModel)

@@ -1,4 +1,4 @@
-"""A config and designed weights -> the wav2vec 2.0 that needs no download."""
+"""A seed -> a small wav2vec 2.0 with designed weights, which needs no download."""
 
 import math
 from typing import Final
@@ -16,9 +16,9 @@ HIGHEST_HZ: Final = 7500.0
 FILTER_SAMPLES: Final = 480
 NUM_PHASES: Final = 4
 STEEPNESS: Final = 10.0  # of the rectification: GELU is straight only beyond 1
-# An amplitude, in units of the root mean square over bands, is told in two ranges: 0 to 1, and
+# An amplitude, in units of the root mean square over bands, is encoded in two ranges: 0 to 1, and
 # 0 to 1/4 for quiet bands. The levels are the means within each range, from 0 to 1, over generated
-# speech of 300 speakers that no demo corpus has.
+# speech of 300 speakers who are in no demo corpus.
 RANGE_GAINS: Final = (1.0, 4.0)
 LEVELS_HZ: Final = (60, 200, 400, 700, 1500, 2500, 3500, 5500)
 LEVELS: Final = (
@@ -30,12 +30,12 @@ CONTEXT_STEPS: Final = 16
 
 
 def design_wav2vec2(seed: int = SEED) -> Wav2Vec2Model:
-    """Build a wav2vec 2.0 whose steps tell the amplitudes of mel-spaced bands.
+    """Build a wav2vec 2.0 whose steps encode the amplitudes of mel-spaced bands.
 
     The first convolution is a bank of Gabor filters, as in time-domain filterbanks (Zeghidour et
     al., ICASSP 2018), in four phases. GELU rectifies them and the second convolution adds them up
-    to amplitudes, which are cut off at two heights: what a logarithm does elsewhere. Attention is
-    even, so that each step also tells the mean of all steps.
+    to amplitudes. These are clipped at two heights, in place of a logarithm. Attention is even, so
+    that each step also encodes the mean of all steps.
     """
     config = Wav2Vec2Config(
         hidden_size=WIDTH,
@@ -98,7 +98,7 @@ def _amplitudes() -> Weights:
 
 
 def _ranges(rng: np.random.Generator) -> Weights:
-    """Blocks -> `min(gain * amplitude, 1)` less its usual level, all bands mixed by a rotation."""
+    """Blocks -> `min(gain * amplitude, 1)` less its mean level, all bands mixed by a rotation."""
     within = np.kron(np.eye(len(RANGE_GAINS)), np.kron([1, -1], np.eye(NUM_BANDS)))
     levels = np.concatenate([np.interp(_bands_hz(), LEVELS_HZ, row) for row in LEVELS])
     mixed = 6 * rotation(WIDTH, rng) @ np.column_stack([within, -levels / 3])
@@ -107,7 +107,7 @@ def _ranges(rng: np.random.Generator) -> Weights:
 
 
 def _context(rng: np.random.Generator) -> Weights:
-    """Some of the steps around, at random: the positional convolution, by norm and direction."""
+    """Mix in nearby steps at random: the positional convolution, by norm and direction."""
     name = "encoder.pos_conv_embed.conv"
     directions = rng.standard_normal((WIDTH, WIDTH // 4, CONTEXT_STEPS))
     return {

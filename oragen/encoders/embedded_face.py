@@ -1,4 +1,4 @@
-"""A config and designed weights -> the ViT that needs no download."""
+"""A seed -> a small ViT with designed weights, which needs no download."""
 
 import math
 from itertools import product
@@ -18,17 +18,17 @@ NUM_HEADS: Final = 9
 HEAD_WIDTH: Final = 20
 WIDTH: Final = NUM_HEADS * HEAD_WIDTH
 
-# What stands where in a row: of a patch colours, gratings, edges and its place, of the CLS row
-# what it has seen, and a flag behind the place.
+# Elements of a row. Of a patch: colours, gratings, edges and its place. Of the CLS row: what it has
+# gathered from the patches, and a flag behind the place.
 COLOURS: Final = slice(0, 3)
 GRATINGS: Final = slice(3, 16)
 EDGES: Final = slice(16, 27)
-SEEN: Final = slice(27, WIDTH - 6)
+GATHERED: Final = slice(27, WIDTH - 6)
 PLACE: Final = slice(WIDTH - 6, WIDTH - 1)
 FLAG: Final = WIDTH - 1
 
 NUM_EDGES: Final = EDGES.stop - EDGES.start
-NUM_SEEN: Final = SEEN.stop - SEEN.start
+NUM_GATHERED: Final = GATHERED.stop - GATHERED.start
 PLACE_SIZE: Final = 4.0  # large, so that layer norm divides all patches by about the same
 FLAG_SIZE: Final = 12.0
 
@@ -36,10 +36,10 @@ FLAG_SIZE: Final = 12.0
 def design_vit(seed: int = SEED) -> ViTModel:
     """Build a ViT whose CLS row gathers what 9 wide and 36 narrow regions look like.
 
-    A patch becomes 3 colours and 13 gratings (cosines), of which the first perceptron makes the
-    strength of edges by direction and fineness. Their means over regions tell what histograms of
-    oriented gradients do (Dalal and Triggs, CVPR 2005). Every head of every layer attends to a
-    region of its own and adds what it finds, rotated, to the CLS row.
+    A patch becomes 3 colours and 13 gratings (cosines). The first perceptron turns them into the
+    strength of edges by direction and fineness. Their means over regions are like histograms of
+    oriented gradients (Dalal and Triggs, CVPR 2005). Every head of every layer attends to a region
+    of its own and adds its mean, rotated, to the CLS row.
     """
     config = ViTConfig(
         hidden_size=WIDTH,
@@ -67,7 +67,7 @@ def _patches() -> Weights:
     for row, (u, v) in enumerate(cycles[1:14], start=GRATINGS.start):
         pixels[row] = 4 * math.hypot(u, v) * np.outer(cosines[u], cosines[v])
     start = np.zeros(WIDTH)
-    start[EDGES] = -0.45  # so that the usual strength of an edge comes to about 0
+    start[EDGES] = -0.45  # so that the mean strength of an edge is about 0
     return linear("embeddings.patch_embeddings.projection", pixels / PATCH_PX**2, start)
 
 
@@ -92,21 +92,21 @@ def _look(layer: int, rng: np.random.Generator) -> Weights:
     """Attention: the CLS row looks at a region with each head, the patches at the CLS row.
 
     A patch's score is `sharpness * (cos(dy) + cos(dx) - 2)`, a bell around the region's centre.
-    The CLS row has neither colours nor edges to tell, so that patches stay what they are.
+    The CLS row has no colours and no edges, so that patches do not change.
     """
     centres, sharpness = _regions(layer)
-    # What stands in a row is divided by these before attention sees it.
+    # Layer norm divides rows by these before the attention.
     patch_deviation = PLACE_SIZE * math.sqrt(3 / WIDTH)
-    cls_deviation = math.sqrt((FLAG_SIZE**2 + layer * NUM_SEEN / 2) / WIDTH)
+    cls_deviation = math.sqrt((FLAG_SIZE**2 + layer * NUM_GATHERED / 2) / WIDTH)
     sharpness *= math.sqrt(HEAD_WIDTH) * patch_deviation / PLACE_SIZE * cls_deviation / FLAG_SIZE
     query, key, value = np.zeros((3, NUM_HEADS, HEAD_WIDTH, WIDTH))
     query[:, :5, FLAG] = sharpness * (centres - [0, 0, 0, 0, 3])
     query[:, 5, [PLACE.stop - 1, FLAG]] = 10, -3
     key[:, np.arange(6), np.arange(PLACE.start, WIDTH)] = 1
-    told = _told(layer)
-    value[:, np.arange(len(told)), told] = 2 if layer == 0 else 1
+    read = _positions_read(layer)
+    value[:, np.arange(len(read)), read] = 2 if layer == 0 else 1
     output = np.zeros((WIDTH, WIDTH))
-    output[SEEN] = 0.75 * rotation(WIDTH, rng)[:NUM_SEEN]
+    output[GATHERED] = 0.75 * rotation(WIDTH, rng)[:NUM_GATHERED]
     name = f"encoder.layer.{layer}"
     return (
         linear(f"{name}.attention.attention.query", query.reshape(WIDTH, WIDTH))
@@ -118,7 +118,7 @@ def _look(layer: int, rng: np.random.Generator) -> Weights:
 
 
 def _regions(layer: int) -> tuple[Float[np.ndarray, "heads 5"], float]:
-    """Codes of the centres that a layer's heads look at, and how sharply.
+    """Return codes of the centres that a layer's heads attend to, and how sharply.
 
     The first layer has a grid of 3 x 3, the others take turns in one of 6 x 6.
     """
@@ -132,8 +132,8 @@ def _regions(layer: int) -> tuple[Float[np.ndarray, "heads 5"], float]:
     return _code(*centres), half_region**-2
 
 
-def _told(layer: int) -> list[int]:
-    """Positions that attention reads: edges are there only after the first perceptron."""
+def _positions_read(layer: int) -> list[int]:
+    """Return the elements that attention reads: edges exist only after the first perceptron."""
     if layer == 0:
         return list(range(GRATINGS.stop))
     return [*range(GRATINGS.start + 2), *range(EDGES.start, EDGES.stop)]

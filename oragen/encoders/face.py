@@ -1,4 +1,4 @@
-"""Face crops -> what a frozen vision transformer makes of them, mostly a CLS row of each layer."""
+"""Face crops -> embeddings of a frozen vision transformer, mostly a CLS row of each layer."""
 
 import json
 from collections.abc import Collection, Sequence
@@ -41,15 +41,15 @@ def prepare_crops(
 class FaceEncoder(nn.Module):
     """A frozen ViT of transformers or timm.
 
-    It gives features of several levels at once: `early`, the embeddings that enter the first layer,
-    CLS row first; `intermediate`, the CLS rows of the embeddings and of every layer (13 x 768 for
-    ViT-B); `late`, the vector by which a unimodal model decides; `pooled`, mean and standard
-    deviation over the intermediate ones.
+    One pass computes several levels: `early`, the input of the first layer, CLS row first;
+    `intermediate`, the CLS rows of the embeddings and of every layer (13 x 768 for ViT-B); `late`,
+    the pooled vector of a unimodal model; `pooled`, mean and standard deviation of the intermediate
+    ones.
 
     Args:
         model: the network, alone or in a unimodal model; `late` needs the latter.
         processor: scales and normalises crops.
-        precision: in which it computes.
+        precision: of the computation.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class FaceEncoder(nn.Module):
 
     @property
     def network(self) -> PreTrainedModel | TimmVit:
-        """The encoder alone, without what a unimodal model puts on it."""
+        """The encoder alone, without the pooling and output layers of a unimodal model."""
         return self.model.encoder if isinstance(self.model, UnimodalFaceModel) else self.model
 
     def fingerprint(self, level: Level = "intermediate") -> str:
@@ -74,7 +74,7 @@ class FaceEncoder(nn.Module):
         return fingerprint(model, json.loads(self.processor.to_json_string()))
 
     def feature_shape(self, level: Level = "intermediate") -> tuple[int, int]:
-        """Rows and width of what a crop gives; a blank one is encoded to find out."""
+        """Return rows and width of the embedding of a crop; encodes a blank one."""
         blank = np.zeros((32, 32, 3), np.uint8)
         rows, width = self.encode([blank], level)[0].shape
         return rows, width
@@ -82,7 +82,7 @@ class FaceEncoder(nn.Module):
     def prepare(
         self, crops: Sequence[UInt8[np.ndarray, "_ _ 3"]]
     ) -> Float[Tensor, "batch 3 image_height image_width"]:
-        """Scale and normalise RGB crops; may run while the network is at work."""
+        """Scale and normalise RGB crops; may run while the network computes."""
         return prepare_crops(self.processor, crops)
 
     def embed(
@@ -90,13 +90,13 @@ class FaceEncoder(nn.Module):
         images: Float[Tensor, "batch 3 image_height image_width"],
         levels: Collection[Level],
     ) -> dict[Level, list[np.ndarray]]:
-        """Encode what was prepared -> for each level, `rows x width` of each crop."""
+        """Encode prepared crops -> for each level, `rows x width` of each crop."""
         computed = unpooled(levels)
         features = self(images.to(self.network.device), computed)
-        found = {level: list(features[level].cpu().numpy()) for level in computed}
+        embeddings = {level: list(features[level].cpu().numpy()) for level in computed}
         if "pooled" in levels:
-            found["pooled"] = [pool_positions(rows) for rows in found[INTERMEDIATE]]
-        return {level: found[level] for level in levels}
+            embeddings["pooled"] = [pool_positions(rows) for rows in embeddings[INTERMEDIATE]]
+        return {level: embeddings[level] for level in levels}
 
     def encode(
         self, crops: Sequence[UInt8[np.ndarray, "_ _ 3"]], level: Level = "intermediate"
@@ -110,17 +110,18 @@ class FaceEncoder(nn.Module):
         images: Float[Tensor, "batch 3 image_height image_width"],
         levels: Collection[Level],
     ) -> dict[Level, Float[Tensor, "batch _ _"]]:
-        """Encode a batch once, whichever levels are wanted of it."""
+        """Encode a batch in one pass for all levels."""
         with autocast(self.network.device, self.precision):
             states: tuple[Tensor, ...] = self.network(
                 images, output_hidden_states=True
             ).hidden_states
+            # of each layer: batch, token, width -> batch, layer, width
             rows = torch.stack([tokens[:, 0] for tokens in states], dim=1)
-            found: dict[Level, Tensor] = {"early": states[0], "intermediate": rows}
+            features: dict[Level, Tensor] = {"early": states[0], "intermediate": rows}
             if "late" in levels:
                 assert isinstance(self.model, UnimodalFaceModel), "refused when it is loaded"
-                found["late"] = self.model.summary(rows)[:, None]
-        return {level: found[level].float() for level in levels}
+                features["late"] = self.model.summary(rows)[:, None]  # to batch, 1, width
+        return {level: features[level].float() for level in levels}
 
 
 def load_face_encoder(
@@ -133,11 +134,11 @@ def load_face_encoder(
     """Load a vision transformer from the hub, from a folder, or the `embedded` one.
 
     `timm:NAME` is one of timm's. A folder may hold an encoder alone, or a unimodal model: one
-    fine-tuned here, or converted from a published checkpoint. `levels` are those that will be asked
-    for.
+    fine-tuned here, or converted from a published checkpoint. `levels` are those that will be
+    computed.
 
     Raises:
-        EncoderError: when it cannot be had, is no vision transformer, or lacks a level.
+        EncoderError: it cannot be loaded, is no vision transformer, or lacks a level.
     """
     if saved := load_finetuned(source):
         return _from_finetuned(source, saved, precision)
@@ -166,11 +167,11 @@ def _from_finetuned(source: str, saved: SavedUnimodal, precision: Precision) -> 
 
 def _load_processor(source: str, metadata: dict[str, Any]) -> BaseImageProcessor:
     if "input" in metadata:
-        wanted = metadata["input"]
+        saved = metadata["input"]
         return ViTImageProcessor(
-            size={"height": wanted["image_px"], "width": wanted["image_px"]},
-            image_mean=wanted["image_mean"],
-            image_std=wanted["image_std"],
+            size={"height": saved["image_px"], "width": saved["image_px"]},
+            image_mean=saved["image_mean"],
+            image_std=saved["image_std"],
         )
     with explained(source, None):
         processor: BaseImageProcessor = AutoImageProcessor.from_pretrained(source)

@@ -1,4 +1,7 @@
-"""Everything that embeddings depend on, but for the input -> one hash."""
+"""A frozen network and how its input is prepared -> one hash, which its embeddings are kept under.
+
+The hash covers everything that an embedding depends on, but for the input itself.
+"""
 
 import hashlib
 import json
@@ -18,26 +21,43 @@ from oragen.models.unimodal.timm_vit import TimmVit
 _NOT_ARCHITECTURE: Final = ("transformers_version", "architectures", "dtype", "_name_or_path")
 
 Network = PreTrainedModel | TimmVit | UnimodalAudioModel | UnimodalFaceModel
+Pooling = TransformerPooling | MeanPooling | SelfAttentionPooling | GatedPooling
+
+# Stored features of level `late` depend on these names: a change would compute them all again.
+_HASHED_NAMES: Final[Mapping[type[nn.Module], str]] = {
+    TransformerPooling: "TransformerSummary",
+    MeanPooling: "MeanSummary",
+    SelfAttentionPooling: "SelfAttentionSummary",
+    GatedPooling: "GatedSummary",
+}
 
 
 def fingerprint(network: Network, preparation: Mapping[str, object]) -> str:
     """Return the SHA-256 of a network's weights, its architecture, and how its input is prepared.
 
-    Of a unimodal model the decisions do not count: no features depend on them.
+    The output layers of a unimodal model do not count: no features depend on them.
     """
     match network:
         case UnimodalAudioModel() | UnimodalFaceModel():
-            summary = _describe_pooling(network.summary)
-            described = {**_describe(network.encoder), "summary": summary}
-            parts: list[nn.Module] = [network.encoder, network.summary]
+            described = {
+                **_describe(network.encoder),
+                "summary": describe_pooling(network.summary),
+            }
+            modules: list[nn.Module] = [network.encoder, network.summary]
         case _:
-            described, parts = _describe(network), [network]
+            described, modules = _describe(network), [network]
     described["input"] = preparation
     digest = hashlib.sha256(json.dumps(described, sort_keys=True, default=str).encode())
-    for part in parts:
-        for chunk in _list_weights(part):
+    for module in modules:
+        for chunk in _list_weights(module):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def describe_pooling(pooling: Pooling) -> dict[str, object]:
+    """Describe what the shapes of a pooling's weights do not show."""
+    correction = None if isinstance(pooling, MeanPooling) else pooling.pool.correction
+    return {"name": _HASHED_NAMES[type(pooling)], "std_correction": correction}
 
 
 def _describe(encoder: PreTrainedModel | TimmVit) -> dict[str, Any]:
@@ -47,16 +67,8 @@ def _describe(encoder: PreTrainedModel | TimmVit) -> dict[str, Any]:
     return {key: value for key, value in architecture.items() if key not in _NOT_ARCHITECTURE}
 
 
-def _describe_pooling(
-    summary: TransformerPooling | MeanPooling | SelfAttentionPooling | GatedPooling,
-) -> dict[str, object]:
-    """Tell what the shapes of the weights do not tell."""
-    correction = None if isinstance(summary, MeanPooling) else summary.pool.correction
-    return {"name": type(summary).__name__, "std_correction": correction}
-
-
-def _list_weights(part: nn.Module) -> Iterator[bytes]:
-    for name, tensor in sorted(part.state_dict().items()):
+def _list_weights(module: nn.Module) -> Iterator[bytes]:
+    for name, tensor in sorted(module.state_dict().items()):
         if not is_unused(name):
             yield f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode()
             yield tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes()

@@ -1,4 +1,4 @@
-"""Where encoders come from, and in which precision they run."""
+"""The name of an encoder -> the loaded network, or one sentence on why it cannot be loaded."""
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -23,12 +23,12 @@ UNUSED_WEIGHTS: Final = ("pooler.", "masked_spec_embed", "embeddings.mask_token"
 
 
 class EncoderError(UserError):
-    """An encoder cannot be had, or is of the wrong kind."""
+    """An encoder cannot be loaded, or is of the wrong kind."""
 
 
 @contextmanager
 def explained(source: str, revision: str | None) -> Iterator[None]:
-    """Turn a failing download or folder into one sentence."""
+    """Turn the error of a download or folder into one sentence."""
     try:
         yield
     except (OSError, ValueError, RuntimeError) as error:
@@ -41,26 +41,26 @@ def explained(source: str, revision: str | None) -> Iterator[None]:
 
 
 def autocast(device: torch.device, precision: Precision) -> torch.autocast:
-    """Return the context in which a network runs at a precision; fp32 is exact."""
+    """Return the context in which a network runs at a precision; fp32 changes nothing."""
     number_type = AUTOCAST_TYPES.get(precision, torch.bfloat16)
     return torch.autocast(device.type, number_type, enabled=precision in AUTOCAST_TYPES)
 
 
 def unpooled(levels: Collection[Level]) -> list[Level]:
-    """Return the levels that a network must compute: `pooled` is made of `intermediate`."""
+    """Return the levels that a network must compute: `pooled` follows from `intermediate`."""
     return [*dict.fromkeys(INTERMEDIATE if level == "pooled" else level for level in levels)]
 
 
 def pool_positions(
     rows: Float[np.ndarray, "positions width"],
 ) -> Float[np.ndarray, "2 width"]:
-    """Rows of the level `intermediate` -> `pooled`: their mean and standard deviation."""
-    return np.stack([rows.mean(axis=0), rows.std(axis=0)])
+    """Return the level `pooled` of rows of `intermediate`: mean and standard deviation."""
+    return np.stack([rows.mean(axis=0), rows.std(axis=0)])  # positions, width -> 2, width
 
 
 @contextmanager
 def keep_output(module: nn.Module) -> Iterator[list[Tensor]]:
-    """Collect what a module gives inside the block."""
+    """Collect the outputs of a module inside the block."""
     kept: list[Tensor] = []
     hook = module.register_forward_hook(lambda _module, _inputs, output: kept.append(output))
     try:
@@ -70,13 +70,13 @@ def keep_output(module: nn.Module) -> Iterator[list[Tensor]]:
 
 
 def load_complete(source: str, revision: str | None) -> PreTrainedModel:
-    """Load a model whose every weight that matters comes from the checkpoint.
+    """Load a model, all of whose used weights are in the checkpoint.
 
-    A weight that is missing there would be random, other on every run: refused, but for those
-    that no embedding depends on.
+    A missing weight would be random and differ on every run, so it is refused. Weights that no
+    embedding depends on may be missing.
 
     Raises:
-        EncoderError: when it cannot be had or is not complete.
+        EncoderError: it cannot be loaded, or is not complete.
     """
     model: PreTrainedModel
     with explained(source, revision):
@@ -92,11 +92,11 @@ def load_complete(source: str, revision: str | None) -> PreTrainedModel:
 
 
 def load_finetuned(source: str) -> SavedUnimodal | None:
-    """Load an encoder with all that was trained on it, where `source` is a folder of one.
+    """Load the unimodal model of a fine-tuned encoder; None if `source` is no folder of one.
 
     Raises:
         EncoderError: the folder holds a head.
-        UserError: ... or a damaged model.
+        UserError: the folder holds a damaged model.
     """
     folder = Path(source)
     if not (folder / DESCRIPTION_FILE).is_file():
@@ -112,16 +112,16 @@ def refuse_late(source: str, levels: Collection[Level]) -> None:
     """Refuse the level `late` of an encoder alone.
 
     Raises:
-        EncoderError: says how to get one that has it.
+        EncoderError: says how to get an encoder with this level.
     """
     if "late" in levels:
         raise EncoderError(
-            f"Encoder {source!r} has no level `late`: that is the vector from which a trained "
-            "model decides. Fine-tune it (`encoders.finetune` in params.yaml), convert a published "
+            f"Encoder {source!r} has no level `late`: that is the pooled vector of a fine-tuned "
+            "model. Fine-tune it (`encoders.finetune` in params.yaml), convert a published "
             "checkpoint (`oragen convert`), or choose the level `intermediate` or `early`."
         )
 
 
 def is_unused(name: str) -> bool:
-    """Tell whether no embedding depends on a weight."""
+    """Return whether no embedding depends on a weight."""
     return name.startswith(UNUSED_WEIGHTS)

@@ -19,25 +19,25 @@ HUB: Final = "hf-hub:"
 
 
 def is_timm(source: str) -> bool:
-    """Tell a source of timm from one of transformers."""
+    """Return whether a source is of timm, and not of transformers."""
     return source.startswith(PREFIX) or _holds_timm(_read_config(Path(source)))
 
 
 def load_timm(source: str, revision: str | None) -> tuple[TimmVit, BaseImageProcessor]:
-    """Load a pretrained vision transformer, and how its images are prepared.
+    """Load a pretrained vision transformer, and the processor of its images.
 
     Args:
         source: `timm:NAME`, `timm:hf-hub:OWNER/NAME`, or a folder as `timm.models.save_for_hf`
-            writes it; `timm:` may stand before the folder, too.
+            writes it; `timm:` may precede the folder, too.
         revision: of a repository named by `hf-hub:`.
 
     Raises:
-        EncoderError: it cannot be had, or is no ViT with a CLS token.
+        EncoderError: it cannot be loaded, or is no ViT with a CLS token.
     """
     name = source.removeprefix(PREFIX)
     config = _read_config(Path(name))
     with explained(source, revision):
-        # With its classifier: told to leave it out, timm would no longer mind missing weights.
+        # With its classifier: without one, timm would accept missing weights.
         vit: Any = timm.create_model(
             f"local-dir:{name}" if config else _pin(name, revision), pretrained=True
         )
@@ -54,18 +54,18 @@ def load_timm(source: str, revision: str | None) -> tuple[TimmVit, BaseImageProc
     return _wrap(vit, config.get("model_args", {})), _build_processor(vit)
 
 
-def _wrap(vit: Any, given: Mapping[str, Any]) -> TimmVit:
-    """Drop the classifier; note also what timm took from the entry of the pretrained weights."""
+def _wrap(vit: Any, arguments: Mapping[str, Any]) -> TimmVit:
+    """Drop the classifier; note also the arguments that timm took from its pretrained config."""
     vit.reset_classifier(0)
-    given = {name: value for name, value in given.items() if name != "num_classes"}
-    taken = {"img_size": list(vit.patch_embed.img_size), "global_pool": vit.global_pool}
+    own = {name: value for name, value in arguments.items() if name != "num_classes"}
+    pretrained = {"img_size": list(vit.patch_embed.img_size), "global_pool": vit.global_pool}
     return TimmVit(
-        vit, architecture=vit.pretrained_cfg["architecture"], arguments={**given, **taken}
+        vit, architecture=vit.pretrained_cfg["architecture"], arguments={**own, **pretrained}
     )
 
 
 def _read_config(folder: Path) -> Mapping[str, Any]:
-    """Return what a folder's `config.json` says, nothing where there is none."""
+    """Return a folder's `config.json`; empty if there is none."""
     file = folder / CONFIG_FILE
     if not file.is_file():
         return {}
@@ -91,12 +91,12 @@ def _pin(name: str, revision: str | None) -> str:
 
 def _build_processor(vit: Any) -> BaseImageProcessor:
     """Scale to the size and range of the pretraining; a crop is a face already and is not cut."""
-    wanted = resolve_data_config(model=vit)  # type: ignore[no-untyped-call]
+    config = resolve_data_config(model=vit)  # type: ignore[no-untyped-call]
     height, width = vit.patch_embed.img_size
-    method = wanted["interpolation"].upper()
+    method = config["interpolation"].upper()
     return ViTImageProcessor(
         size={"height": height, "width": width},
         resample=Resampling[method] if method in Resampling.__members__ else Resampling.BICUBIC,
-        image_mean=list(wanted["mean"]),
-        image_std=list(wanted["std"]),
+        image_mean=list(config["mean"]),
+        image_std=list(config["std"]),
     )

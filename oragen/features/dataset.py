@@ -38,30 +38,30 @@ _Name: TypeAlias = tuple[str, str]  # a store and the key of a feature in it
 
 
 class EmptyDatasetError(UserError):
-    """There is nothing to train on or to evaluate."""
+    """There are no features to train on or to evaluate."""
 
 
 @dataclass(frozen=True)
 class Batch:
     """Features and labels of some windows, on one device."""
 
-    windows: Int64[Tensor, " batch"]  # which ones; on the CPU
+    windows: Int64[Tensor, " batch"]  # their rows in the dataset's table; on the CPU
     audio: Float[Tensor, "batch steps audio_width"]
     audio_valid: Bool[Tensor, "batch steps"]
     face: Float[Tensor, "batch slots layers face_width"]
     face_valid: Bool[Tensor, "batch slots"]
-    gender: Int64[Tensor, " batch"]  # UNKNOWN_LABEL where there is none
-    age_years: Float[Tensor, " batch"]  # NaN where there is no label
+    gender: Int64[Tensor, " batch"]  # UNKNOWN_LABEL: no label
+    age_years: Float[Tensor, " batch"]  # NaN: no label
     mask_type: Int64[Tensor, " batch"]
 
 
 @dataclass(frozen=True)
 class WindowDataset:
-    """Windows whose features are in memory, or are streamed from their parts."""
+    """Windows with labels, and their features: in memory, or streamed from their parts."""
 
     table: pd.DataFrame  # the windows, in order
-    audio: Source  # a row for each window, NONE where there is no speech
-    face: Source  # ... and for each slot, NONE where there is no crop
+    audio: Source  # a feature row for each window; NONE: no speech
+    face: Source  # ... and for each slot of a window; NONE: no crop
     gender: Int64[Tensor, " windows"]
     age_years: Float[Tensor, " windows"]
     mask_type: Int64[Tensor, " windows"]
@@ -73,13 +73,13 @@ class WindowDataset:
 
     @property
     def specs(self) -> dict[Modality, dict[str, Json]]:
-        """What the features of each modality were made with; nothing of one that is not known."""
+        """The spec of the features of each modality that has features."""
         specs = {modality: source.rows.spec for modality, source in self.sources.items()}
         return {modality: spec for modality, spec in specs.items() if "fingerprint" in spec}
 
     @property
     def sources(self) -> dict[Modality, Source]:
-        """Both modalities."""
+        """The sources of both modalities."""
         return {"audio": self.audio, "face": self.face}
 
     def batches(
@@ -90,11 +90,11 @@ class WindowDataset:
         generator: torch.Generator | None = None,
         weights: Float[Tensor, " windows"] | None = None,
     ) -> Iterator[Batch]:
-        """Yield all windows once: shuffled by the generator, or without one in any order.
+        """Yield all windows once: shuffled by the generator, or in any order without one.
 
-        With weights as many windows are drawn by the generator, each as often as its weight says.
-        Float16 becomes float32 on the device. For a GPU a thread gathers the next windows
-        meanwhile; a CPU needs its cores itself.
+        With weights, the generator draws as many windows as there are, in proportion to the
+        weights. Float16 becomes float32 on the device. For a GPU, a thread gathers the next windows
+        meanwhile; a CPU needs its cores for the training itself.
         """
         features = self.read(batch_size, generator, weights)
         for gathered in features if device.type == "cpu" else read_ahead(features):
@@ -133,7 +133,7 @@ class WindowDataset:
         batch_size: int,
         generator: torch.Generator | None,
     ) -> Iterator[WindowFeatures]:
-        if generator is not None:  # another one: the thread that reads ahead draws from it
+        if generator is not None:  # one of its own, as the thread that reads ahead draws from it
             seed = int(torch.randint(2**62, (), generator=generator))
             generator = torch.Generator().manual_seed(seed)
         return stream_windows(
@@ -158,18 +158,19 @@ class WindowDataset:
         return plan_blocks(self.sources)
 
     def label(self, features: WindowFeatures, device: torch.device) -> Batch:
-        """Bring features to the device, and put the labels of their windows to them."""
+        """Bring features to the device, and join the labels of their windows."""
         windows = features.windows
-        heard, seen = (source.row_of[windows.numpy()] for source in (self.audio, self.face))
-        # NONE is the last one.
-        steps = torch.from_numpy(np.append(self.audio.rows.num_positions, 0)[heard])
+        audio_rows = self.audio.row_of[windows.numpy()]  # window
+        face_rows = self.face.row_of[windows.numpy()]  # window, slot
+        # A row NONE (-1) is the last element: it has 0 steps.
+        num_steps = torch.from_numpy(np.append(self.audio.rows.num_positions, 0)[audio_rows])
         positions = torch.arange(self.audio.rows.shape[0])
         return Batch(
             windows=windows,
             audio=features.audio.to(device).float(),
-            audio_valid=(positions < steps[:, None]).to(device),
+            audio_valid=(positions < num_steps[:, None]).to(device),  # window, step
             face=features.face.to(device).float(),
-            face_valid=torch.from_numpy(seen != NONE).to(device),
+            face_valid=torch.from_numpy(face_rows != NONE).to(device),
             gender=self.gender[windows].to(device),
             age_years=self.age_years[windows].to(device),
             mask_type=self.mask_type[windows].to(device),
@@ -194,8 +195,8 @@ def load_dataset(
         genders: the labels in order.
         memory_bytes: features that need more than this are streamed, in an order that is random
             only within some parts at a time.
-        specs: of the features that a head knows, where there is one: those of a modality that it
-            does not know are passed over.
+        specs: of the features that a head was trained on, by modality. A modality without one is
+            ignored; its rows have no features. None: both modalities are loaded.
 
     Raises:
         EmptyDatasetError: when no window has a feature of this level.
@@ -207,9 +208,9 @@ def load_dataset(
         sounds = [None] * len(sounds)
     if specs is not None and "face" not in specs:
         slots = [[None] * len(names) for names in slots]
-    known = specs or {}
-    audio, audio_row_of = _locate(sounds, known.get("audio"))
-    face, face_row_of = _locate([name for names in slots for name in names], known.get("face"))
+    spec_of = specs or {}
+    audio, audio_row_of = _locate(sounds, spec_of.get("audio"))
+    face, face_row_of = _locate([name for names in slots for name in names], spec_of.get("face"))
     if not len(audio) and not len(face):
         raise EmptyDatasetError(
             f"No window has speech or a face with features of level {level}: see data/skipped for "
@@ -242,7 +243,7 @@ def read_dataset(path: Path, splits: Sequence[str]) -> pd.DataFrame:
     if not chosen["has_window"].any():
         raise EmptyDatasetError(
             f"{path} has no window in {' or '.join(splits)} ({len(chosen)} clips). Check the "
-            "`split` column of the corpora, and data/skipped for what was left out."
+            "`split` column of the corpora, and data/skipped for what was skipped."
         )
     return chosen
 
@@ -261,9 +262,9 @@ def _name_slots(windows: pd.DataFrame, level: Level) -> list[list[_Name | None]]
 def _locate(
     names: Sequence[_Name | None], spec: Mapping[str, Json] | None
 ) -> tuple[FeatureRows, dict[_Name | None, int]]:
-    """Find each feature once; return also the row of each, NONE for none.
+    """Find the rows of all names, each once; return also the row of each name, NONE for None.
 
-    Where there is none at all, they are as the spec says.
+    Without any name, the size of a row is that of the spec.
     """
     keys: dict[str, dict[str, None]] = {}
     for store, key in filter(None, names):

@@ -24,12 +24,12 @@ logger = logging.getLogger(__name__)
 
 NUM_BATCHES_AHEAD: Final = 2
 SPARE_BYTES: Final = 2**28  # left free on the disk: tables, DVC's own records
-Prepared: TypeAlias = Any  # what an encoder prepares, and then embeds
+Prepared: TypeAlias = Any  # inputs as an encoder prepared them, to embed
 
 
 @runtime_checkable  # so that its users can be type-checked in tests
 class Encoder(Protocol):
-    """What makes features: its inputs are prepared by the CPU while it is at work."""
+    """Makes features of inputs. The CPU prepares the next inputs while the network computes."""
 
     def prepare(self, inputs: list[np.ndarray], /) -> Prepared:
         """Bring inputs into the form that the network takes."""
@@ -42,11 +42,11 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True)
 class FeatureInput:
-    """What one row of features is made from: where to read it, and its key."""
+    """The input of one row of features: its key, and how to read it."""
 
     key: str
     clip_id: str
-    fill: float  # share of a whole row that it fills: 1 for a crop, and for a window of full length
+    fill: float  # share of a whole row that it fills: 1 for a crop or a window of full length
     read: Callable[[], np.ndarray]
 
 
@@ -69,15 +69,15 @@ def extract(
 ) -> int:
     """Encode what the store lacks, each input once for all levels; return how many inputs.
 
-    A row has as many positions as its input gives. The parts of all levels end together, with a
-    group of inputs: so a run that takes up a killed one encodes nothing twice but the group that
-    was under way, in the same batches, with the same values to the last bit.
+    A row has as many positions as the encoder returns for its input. The parts of all levels end
+    together, with a group of inputs. So a run after a killed one encodes only the unfinished group
+    again, in the same batches, with the same values to the last bit.
 
     Args:
-        store: where the rows are kept, in parts of one level each.
-        inputs: all that are wanted.
+        store: of the rows, in parts of one level each.
+        inputs: all inputs, also those that the store has.
         encoder: on its device.
-        specs: what the rows of each level are.
+        specs: of the rows, one for each level.
         batch_size: inputs that are encoded together.
         part_bytes: mean size of the parts of all levels.
 
@@ -85,7 +85,7 @@ def extract(
         DiskTooSmallError: when the missing rows do not fit on the disk.
         EmbeddingError: when an embedding does not fit into float16.
     """
-    store.folder.mkdir(parents=True, exist_ok=True)  # wanted even where nothing is to be kept in it
+    store.folder.mkdir(parents=True, exist_ok=True)  # DVC expects it, even if it is empty
     missing = find_missing(store.index(), {item.key: item for item in inputs}.values(), specs)
     if not missing:
         return 0
@@ -127,7 +127,7 @@ class Missing(NamedTuple):
 def find_missing(
     present: Mapping[str, Located], inputs: Iterable[FeatureInput], specs: Sequence[FeatureSpec]
 ) -> list[Missing]:
-    """Return the inputs of which a store lacks something."""
+    """Return the inputs of which a store lacks features."""
     found = (
         Missing(item, tuple(spec for spec in specs if spec.key_of(item.key) not in present))
         for item in inputs
@@ -136,10 +136,10 @@ def find_missing(
 
 
 def check_disk(store: PartStore, missing: Sequence[Missing], specs: Sequence[FeatureSpec]) -> None:
-    """Say how large the missing rows will be at most.
+    """Log the greatest size of the missing rows.
 
     Raises:
-        DiskTooSmallError: says also how much room there is.
+        DiskTooSmallError: the disk has too little space for them.
     """
     store.folder.mkdir(parents=True, exist_ok=True)
     expected = sum(spec.row_bytes for _, lacking in missing for spec in lacking)
@@ -156,8 +156,8 @@ def check_disk(store: PartStore, missing: Sequence[Missing], specs: Sequence[Fea
         raise DiskTooSmallError(
             f"The {specs[0].modality} features of {len(missing):,} inputs need up to "
             f"{decimal(expected)} (and {decimal(SPARE_BYTES)} to spare), and the disk of "
-            f"{store.folder} has {decimal(free)} free. Make room (`oragen cache compact` drops "
-            "what is not used), choose fewer corpora or a smaller level (`pooled`), or link "
+            f"{store.folder} has {decimal(free)} free. Free some space (`oragen cache compact` "
+            "removes unused features), choose fewer corpora or a smaller level (`pooled`), or link "
             "data/ to a larger disk."
         )
 
@@ -165,16 +165,16 @@ def check_disk(store: PartStore, missing: Sequence[Missing], specs: Sequence[Fea
 def group_inputs(
     inputs: Sequence[FeatureInput], *, group_fill: float, batch_size: int
 ) -> list[list[FeatureInput]]:
-    """Put inputs into the groups, and into the order, in which they are encoded and kept.
+    """Return groups of inputs, in the order in which they are encoded and stored.
 
-    Clips come in an order without meaning that is the same for sound and faces: so parts are
-    samples of a corpus, and a part of the one goes with few parts of the other. Within a group the
-    longest come first, so that a batch wastes little padding.
+    Clips are in a random order that is the same for audio and faces. So a part is a sample of the
+    corpus, and the windows of an audio part need few face parts. Within a group the longest inputs
+    come first, so that a batch has little padding.
 
     Args:
         inputs: all.
-        group_fill: how many whole rows a group is worth, at least.
-        batch_size: of which a group is a multiple, but for the last one.
+        group_fill: least size of a group, in whole rows.
+        batch_size: groups are multiples of it, except the last one.
     """
     groups: list[list[FeatureInput]] = [[]]
     filled = 0.0
@@ -201,7 +201,7 @@ class _Batch:
 class _Runner:
     """Runs an encoder over inputs while threads read and prepare the next batches.
 
-    Where a GPU has too little memory for a batch, that batch and all later ones are halved.
+    If a GPU has too little memory for a batch, this batch and all later ones are halved.
     """
 
     def __init__(self, encoder: Encoder, batch_size: int) -> None:
@@ -211,7 +211,7 @@ class _Runner:
     def run(
         self, inputs: Sequence[FeatureInput], levels: Sequence[Level]
     ) -> Iterator[tuple[list[FeatureInput], Mapping[Level, Sequence[np.ndarray]]]]:
-        """Yield batches and what they give, in order."""
+        """Yield batches of inputs and their embeddings, in order."""
         with ThreadPoolExecutor(NUM_BATCHES_AHEAD) as executor:
             ahead: deque[Future[_Batch]] = deque()
             start = 0
@@ -240,14 +240,15 @@ class _Runner:
                 ) from error
         half = -(-len(batch.items) // 2)
         self._batch_size = min(self._batch_size, half)
-        logger.warning("The GPU's memory is too small: from here on %d a batch", self._batch_size)
+        logger.warning(
+            "The GPU has too little memory: from here on, batches of %d", self._batch_size
+        )
         torch.cuda.empty_cache()  # does nothing where there is no GPU
-        halves = [slice(0, half), slice(half, None)]
-        found = [
+        items, contents = batch.items, batch.contents
+        embedded = [
             self._embed(
-                _Batch(batch.items[part], contents, self._encoder.prepare(contents)), levels
+                _Batch(items[part], contents[part], self._encoder.prepare(contents[part])), levels
             )
-            for part in halves
-            if (contents := batch.contents[part])
+            for part in (slice(0, half), slice(half, None))
         ]
-        return {level: [row for each in found for row in each[level]] for level in levels}
+        return {level: [row for rows in embedded for row in rows[level]] for level in levels}

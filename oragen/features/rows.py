@@ -1,8 +1,8 @@
-"""Embeddings of frozen encoders, each kept once -> rows that are found again by their keys.
+"""Keys of embeddings in a store -> rows of features: where each is, and its values.
 
-A row's key is made of everything its value depends on: the media's bytes and all preprocessing
-(the input's own key), the encoder's weights, the level, the precision and the type it is stored in.
-What the store holds under that key is never computed again.
+A row's key is a hash of everything that its value depends on: the media's bytes and all
+preprocessing (the input's own key), the encoder's weights, the level, the precision and the stored
+type. A row that the store has is never computed again.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ STORED_TYPE: Final = np.float16
 
 @dataclass(frozen=True)
 class FeatureSpec:
-    """What the features of one store are; part of every row's key."""
+    """How the features of one store are made; part of every row's key."""
 
     modality: Modality
     encoder: str  # its name in params.yaml
@@ -35,7 +35,7 @@ class FeatureSpec:
     shape: tuple[int, int]  # of one row: positions x width, see `as_json`
 
     def key_of(self, input_key: str) -> str:
-        """Return the key of the features that this encoder makes from an input."""
+        """Return the key of the features of an input."""
         return make_key(
             input=input_key,
             encoder=self.fingerprint,
@@ -47,18 +47,18 @@ class FeatureSpec:
 
     @property
     def row_bytes(self) -> int:
-        """Size of one row that fills all positions."""
+        """Size of a row with all positions."""
         return self.shape[0] * self.shape[1] * np.dtype(STORED_TYPE).itemsize
 
     def as_json(self) -> dict[str, Json]:
-        """Return the spec as it stands in the parts."""
+        """Return the spec as it is written in the parts."""
         stored = np.dtype(STORED_TYPE).str
         names = [self._position, "width"]  # the positions of all rows, one row after the other
         return {**asdict(self), "stored": stored, "dimension_names": names}
 
     @property
     def _position(self) -> str:
-        """What there are several of in one row."""
+        """The name of the first axis of a row."""
         match self.modality, self.level:
             case _, "late":
                 return "vector"
@@ -75,11 +75,11 @@ class FeatureSpec:
 def to_half(
     embedding: Float[np.ndarray, "positions width"], spec: FeatureSpec, clip_id: str
 ) -> Float16[np.ndarray, "positions width"]:
-    """One embedding -> as it is stored.
+    """One embedding -> the values to store.
 
     Raises:
-        EmbeddingError: when float16 cannot hold it.
-        ValueError: when it is larger than its spec says.
+        EmbeddingError: float16 cannot hold it.
+        ValueError: it is larger than in its spec.
     """
     positions, width = embedding.shape
     if positions > spec.shape[0] or width != spec.shape[1]:
@@ -88,14 +88,14 @@ def to_half(
         half = embedding.astype(STORED_TYPE)
     if not np.isfinite(half).all():
         raise EmbeddingError(
-            f"The encoder gave values for {clip_id} that float16 cannot hold (up to "
+            f"The encoder returned values for {clip_id} that float16 cannot hold (up to "
             f"{np.abs(embedding).max():.3g}). Try precision fp32, or another encoder."
         )
     return half
 
 
 class EmbeddingError(UserError):
-    """An encoder gives numbers that cannot be stored."""
+    """An encoder returns numbers that cannot be stored."""
 
 
 class MissingFeaturesError(UserError):
@@ -103,31 +103,31 @@ class MissingFeaturesError(UserError):
 
 
 class MixedFeaturesError(UserError):
-    """Corpora whose features do not go together."""
+    """Corpora with features of different encoders or settings."""
 
 
-# What tells two kinds of features apart; a name or a source may change and the encoder be the same.
+# Fields in which two kinds of features differ; an encoder may get another name or source.
 DECISIVE: Final = ("modality", "fingerprint", "level", "precision", "shape", "stored")
 
 
-NONE: Final = -1  # in the place of a row: no speech in a window, no crop in a slot
+NONE: Final = -1  # in place of a row: no speech in a window, no crop in a slot
 
 
 def no_rows(spec: Mapping[str, Json] | None = None) -> "FeatureRows":
-    """Return the rows of a modality that no window has; without a spec their size is 1 x 1."""
+    """Return no rows, for a modality that no window has; without a spec their size is 1 x 1."""
     nothing = np.zeros(0, np.int64)
     return FeatureRows((), nothing, nothing, nothing, dict(spec) if spec else {"shape": (1, 1)})
 
 
 @dataclass(frozen=True)
 class FeatureRows:
-    """Where some rows of features are, in the order asked for; their values are not read yet."""
+    """Where rows of features are, in the order of the request; their values are not read yet."""
 
     parts: tuple[Path, ...]
     part_of: Int64[np.ndarray, " rows"]  # number of the part that holds a row
     start_of: Int64[np.ndarray, " rows"]  # where it begins there
     num_positions: Int64[np.ndarray, " rows"]  # how many it has
-    spec: dict[str, Json]  # what they were made with
+    spec: dict[str, Json]  # how they were made
 
     def __len__(self) -> int:
         return len(self.part_of)
@@ -140,7 +140,7 @@ class FeatureRows:
 
     @property
     def num_bytes(self) -> int:
-        """Size of all rows as they are kept."""
+        """Size of all rows as they are stored."""
         return int(self.num_positions.sum()) * self.shape[1] * np.dtype(STORED_TYPE).itemsize
 
     def read_part(self, number: int) -> Float16[np.ndarray, "part_positions width"]:
@@ -150,13 +150,16 @@ class FeatureRows:
     def gather(
         self, rows: Int64[np.ndarray, "..."], parts: Mapping[int, np.ndarray]
     ) -> Float16[np.ndarray, "... positions width"]:
-        """Take rows out of the parts that hold them; zeros behind short ones, and for NONE."""
-        gathered = np.zeros((rows.size, *self.shape), STORED_TYPE)
+        """Take rows out of their parts; zeros behind short ones, and in place of NONE."""
+        gathered = np.zeros((rows.size, *self.shape), STORED_TYPE)  # row, position, width
         places = np.flatnonzero(rows.ravel() != NONE)
-        wanted = rows.ravel()[places]
-        columns = (places, self.part_of[wanted], self.start_of[wanted], self.num_positions[wanted])
+        present = rows.ravel()[places]
+        columns = (
+            places, self.part_of[present], self.start_of[present], self.num_positions[present],
+        )  # fmt: skip
         for place, part, start, count in zip(*(column.tolist() for column in columns), strict=True):
             gathered[place, :count] = parts[part][start : start + count]
+        # row, ... -> window (, slot), position, width
         return gathered.reshape(*rows.shape, *self.shape)
 
 
@@ -164,11 +167,11 @@ def locate_features(stores: Mapping[str, Sequence[str]]) -> FeatureRows:
     """Find feature rows, by the parts' own tables.
 
     Args:
-        stores: for each store's folder the keys wanted; the result follows this order.
+        stores: for each store's folder the keys of the rows; the result is in this order.
 
     Raises:
-        MissingFeaturesError: when a key is in no part of its store.
-        MixedFeaturesError: when the rows were not all made with one encoder in one way.
+        MissingFeaturesError: a key is in no part of its store.
+        MixedFeaturesError: the rows are of several encoders, or were made in several ways.
     """
     found = [
         located
@@ -198,14 +201,14 @@ def _locate(store: PartStore, keys: Sequence[str]) -> list[Located]:
 
 
 def _find_spec(parts: Sequence[Path]) -> dict[str, Json]:
-    """Return what all parts were made with; they may differ in what decides nothing."""
+    """Return the spec of all parts; they may differ in fields that are not `DECISIVE`."""
     specs: dict[str, dict[str, Json]] = {}
     for part in parts:
         spec = read_header(part, "zarr")["spec"]
         specs.setdefault(make_key(**{name: spec[name] for name in DECISIVE}), spec)
     if len(specs) != 1:
         raise MixedFeaturesError(
-            f"The features were made in {len(specs)} ways: {list(specs.values())}. "
+            f"The features were made in {len(specs)} ways, expected 1: {list(specs.values())}. "
             "Run `dvc repro` for all corpora with one encoder."
         )
     return next(iter(specs.values()))

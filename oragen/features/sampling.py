@@ -15,15 +15,15 @@ AGE_BAND_YEARS = 10
 def weigh_windows(table: pd.DataFrame, by: Sequence[Balanced]) -> Float[Tensor, " windows"]:
     """Weigh windows so that the classes of each criterion are drawn equally often.
 
-    Windows without a label keep the share that they have. Several criteria multiply: each is met
-    where they do not depend on each other, and nearly so otherwise.
+    Windows without a label keep their share. The weights of several criteria are multiplied: each
+    criterion is met if they are independent, and nearly met otherwise.
 
     Args:
         table: of the windows, with `corpus` and labels.
         by: the criteria; ages count by decade.
 
     Returns:
-        weights with mean 1; all 1 without a criterion.
+        weights with mean 1; without a criterion all are 1.
     """
     weights = pd.Series(1.0, index=table.index)
     for criterion in by:

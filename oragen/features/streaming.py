@@ -1,7 +1,8 @@
-"""Features too large for memory -> batches, part by part.
+"""Features that do not fit into memory -> features of batches of windows, part by part.
 
 Windows that need the same parts come together, so each part is read about once an epoch. Several
-parts at a time are kept, whose windows are shuffled; a thread reads the next ones meanwhile.
+parts are in memory at a time, and their windows are shuffled. A thread reads the next parts
+meanwhile.
 """
 
 from collections import Counter
@@ -23,7 +24,7 @@ Item = TypeVar("Item")
 
 
 class WindowFeatures(NamedTuple):
-    """Features of some windows; zeros where there are none."""
+    """Features of some windows; zeros where a window has none."""
 
     windows: Int64[Tensor, " batch"]
     audio: Float16[Tensor, "batch steps audio_width"]
@@ -41,7 +42,7 @@ Parts = Mapping[PartName, np.ndarray]
 
 
 class Block(NamedTuple):
-    """Windows, and the parts that all of their features are in."""
+    """Windows, and the parts that hold all their features."""
 
     parts: tuple[PartName, ...]
     windows: Int64[np.ndarray, " windows"]
@@ -52,16 +53,16 @@ class Source:
     """One modality: its rows, and which of them each window needs."""
 
     rows: FeatureRows
-    row_of: Int64[np.ndarray, "windows ..."]
+    row_of: Int64[np.ndarray, "windows ..."]  # audio: window; face: window, slot
 
     def parts_of(self, windows: Int64[np.ndarray, " chosen"]) -> Int64[np.ndarray, "chosen slots"]:
         """Return the number of the part behind each slot, or NONE."""
-        rows = self.row_of.reshape(len(self.row_of), -1)[windows]
+        rows = self.row_of.reshape(len(self.row_of), -1)[windows]  # to window, slot
         part_of: np.ndarray = np.append(self.rows.part_of, NONE)
-        return np.asarray(part_of[rows])  # a row NONE is the last one
+        return np.asarray(part_of[rows])  # a row NONE (-1) is the last element, which is NONE
 
     def bytes_of_parts(self) -> list[int]:
-        """Return the size of the rows in each part that are wanted."""
+        """Return, for each part, the size of the rows of this source in it."""
         positions = np.bincount(self.rows.part_of, self.rows.num_positions, len(self.rows.parts))
         row_bytes = self.rows.shape[1] * np.dtype(STORED_TYPE).itemsize
         return [int(count) * row_bytes for count in positions]
@@ -69,7 +70,8 @@ class Source:
     def gather(
         self, windows: Int64[np.ndarray, " chosen"], parts: Mapping[int, np.ndarray]
     ) -> Float16[Tensor, "chosen ... positions width"]:
-        """Take the rows of some windows out of the parts that hold them."""
+        """Take the rows of some windows out of their parts."""
+        # audio: window -> window, step, width; face: window, slot -> window, slot, layer, width
         return torch.from_numpy(self.rows.gather(self.row_of[windows], parts))
 
 
@@ -79,8 +81,8 @@ Sources = Mapping[Modality, Source]
 def plan_blocks(sources: Sources) -> list[Block]:
     """Group windows by the parts that they need."""
     num_windows = len(next(iter(sources.values())).row_of)
-    everything = np.arange(num_windows)
-    needed = {modality: source.parts_of(everything) for modality, source in sources.items()}
+    every_window = np.arange(num_windows)
+    needed = {modality: source.parts_of(every_window) for modality, source in sources.items()}
     groups: dict[tuple[PartName, ...], list[int]] = {}
     for window in range(num_windows):
         names = {
@@ -95,6 +97,7 @@ def plan_blocks(sources: Sources) -> list[Block]:
 
 def choose_from(blocks: Sequence[Block], windows: Int64[np.ndarray, " drawn"]) -> list[Block]:
     """Keep some windows of each block, each as often as it was drawn."""
+    # windows drawn -> how often each window of the dataset is drawn
     times = np.bincount(windows, minlength=sum(len(block.windows) for block in blocks))
     chosen = [
         Block(block.parts, np.repeat(block.windows, times[block.windows])) for block in blocks
@@ -115,9 +118,9 @@ def stream_windows(
     Args:
         sources: `audio` and `face`.
         blocks: from `plan_blocks`.
-        batch_size: windows a batch.
-        max_bytes: a third of it for the parts whose windows are mixed, a third for the next ones,
-            and the rest for what is left over; more where one block needs more.
+        batch_size: windows in a batch.
+        max_bytes: a third for the parts whose windows are shuffled together, a third for the next
+            parts, a third for those of windows left over. A single block may need more.
         generator: shuffles; without one the windows come block by block.
     """
     blocks = _shuffle(blocks, generator) if generator is not None else blocks
@@ -136,7 +139,7 @@ def stream_windows(
 
 
 def gather(sources: Sources, windows: Int64[np.ndarray, " batch"], parts: Parts) -> WindowFeatures:
-    """Take the features of some windows out of the parts that hold them."""
+    """Take the features of some windows out of their parts."""
     gathered = {
         modality: source.gather(
             windows,
@@ -155,7 +158,7 @@ def read_parts(sources: Sources, names: Sequence[PartName]) -> dict[PartName, np
 
 
 def read_ahead(items: Iterator[Item]) -> Iterator[Item]:
-    """Yield what an iterator gives, while a thread gets the next one."""
+    """Yield the items of an iterator, while a thread gets the next one."""
     with ThreadPoolExecutor(1) as executor:
         ahead = executor.submit(next, items, None)
         while (item := ahead.result()) is not None:
@@ -176,7 +179,7 @@ def _find_parts(sources: Sources, windows: Int64[np.ndarray, " windows"]) -> tup
 def _read_rounds(
     sources: Sources, rounds: Sequence[Block]
 ) -> Iterator[tuple[Block, dict[PartName, np.ndarray]]]:
-    """Read the parts of one round after the other; what the last one had is not read again."""
+    """Read the parts of one round after the other; those of the round before are kept."""
     read: dict[PartName, np.ndarray] = {}
     for block in rounds:
         kept = {name: read[name] for name in block.parts if name in read}
@@ -186,7 +189,7 @@ def _read_rounds(
 
 
 def _join(blocks: Sequence[Block], sources: Sources, max_bytes: int) -> list[Block]:
-    """Put blocks that follow each other together as long as their parts fit into memory."""
+    """Join consecutive blocks as long as their parts fit into memory."""
     bytes_of = {
         PartName(modality, number): num_bytes
         for modality, source in sources.items()
@@ -210,10 +213,10 @@ def _join(blocks: Sequence[Block], sources: Sources, max_bytes: int) -> list[Blo
 
 
 def _shuffle(blocks: Sequence[Block], generator: torch.Generator) -> list[Block]:
-    """Turn over the order of parts.
+    """Shuffle blocks by their parts.
 
-    Blocks of one part stay together, and first those of the modality that has fewer parts, because
-    each of them goes with several of the other.
+    Blocks of one part stay together. Parts of the modality with fewer parts come first, because
+    each of them shares windows with several parts of the other.
     """
     names = sorted({*chain.from_iterable(block.parts for block in blocks)})
     num_parts = Counter(name.modality for name in names)

@@ -21,10 +21,10 @@ def join_dataset(
     audio_rows: pd.DataFrame,
     face_rows: pd.DataFrame,
 ) -> pd.DataFrame:
-    """One corpus' tables -> a row for each window, and one for each clip without a window.
+    """Join the tables of one corpus: a row for each window, and for each clip without a window.
 
-    A row names the features of its sound and of its slots by their keys, at each level that there
-    is, so the table changes whenever anything that the features depend on does, and only then.
+    A row names the features of its audio and of its slots by their keys, at each computed level. So
+    the table changes whenever something changes that the features depend on, and only then.
     """
     audio_of, face_of = _features_of(audio_rows), _features_of(face_rows)
     key_of_crop = crops.set_index(["clip_id", "crop"])["key"].to_dict()
@@ -33,19 +33,19 @@ def join_dataset(
     joined = []
     for window in windows.itertuples():
         clip_id = window.clip_id
-        heard = audio_of[window.key] if window.has_speech else _NOTHING
+        audio = audio_of[window.key] if window.has_speech else _NO_FEATURES
         slots = [None if crop == NO_CROP else key_of_crop[clip_id, crop] for crop in window.crops]
-        seen = [_NOTHING if key is None else face_of[key] for key in slots]
+        faces = [_NO_FEATURES if key is None else face_of[key] for key in slots]
         row = rows[clip_id] | {
             "start": window.start,
             "stop": window.stop,
             "has_window": True,
-            "audio_store": heard.store,
-            "face_store": next(filter(None, (features.store for features in seen)), None),
+            "audio_store": audio.store,
+            "face_store": next(filter(None, (features.store for features in faces)), None),
         }
         for level in LEVELS:
-            row[f"audio_{level}"] = heard.keys.get(level)
-            row[f"face_{level}"] = [features.keys.get(level) for features in seen]
+            row[f"audio_{level}"] = audio.keys.get(level)
+            row[f"face_{level}"] = [features.keys.get(level) for features in faces]
         joined.append(row)
     windowless = clips.loc[~clips["clip_id"].isin(windows["clip_id"]), "clip_id"]
     joined += [rows[clip] | NO_WINDOW for clip in windowless]
@@ -59,12 +59,12 @@ class _Features(NamedTuple):
     keys: dict[str, str]
 
 
-_NOTHING: Final = _Features(None, {})
+_NO_FEATURES: Final = _Features(None, {})
 
 
 def _features_of(feature_rows: pd.DataFrame) -> dict[str, _Features]:
-    found: dict[str, _Features] = {}
+    features: dict[str, _Features] = {}
     columns = (feature_rows[name] for name in ("key", "store", "level", "feature_key"))
     for key, store, level, feature_key in zip(*columns, strict=True):
-        found.setdefault(key, _Features(store, {})).keys[level] = feature_key
-    return found
+        features.setdefault(key, _Features(store, {})).keys[level] = feature_key
+    return features

@@ -1,4 +1,4 @@
-"""A training under way <-> a file, so that it goes on where it was killed."""
+"""The state of a training <-> a file, from which a killed training is resumed."""
 
 import logging
 import pickle
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class Progress:
-    """How far a training is. `batch` is the first of `epoch` that is not learned yet."""
+    """How far a training is. `batch` is the first batch of `epoch` that is not trained yet."""
 
     epoch: int = 1
     batch: int = 0
@@ -31,7 +31,7 @@ class Progress:
 
     @property
     def place(self) -> tuple[int, int]:
-        """Epoch and batch to go on with."""
+        """Epoch and batch to resume with."""
         return self.epoch, self.batch
 
     @property
@@ -40,23 +40,25 @@ class Progress:
         return self.loss_sum / self.num_examples
 
     def count_step(self, loss: float, batch_sizes: Sequence[int]) -> None:
-        """Note what was learned in one step."""
+        """Count the batches and the loss of one step."""
         self.batch += len(batch_sizes)
         self.loss_sum += loss * sum(batch_sizes)
         self.num_examples += sum(batch_sizes)
 
     def end_epoch(self, scored: Epoch, weights: Mapping[str, Tensor]) -> None:
-        """Note how good an epoch was, keep a copy of its weights if it is the best, go on."""
+        """Record the scores of an epoch, copy its weights if it is the best, begin the next."""
         if scored.dev_score > self.best_score:
             self.best_epoch, self.best_score = scored.epoch, scored.dev_score
-            self.best_weights = {name: w.detach().cpu().clone() for name, w in weights.items()}
+            self.best_weights = {
+                name: weight.detach().cpu().clone() for name, weight in weights.items()
+            }
         self.history.append(scored)
         self.epoch += 1
         self.batch, self.loss_sum, self.num_examples = 0, 0.0, 0
 
 
 class Checkpoint(NamedTuple):
-    """Everything that a training goes on from; plain containers of tensors and numbers."""
+    """Everything that a training is resumed from; plain containers of tensors and numbers."""
 
     progress: Progress
     weights: dict[str, Tensor]
@@ -65,7 +67,7 @@ class Checkpoint(NamedTuple):
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint, *, identity: str) -> None:
-    """Replace the file in one step; a kill leaves the old one or the new one."""
+    """Replace the file in one step; a kill leaves the old file or the new one."""
     progress = vars(checkpoint.progress)
     history = [epoch._asdict() for epoch in checkpoint.progress.history]
     content = checkpoint._asdict() | {
@@ -78,9 +80,9 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint, *, identity: str) -> No
 
 
 def read_checkpoint(path: Path, *, identity: str) -> Checkpoint | None:
-    """Read what `write_checkpoint` wrote; None where there is none of this identity.
+    """Read a checkpoint; None if there is none of this identity.
 
-    A file that cannot be read is no reason to stop: a warning, and the training starts over.
+    A file that cannot be read is logged as a warning, and the training starts over.
     """
     if not path.exists():
         return None

@@ -28,28 +28,28 @@ from oragen.training.losses import Targets
 
 
 class Draw(NamedTuple):
-    """Which example, and in which epoch: with the seed, all that its variation depends on."""
+    """An example in an epoch: with the seed, all that its augmentation depends on."""
 
     epoch: int
-    place: int  # in the table
+    place: int  # row in the table of examples
 
 
 class Augmented(NamedTuple):
-    """A waveform or a crop as a model gets it, and the mask type that is in it now."""
+    """An augmented waveform or crop, and its mask type after the augmentation."""
 
     content: np.ndarray
     mask_type: str | None  # None = unknown
 
 
 class Example(NamedTuple):
-    """One example, not prepared yet for an encoder."""
+    """One example, before it is prepared for an encoder."""
 
     place: int
     augmented: Augmented
 
 
 class ExampleBatch(NamedTuple):
-    """The arguments of a model's `forward`, the labels, and the places in the table."""
+    """The arguments of a model's `forward`, the labels, and the rows in the table."""
 
     inputs: tuple[Tensor, ...]
     targets: Targets
@@ -58,14 +58,14 @@ class ExampleBatch(NamedTuple):
 
 @dataclass(frozen=True)
 class Sounds:
-    """How windows of int16 sound become waveforms for an audio model."""
+    """Windows of int16 samples -> input of an audio model, with or without augmentation."""
 
     extractor: Wav2Vec2FeatureExtractor | PublishedInput  # the encoder's own
-    augmentation: WaveformAugmentation | None  # None = as they are
+    augmentation: WaveformAugmentation | None  # None: no augmentation
 
     @property
     def adds_mask_types(self) -> bool:
-        """Tell whether voices without a mask get one."""
+        """Whether voices without a mask may be muffled by one."""
         return self.augmentation is not None and self.augmentation.muffle_probability > 0
 
     def augment(
@@ -87,20 +87,20 @@ class Sounds:
         return Augmented(changed.waveform[: changed.num_valid].numpy(), changed.mask_type)
 
     def prepare(self, contents: Sequence[np.ndarray]) -> tuple[Tensor, ...]:
-        """Normalise, pad to the longest, and say what is real."""
+        """Return normalised samples, padded to the longest, and which of them are real."""
         return tuple(prepare_sounds(self.extractor, contents))
 
 
 @dataclass(frozen=True)
 class Crops:
-    """How RGB crops become images for a face model."""
+    """RGB crops -> input of a face model, with or without augmentation."""
 
     processor: BaseImageProcessor  # the encoder's own
-    augmentation: CropAugmentation | None  # None = as they are
+    augmentation: CropAugmentation | None  # None: no augmentation
 
     @property
     def adds_mask_types(self) -> bool:
-        """Tell whether faces without a mask get one."""
+        """Whether faces without a mask may be covered by one."""
         return self.augmentation is not None and self.augmentation.cover_probability > 0
 
     def augment(
@@ -122,21 +122,21 @@ class Crops:
         return Augmented(changed.crop, changed.mask_type)
 
     def prepare(self, contents: Sequence[np.ndarray]) -> tuple[Tensor, ...]:
-        """Scale and normalise."""
+        """Return scaled and normalised images."""
         return (prepare_crops(self.processor, contents),)
 
 
 class Examples(Dataset[Example]):
-    """Rows of the example table; a map-style dataset for torch, asked by `Draw`.
+    """Rows of the example table: a map-style dataset for torch, indexed by `Draw`.
 
-    Nothing is read before it is asked for, and every process opens the stores for itself. What a
-    draw gives does not depend on the process, nor on what was drawn before.
+    Media are read on access, and every process opens the stores for itself. The example of a draw
+    depends neither on the process nor on earlier draws.
 
     Args:
         table: rows of the example table.
-        modality: how they are varied and prepared.
+        modality: augments and prepares the examples.
         genders: labels of gender in order; another gender is unknown.
-        seed: of the variations.
+        seed: of the augmentation.
     """
 
     def __init__(
@@ -160,7 +160,7 @@ class Examples(Dataset[Example]):
         return len(self.table)
 
     def __getstate__(self) -> dict[str, object]:
-        """Leave open files behind on the way to another process."""
+        """Return the state for another process, without open files."""
         return self.__dict__ | {"_opened": {}}
 
     def __getitem__(self, draw: Draw) -> Example:
@@ -175,26 +175,31 @@ class Examples(Dataset[Example]):
         return Example(draw.place, augmented)
 
     def collate(self, examples: Sequence[Example]) -> ExampleBatch:
-        """Put examples together; the mask types are those that variation left."""
+        """Make a batch of examples; the mask types are those after the augmentation."""
         places = torch.tensor([example.place for example in examples])
         augmented = [example.augmented for example in examples]
         mask_type = torch.from_numpy(
-            encode_labels([one.mask_type for one in augmented], MASK_TYPES)
+            encode_labels([item.mask_type for item in augmented], MASK_TYPES)
         )
         return ExampleBatch(
-            self.modality.prepare([one.content for one in augmented]),
-            Targets(self.gender[places], mask_type, self.age_years[places]),
+            self.modality.prepare([item.content for item in augmented]),
+            Targets(
+                gender=self.gender[places], mask_type=mask_type, age_years=self.age_years[places]
+            ),
             places,
         )
 
     def labels(self) -> dict[str, list[object]]:
-        """Return the different known labels of each task, as they stand in the table."""
+        """Return the distinct known labels of each task, as in the table."""
         known = {
             "gender": self.gender != UNKNOWN_LABEL,
             "age_years": ~self.age_years.isnan(),
             "mask_type": self.mask_type != UNKNOWN_LABEL,
         }
-        return {task: list(self.table[task][is_.numpy()].unique()) for task, is_ in known.items()}
+        return {
+            task: list(self.table[task][is_known.numpy()].unique())
+            for task, is_known in known.items()
+        }
 
     def _read(self, store: str, key: str, start: int, stop: int) -> np.ndarray:
         if store not in self._opened:
@@ -205,10 +210,10 @@ class Examples(Dataset[Example]):
 def stream_batches(
     examples: Examples, draws: Iterable[list[Draw]], *, num_workers: int, pin_memory: bool = False
 ) -> Iterator[ExampleBatch]:
-    """Yield a batch for each list of draws; `num_workers` processes prepare the next ones.
+    """Yield a batch for each list of draws; `num_workers` processes prepare the next batches.
 
-    The processes live as long as the iterator: they import everything anew, which takes seconds,
-    so let one stream last for all epochs.
+    The processes live as long as the iterator. Each imports all modules, which takes seconds, so
+    use one iterator for all epochs.
     """
     loader: DataLoader[Example] = DataLoader(
         examples,
@@ -223,7 +228,7 @@ def stream_batches(
 
 
 def order_of_epoch(num_examples: int, *, seed: int, epoch: int) -> Int64[Tensor, " examples"]:
-    """Return the places of an epoch in an order of its own."""
+    """Return the examples of an epoch in its own random order."""
     generator = torch.Generator().manual_seed(mix_seeds(seed, epoch))
     return torch.randperm(num_examples, generator=generator)
 
@@ -231,7 +236,7 @@ def order_of_epoch(num_examples: int, *, seed: int, epoch: int) -> Int64[Tensor,
 def share_of_rank(
     order: Int64[Tensor, " examples"], *, rank: int, num_ranks: int
 ) -> Int64[Tensor, " share"]:
-    """Return every `num_ranks`-th place; the first ones come again where they do not divide."""
+    """Return every `num_ranks`-th example; the first ones are repeated for an equal share."""
     num_padded = -(-len(order) // num_ranks) * num_ranks
     return torch.from_numpy(np.resize(order.numpy(), num_padded))[rank::num_ranks]
 
@@ -249,5 +254,5 @@ def _generator(seed: int, draw: Draw) -> torch.Generator:
 
 
 def mix_seeds(*numbers: int) -> int:
-    """Return a seed that has nothing to do with those of neighbouring numbers."""
+    """Return a seed that is independent of those of neighbouring numbers."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])

@@ -1,4 +1,4 @@
-"""A unimodal model and batches -> steps of its optimizer, and its answers, on any devices."""
+"""A unimodal model and batches -> steps of its optimizer, and predictions, on any devices."""
 
 import logging
 from collections.abc import Iterable, Sequence
@@ -6,12 +6,14 @@ from typing import Final, Literal
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from oragen.finetuning.checkpoints import Checkpoint, Progress
 from oragen.finetuning.examples import ExampleBatch, mix_seeds
+from oragen.models.output import HeadOutput
 from oragen.training.devices import scales_gradients
 from oragen.training.history import ClassWeights
 from oragen.training.losses import TaskWeights, multi_task_loss
@@ -27,7 +29,7 @@ class Learner:
 
     Args:
         fabric: launched.
-        model: on any device; it is moved. What requires no gradient stays as it is.
+        model: on any device; it is moved. Weights that require no gradient are not trained.
         learning_rate: of AdamW.
         weight_decay: likewise.
         gradient_clip: greatest norm of the gradient of a step.
@@ -59,10 +61,10 @@ class Learner:
         self._seed = seed
 
     def learn(self, batches: Sequence[ExampleBatch], *, epoch: int, first_batch: int) -> float:
-        """Make one step; return the mean loss over all devices, NaN where nothing can be learned.
+        """Make one step; return the mean loss over all devices; NaN: it is not finite.
 
         Args:
-            batches: this device's share, in which all examples count alike.
+            batches: this device's share, in which all examples have equal weight.
             epoch: its number, from 1.
             first_batch: number of the first batch in the epoch.
         """
@@ -86,36 +88,31 @@ class Learner:
         self._wrapped_optimizer.step()
         assert norm is not None  # it is where `max_norm` is given
         if not scales_gradients(self._fabric):
-            loss += 0 * norm  # a scaled one may overflow: the step is then left out
+            loss += 0 * norm  # a scaled gradient may overflow: the step is then skipped
         return self._over_devices(loss, "mean").item()
 
     @torch.inference_mode()
     def predict(self, batches: Iterable[ExampleBatch], *, num_examples: int) -> WindowPredictions:
-        """Answer for all examples; every device gets all answers.
+        """Predict all examples; every device returns all predictions.
 
         Args:
             batches: this device's share.
-            num_examples: of all shares; each example must be in one or more.
+            num_examples: of all shares; each example must be in at least one.
         """
         self._model.eval()
-        places, columns = [], []
+        places, blocks = [], []
         for batch in map(self._fabric.to_device, batches):
             with self._fabric.autocast():
-                answers = self._model(*batch.inputs)
-            blocks = [answers.gender_logits.float().softmax(-1), answers.age_years.float()[:, None]]
-            if answers.mask_type_logits is not None:
-                blocks.append(answers.mask_type_logits.float().softmax(-1))
+                output: HeadOutput = self._model(*batch.inputs)
             places.append(batch.places)
-            columns.append(torch.cat([torch.ones_like(blocks[1]), *blocks], dim=1))
-        own = torch.cat(columns)
-        rows = own.new_zeros(num_examples, own.shape[1])
+            blocks.append(_to_columns(output))
+        own = torch.cat(blocks)  # example of this device, column
+        rows = own.new_zeros(num_examples, own.shape[1])  # example, column
         rows[torch.cat(places)] = own
         rows = self._over_devices(rows, "sum")
-        assert (rows[:, 0] > 0).all(), "every example is answered"
-        values = (rows[:, 1:] / rows[:, :1]).cpu().numpy()
-        num_genders = answers.gender_logits.shape[1]
-        mask_types = values[:, num_genders + 1 :] if len(blocks) == 3 else None
-        return WindowPredictions(values[:, :num_genders], values[:, num_genders], mask_types)
+        num_devices, values = rows[:, :1], rows[:, 1:]  # that predicted an example; their sums
+        assert (num_devices > 0).all(), "every example is predicted"
+        return _from_columns((values / num_devices).cpu().numpy(), output.gender_logits.shape[1])
 
     def checkpoint(self, progress: Progress) -> Checkpoint:
         """Return all that `restore` needs."""
@@ -148,28 +145,49 @@ class Learner:
         ).total
 
     def _seed_dropout(self, epoch: int, batch: int) -> None:
-        """Let a batch's randomness depend on nothing that came before: it may be the first one."""
+        """Make a batch's randomness independent of earlier batches: it may be the first one."""
         seed = mix_seeds(self._seed, epoch, batch, self._fabric.global_rank)
         torch.manual_seed(seed)
-        # From NumPy, transformers draws what it hides of a sound.
+        # transformers draws from NumPy which steps of a waveform it masks.
         np.random.seed(seed % _MAX_NUMPY_SEED)  # noqa: NPY002
 
 
+def _to_columns(output: HeadOutput) -> Float[Tensor, "batch columns"]:
+    """Return a 1, the probabilities of genders, the age, the probabilities of mask types."""
+    age_years = output.age_years.float()[:, None]  # batch -> batch, 1
+    columns = [torch.ones_like(age_years), output.gender_logits.float().softmax(-1), age_years]
+    if output.mask_type_logits is not None:
+        columns.append(output.mask_type_logits.float().softmax(-1))
+    return torch.cat(columns, dim=1)
+
+
+def _from_columns(
+    values: Float[np.ndarray, "examples columns"], num_genders: int
+) -> WindowPredictions:
+    """Undo `_to_columns`, without the 1."""
+    mask_types = values[:, num_genders + 1 :]
+    return WindowPredictions(
+        gender=values[:, :num_genders],
+        age_years=values[:, num_genders],
+        mask_type=mask_types if mask_types.shape[1] else None,
+    )
+
+
 def keep_all_layers(model: nn.Module) -> None:
-    """Let no layer be skipped at random: devices that skip different ones wait for each other."""
+    """Skip no layer at random: devices that skip different layers would wait for each other."""
     for module in model.modules():
         if isinstance(module, PreTrainedModel) and hasattr(module.config, "layerdrop"):
             module.config.layerdrop = 0.0
 
 
 def freeze_idle(model: nn.Module, batch: ExampleBatch) -> list[str]:
-    """Freeze the weights that no answer depends on; return their names.
+    """Freeze the weights that no output depends on; return their names.
 
     Training on several devices waits for the gradient of every weight that requires one.
     """
     model.eval()
-    answers = [answer for answer in model(*batch.inputs) if answer is not None]
-    torch.stack([answer.float().sum() for answer in answers]).sum().backward()
+    logits = [logits for logits in model(*batch.inputs) if logits is not None]
+    torch.stack([logits_of_task.float().sum() for logits_of_task in logits]).sum().backward()
     idle = []
     for name, weight in model.named_parameters():
         if weight.requires_grad and weight.grad is None:

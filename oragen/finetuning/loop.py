@@ -46,7 +46,7 @@ class FinetuningOptions:
     gradient_clip: float
     balance_classes: bool  # weigh classes by inverse frequency
     task_weights: TaskWeights
-    checkpoint_minutes: float  # how much work a kill may cost
+    checkpoint_minutes: float  # between checkpoints: the work that a kill may cost
     num_workers: int  # processes that prepare batches, for each device; 0 = none
 
 
@@ -62,34 +62,35 @@ def finetune(
     checkpoint: Path,
     identity: str,
 ) -> list[Epoch]:
-    """Train with AdamW until the dev score stops growing; leave the best epoch's weights.
+    """Train with AdamW until the dev score stops growing; load the best epoch's weights.
 
-    The batches of a step, and the devices' shares of a batch, count by their examples. What is
-    computed within a device's share of a batch stays so: the concordance of ages, and the means of
-    cross-entropies that are weighted by class or where labels are unknown.
+    The batches of a step, and the devices' shares of a batch, are weighted by their examples. Two
+    values are of one device's share of a batch: the concordance of ages, and the mean of
+    cross-entropies that are weighted by class or have unknown labels.
 
-    The order of examples, their variations and dropout follow from `seed`, epoch and batch, so
-    that a training that was killed ends as if it had not been.
+    The order of examples, their augmentation and dropout follow from `seed`, epoch and batch. So a
+    killed and resumed training has the same result.
 
     Args:
         fabric: launched, see `oragen.training.devices.make_fabric`.
-        model: of `oragen.models.unimodal`. What requires no gradient stays as it is.
+        model: of `oragen.models.unimodal`. Weights that require no gradient are not trained.
         train: examples to learn from.
-        dev: examples of other speakers, to select by.
+        dev: examples of other speakers, to select the epoch by.
         options: how.
         genders: the model's labels in order.
         seed: of the order and of dropout.
-        checkpoint: file for the state under way; the caller removes it when the result is safe.
-        identity: hash of all that decides the result; the state of another training is not used.
+        checkpoint: file for the state of the training; the caller removes it when the result is
+            safe.
+        identity: hash of all that the result depends on; a checkpoint of another one is ignored.
 
     Raises:
-        DivergedError: when the loss or its gradient is no number any more.
-        UserError: when there is nothing to learn, or nothing to select by.
+        DivergedError: the loss or its gradient is not finite.
+        UserError: there is nothing to learn, or nothing to select by.
     """
     _refuse_unusable(train, dev, options.task_weights)
     learner = _make_learner(fabric, model, train, options, num_genders=len(genders), seed=seed)
-    keeper = _Keeper(fabric, checkpoint, f"{identity}-{fabric.world_size}", options)
-    progress = keeper.resume(learner)
+    checkpoints = _Checkpoints(fabric, checkpoint, f"{identity}-{fabric.world_size}", options)
+    progress = checkpoints.resume(learner)
     num_batches, num_dev_batches = (_count_batches(fabric, part, options) for part in (train, dev))
     batches = _stream_train(fabric, train, options, seed, progress)
     dev_batches = _stream_dev(fabric, dev, options)
@@ -109,9 +110,9 @@ def finetune(
                 loss=f"{progress.train_loss:.3f}",
                 best=f"{progress.best_score:.3f}",
             )
-            keeper.keep_now_and_then(learner, progress)
-        answers = learner.predict(islice(dev_batches, num_dev_batches), num_examples=len(dev))
-        predictions = group_predictions(dev.table["clip_id"], answers, genders=genders)
+            checkpoints.write_if_due(learner, progress)
+        of_examples = learner.predict(islice(dev_batches, num_dev_batches), num_examples=len(dev))
+        predictions = group_predictions(dev.table["clip_id"], of_examples, genders=genders)
         scored = score_epoch(
             progress.epoch,
             progress.train_loss,
@@ -120,7 +121,7 @@ def finetune(
             options.task_weights.tasks,
         )
         progress.end_epoch(scored, model.state_dict())
-        keeper.keep_now_and_then(learner, progress)
+        checkpoints.write_if_due(learner, progress)
     bar.close()
     model.load_state_dict(progress.best_weights)
     model.eval()
@@ -128,8 +129,8 @@ def finetune(
     return progress.history
 
 
-class _Keeper:
-    """Keeps the state of a training in a file, once in a while and by one process."""
+class _Checkpoints:
+    """Writes the state of a training to a file now and then, from one process."""
 
     def __init__(
         self, fabric: Fabric, path: Path, identity: str, options: FinetuningOptions
@@ -137,21 +138,21 @@ class _Keeper:
         self._path = path
         self._identity = identity
         self._is_writer = fabric.is_global_zero
-        self._pause_s = 60 * options.checkpoint_minutes
-        self._kept_at = time.monotonic()
+        self._interval_s = 60 * options.checkpoint_minutes
+        self._written_at = time.monotonic()
 
     def resume(self, learner: Learner) -> Progress:
         found = read_checkpoint(self._path, identity=self._identity)
         if found is None:
             return Progress()
         learner.restore(found)
-        logger.info("going on in epoch %d after %d batches", *found.progress.place)
+        logger.info("resumed in epoch %d after %d batches", *found.progress.place)
         return found.progress
 
-    def keep_now_and_then(self, learner: Learner, progress: Progress) -> None:
-        if self._is_writer and time.monotonic() - self._kept_at >= self._pause_s:
+    def write_if_due(self, learner: Learner, progress: Progress) -> None:
+        if self._is_writer and time.monotonic() - self._written_at >= self._interval_s:
             write_checkpoint(self._path, learner.checkpoint(progress), identity=self._identity)
-            self._kept_at = time.monotonic()
+            self._written_at = time.monotonic()
 
 
 def _make_learner(
@@ -167,7 +168,7 @@ def _make_learner(
     one_example = train.collate([train[Draw(0, 0)]])
     idle = freeze_idle(fabric.to_device(model), fabric.to_device(one_example))
     if idle:
-        logger.info("%d weights reach no answer and stay, e.g. %s", len(idle), idle[0])
+        logger.info("%d weights reach no output and are not trained, e.g. %s", len(idle), idle[0])
     weights = ClassWeights(None, None)
     if options.balance_classes:
         weights = weigh_classes(
@@ -194,8 +195,8 @@ def _learn_step(
     loss = learner.learn(batches, epoch=progress.epoch, first_batch=progress.batch)
     if not math.isfinite(loss):
         raise DivergedError(
-            f"The fine-tuning diverged in epoch {progress.epoch}: its loss or gradient is no "
-            f"number any more. Lower its learning_rate ({options.learning_rate:g})."
+            f"The fine-tuning diverged in epoch {progress.epoch}: its loss or gradient is not "
+            f"finite. Lower its learning_rate ({options.learning_rate:g})."
         )
     progress.count_step(loss, [len(batch.places) for batch in batches])
 
@@ -208,7 +209,7 @@ def _is_finished(progress: Progress, options: FinetuningOptions) -> bool:
 def _stream_train(
     fabric: Fabric, train: Examples, options: FinetuningOptions, seed: int, progress: Progress
 ) -> Iterator[ExampleBatch]:
-    """Yield this device's shares of the batches that are left, of one epoch after the other."""
+    """Yield this device's shares of the remaining batches, one epoch after the other."""
     first_epoch, first_batch = progress.place
 
     def draw() -> Iterator[list[Draw]]:
@@ -256,12 +257,12 @@ def _share_of_batch(fabric: Fabric, options: FinetuningOptions) -> int:
 
 
 def _refuse_unusable(train: Examples, dev: Examples, task_weights: TaskWeights) -> None:
-    """Refuse examples that teach nothing, before days are spent on them."""
+    """Refuse examples without anything to learn, before days are spent on them."""
     for examples, split in ((train, "train"), (dev, "dev")):
         if not len(examples):
             raise UserError(
                 f"There is no example of the split `{split}` to fine-tune with. Check the `split` "
-                "column of its corpora, and data/skipped for what was left out."
+                "column of its corpora, and data/skipped for what was skipped."
             )
     weight_of = {
         "gender": task_weights.gender,
@@ -271,7 +272,7 @@ def _refuse_unusable(train: Examples, dev: Examples, task_weights: TaskWeights) 
     dev_labels = [labels for task, labels in dev.labels().items() if weight_of[task]]
     if not any(len(labels) > 1 for labels in dev_labels):
         raise UserError(
-            "No dev example has a label to select by: label some clips of the split `dev`, with "
+            "No dev example has a label to select by. Label some clips of the split `dev`, with "
             "two classes or two ages at least."
         )
     labels_of = {task: labels for task, labels in train.labels().items() if weight_of[task]}
@@ -284,6 +285,6 @@ def _refuse_unusable(train: Examples, dev: Examples, task_weights: TaskWeights) 
     for task, labels in labels_of.items():
         if len(labels) == 1 and not (task == "mask_type" and train.modality.adds_mask_types):
             raise UserError(
-                f"All examples to learn from have the {task} {labels[0]}: there is nothing to tell "
-                "apart. Add corpora with others, or set the weight of this task to 0."
+                f"All examples to learn from have the {task} {labels[0]}, expected others, too. "
+                "Add corpora with other labels, or set the weight of this task to 0."
             )

@@ -1,4 +1,7 @@
-"""A model's weights and description <-> a folder: `model.safetensors` and `head.json`."""
+"""A model's weights and description <-> a folder: `model.safetensors` and `head.json`.
+
+Names of weights and fields of `head.json` are those of folders that exist, see `state_dict`.
+"""
 
 import hashlib
 import json
@@ -19,7 +22,7 @@ FORMAT_VERSION: Final = 1
 
 Kind = Literal[
     "head",  # on cached features
-    "unimodal_audio",  # an encoder with decisions on it
+    "unimodal_audio",  # an encoder with pooling and output layers
     "unimodal_face",
 ]
 TITLES: Final[Mapping[str, str]] = {
@@ -39,14 +42,14 @@ def write_model(
     description: Mapping[str, object],
     metadata: Mapping[str, object],
 ) -> None:
-    """Write a model; the folder is made where it does not exist.
+    """Write a model; make the folder if it does not exist.
 
     Args:
-        folder: where; a model that lies there is replaced.
+        folder: where to write; a model in it is replaced.
         kind: which builder the description is for.
-        weights: by name.
-        description: plain JSON from which the model without its weights is built again.
-        metadata: plain JSON that the model should carry.
+        weights: its state dict.
+        description: plain JSON from which the model is built again, without its weights.
+        metadata: plain JSON to save with the model.
 
     Raises:
         UserError: the folder cannot be written.
@@ -71,7 +74,7 @@ def write_model(
 
 
 def read_kind(folder: Path) -> Kind:
-    """Read what kind of model a folder holds; the weights are not touched.
+    """Read what kind of model a folder holds; the weights are not read.
 
     Raises:
         UserError: the folder holds no model.
@@ -98,16 +101,16 @@ def read_description(folder: Path, kinds: Collection[Kind]) -> dict[str, Any]:
 
 
 def read_weights(folder: Path) -> dict[str, Tensor]:
-    """Read the weights that belong to the folder's description, on the CPU.
+    """Read the weights that the folder's description belongs to, onto the CPU.
 
     Raises:
-        UserError: they are missing, or others than were written with the description.
+        UserError: they are missing, or were not written with the description.
     """
     expected = _read_json(folder, "model").get("weights_sha256")
     content = _read(folder, WEIGHTS_FILE, "model")
     found = hashlib.sha256(content).hexdigest()
     if found != expected:
-        raise damaged(folder, f"{WEIGHTS_FILE} has SHA-256 {found}, {expected} was written")
+        raise damaged(folder, f"{WEIGHTS_FILE} has SHA-256 {found}, expected {expected}")
     try:
         return load(content)
     except SafetensorError as error:
@@ -115,14 +118,14 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
 
 
 def own_part(description: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the part of a description that the model's kind defines."""
+    """Return the fields of a description that the model's kind defines."""
     return {key: value for key, value in description.items() if key not in _WRITTEN_HERE}
 
 
 def check_labels(
     folder: Path, *, num_genders: int, num_mask_types: int, metadata: Mapping[str, object]
 ) -> None:
-    """Refuse lists of label names that are not as long as the answers of the model.
+    """Refuse lists of labels whose lengths differ from the sizes of the model's output.
 
     Raises:
         UserError: names both.
@@ -131,16 +134,16 @@ def check_labels(
         labels = metadata.get(key)
         if isinstance(labels, list | tuple) and len(labels) != size:
             raise UserError(
-                f"{folder}: the model gives {size} {key}, its labels are {list(labels)}. Train "
-                f"and save it with one list of labels."
+                f"{folder}: the model has {size} {key}, its labels are {list(labels)}. Train and "
+                f"save it with one list of labels."
             )
 
 
 def damaged(folder: Path, what: str) -> UserError:
-    """Make the error for files that do not belong together or cannot be understood."""
+    """Make the error for files that do not fit each other or cannot be read."""
     return UserError(
         f"The model in {folder} is damaged: {what}. Fetch it again (`dvc pull`), or remove the "
-        f"folder and make it anew (`dvc repro train_head`, `oragen convert`)."
+        f"folder and make it again (`dvc repro train_head`, `oragen convert`)."
     )
 
 
@@ -157,9 +160,9 @@ def _read_json(folder: Path, wanted: str) -> dict[str, Any]:
     try:
         description = json.loads(_read(folder, DESCRIPTION_FILE, wanted))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise damaged(folder, f"{DESCRIPTION_FILE} is no JSON: {error}") from error
+        raise damaged(folder, f"{DESCRIPTION_FILE} is not JSON: {error}") from error
     if not isinstance(description, dict) or description.get("format_version") != FORMAT_VERSION:
-        raise damaged(folder, f"{DESCRIPTION_FILE} has not format_version {FORMAT_VERSION}")
+        raise damaged(folder, f"{DESCRIPTION_FILE} does not have format_version {FORMAT_VERSION}")
     return description
 
 

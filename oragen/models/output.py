@@ -1,4 +1,4 @@
-"""What every model gives, of both modalities or of one."""
+"""Logits of a batch -> the one record that every model returns: gender, age, mask type."""
 
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ class HeadOutput(NamedTuple):
 
     gender_logits: Float[Tensor, "batch genders"]
     age_logit: Float[Tensor, " batch"]
-    mask_type_logits: Float[Tensor, "batch mask_types"] | None  # None: it does not tell them
+    mask_type_logits: Float[Tensor, "batch mask_types"] | None  # None: not a task of the model
 
     @property
     def age_years(self) -> Float[Tensor, " batch"]:

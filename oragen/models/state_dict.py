@@ -1,4 +1,9 @@
-"""Entries of a state dict -> entries that are known to fit a model."""
+"""A state dict -> the same state dict, known to fit a model; or an error that names the misfits.
+
+Names in saved files: an attribute that holds weights is a name in every state dict that was saved.
+So `summary` (a pooling) and `decisions` (output layers) keep these names, whatever their classes
+are called.
+"""
 
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -10,52 +15,52 @@ from oragen.schema.errors import UserError
 Shape = tuple[int, ...]
 
 ANY_LENGTH: Final = -1
-_SHOWN: Final = 8
+_MAX_LISTED: Final = 8
 
 
-def check_entries(
+def check_state_dict(
     title: str,
-    entries: Mapping[str, Tensor],
+    state_dict: Mapping[str, Tensor],
     *,
     expected: Mapping[str, Shape],
     optional: Mapping[str, Shape],
-    names_found: Mapping[str, str],
+    original_names: Mapping[str, str],
     remedy: str,
 ) -> None:
-    """Refuse entries that are missing, unknown or of another shape.
+    """Refuse a state dict with weights that are missing, unknown or of another shape.
 
     Args:
-        title: what the entries should be, for the message.
-        entries: by the names of today.
-        expected: shapes of what must be there; `ANY_LENGTH` stands for any.
-        optional: shapes of what may be there.
-        names_found: names of today -> names as found.
+        title: what the state dict should be of, for the message.
+        state_dict: by current names.
+        expected: shapes of the weights that must be present; `ANY_LENGTH` stands for any length.
+        optional: shapes of the weights that may be present.
+        original_names: current names -> names in the file.
         remedy: what to do, for the message.
 
     Raises:
-        UserError: names the entries.
+        UserError: names the weights.
     """
     known = {**expected, **optional}
     misshapen = [
-        f"{names_found[name]} (expected {_text(known[name])}, found {_text(tensor.shape)})"
-        for name, tensor in entries.items()
+        f"{original_names[name]} (expected {_text(known[name])}, found {_text(tensor.shape)})"
+        for name, tensor in state_dict.items()
         if name in known and not _fits(tuple(tensor.shape), known[name])
     ]
     problems = {
-        "missing": [name for name in expected if name not in entries],
-        "unknown": [names_found[name] for name in entries if name not in known],
+        "missing": [name for name in expected if name not in state_dict],
+        "unknown": [original_names[name] for name in state_dict if name not in known],
         "of another shape": misshapen,
     }
     if any(problems.values()):
-        told = "; ".join(f"{kind}: {_listed(names)}" for kind, names in problems.items() if names)
+        listed = "; ".join(f"{kind}: {_listed(names)}" for kind, names in problems.items() if names)
         raise UserError(
-            f"These {len(entries)} entries are not the state dict of {title}: {told}. {remedy}"
+            f"These {len(state_dict)} entries are not the state dict of {title}: {listed}. {remedy}"
         )
 
 
-def shapes(weights: Mapping[str, Tensor]) -> dict[str, Shape]:
-    """Return the shapes of entries by name."""
-    return {name: tuple(weight.shape) for name, weight in weights.items()}
+def shapes(state_dict: Mapping[str, Tensor]) -> dict[str, Shape]:
+    """Return the shape of each weight by name."""
+    return {name: tuple(weight.shape) for name, weight in state_dict.items()}
 
 
 def _fits(shape: Shape, expected: Shape) -> bool:
@@ -66,8 +71,8 @@ def _fits(shape: Shape, expected: Shape) -> bool:
 
 def _listed(names: Iterable[str]) -> str:
     names = list(names)
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
+    more = f" and {len(names) - _MAX_LISTED} more" if len(names) > _MAX_LISTED else ""
+    return ", ".join(names[:_MAX_LISTED]) + more
 
 
 def _text(shape: Iterable[int]) -> str:

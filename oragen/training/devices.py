@@ -1,4 +1,4 @@
-"""The name of a device -> the device, and how a training uses it."""
+"""The name of a device -> the device, and a Fabric to train on it."""
 
 from typing import TYPE_CHECKING, assert_never
 
@@ -19,12 +19,12 @@ def choose_device(name: str) -> torch.device:
 
 
 def make_fabric(device: torch.device, precision: Precision, num_devices: int = 1) -> "Fabric":
-    """Choose the devices and the numbers to train with; call `launch()` on the result.
+    """Choose devices and precision of a training; call `launch()` on the result.
 
     Args:
-        device: of what kind; without an index where there are several.
-        precision: bf16 and fp16 are mixed with fp32, which stays what weights are kept in.
-        num_devices: that share each batch; each has a process of its own.
+        device: its kind; without an index for several devices.
+        precision: bf16 and fp16 are mixed with fp32: weights stay fp32.
+        num_devices: devices that share each batch; each has a process of its own.
     """
     from lightning_fabric import Fabric
     from lightning_fabric.strategies.ddp import DDPStrategy
@@ -39,7 +39,7 @@ def make_fabric(device: torch.device, precision: Precision, num_devices: int = 1
 
 
 def scales_gradients(fabric: "Fabric") -> bool:
-    """Tell whether gradients are scaled up, as fp16 needs it: infinite ones are left out then."""
+    """Return whether gradients are scaled, as for fp16: steps with infinite ones are skipped."""
     from lightning_fabric.plugins import MixedPrecision
 
     precision = fabric.strategy.precision

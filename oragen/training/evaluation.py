@@ -11,11 +11,11 @@ from oragen.schema.errors import UserError
 from oragen.schema.vocabulary import EvaluationProtocol, Json, Modality
 from oragen.training.calibration import UNCALIBRATED, Calibration
 from oragen.training.inference import modality_sets_of, predict_clips
-from oragen.training.scoring import AGE_BAND, fill_unpredicted, join_labels
+from oragen.training.scoring import AGE_BAND, fill_with_baseline, join_labels
 
 
 class OtherFeaturesError(UserError):
-    """A head is asked about features of another encoder than it was trained on."""
+    """Features of another encoder than a head was trained on."""
 
 
 def refuse_other_features(
@@ -23,7 +23,7 @@ def refuse_other_features(
     trained_on: Mapping[Modality, Mapping[str, Json]],
     found: Mapping[Modality, Mapping[str, Json]],
 ) -> None:
-    """Compare what a head was trained on with what it is asked about, where that is there.
+    """Refuse features that differ from those a head was trained on; a modality may be absent.
 
     Raises:
         OtherFeaturesError: names the modality and both encoders.
@@ -49,21 +49,21 @@ def predict_all(
     calibrations: Mapping[int, Calibration] | None = None,
     baseline: Mapping[str, str | float | None] | None = None,
 ) -> pd.DataFrame:
-    """Predict every clip with the head of every seed and with each kind of evidence it takes.
+    """Predict every clip with the head of every seed, and with each set of modalities it takes.
 
     Args:
         heads: the head of each training seed, all of one kind.
         dataset: the windows.
         table: the dataset table with all clips, also those without a window.
         genders: the heads' labels in order.
-        protocol: how the windows of a clip become one answer, see `predict_clips`.
+        protocol: how the windows of a clip become one prediction, see `predict_clips`.
         calibrations: of the head of each seed.
-        baseline: what a clip without a usable window is answered, see `fill_unpredicted`.
+        baseline: labels for clips without a usable window, see `fill_with_baseline`.
 
     Returns:
-        one row for each clip, seed and evidence. A clip without a usable window has no
-        prediction (but for the usual one), and `num_windows` 0; `age_half_width_years` is that
-        of the head's interval of ages, null where it has none.
+        one row for each clip, seed and set of modalities. A clip without a usable window has
+        `num_windows` 0, and no prediction unless there is a baseline. `age_half_width_years` is
+        of the head's age interval; null: it has none.
     """
     blocks = []
     for seed, head in heads.items():
@@ -79,7 +79,7 @@ def predict_all(
             )
             labelled = join_labels(predictions, table, AGE_BAND)
             if baseline is not None:
-                labelled = fill_unpredicted(labelled, baseline)
+                labelled = fill_with_baseline(labelled, baseline)
             labelled = labelled.reset_index()
             labelled["age_half_width_years"] = calibration.age_half_width_years
             labelled.insert(0, "modalities", modalities)
@@ -87,5 +87,5 @@ def predict_all(
             blocks.append(labelled)
     predicted = pd.concat(blocks, ignore_index=True)
     expected = len(blocks) * table["clip_id"].nunique()
-    assert len(predicted) == expected, "every clip is scored, or said to have no window"
+    assert len(predicted) == expected, "every clip has a row, with a prediction or without a window"
     return predicted

@@ -1,4 +1,7 @@
-"""What all trainings share: weights of classes, lines of the history, and when to give up."""
+"""Labels -> class weights; predictions of dev clips -> a row of the history of a training.
+
+The training of heads and the fine-tuning of encoders share both.
+"""
 
 from collections.abc import Collection
 from typing import NamedTuple
@@ -15,7 +18,7 @@ from oragen.training.scoring import join_labels, score_clips, selection_score
 
 
 class Epoch(NamedTuple):
-    """One line of the history; scores are those of the dev clips."""
+    """One row of the history; scores are of the dev clips."""
 
     epoch: int
     train_loss: float
@@ -26,24 +29,24 @@ class Epoch(NamedTuple):
 
 
 class DivergedError(UserError):
-    """A training that does not lead anywhere."""
+    """The loss or gradient of a training is not finite."""
 
 
 class ClassWeights(NamedTuple):
-    """A weight for each class; None = all alike."""
+    """A weight for each class; None = all equal."""
 
     gender: Float[Tensor, " genders"] | None
     mask_type: Float[Tensor, " mask_types"] | None
 
 
 def weigh_classes(
-    gender: Int64[Tensor, " parts"],
-    mask_type: Int64[Tensor, " parts"],
+    gender: Int64[Tensor, " examples"],
+    mask_type: Int64[Tensor, " examples"],
     *,
     num_genders: int,
     device: torch.device,
 ) -> ClassWeights:
-    """Weigh classes by how rare they are among the labels to learn from."""
+    """Weigh classes by how rare they are among the training labels."""
     return ClassWeights(
         class_weights(_count(gender, num_genders)).to(device),
         class_weights(_count(mask_type, len(MASK_TYPES))).to(device),
@@ -64,7 +67,7 @@ def score_epoch(
         train_loss: mean over the epoch.
         predictions: from `group_predictions`.
         dev: the table with the clips' labels.
-        tasks: those that are learned, and count in the score.
+        tasks: that are trained, and count in the score.
     """
     scores = score_clips(join_labels(predictions, dev))
     return Epoch(
@@ -77,5 +80,5 @@ def score_epoch(
     )
 
 
-def _count(codes: Int64[Tensor, " parts"], num_classes: int) -> list[int]:
+def _count(codes: Int64[Tensor, " examples"], num_classes: int) -> list[int]:
     return [int((codes == code).sum()) for code in range(num_classes)]

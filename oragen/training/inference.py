@@ -18,15 +18,15 @@ from oragen.training.scoring import WindowPredictions, group_predictions
 
 
 def modality_sets_of(head: Head) -> tuple[ModalitySet, ...]:
-    """Return the kinds of evidence that a head can answer from, the widest first."""
+    """Return the sets of modalities that a head can predict from, the largest first."""
     return MODALITY_SETS if head.modality is None else (head.modality,)
 
 
-class PredictedWindows(NamedTuple):
-    """What a head says about the windows in which it perceives something."""
+class DatasetPredictions(NamedTuple):
+    """Predictions of the windows of a dataset that have a modality which the head uses."""
 
-    windows: Int64[np.ndarray, " answered"]  # their places in the dataset's table, in order
-    answers: WindowPredictions
+    windows: Int64[np.ndarray, " predicted"]  # their rows in the dataset's table, in order
+    predictions: WindowPredictions  # of these windows
 
 
 @torch.inference_mode()
@@ -36,35 +36,36 @@ def predict_windows(
     *,
     modalities: ModalitySet = "audio_visual",
     batch_size: int = 256,
-) -> PredictedWindows:
-    """Ask a head about the windows of a dataset.
+) -> DatasetPredictions:
+    """Predict the windows of a dataset.
 
     Args:
         head: in evaluation mode.
-        dataset: windows; those without the evidence asked for do not take part.
-        modalities: `audio` withholds all faces, `face` all sound.
+        dataset: windows; those without any of the modalities are skipped.
+        modalities: `audio` hides all faces, `face` all audio.
         batch_size: in windows.
     """
     device = next(head.parameters()).device
-    genders_of, ages_of, mask_types_of, usable, windows = [], [], [], [], []
+    genders, ages_years, mask_types, usable, windows = [], [], [], [], []
     for batch in dataset.batches(batch_size, device):
         audio_valid = batch.audio_valid & (modalities != "face")
         face_valid = batch.face_valid & (modalities != "audio")
         output = head(batch.audio, audio_valid, batch.face, face_valid)
-        genders_of.append(output.gender_logits.softmax(-1).cpu())
-        ages_of.append(output.age_years.cpu())
+        genders.append(output.gender_logits.softmax(-1).cpu())
+        ages_years.append(output.age_years.cpu())
         if output.mask_type_logits is not None:
-            mask_types_of.append(output.mask_type_logits.softmax(-1).cpu())
+            mask_types.append(output.mask_type_logits.softmax(-1).cpu())
         usable.append((audio_valid.any(1) | face_valid.any(1)).cpu())
         windows.append(batch.windows)
-    places = torch.cat(windows)
-    order = places.argsort()[torch.cat(usable)[places.argsort()]]
-    answers = WindowPredictions(
-        torch.cat(genders_of)[order].numpy(),
-        torch.cat(ages_of)[order].numpy(),
-        torch.cat(mask_types_of)[order].numpy() if mask_types_of else None,
+    rows = torch.cat(windows)  # of batches -> in the order of the batches
+    order = rows.argsort()
+    order = order[torch.cat(usable)[order]]  # in the order of the table, the usable ones
+    predictions = WindowPredictions(
+        gender=torch.cat(genders)[order].numpy(),
+        age_years=torch.cat(ages_years)[order].numpy(),
+        mask_type=torch.cat(mask_types)[order].numpy() if mask_types else None,
     )
-    return PredictedWindows(places[order].numpy(), answers)
+    return DatasetPredictions(rows[order].numpy(), predictions)
 
 
 def predict_clips(
@@ -92,9 +93,9 @@ def predict_clips(
     Returns:
         a row for each clip with at least one usable window, see `group_predictions`.
     """
-    windows, answers = predict_windows(head, dataset, modalities=modalities, batch_size=batch_size)
-    clips = dataset.table["clip_id"].iloc[windows]
+    predicted = predict_windows(head, dataset, modalities=modalities, batch_size=batch_size)
+    clips = dataset.table["clip_id"].iloc[predicted.windows]
     paper = protocol == "paper"
     rule: GroupingRule = "majority" if paper else "mean"
-    answers = calibration.apply(answers)
-    return group_predictions(clips, answers, genders=genders, rule=rule, round_to_years=paper)
+    predictions = calibration.apply(predicted.predictions)
+    return group_predictions(clips, predictions, genders=genders, rule=rule, round_to_years=paper)

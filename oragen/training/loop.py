@@ -39,7 +39,7 @@ class TrainingOptions:
     gradient_clip: float
     drop_modality: float  # probability that one of two modalities is hidden
     balance_classes: bool  # weigh classes by inverse frequency in the loss
-    balance_sampling: tuple[Balanced, ...]  # ... or draw windows of each class equally often
+    balance_sampling: tuple[Balanced, ...]  # draw windows of each class equally often
     task_weights: TaskWeights
 
 
@@ -51,7 +51,7 @@ class Phase(NamedTuple):
 
 
 def plan_phases(mask_type: MaskTypeTraining, weights: TaskWeights) -> list[Phase]:
-    """Say in which trainings, one after the other, a head learns the tasks."""
+    """Return the trainings, one after the other, in which a head learns the tasks."""
     without_mask_type = Phase(replace(weights, mask_type=0.0))
     match mask_type:
         case "together":
@@ -98,22 +98,22 @@ def train_head(
     genders: Sequence[str],
     seed: int,
 ) -> list[Epoch]:
-    """Train with AdamW until the dev score stops growing; leave the best epoch's weights.
+    """Train with AdamW until the dev score stops growing; load the best epoch's weights.
 
-    Without windows to select by the last of `max_epochs` counts.
+    Without dev windows, all `max_epochs` are trained and the last one counts.
 
     Args:
         fabric: the device to train on.
         head: with fresh weights.
         train: windows to learn from.
-        dev: windows of other speakers, to select by; or None.
+        dev: windows of other speakers, to select the epoch by; or None.
         options: how.
         genders: the head's labels in order.
-        seed: of the order of windows and of what is hidden.
+        seed: of the order of windows and of hidden modalities.
 
     Raises:
-        DivergedError: when the loss or its gradient is no number any more.
-        UserError: when no dev clip has a label to select by.
+        DivergedError: the loss or its gradient is not finite.
+        UserError: no dev clip has a label to select by.
     """
     trained = [weights for weights in head.parameters() if weights.requires_grad]
     is_whole = len(trained) == len(list(head.parameters()))
@@ -131,7 +131,7 @@ def train_head(
     best_epoch, best_score = 0, float("-inf")
     progress = trange(1, options.max_epochs + 1, desc=f"seed {seed}", unit="epoch")
     for epoch in progress:
-        model.train(is_whole)  # what is frozen has no dropout
+        model.train(is_whole)  # frozen layers have no dropout
         batches = train.batches(
             options.batch_size, fabric.device, generator=generator, weights=shares
         )
@@ -141,7 +141,7 @@ def train_head(
         if not math.isfinite(train_loss):
             raise DivergedError(
                 f"The training of seed {seed} diverged in epoch {epoch}: its loss or gradient is "
-                f"no number any more. Lower train.learning_rate ({options.learning_rate:g})."
+                f"not finite. Lower train.learning_rate ({options.learning_rate:g})."
             )
         model.eval()
         if dev is None:
@@ -168,7 +168,7 @@ def train_head(
 def make_optimizer(
     fabric: Fabric, weights: Iterable[nn.Parameter], options: TrainingOptions
 ) -> torch.optim.AdamW:
-    """Return AdamW, all of whose updates are made in one go where that can be."""
+    """Return AdamW; its updates are fused unless gradients are scaled."""
     return torch.optim.AdamW(
         weights,
         lr=options.learning_rate,
@@ -187,7 +187,7 @@ def train_epoch(
     generator: torch.Generator,
     modality: Modality | None = None,
 ) -> float:
-    """Make a step for each batch; return the mean loss, NaN where a loss or gradient is none."""
+    """Make a step for each batch; return the mean loss; NaN: a loss or gradient is not finite."""
     is_scaled = scales_gradients(fabric)
     losses = []
     for batch in batches:
@@ -217,12 +217,12 @@ def _loss(
             audio_valid, face_valid, probability=options.drop_modality, generator=generator
         )
     output = model(batch.audio, audio_valid, batch.face, face_valid)
-    heard, seen = audio_valid.any(dim=1), face_valid.any(dim=1)
-    blind = ~{None: heard | seen, "audio": heard, "face": seen}[modality]
-    targets = Targets(  # a window in which the head perceives nothing teaches it nothing
-        batch.gender.masked_fill(blind, UNKNOWN_LABEL),
-        batch.mask_type.masked_fill(blind, UNKNOWN_LABEL),
-        batch.age_years.masked_fill(blind, torch.nan),
+    has_audio, has_face = audio_valid.any(dim=1), face_valid.any(dim=1)
+    has_input = {None: has_audio | has_face, "audio": has_audio, "face": has_face}[modality]
+    targets = Targets(  # a window without input has no label to learn from
+        gender=batch.gender.masked_fill(~has_input, UNKNOWN_LABEL),
+        mask_type=batch.mask_type.masked_fill(~has_input, UNKNOWN_LABEL),
+        age_years=batch.age_years.masked_fill(~has_input, torch.nan),
     )
     return multi_task_loss(
         output,

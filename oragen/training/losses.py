@@ -1,27 +1,16 @@
-"""Answers of a head and the labels there are -> one number to minimise."""
+"""The output of a model and the known labels -> one number to minimise."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from oragen.models.output import HeadOutput
 from oragen.schema.vocabulary import AGE_SCALE_YEARS, UNKNOWN_LABEL, Task
-
-
-@runtime_checkable
-class Answers(Protocol):
-    """What a head gives: logits of each task; no mask type where the head does not tell it."""
-
-    @property
-    def gender_logits(self) -> Tensor: ...
-    @property
-    def mask_type_logits(self) -> Tensor | None: ...
-    @property
-    def age_logit(self) -> Tensor: ...
 
 
 class Targets(NamedTuple):
@@ -59,7 +48,7 @@ class TaskLosses(NamedTuple):
 
 
 def multi_task_loss(
-    answers: Answers,
+    output: HeadOutput,
     targets: Targets,
     *,
     task_weights: TaskWeights | None = None,
@@ -68,24 +57,23 @@ def multi_task_loss(
 ) -> TaskLosses:
     """Cross-entropy of gender and mask type, and 1 - CCC of the age, as published.
 
-    An unknown label does not take part. A task without any label in the batch contributes
-    exactly 0, and so does its gradient.
+    Unknown labels are ignored. A task without a label in the batch has loss 0 and gradient 0.
 
     Args:
-        answers: of a head.
+        output: of a head or of a unimodal model.
         targets: of the same windows.
-        task_weights: all 1 when not given.
+        task_weights: None: all 1.
         gender_weights: of the classes, see `class_weights`.
         mask_type_weights: likewise.
     """
     task_weights = task_weights or TaskWeights()
-    gender = known_cross_entropy(answers.gender_logits, targets.gender, gender_weights)
+    gender = known_cross_entropy(output.gender_logits, targets.gender, gender_weights)
     mask_type = (
         torch.zeros_like(gender)
-        if answers.mask_type_logits is None
-        else known_cross_entropy(answers.mask_type_logits, targets.mask_type, mask_type_weights)
+        if output.mask_type_logits is None
+        else known_cross_entropy(output.mask_type_logits, targets.mask_type, mask_type_weights)
     )
-    age = known_age_loss(answers.age_logit, targets.age_years)
+    age = known_age_loss(output.age_logit, targets.age_years)
     total = (
         task_weights.gender * gender + task_weights.mask_type * mask_type + task_weights.age * age
     )
@@ -112,7 +100,7 @@ def known_age_loss(
     """1 - CCC of sigmoid(logit) and age / 100 over the known ages; 0 without any."""
     known = ~age_years.isnan()
     if not known.any():
-        return age_logit[:0].float().sum()  # 0, and still a part of the graph
+        return age_logit[:0].float().sum()  # 0, but still in the graph
     return ccc_loss(torch.sigmoid(age_logit[known].float()), age_years[known] / AGE_SCALE_YEARS)
 
 
@@ -125,8 +113,8 @@ def ccc_loss(
 ) -> Float[Tensor, ""]:
     """1 - concordance correlation coefficient (Lin 1989), of the population.
 
-    Equals both published losses wherever they are finite, value and gradient. Where they are not
-    (one element, constant vectors) it is 1 with a gradient of 0 from the missing correlation.
+    Value and gradient equal those of both published losses where these are finite. Otherwise (one
+    element, constant vectors) it is 1, and the undefined correlation has gradient 0.
 
     Args:
         predicted: one or more numbers.
@@ -146,7 +134,7 @@ def ccc_loss(
 def class_weights(
     counts: Sequence[int], *, rule: Literal["inverse", "paper"] = "inverse"
 ) -> Float[Tensor, " classes"]:
-    """Weight of each class from how often it is in the training data.
+    """Return the weight of each class from its frequency in the training data.
 
     Args:
         counts: of each class.
@@ -162,7 +150,7 @@ def class_weights(
 
 
 def _or_one(number: Float[Tensor, ""]) -> Float[Tensor, ""]:
-    """Keep a number that can be divided by; 1 in the place of 0."""
+    """Return the number, or 1 if it is 0: something to divide by."""
     return torch.where(number == 0, torch.ones_like(number), number)
 
 

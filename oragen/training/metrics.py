@@ -1,7 +1,7 @@
 """Predictions of windows -> predictions of clips -> scores.
 
-Scores are fractions, ages are in years. A label may be a number or a word; None, NaN and negative
-numbers are unknown, and do not take part.
+Scores are fractions, ages are in years. A label may be a number or a word. None, NaN and negative
+numbers are unknown labels, which are ignored.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ GroupingRule = Literal["mean", "majority"]
 
 
 class ClassScores(NamedTuple):
-    """Averages over the classes, each counting the same."""
+    """Unweighted averages over the classes."""
 
     uar: float  # unweighted average recall
     macro_f1: float
@@ -45,19 +45,22 @@ def score_classes(
     Args:
         targets: true labels.
         predictions: as many labels.
-        classes: which ones to average over. `seen_in_targets`: those there are; where that is
-            only one there is nothing to tell apart, and the task has no score. The published
-            versions differ: `seen_in_either`, as scikit-learn does (markitantov/ORAGEN, and
-            chimera_ml by window), or a list of all classes (chimera_ml by file). Both then give
-            a score for a single class.
+        classes: which ones to average over. `seen_in_targets`: the classes of the targets; with
+            a single one the task has no score. The published versions differ: `seen_in_either`,
+            as in scikit-learn (markitantov/ORAGEN, and chimera_ml by window), or a list of all
+            classes (chimera_ml by file). Both have a score for a single class, too.
 
     Returns:
-        None where there is nothing to score.
+        None: nothing to score.
 
     Raises:
         ValueError: a known label has no prediction.
     """
-    from sklearn.metrics import f1_score, precision_score, recall_score  # half a second
+    from sklearn.metrics import (
+        f1_score,
+        precision_score,
+        recall_score,
+    )  # its import takes half a second
 
     true, predicted = _split_known(targets, predictions)
     averaged = _class_set(true, predicted, classes)
@@ -72,7 +75,7 @@ def score_classes(
 
 
 def score_ages(targets_years: Labels, predictions_years: Labels) -> AgeScores | None:
-    """Score the ages; None where no age is known.
+    """Score the ages; None: no age is known.
 
     Raises:
         ValueError: a known age has no prediction.
@@ -94,9 +97,9 @@ def group_probabilities(
     *,
     rule: GroupingRule = "mean",
 ) -> pd.DataFrame:
-    """Probabilities of windows -> one row a clip, in order of first appearance.
+    """Group the probabilities of windows: a row for each clip, in order of first appearance.
 
-    The class of a clip is the `argmax` of its row: of two equal ones the smaller label.
+    The class of a clip is the `argmax` of its row; of two equal ones it is the first.
 
     Args:
         clip_ids: of each window.
@@ -108,10 +111,11 @@ def group_probabilities(
         case "mean":
             shares = probabilities
         case "majority":
+            # window, class -> window, class: 1 for the likeliest class, 0 for the others
             shares = np.eye(probabilities.shape[1])[probabilities.argmax(axis=1)]
         case _:
             assert_never(rule)
-    return _mean_by_clip(clip_ids, pd.DataFrame(shares.astype(np.float64)))
+    return _mean_by_clip(clip_ids, pd.DataFrame(shares.astype(np.float64)))  # clip, class
 
 
 def group_ages(
@@ -120,12 +124,12 @@ def group_ages(
     *,
     round_to_years: bool = False,
 ) -> "pd.Series[float]":
-    """Ages of windows -> the mean of each clip, in order of first appearance.
+    """Group the ages of windows: the mean of each clip, in order of first appearance.
 
     Args:
         clip_ids: of each window.
         age_years: of each window.
-        round_to_years: as markitantov/ORAGEN does before it scores.
+        round_to_years: as in markitantov/ORAGEN before scoring.
     """
     ages = _mean_by_clip(clip_ids, pd.DataFrame({"age_years": age_years.astype(np.float64)}))
     return ages["age_years"].round() if round_to_years else ages["age_years"]
@@ -149,7 +153,7 @@ def _split_known(targets: Labels, predictions: Labels) -> tuple[NDArray[Any], ND
     if missing := int(pd.isna(predicted[known]).sum()):
         raise ValueError(
             f"{missing} of {known.sum()} known labels have no prediction. Score every clip, or "
-            f"leave the label out with the prediction."
+            f"skip the label, too."
         )
     return np.array(true[known].tolist()), np.array(predicted[known].tolist())
 

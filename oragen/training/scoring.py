@@ -1,6 +1,6 @@
-"""Answers for the parts of clips -> predictions of clips -> scores.
+"""Predictions of windows -> predictions of clips, joined with labels -> scores.
 
-Training and fine-tuning select by these scores and evaluation reports them, so that they cannot
+Training and fine-tuning select by these scores, and evaluation reports them. So the two cannot
 differ.
 """
 
@@ -30,41 +30,41 @@ Scores = dict[str, float | int | None]
 
 
 class WindowPredictions(NamedTuple):
-    """What a model says about each window or crop."""
+    """Predictions of a model for each window, or in fine-tuning for each crop."""
 
-    gender: Float[np.ndarray, "parts genders"]  # probabilities
-    age_years: Float[np.ndarray, " parts"]
-    mask_type: Float[np.ndarray, "parts mask_types"] | None  # None where it does not tell it
+    gender: Float[np.ndarray, "windows genders"]  # probabilities
+    age_years: Float[np.ndarray, " windows"]
+    mask_type: Float[np.ndarray, "windows mask_types"] | None  # probabilities; None: not a task
 
 
 def group_predictions(
     clips: pd.Series,
-    answers: WindowPredictions,
+    predictions: WindowPredictions,
     *,
     genders: Sequence[str],
     rule: GroupingRule = "mean",
     round_to_years: bool = False,
 ) -> pd.DataFrame:
-    """Answers for the parts of clips -> one answer for each clip.
+    """Group the predictions of windows: one prediction for each clip.
 
     Args:
-        clips: the `clip_id` of each part.
-        answers: of each part.
+        clips: the `clip_id` of each window.
+        predictions: of each window.
         genders: the model's labels in order.
-        rule: mean of the probabilities, or the shares of the parts' votes.
+        rule: mean of the probabilities, or the shares of the windows' votes.
         round_to_years: round the age of a clip.
 
     Returns:
         a row for each clip, indexed by `clip_id`: `num_windows`, `predicted_gender`,
-        `predicted_age_years`, `predicted_mask_type` (if the model tells it), and the
+        `predicted_age_years`, `predicted_mask_type` (if the model predicts it), and the
         probabilities `gender_<label>`, `mask_type_<label>`.
     """
-    columns = _choose("gender", clips, answers.gender, genders, rule)
+    columns = _choose("gender", clips, predictions.gender, genders, rule)
     columns["predicted_age_years"] = group_ages(
-        clips, answers.age_years, round_to_years=round_to_years
+        clips, predictions.age_years, round_to_years=round_to_years
     )
-    if answers.mask_type is not None:
-        columns |= _choose("mask_type", clips, answers.mask_type, MASK_TYPES, rule)
+    if predictions.mask_type is not None:
+        columns |= _choose("mask_type", clips, predictions.mask_type, MASK_TYPES, rule)
     num_windows = clips.value_counts(sort=False)
     return pd.DataFrame({"num_windows": num_windows, **columns}).rename_axis("clip_id")
 
@@ -72,17 +72,19 @@ def group_predictions(
 def join_labels(
     predictions: pd.DataFrame, table: pd.DataFrame, further: Collection[str] = ()
 ) -> pd.DataFrame:
-    """Put predictions beside the labels of all clips; a clip without one keeps its row.
+    """Join predictions with the labels of all clips; a clip without a prediction keeps its row.
 
     Args:
         predictions: from `group_predictions`.
-        table: with the clips' labels; of several rows of a clip the first counts.
-        further: columns of it to keep, beside the labels.
+        table: with the clips' labels, which are those of a clip's first row.
+        further: columns to keep beside the labels.
     """
     clips = table.drop_duplicates("clip_id").set_index("clip_id")
     joined = clips[["corpus", "split", "speaker_id", *LABELS, *further]].join(predictions)
-    if lost := sorted(set(predictions.index) - set(joined.index)):
-        raise ValueError(f"{len(lost)} predicted clips are not in the dataset, e.g. {lost[0]}")
+    if unknown := sorted(set(predictions.index) - set(joined.index)):
+        raise ValueError(
+            f"{len(unknown)} predicted clips are not in the dataset, e.g. {unknown[0]}"
+        )
     joined["num_windows"] = joined["num_windows"].fillna(0).astype(int)
     return joined.sort_index()
 
@@ -90,7 +92,7 @@ def join_labels(
 def find_majority_baseline(clips: pd.DataFrame) -> dict[str, str | float | None]:
     """Return the most frequent gender and mask type, and the mean age, of labelled clips.
 
-    Of two equally frequent labels it is the first in the alphabet; None where nothing is known.
+    Of two equally frequent labels it is the first in the alphabet. None: no label is known.
     """
     baseline: dict[str, str | float | None] = {}
     for task in ("gender", "mask_type"):
@@ -101,10 +103,10 @@ def find_majority_baseline(clips: pd.DataFrame) -> dict[str, str | float | None]
     return baseline
 
 
-def fill_unpredicted(
+def fill_with_baseline(
     predictions: pd.DataFrame, baseline: Mapping[str, str | float | None]
 ) -> pd.DataFrame:
-    """Give clips without a usable window the usual labels, as the published evaluation does.
+    """Predict clips without a usable window by the majority baseline, as published.
 
     Args:
         predictions: from `join_labels`.
@@ -125,21 +127,21 @@ def fill_unpredicted(
 def score_clips(clips: pd.DataFrame) -> Scores:
     """Score labelled predictions; None for a task that cannot be scored on these clips.
 
-    UAR and F1 are fractions, the error of the age is in years. Clips without an answer are
-    counted, and not scored. A label that the head does not know is unknown, as in training.
+    UAR and F1 are fractions, the error of the age is in years. Clips without a prediction are
+    counted, but not scored. A label that the head cannot predict is unknown, as in training.
     """
-    answered = clips[clips["predicted_age_years"].notna()]
+    predicted = clips[clips["predicted_age_years"].notna()]
     scores: Scores = {
         "clips": len(clips),
         "speakers": len(clips[["corpus", "speaker_id"]].drop_duplicates()),
         "without_window": int((clips["num_windows"] == 0).sum()),
     }
     for task in ("gender", "mask_type"):
-        known = answered[answered[task].isin(_labels_of(task, clips))]
-        found = score_classes(known[task].tolist(), known.get(f"predicted_{task}", []))
-        scores[f"{task}_uar"] = found.uar if found else None
-        scores[f"{task}_macro_f1"] = found.macro_f1 if found else None
-    ages = score_ages(answered["age_years"], answered["predicted_age_years"])
+        known = predicted[predicted[task].isin(_labels_of(task, clips))]
+        classes = score_classes(known[task].tolist(), known.get(f"predicted_{task}", []))
+        scores[f"{task}_uar"] = classes.uar if classes else None
+        scores[f"{task}_macro_f1"] = classes.macro_f1 if classes else None
+    ages = score_ages(predicted["age_years"], predicted["predicted_age_years"])
     scores["age_mae_years"] = ages.mae_years if ages else None
     scores["age_ccc"] = ages.ccc if ages else None
     return scores
@@ -150,16 +152,16 @@ def selection_score(
 ) -> float:
     """Return one number to select by, from 0 to 1: the mean of gender UAR, age CCC, mask UAR.
 
-    A task that cannot be scored, or is not among `tasks`, does not take part.
+    Tasks that cannot be scored, or are not in `tasks`, are ignored.
 
     Raises:
-        UserError: when there is no task to select by.
+        UserError: there is no task to select by.
     """
     of_tasks = [scores[name] for task, name in SELECTED_BY.items() if task in tasks]
     known = [score for score in of_tasks if score is not None]
     if not known:
         raise UserError(
-            "No dev clip with a window has a label to select by: label some clips of the split "
+            "No dev clip with a window has a label to select by. Label some clips of the split "
             "`dev`, with two classes or two ages at least."
         )
     return float(np.mean(known))
@@ -168,7 +170,7 @@ def selection_score(
 def _labels_of(task: str, clips: pd.DataFrame) -> list[str]:
     """Return the classes that the predictions have probabilities of.
 
-    Beside those of a head that tells more, the columns of one that does not are there and empty.
+    In a table of several heads, the columns of classes that a head does not predict are empty.
     """
     columns = [name for name in clips if name.startswith(f"{task}_")]
     return [name.removeprefix(f"{task}_") for name in columns if clips[name].notna().any()]
@@ -184,5 +186,5 @@ def _choose(
     means = group_probabilities(clips, probabilities, rule=rule)
     chosen = means.to_numpy().argmax(axis=1)
     columns = {f"{task}_{label}": means[code] for code, label in enumerate(labels)}
-    words = pd.Series([labels[code] for code in chosen], index=means.index, dtype="str")
-    return {f"predicted_{task}": words, **columns}
+    predicted = pd.Series([labels[code] for code in chosen], index=means.index, dtype="str")
+    return {f"predicted_{task}": predicted, **columns}

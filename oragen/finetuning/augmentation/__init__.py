@@ -1,6 +1,6 @@
-"""Waveforms and face crops -> varied ones, to fine-tune encoders on.
+"""Waveforms and face crops -> augmented ones, to fine-tune encoders on.
 
-Every function is told its randomness: equal generators give equal results.
+Every function takes its generator: equal generators lead to equal results.
 """
 
 from oragen.finetuning.augmentation.crops import AugmentedCrop, CropAugmentation, augment_crop

@@ -1,4 +1,4 @@
-"""A waveform -> the same waveform with some bands weaker: behind a mask, on a phone line."""
+"""A waveform -> the same waveform with some bands attenuated: by a mask, on a phone line."""
 
 from typing import Final
 
@@ -19,7 +19,7 @@ def attenuate(
     bands_hz: tuple[int, ...],
     attenuation_db: tuple[float, ...],
 ) -> Float[Tensor, "*batch samples"]:
-    """Weaken each frequency by the curve through `attenuation_db` at `bands_hz`, without delay.
+    """Attenuate each frequency by the curve through `attenuation_db` at `bands_hz`, without delay.
 
     Between two bands the decibels lie on a straight line, beyond the outermost they stay as there.
     """
@@ -40,14 +40,14 @@ def muffle(
     ripple_db: float,
     generator: torch.Generator,
 ) -> Float[Tensor, "*batch samples"]:
-    """Weaken the bands that a mask weakens.
+    """Attenuate the bands that a mask attenuates.
 
     Args:
         waveform: in -1..1.
-        mask_type: one of `oragen.schema.MASK_TYPES`; `none` changes nothing.
+        mask_type: one of `oragen.schema.vocabulary.MASK_TYPES`; `none` changes nothing.
         fit: what the mask's curve in decibels is multiplied by; 1 = as tabulated.
-        ripple_db: standard deviation of what is added at each of `BANDS_HZ`: no two masks of a
-            type are the same.
+        ripple_db: standard deviation of what is added at each of `BANDS_HZ`: masks of a type
+            differ.
         generator: for the ripple.
     """
     if mask_type == "none":

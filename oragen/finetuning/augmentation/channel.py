@@ -1,4 +1,4 @@
-"""A waveform -> what a phone line or a codec leaves of it."""
+"""A waveform -> the same waveform after a phone line or a codec."""
 
 import io
 from typing import Final, Literal, assert_never

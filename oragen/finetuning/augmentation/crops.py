@@ -1,4 +1,4 @@
-"""A face crop and a generator -> the crop as another camera might have taken it, or masked."""
+"""A face crop and a generator -> the crop as of another camera, or behind a mask."""
 
 import math
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class CropAugmentation:
 
 
 class AugmentedCrop(NamedTuple):
-    """A crop of the same size, and what is to be seen in it."""
+    """A crop of the same size, and the mask type in it."""
 
     crop: Rgb
     mask_type: str | None  # None = unknown
@@ -54,8 +54,8 @@ def augment_crop(
 ) -> AugmentedCrop:
     """Cover, mirror, zoom, colour and blur a crop, each with its probability.
 
-    Only a face that has landmarks and is not labelled with a mask already is covered; it gets the
-    label of what covers it. The landmarks are those of `crop`, see `coverings.cover_face`.
+    A face is covered only if it has landmarks and no label of a mask. It then gets the label of its
+    new mask. The landmarks are those of `crop`, see `masks.cover_face`.
     """
     is_bare = landmarks is not None and mask_type in (None, "none") and can_cover(crop, landmarks)
     if landmarks is not None and is_bare and happens(options.cover_probability, generator):
@@ -129,10 +129,10 @@ def zoom(
 def change_colours(
     crop: Rgb, *, brightness: float, contrast: float, saturation: float, warmth: float
 ) -> Rgb:
-    """Change light and film; 1 leaves each as it is.
+    """Change brightness, contrast, saturation and warmth; 1 changes nothing.
 
-    Warmth multiplies red and divides blue. Hue stays: skin is never green, and torchvision's
-    adjust_hue takes as long as all the rest.
+    Warmth multiplies red and divides blue. Hue does not change: skin is never green, and
+    torchvision's adjust_hue takes as long as everything else.
     """
     picture = image_functional.adjust_brightness(_to_tensor(crop), brightness)
     picture = image_functional.adjust_contrast(picture, contrast)
@@ -142,14 +142,14 @@ def change_colours(
 
 
 def blur(crop: Rgb, *, sigma_px: float) -> Rgb:
-    """Put the face out of focus; OpenCV does it in a sixth of torchvision's time."""
+    """Blur the face; OpenCV needs a sixth of torchvision's time."""
     return np.asarray(cv2.GaussianBlur(crop, (0, 0), sigma_px), np.uint8)
 
 
 def _to_tensor(crop: Rgb) -> UInt8[Tensor, "3 height width"]:
     own = np.require(crop, requirements=["C", "W"])  # torch warns of read-only memory
-    return torch.from_numpy(own).permute(2, 0, 1)
+    return torch.from_numpy(own).permute(2, 0, 1)  # height, width, 3 -> 3, height, width
 
 
 def _to_rgb(picture: UInt8[Tensor, "3 height width"]) -> Rgb:
-    return np.ascontiguousarray(picture.permute(1, 2, 0).numpy())
+    return np.ascontiguousarray(picture.permute(1, 2, 0).numpy())  # -> height, width, 3

@@ -1,4 +1,4 @@
-"""A generator -> chances, numbers and choices."""
+"""A generator -> random yes or no, numbers, choices."""
 
 from collections.abc import Sequence
 from typing import TypeVar
@@ -9,7 +9,7 @@ Item = TypeVar("Item")
 
 
 def happens(probability: float, generator: torch.Generator) -> bool:
-    """Say yes with a probability: never at 0, always at 1."""
+    """Return True with a probability: never at 0, always at 1."""
     return torch.rand((), generator=generator).item() < probability
 
 

@@ -25,7 +25,7 @@ Landmarks = Float[np.ndarray, "5 2"]  # x, y in pixels, in the order of TEMPLATE
 
 
 class Surface(NamedTuple):
-    """What a mask's sheet is bent to, in eye distances."""
+    """The shape that a mask layer is bent to, in eye distances."""
 
     depth: float
     bend: float
@@ -34,9 +34,9 @@ class Surface(NamedTuple):
     def lift(
         self, x: Float[np.ndarray, "*#grid"], y: Float[np.ndarray, "*#grid"]
     ) -> Float[np.ndarray, "*grid 3"]:
-        """Put z to x and y."""
+        """Add z to x and y."""
         z = self.depth - self.bend * x**2 - self.taper * (y - _NOSE_Y) ** 2
-        return np.stack(np.broadcast_arrays(x, y, z), axis=-1)
+        return np.stack(np.broadcast_arrays(x, y, z), axis=-1)  # grid -> grid, 3
 
 
 class View(NamedTuple):
@@ -89,6 +89,7 @@ def look_up(frame: FaceFrame, surface: Surface, *, height_px: int, width_px: int
     """
     inverse = np.linalg.inv(frame.axes[:, :2])
     shift_x, shift_y = (inverse @ frame.axes[:, 2]).astype(np.float32)
+    # One column coordinate for each x, one row coordinate for each y: sums are height, width.
     columns, rows = np.arange(width_px, dtype=np.float32), np.arange(height_px, dtype=np.float32)
     (a, b, c), (d, e, f) = np.column_stack([inverse, -inverse @ frame.origin]).astype(np.float32)
     flat_y = (d * columns + f)[None] + (e * rows)[:, None]

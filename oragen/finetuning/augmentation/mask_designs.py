@@ -1,4 +1,4 @@
-"""A mask type and a generator -> a painted sheet: one mask of that type, of any make."""
+"""A mask type and a generator -> a painted mask layer: one mask of this type, of random design."""
 
 from collections.abc import Callable
 from typing import Final
@@ -53,7 +53,7 @@ _ELASTICS: Final[tuple[Colour, ...]] = ((236, 234, 228), (220, 190, 80), (92, 13
 
 
 def paint_mask(mask_type: str, unit_px: float, generator: torch.Generator) -> MaskLayer:
-    """Paint a mask; `unit_px` is how many pixels of the sheet make an eye distance.
+    """Paint a mask; `unit_px` is how many pixels of the layer make an eye distance.
 
     Raises:
         ValueError: no mask type of this name is painted here.
@@ -159,7 +159,7 @@ def _shield(layer: MaskLayer, generator: torch.Generator) -> None:
 
 
 def _add_reflection(layer: MaskLayer, generator: torch.Generator) -> None:
-    """A soft slanting streak of light, wherever the sheet covers anything."""
+    """Add a soft slanting streak of light, wherever the layer covers anything."""
     x, slant = uniform(-1.0, 0.9, generator), uniform(-0.4, 0.4, generator)
     width, strength = uniform(0.05, 0.35, generator), uniform(0.12, 0.4, generator)
     y1, y2 = uniform(-0.9, 0.2, generator), uniform(0.7, 1.9, generator)

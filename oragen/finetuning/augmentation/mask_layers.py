@@ -1,4 +1,4 @@
-"""Outlines in face coordinates -> a painted sheet, ready to be laid over a face."""
+"""Outlines in face coordinates -> a painted mask layer, to be laid over a face."""
 
 from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias
@@ -16,7 +16,7 @@ _NEUTRAL: Final = 128  # relief that neither darkens nor lightens
 
 
 class Extent(NamedTuple):
-    """What part of the face a sheet spans, in eye distances."""
+    """The part of the face that a mask layer spans, in eye distances."""
 
     half_width: float
     top: float
@@ -25,7 +25,7 @@ class Extent(NamedTuple):
 
 @dataclass(frozen=True)
 class MaskLayer:
-    """Layers to paint on. `cover` is opacity, `relief` darkens (below 128) or lightens."""
+    """A flat mask to paint on. `cover` is opacity, `relief` darkens (below 128) or lightens."""
 
     extent: Extent
     unit_px: float
@@ -48,7 +48,7 @@ class MaskLayer:
         cv2.polylines(self.cover, corners, False, (255 * opacity,), thickness, cv2.LINE_AA, _SHIFT)
 
     def draw(self, line: Points, colour: Colour, width: float) -> None:
-        """Draw on what is painted already, without covering more."""
+        """Draw on what is already painted, without covering more."""
         thickness = max(1, round(width * self.unit_px))
         cv2.polylines(
             self.paint, [self._fixed(line)], False, colour, thickness, cv2.LINE_AA, _SHIFT
@@ -91,7 +91,7 @@ def blank_layer(extent: Extent, unit_px: float) -> MaskLayer:
 
 
 def mirrored(right: Points) -> Points:
-    """Close the half of an outline that goes from the top middle to the bottom middle."""
+    """Mirror the half of an outline that goes from the top middle to the bottom middle."""
     return right + [(-x, y) for x, y in reversed(right) if x]
 
 
@@ -102,6 +102,7 @@ def smooth(points: Points, *, closed: bool, rounds: int = 2) -> Points:
         after = np.roll(line, -1, axis=0)
         if not closed:
             line, after = line[:-1], after[:-1]
+        # point, 2 -> point, two cuts, 2
         cut = np.stack([0.75 * line + 0.25 * after, 0.25 * line + 0.75 * after], axis=1)
         ends = [] if closed else [points[:1], points[-1:]]
         inner = cut.reshape(-1, 2)

@@ -20,14 +20,14 @@ from oragen.finetuning.augmentation.mask_layers import Extent, MaskLayer
 
 Rgb = UInt8[np.ndarray, "height width 3"]
 
-_FINENESS: Final = (0.5, 1.0)  # pixels of the sheet to a pixel of the crop: cameras blur
-_SHEET_UNIT_PX: Final = (10.0, 110.0)
-_SMALLEST_UNIT_PX: Final = 4.0  # eyes nearer than that: no face to be covered
+_FINENESS: Final = (0.5, 1.0)  # pixels of the layer for a pixel of the crop: cameras blur
+_LAYER_UNIT_PX: Final = (10.0, 110.0)
+_SMALLEST_UNIT_PX: Final = 4.0  # eyes nearer to each other: not a face to cover
 _FLATTEST: Final = 0.15  # area of the face's x and y axes as a share of a square's
 
 
 class CoveredCrop(NamedTuple):
-    """A crop and the mask type to be seen in it."""
+    """A crop and the mask type in it."""
 
     crop: Rgb
     mask_type: str
@@ -42,18 +42,18 @@ def cover_face(
         crop: the face, in 0..255.
         landmarks: pixels in the crop, as YuNet gives them: right eye, left eye, nose, right and
             left corner of the mouth.
-        mask_type: one of `oragen.schema.MASK_TYPES`, but not `none`.
+        mask_type: one of `oragen.schema.vocabulary.MASK_TYPES`, but not `none`.
         generator: chooses colour, make and fit.
 
     Raises:
-        ValueError: see `can_cover`; or there is no such mask.
+        ValueError: see `can_cover`; or the mask type is unknown.
     """
     if not can_cover(crop, landmarks):
         raise ValueError(f"The landmarks show no face here: {np.round(landmarks, 1).tolist()}.")
     frame = fit_face(landmarks)
     fineness = uniform(*_FINENESS, generator)
-    sheet_unit_px = float(np.clip(fineness * frame.unit_px, *_SHEET_UNIT_PX))
-    layer = paint_mask(mask_type, sheet_unit_px, generator)
+    layer_unit_px = float(np.clip(fineness * frame.unit_px, *_LAYER_UNIT_PX))
+    layer = paint_mask(mask_type, layer_unit_px, generator)
     finished = _finish(layer, is_clear=mask_type == "shield", generator=generator)
     rows, columns = _reach(layer.extent, SURFACES[mask_type], frame, crop)
     covered, part = crop.copy(), crop[rows, columns]
@@ -63,17 +63,17 @@ def cover_face(
 
 
 def can_cover(crop: Rgb, landmarks: Landmarks) -> bool:
-    """Tell whether landmarks span a face, not a line or a spot, whose mouth is in the crop."""
+    """Whether landmarks span a face, not a line or a spot, with its mouth in the crop."""
     frame = fit_face(landmarks)
     area = abs(float(np.linalg.det(frame.axes[:, :2])))
     mouth_x, mouth_y = landmarks[3:].mean(0)
-    is_seen = 0 <= mouth_x < crop.shape[1] and 0 <= mouth_y < crop.shape[0]
+    has_mouth = 0 <= mouth_x < crop.shape[1] and 0 <= mouth_y < crop.shape[0]
     is_face = frame.unit_px > _SMALLEST_UNIT_PX and area > _FLATTEST * frame.unit_px**2
-    return bool(is_seen and is_face)
+    return bool(has_mouth and is_face)
 
 
 def _reach(extent: Extent, surface: Surface, frame: FaceFrame, crop: Rgb) -> tuple[slice, slice]:
-    """Return the rows and columns of the crop that a sheet may touch."""
+    """Return the rows and columns of the crop that a mask layer may touch."""
     x = np.linspace(-extent.half_width, extent.half_width, 9)
     y = np.linspace(extent.top, extent.bottom, 5)
     points = frame.to_pixels(surface.lift(x[None], y[:, None]))
@@ -89,7 +89,7 @@ def _reach(extent: Extent, surface: Surface, frame: FaceFrame, crop: Rgb) -> tup
 def _finish(
     layer: MaskLayer, *, is_clear: bool, generator: torch.Generator
 ) -> Float32[np.ndarray, "height width 4"]:
-    """Layers -> colour times opacity, and opacity, with relief, weave and a shadow on the skin."""
+    """Return colour times opacity, and opacity, with relief, weave and a shadow on the skin."""
     x, y = layer.axes()
     cover = layer.cover.astype(np.float32) / 255
     if is_clear:
@@ -104,13 +104,13 @@ def _finish(
 
 
 def _lay(
-    finished: Float32[np.ndarray, "sheet_height sheet_width 4"],
+    finished: Float32[np.ndarray, "layer_height layer_width 4"],
     layer: MaskLayer,
     frame: FaceFrame,
     mask_type: str,
     crop: Rgb,
 ) -> Float32[np.ndarray, "height width 4"]:
-    """Bend the sheet around the face and project it into the crop."""
+    """Bend the layer around the face and project it into the crop."""
     height_px, width_px = crop.shape[:2]
     view = look_up(frame, SURFACES[mask_type], height_px=height_px, width_px=width_px)
     columns = (view.x + layer.extent.half_width) * layer.unit_px
@@ -122,9 +122,9 @@ def _lay(
 def _light(
     crop: Rgb, opacity: Float32[np.ndarray, "height width"]
 ) -> Float32[np.ndarray, "height width"]:
-    """How the face beneath is lit: from which side, and how brightly (1 = as in a studio).
+    """Return the light on the face beneath, by side and brightness (1 = as in a studio).
 
-    Skin is dark or light too, so a mask takes on only a part of it; the exponents are by eye.
+    Skin itself is dark or light, so a mask takes on only a part of it. The exponents are by eye.
     """
     small = cv2.resize(crop, (16, 16), interpolation=cv2.INTER_AREA).astype(np.float32)
     luminance = cv2.GaussianBlur(small.mean(-1), (0, 0), 2.0)

@@ -1,4 +1,4 @@
-"""A waveform and a generator -> the waveform as another recording of it might sound."""
+"""A waveform and a generator -> the waveform as of another recording."""
 
 import math
 from dataclasses import dataclass
@@ -64,12 +64,12 @@ def augment_waveform(
     mask_type: str | None,
     generator: torch.Generator,
 ) -> AugmentedWaveform:
-    """Change a waveform in -1..1 as its way from the mouth to the file might have.
+    """Change a waveform in -1..1 as on its way from the mouth to the file.
 
     Talker (speed, tempo), mask, room (noise), microphone (gain), line (phone, codec), polarity. A
-    voice labelled with a mask is not muffled once more; one that is muffled gets that mask's label.
-    What grew longer is cut, what became shorter is padded with zeros, and what leaves -1..1 is
-    clipped. Padding should come after this, or it gets noise as well.
+    voice with the label of a mask is not muffled again; a muffled voice gets the label of its mask.
+    The result is cut or padded with zeros to the old length, and clipped to -1..1. Pad windows
+    after this, or the padding gets noise as well.
     """
     changed = _talk(waveform, options, generator)[: len(waveform)]
     if mask_type in (None, "none") and happens(options.muffle_probability, generator):

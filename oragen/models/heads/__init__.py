@@ -1,4 +1,4 @@
-"""Cached features of a window -> gender, age and mask type: the networks that are trained."""
+"""Cached features of a window -> gender, age and mask type: the networks trained on the cache."""
 
 from oragen.models.heads.build import build_head, train_only_output_layers
 from oragen.models.heads.contract import Head, HeadSizes, HeadSpec

@@ -1,4 +1,4 @@
-"""The heads to compare with: one modality alone, side by side, and decisions averaged."""
+"""Cached features -> output of the baselines: one modality, concatenation, late fusion."""
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +13,7 @@ from oragen.schema.vocabulary import Modality
 
 
 class UnimodalHead(Head):
-    """Answers from one modality; the other is not looked at."""
+    """Predicts from one modality and ignores the other."""
 
     def __init__(self, spec: HeadSpec, *, modality: Modality) -> None:
         super().__init__(spec)
@@ -29,17 +29,16 @@ class UnimodalHead(Head):
         face_valid: Bool[Tensor, "batch slots"],
     ) -> HeadOutput:
         check_features(self.spec.sizes, audio, face, fixed_length=False)
-        hidden = (
+        pooled = (
             self.summary(audio, audio_valid)
             if self.modality == "audio"
             else self.summary(face, face_valid)
         )
-        decided: HeadOutput = self.decisions(hidden, hidden, hidden)
-        return decided
+        return self.decisions.from_one(pooled)
 
 
 class ConcatenationHead(Head):
-    """Answers from the summaries of both modalities, side by side."""
+    """Predicts from the pooled features of both modalities, side by side."""
 
     def __init__(self, spec: HeadSpec) -> None:
         super().__init__(spec)
@@ -58,14 +57,12 @@ class ConcatenationHead(Head):
         face_valid: Bool[Tensor, "batch slots"],
     ) -> HeadOutput:
         check_features(self.spec.sizes, audio, face, fixed_length=False)
-        summaries = [self.audio_summary(audio, audio_valid), self.face_summary(face, face_valid)]
-        hidden = self.merge(torch.cat(summaries, dim=-1))
-        decided: HeadOutput = self.decisions(hidden, hidden, hidden)
-        return decided
+        pooled = [self.audio_summary(audio, audio_valid), self.face_summary(face, face_valid)]
+        return self.decisions.from_one(self.merge(torch.cat(pooled, dim=-1)))
 
 
 class LateFusionHead(Head):
-    """Mean of the probabilities (and of the ages) of the modalities that are there."""
+    """Mean of the probabilities (and of the ages) of the modalities that are present."""
 
     def __init__(self, spec: HeadSpec) -> None:
         super().__init__(spec)
@@ -79,44 +76,45 @@ class LateFusionHead(Head):
         face: Float[Tensor, "batch slots layers face_width"],
         face_valid: Bool[Tensor, "batch slots"],
     ) -> HeadOutput:
-        heard: HeadOutput = self.audio_head(audio, audio_valid, face, face_valid)
-        seen: HeadOutput = self.face_head(audio, audio_valid, face, face_valid)
+        of_audio: HeadOutput = self.audio_head(audio, audio_valid, face, face_valid)
+        of_face: HeadOutput = self.face_head(audio, audio_valid, face, face_valid)
         log_weights = _log_weights(audio_valid.any(dim=1), face_valid.any(dim=1))
         return HeadOutput(
-            gender_logits=_mean_softmax(heard.gender_logits, seen.gender_logits, log_weights),
+            gender_logits=_mean_softmax(of_audio.gender_logits, of_face.gender_logits, log_weights),
+            age_logit=_mean_sigmoid(of_audio.age_logit, of_face.age_logit, log_weights),
             mask_type_logits=None
-            if heard.mask_type_logits is None or seen.mask_type_logits is None
-            else _mean_softmax(heard.mask_type_logits, seen.mask_type_logits, log_weights),
-            age_logit=_mean_sigmoid(heard.age_logit, seen.age_logit, log_weights),
+            if of_audio.mask_type_logits is None or of_face.mask_type_logits is None
+            else _mean_softmax(of_audio.mask_type_logits, of_face.mask_type_logits, log_weights),
         )
 
 
 def _log_weights(
     audio_present: Bool[Tensor, " batch"], face_present: Bool[Tensor, " batch"]
 ) -> Float[Tensor, "2 batch"]:
-    """Logarithm of each modality's share; where nothing is there, both count."""
-    present = torch.stack([audio_present, face_present])
+    """Logarithm of each modality's weight; where both are absent, both count."""
+    present = torch.stack([audio_present, face_present])  # modality, batch
     present = present | ~present.any(dim=0)
     return (present / present.sum(dim=0)).log()
 
 
 def _mean_softmax(
-    heard: Float[Tensor, "batch classes"],
-    seen: Float[Tensor, "batch classes"],
+    audio: Float[Tensor, "batch classes"],
+    face: Float[Tensor, "batch classes"],
     log_weights: Float[Tensor, "2 batch"],
 ) -> Float[Tensor, "batch classes"]:
     """Logarithm of the mean probabilities, which are logits again."""
-    log_shares = F.log_softmax(torch.stack([heard, seen]), dim=-1) + log_weights[..., None]
+    # modality, batch, classes -> batch, classes
+    log_shares = F.log_softmax(torch.stack([audio, face]), dim=-1) + log_weights[..., None]
     return log_shares.logsumexp(dim=0)
 
 
 def _mean_sigmoid(
-    heard: Float[Tensor, " batch"],
-    seen: Float[Tensor, " batch"],
+    audio: Float[Tensor, " batch"],
+    face: Float[Tensor, " batch"],
     log_weights: Float[Tensor, "2 batch"],
 ) -> Float[Tensor, " batch"]:
     """Logit of the mean of the sigmoids."""
-    logits = torch.stack([heard, seen])
+    logits = torch.stack([audio, face])  # modality, batch
     above = (F.logsigmoid(logits) + log_weights).logsumexp(dim=0)
     below = (F.logsigmoid(-logits) + log_weights).logsumexp(dim=0)
     return above - below

@@ -27,7 +27,7 @@ def build_head(
 
     Args:
         name: which one, see `HeadName`.
-        sizes: of the features and the answers.
+        sizes: of the features and the output.
         width: size of its hidden vectors, divisible by `num_heads`.
         num_heads: heads of its attentions.
         dropout: probability, in training.
@@ -56,15 +56,15 @@ def build_head(
 
 
 def train_only_output_layers(head: Head, tasks: Collection[Task]) -> None:
-    """Freeze a head but for the last layers of some tasks, which start anew.
+    """Freeze a head except the output layers of some tasks, which are initialised again.
 
-    So the published mask models are trained on a head that knows gender and age already: the
-    first one with `{"mask_type"}`, the second with all three.
+    The published mask models are trained so, on a head that has learned gender and age: the first
+    with `{"mask_type"}`, the second with all three.
     """
     head.requires_grad_(False)
     for module in head.modules():
         if isinstance(module, OutputLayers):
             for task in tasks:
-                decision = module.get_submodule(task).requires_grad_(True)
-                assert isinstance(decision, nn.Linear)
-                decision.reset_parameters()
+                layer = module.get_submodule(task).requires_grad_(True)
+                assert isinstance(layer, nn.Linear)
+                layer.reset_parameters()

@@ -1,4 +1,4 @@
-"""What every head takes, gives and is described by."""
+"""Features and sizes -> output: what is common to all heads, and from which one is built again."""
 
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
@@ -15,9 +15,9 @@ from oragen.schema.vocabulary import Modality
 
 @dataclass(frozen=True)
 class HeadSizes:
-    """The sizes of the features a head sees and of the answers it gives.
+    """The sizes of a head's features and of its output.
 
-    A head of fixed length (`shared`, `separate`, `joint`) wants exactly `audio_steps` and
+    A head of fixed length (`shared`, `separate`, `joint`) takes exactly `audio_steps` and
     `face_slots`; the others take any number.
     """
 
@@ -27,7 +27,7 @@ class HeadSizes:
     face_layers: int
     face_width: int
     num_genders: int
-    num_mask_types: int  # 0: the head does not tell the mask type
+    num_mask_types: int  # 0: the head does not predict the mask type
 
     def __post_init__(self) -> None:
         for name, size in asdict(self).items():
@@ -38,7 +38,7 @@ class HeadSizes:
 
 @dataclass(frozen=True)
 class HeadSpec:
-    """All that is needed to build a head again."""
+    """Everything from which a head is built again, without its weights."""
 
     name: HeadName
     sizes: HeadSizes
@@ -49,13 +49,13 @@ class HeadSpec:
 
 
 class Head(nn.Module, ABC):
-    """Features of a batch of windows -> `HeadOutput`. All heads share this one signature.
+    """Features of a batch of windows -> `HeadOutput`. All heads have this signature.
 
-    Whatever stands where `audio_valid` or `face_valid` is False does not reach the output. A
-    row may lack a modality, or both: the answer is then finite, but without both it says nothing.
+    Values where `audio_valid` or `face_valid` is False do not reach the output. A row may lack one
+    modality or both. Its output is finite then; without both it means nothing.
     """
 
-    modality: Modality | None = None  # the only one it looks at, where it is so
+    modality: Modality | None = None  # the only one it uses; None: both
 
     def __init__(self, spec: HeadSpec) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ def check_features(sizes: HeadSizes, audio: Tensor, face: Tensor, *, fixed_lengt
     """Refuse features of another encoder or window.
 
     Raises:
-        UserError: names the sizes the head was built for and those it got.
+        UserError: names the sizes that the head was built for, and those found.
     """
     expected = [sizes.audio_width, sizes.face_layers, sizes.face_width]
     found = [audio.shape[2], *face.shape[2:]]
@@ -96,6 +96,6 @@ def check_features(sizes: HeadSizes, audio: Tensor, face: Tensor, *, fixed_lengt
         names = "audio width, face layers, face width"
         names = f"audio steps, face slots, {names}" if fixed_length else names
         raise UserError(
-            f"The head was built for features of [{names}] = {expected}, but got {found}. Pad a "
-            f"short window, or train a head on these features: `dvc repro train_head`."
+            f"The head was built for features of [{names}] = {expected}, found {found}. Pad short "
+            f"windows, or train a head on these features: `dvc repro train_head`."
         )

@@ -1,4 +1,4 @@
-"""Our own head: each task asks all audio frames and all crops at once."""
+"""Cached features -> output of our own head: each task attends to all audio frames and crops."""
 
 from typing import Final
 
@@ -16,11 +16,13 @@ from oragen.models.layers.positions import sinusoidal_positions
 from oragen.models.layers.presence import hide_invalid
 from oragen.models.output import HeadOutput
 
-NUM_TASKS: Final = 3  # gender, mask type, age
+# Rows of the task queries: their order is that of the saved weights.
+GENDER, MASK_TYPE, AGE = range(3)
+NUM_TASKS: Final = 3
 
 
 class AudioTokens(nn.Module):
-    """Audio frames -> tokens that know their place and modality."""
+    """Audio frames -> tokens with position and modality."""
 
     def __init__(self, audio_width: int, width: int) -> None:
         super().__init__()
@@ -33,8 +35,8 @@ class AudioTokens(nn.Module):
         self, audio: Float[Tensor, "batch steps audio_width"]
     ) -> Float[Tensor, "batch steps width"]:
         tokens = self.project(self.norm(audio))
-        places = sinusoidal_positions(tokens.shape[1], tokens.shape[2], like=tokens)
-        return tokens + self.position_gain * places + self.modality  # type: ignore[no-any-return]
+        positions = sinusoidal_positions(tokens.shape[1], tokens.shape[2], like=tokens)
+        return tokens + self.position_gain * positions + self.modality  # type: ignore[no-any-return]
 
 
 class FaceTokens(nn.Module):
@@ -51,13 +53,14 @@ class FaceTokens(nn.Module):
         self, face: Float[Tensor, "batch slots layers face_width"]
     ) -> Float[Tensor, "batch slots_times_layers width"]:
         tokens = self.project(self.norm(face)) + self.layer
-        places = sinusoidal_positions(tokens.shape[1], tokens.shape[3], like=tokens)
-        tokens = tokens + self.position_gain * places[:, None]
+        positions = sinusoidal_positions(tokens.shape[1], tokens.shape[3], like=tokens)
+        tokens = tokens + self.position_gain * positions[:, None]
+        # batch, slot, layer, width -> batch, token, width
         return tokens.flatten(1, 2)  # type: ignore[no-any-return]
 
 
 class QueryBlock(nn.Module):
-    """Task queries look at the context, then think: a pre-norm transformer decoder block."""
+    """Task queries attend to the context, then a perceptron: a pre-norm decoder block."""
 
     def __init__(self, width: int, num_heads: int, dropout: float) -> None:
         super().__init__()
@@ -79,19 +82,20 @@ class QueryBlock(nn.Module):
         context: Float[Tensor, "batch context width"],
         context_valid: Bool[Tensor, "batch context"],
     ) -> Float[Tensor, "batch query width"]:
-        found = self.attention(self.query_norm(queries), context, context, context_valid)
-        queries = queries + self.dropout(found)
+        attended = self.attention(self.query_norm(queries), context, context, context_valid)
+        queries = queries + self.dropout(attended)
         return queries + self.mlp(queries)  # type: ignore[no-any-return]
 
 
 class CrossAttentionHead(Head):
-    """Three opinions added up: what is heard, what is seen, and what both together tell.
+    """Sum of three outputs: from the audio, from the face, and from both by attention.
 
-    The first two are decided on a summary of their modality and count where it is there, as in
-    late fusion; their logits are added, as independent evidence is. For the third, a query for each
-    task starts from both summaries and asks all audio frames and all layers of all crops. Any
-    number of audio frames and of slots; what is not valid is masked out. One token that stands for
-    nothing is always valid, so a row without anything is defined too.
+    The first two come from the pooled features of one modality, and count where it is present.
+    Their logits are added, as for independent observations. For the third, a query for each task
+    starts from both pooled vectors. It attends to all audio frames and to all layers of all crops.
+
+    Takes any number of audio frames and of slots; what is not valid gets no attention. One learned
+    token, `nothing`, is always valid: so the output is defined even without both modalities.
     """
 
     def __init__(self, spec: HeadSpec) -> None:
@@ -118,15 +122,19 @@ class CrossAttentionHead(Head):
         face_valid: Bool[Tensor, "batch slots"],
     ) -> HeadOutput:
         check_features(self.spec.sizes, audio, face, fixed_length=False)
-        heard = self.audio_summary(audio, audio_valid)
-        seen = self.face_summary(face, face_valid)
-        queries = self.tasks + self.merge(torch.cat([heard, seen], dim=-1))[:, None]
+        pooled_audio = self.audio_summary(audio, audio_valid)
+        pooled_face = self.face_summary(face, face_valid)
+        pooled = self.merge(torch.cat([pooled_audio, pooled_face], dim=-1))
+        queries = self.tasks + pooled[:, None]  # batch, width -> batch, task, width
         context, context_valid = self._context(audio, audio_valid, face, face_valid)
-        found = self.block(queries, context, context_valid)
+        tasks = self.block(queries, context, context_valid)
+        of_both: HeadOutput = self.decisions(
+            for_gender=tasks[:, GENDER], for_age=tasks[:, AGE], for_mask_type=tasks[:, MASK_TYPE]
+        )
         return sum_logits(
-            self.decisions(found[:, 0], found[:, 1], found[:, 2]),
-            (self.audio_decisions(heard, heard, heard), audio_valid.any(dim=1)),
-            (self.face_decisions(seen, seen, seen), face_valid.any(dim=1)),
+            of_both,
+            (self.audio_decisions.from_one(pooled_audio), audio_valid.any(dim=1)),
+            (self.face_decisions.from_one(pooled_face), face_valid.any(dim=1)),
         )
 
     def _context(
@@ -136,22 +144,22 @@ class CrossAttentionHead(Head):
         face: Float[Tensor, "batch slots layers face_width"],
         face_valid: Bool[Tensor, "batch slots"],
     ) -> tuple[Float[Tensor, "batch context width"], Bool[Tensor, "batch context"]]:
-        """Return all tokens side by side, and which of them are there."""
-        nothing = self.nothing.expand(len(audio), 1, -1)
-        heard = self.audio_tokens(hide_invalid(audio, audio_valid))
-        seen = self.face_tokens(hide_invalid(face, face_valid))
-        always = audio_valid.new_ones(len(audio_valid), 1)
-        seen_valid = repeat(face_valid, "b s -> b (s l)", l=self.spec.sizes.face_layers)
-        tokens = self.context_norm(torch.cat([nothing, heard, seen], dim=1))
-        return tokens, torch.cat([always, audio_valid, seen_valid], dim=1)
+        """Return the tokens of both modalities, one after the other, and which are valid."""
+        nothing = self.nothing.expand(len(audio), 1, -1)  # width -> batch, 1, width
+        audio_tokens = self.audio_tokens(hide_invalid(audio, audio_valid))
+        face_tokens = self.face_tokens(hide_invalid(face, face_valid))
+        nothing_valid = audio_valid.new_ones(len(audio_valid), 1)
+        face_tokens_valid = repeat(face_valid, "b s -> b (s l)", l=self.spec.sizes.face_layers)
+        tokens = self.context_norm(torch.cat([nothing, audio_tokens, face_tokens], dim=1))
+        return tokens, torch.cat([nothing_valid, audio_valid, face_tokens_valid], dim=1)
 
 
 def sum_logits(base: HeadOutput, *others: tuple[HeadOutput, Bool[Tensor, " batch"]]) -> HeadOutput:
-    """Add the logits of others to those of a first output, in the rows where they count."""
-    gender, age, mask_type = base
+    """Add the logits of other outputs to those of the first, in the rows where they count."""
+    gender, age, mask_type = base.gender_logits, base.age_logit, base.mask_type_logits
     for output, counts in others:
         gender = gender + output.gender_logits * counts[:, None]
         age = age + output.age_logit * counts
         if mask_type is not None and output.mask_type_logits is not None:
             mask_type = mask_type + output.mask_type_logits * counts[:, None]
-    return HeadOutput(gender, age, mask_type)
+    return HeadOutput(gender_logits=gender, age_logit=age, mask_type_logits=mask_type)

@@ -1,4 +1,4 @@
-"""The published heads: audio attends to the face, the face to the audio (MTCMA)."""
+"""Cached features -> output of the published heads: each modality attends to the other (MTCMA)."""
 
 import torch
 from jaxtyping import Bool, Float
@@ -16,20 +16,19 @@ from oragen.models.output import HeadOutput
 class MtcmaHead(Head):
     """Multi-Task Cross-Modal Attention with a branch for each task (10.1016/j.eswa.2025.127473).
 
-    Both modalities become the same few tokens: as many as face slots, or one where the audio is a
-    single step, as at level `late`. Each attends to the other. What the audio found in the face
-    leads to gender, what the face found in the audio to age; the mask type is decided on the sum.
+    Both modalities become the same small number of tokens: one for each face slot, or a single one
+    where the audio has one step, as at level `late`. Each modality attends to the other. The audio
+    tokens lead to gender, the face tokens to age, the sum of both branches to the mask type.
 
-    As published, the audio is squeezed by a linear map over its fixed number of steps, the crops
-    that are there move to the front and the last one is repeated, and an absent modality is zeros.
-    Audio steps that are not valid are zeros too; published features have none: what the encoder
-    made of zero padding counts as valid there.
+    As published, a linear map reduces the audio over its fixed number of steps. Valid crops move to
+    the front and the last one is repeated. An absent modality is zeros, and so are audio steps that
+    are not valid. Published features have no such steps: there, embeddings of padding are valid.
 
     Args:
         spec: the sizes; `width` is the published hidden width.
-        decide_on_sum: decide gender and age, too, on the sum of the branches (the published
-            AVModelV3 and mask models), and not each on its own branch (AVModelV2).
-        mlp_width: size inside the perceptrons; half of the width when not given.
+        decide_on_sum: predict gender and age, too, from the sum of the branches (the published
+            AVModelV3 and mask models); else each from its own branch (AVModelV2).
+        mlp_width: size inside the perceptrons; None: half of the width.
     """
 
     def __init__(
@@ -68,23 +67,22 @@ class MtcmaHead(Head):
     ) -> HeadOutput:
         check_features(self.spec.sizes, audio, face, fixed_length=True)
         audio = self.audio_tokens(hide_invalid(audio, audio_valid))
+        # batch, slot, layer, width -> batch, slot, layer x width
         face_by_slot = self.face_tokens(repeat_last_valid(face, face_valid).flatten(2))
         gender = self.gender_branch(self.pool(audio + self.audio_to_face(audio, face_by_slot)))
         age = self.age_branch(self.pool(face_by_slot + self.face_to_audio(face_by_slot, audio)))
         both = gender + age
-        decided: HeadOutput = (
-            self.decisions(both, both, both)
-            if self.decide_on_sum
-            else self.decisions(gender, both, age)
-        )
-        return decided
+        if self.decide_on_sum:
+            return self.decisions.from_one(both)
+        output: HeadOutput = self.decisions(for_gender=gender, for_age=age, for_mask_type=both)
+        return output
 
 
 class SharedTrunkHead(Head):
     """Multi-Task Cross-Modal Attention with one trunk for all tasks (the published AVModelV1).
 
-    The attentions work on the features' own widths, without a residual, and the tokens of both
-    are pooled together. Otherwise as `MtcmaHead`.
+    The attentions work on the features' own widths, without a residual. The tokens of both are
+    pooled together. Otherwise as `MtcmaHead`.
     """
 
     def __init__(self, spec: HeadSpec, *, mlp_width: int | None = None) -> None:
@@ -116,22 +114,23 @@ class SharedTrunkHead(Head):
     ) -> HeadOutput:
         check_features(self.spec.sizes, audio, face, fixed_length=True)
         audio = self.audio_tokens(hide_invalid(audio, audio_valid))
+        # batch, slot, layer, width -> batch, slot, layer x width
         face_by_slot = self.face_tokens(repeat_last_valid(face, face_valid).flatten(2))
-        found = [self.audio_to_face(audio, face_by_slot), self.face_to_audio(face_by_slot, audio)]
-        trunk = self.trunk(self.pool(torch.cat(found, dim=1)))
-        decided: HeadOutput = self.decisions(trunk, trunk, trunk)
-        return decided
+        attended = [
+            self.audio_to_face(audio, face_by_slot), self.face_to_audio(face_by_slot, audio),
+        ]  # fmt: skip
+        return self.decisions.from_one(self.trunk(self.pool(torch.cat(attended, dim=1))))
 
 
 def count_tokens(spec: HeadSpec) -> int:
-    """Tokens a modality becomes, the same for both."""
+    """Return how many tokens each modality becomes."""
     return min(spec.sizes.audio_steps, spec.sizes.face_slots)
 
 
 def build_attention(
     spec: HeadSpec, widths: tuple[int, int], mlp_width: int | None, project_inputs: bool = False
 ) -> CrossModalAttention:
-    """One direction; `widths` are those of a query and of a context token."""
+    """Build one direction; `widths` are those of a query and of a context token."""
     query_width, context_width = widths
     return CrossModalAttention(
         query_width=query_width,

@@ -1,4 +1,4 @@
-"""Hidden vectors -> the answers of a head."""
+"""Hidden vectors -> the output of a head."""
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -8,7 +8,7 @@ from oragen.models.output import HeadOutput
 
 
 class OutputLayers(nn.Module):
-    """A linear layer for each task; each may look at a vector of its own."""
+    """A linear layer for each task; each takes a vector of its own."""
 
     def __init__(self, width: int, sizes: HeadSizes) -> None:
         super().__init__()
@@ -18,12 +18,18 @@ class OutputLayers(nn.Module):
 
     def forward(
         self,
+        *,
         for_gender: Float[Tensor, "batch width"],
-        for_mask_type: Float[Tensor, "batch width"],
         for_age: Float[Tensor, "batch width"],
+        for_mask_type: Float[Tensor, "batch width"],
     ) -> HeadOutput:
         return HeadOutput(
             gender_logits=self.gender(for_gender),
+            age_logit=self.age(for_age).squeeze(-1),  # batch, 1 -> batch
             mask_type_logits=None if self.mask_type is None else self.mask_type(for_mask_type),
-            age_logit=self.age(for_age).squeeze(-1),
         )
+
+    def from_one(self, hidden: Float[Tensor, "batch width"]) -> HeadOutput:
+        """Return the output for all tasks from one vector."""
+        output: HeadOutput = self(for_gender=hidden, for_age=hidden, for_mask_type=hidden)
+        return output

@@ -13,7 +13,7 @@ from oragen.models.heads.published_names import (
     place,
     published_sizes,
 )
-from oragen.models.state_dict import check_entries
+from oragen.models.state_dict import check_state_dict
 
 
 def load_published_head(
@@ -23,17 +23,17 @@ def load_published_head(
     *,
     std_correction: int,
 ) -> Head:
-    """Build the head a published state dict belongs to, with its weights, in evaluation mode.
+    """Build the head of a published state dict, with its weights, in evaluation mode.
 
     Args:
         model: name of the published class, a key of `PUBLISHED_HEADS`.
-        level: of the features it takes; their sizes are fixed in the published classes.
+        level: of its features, whose sizes are fixed in the published classes.
         published: its state dict.
         std_correction: 1 for weights of markitantov/ORAGEN, 0 for those of chimera_ml; the
-            state dict itself does not tell.
+            state dict itself does not show.
 
     Raises:
-        UserError: entries that are unknown, missing or of another shape.
+        UserError: names weights that are unknown, missing or of another shape.
     """
     description = PUBLISHED_HEADS[model]
     sizes = published_sizes(description, level)
@@ -43,12 +43,12 @@ def load_published_head(
         name: place(description, level, name, tuple(weight.shape))
         for name, weight in head.state_dict().items()
     }
-    check_entries(
+    check_state_dict(
         f"{model} at level {level}",
         published,
-        expected={where.entry: where.shape for where in places.values()},
+        expected={where.name: where.shape for where in places.values()},
         optional={},
-        names_found={name: name for name in published},
+        original_names={name: name for name in published},
         remedy="Name the model and the level as the checkpoint was made.",
     )
     # A copy, so that training the head does not change the state dict it came from.

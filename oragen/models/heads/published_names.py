@@ -52,11 +52,11 @@ _MODULES: Final = {
 
 
 class PublishedHead(NamedTuple):
-    """A published class: our name of it, and where it differs from the others."""
+    """A published class: our name for it, and how it differs from the others."""
 
     name: HeadName
-    prefix: str = ""  # of what a mask model took over from one that knows no masks
-    mask_type: str | None = None  # module that decides it
+    prefix: str = ""  # of weights that a mask model took over from a model without mask types
+    mask_type: str | None = None  # its output layer
 
 
 _MASK_HEAD: Final = PublishedHead("joint", "av_model.", "av_model.cl_head.fc_mask")
@@ -71,14 +71,14 @@ PUBLISHED_HEADS: Final[Mapping[str, PublishedHead]] = {
 
 
 class Place(NamedTuple):
-    """Where a weight of ours lies: in which entry, of which shape, and which of its rows."""
+    """Where a weight of ours lies: its published name and shape, and which of its rows."""
 
-    entry: str
+    name: str
     shape: tuple[int, ...]
     rows: slice
 
-    def take(self, entries: Mapping[str, Tensor]) -> Tensor:
-        return entries[self.entry][self.rows]
+    def take(self, state_dict: Mapping[str, Tensor]) -> Tensor:
+        return state_dict[self.name][self.rows]
 
 
 def published_sizes(model: PublishedHead, level: PublishedLevel) -> HeadSizes:
@@ -120,7 +120,7 @@ def _place_output_layer(
 
 
 def _resampling(model: PublishedHead, level: PublishedLevel, module: str) -> str:
-    """Name a module of an nn.Sequential, where places depend on what else is in it."""
+    """Name a module of an nn.Sequential: its number depends on the modules before it."""
     modality, _, over = module.partition("_tokens.")
     published = {"audio": "downsampling_a", "face": "downsampling_v"}[modality]
     if over == "over_time":

@@ -32,11 +32,11 @@ def save_head(folder: Path, head: Head, metadata: Mapping[str, object]) -> None:
     """Write the weights, and what is needed to build the head again, into a folder.
 
     Args:
-        folder: is made where it does not exist.
+        folder: is made if it does not exist.
         head: from `build_head`.
-        metadata: plain JSON that the head should carry: the label names, the fingerprints of its
-            features, the window parameters. `genders` and `mask_types`, where present, are
-            ordered label names and must fit the head's sizes.
+        metadata: plain JSON to save with the head: labels, fingerprints of its features, window
+            parameters. `genders` and `mask_types`, where present, are labels in order and must
+            fit the head's sizes.
 
     Raises:
         UserError: the labels do not fit the head.
@@ -46,22 +46,24 @@ def save_head(folder: Path, head: Head, metadata: Mapping[str, object]) -> None:
 
 
 def load_head(folder: Path) -> SavedHead:
-    """Build the head a folder describes and load its weights (on the CPU, in evaluation mode).
+    """Build the head that a folder describes, with its weights, on the CPU, in evaluation mode.
 
     Raises:
-        UserError: the folder is missing, holds another kind of model, is damaged, or its files do
-            not belong together.
+        UserError: the folder is missing or damaged, holds another kind of model, or its files do
+            not fit each other.
     """
     saved = build_described_head(folder)
     try:
         saved.head.load_state_dict(read_weights(folder))
     except RuntimeError as error:
-        raise damaged(folder, f"the weights do not fit the head it describes: {error}") from error
+        raise damaged(
+            folder, f"the weights do not fit the head that it describes: {error}"
+        ) from error
     return saved
 
 
 def build_described_head(folder: Path) -> SavedHead:
-    """Build the head a folder describes, with fresh weights; those in the folder are not needed.
+    """Build the head that a folder describes, with fresh weights; its own are not read.
 
     Raises:
         UserError: the description is missing, damaged, or of another kind of model.

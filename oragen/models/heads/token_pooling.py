@@ -11,7 +11,7 @@ from oragen.schema.vocabulary import Modality
 
 
 class TokenPooling(nn.Module):
-    """Project the tokens, pool the valid ones; a row without any becomes zeros."""
+    """Project the tokens and pool the valid ones; a row without any becomes zeros."""
 
     def __init__(self, width_in: int, width: int, *, std_correction: int, dropout: float) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class AudioTokenPooling(nn.Module):
 
 
 class FaceTokenPooling(nn.Module):
-    """Crops, each as the hidden states of all layers side by side -> one vector."""
+    """Hidden states of all layers of each crop -> one vector."""
 
     def __init__(
         self,
@@ -70,11 +70,12 @@ class FaceTokenPooling(nn.Module):
         face_valid: Bool[Tensor, "batch slots"],
     ) -> Float[Tensor, "batch width"]:
         layers = self.norm(hide_invalid(face, face_valid))
+        # batch, slot, layer, width -> batch, slot, layer x width
         return self.summary(layers.flatten(2), face_valid)  # type: ignore[no-any-return]
 
 
 def build_pooling(spec: HeadSpec, modality: Modality) -> nn.Module:
-    """Build what turns one modality into one vector of the spec's width."""
+    """Build the pooling of one modality, to one vector of the spec's width."""
     sizes = spec.sizes
     if modality == "audio":
         return AudioTokenPooling(

@@ -1,4 +1,4 @@
-"""Small neural pieces the heads are made of; each knows sizes as ints and nothing of the task."""
+"""Tensors -> tensors: small layers of heads and unimodal models; they know sizes, not tasks."""
 
 from oragen.models.layers.attention import MultiHeadAttention
 from oragen.models.layers.cross_modal import CrossModalAttention

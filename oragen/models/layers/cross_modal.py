@@ -1,4 +1,4 @@
-"""Tokens of one modality, informed by the tokens of the other."""
+"""Tokens of one modality, tokens of the other -> the first, informed by the second."""
 
 from typing import Final
 
@@ -11,8 +11,8 @@ from oragen.models.layers.attention import MultiHeadAttention
 class CrossModalAttention(nn.Module):
     """One direction of Multi-Task Cross-Modal Attention (ORAGEN, 10.1016/j.eswa.2025.127473).
 
-    Normalised queries attend to the normalised context; a two-layer perceptron refines what they
-    found. There is no residual from the queries: a caller that wants one adds it.
+    Normalised queries attend to the normalised context; a two-layer perceptron refines the
+    result. There is no residual from the queries: a caller that wants one adds it.
 
     Args:
         query_width: size of a query token.
@@ -61,8 +61,8 @@ class CrossModalAttention(nn.Module):
         queries: Float[Tensor, "batch query query_width"],
         context: Float[Tensor, "batch context context_width"],
     ) -> Float[Tensor, "batch query width"]:
-        found = self.attention(self.query(queries), self.key(context), self.value(context))
-        return found + self.refine(found)  # type: ignore[no-any-return]
+        attended = self.attention(self.query(queries), self.key(context), self.value(context))
+        return attended + self.refine(attended)  # type: ignore[no-any-return]
 
 
 def _normalised(width_in: int, width_out: int, *, project: bool) -> nn.Sequential:

@@ -23,15 +23,15 @@ class StatisticsPooling(nn.Module):
         tokens: Float[Tensor, "batch length width"],
         valid: Bool[Tensor, "batch length"] | None = None,
     ) -> Float[Tensor, "batch twice_width"]:
-        """Pool; a row without a valid token gives zeros."""
+        """Pool over the tokens; a row without a valid token becomes zeros."""
         if valid is None:
             valid = tokens.new_ones(tokens.shape[:2], dtype=torch.bool)
-        num_valid = valid.sum(dim=1, keepdim=True)
+        num_valid = valid.sum(dim=1, keepdim=True)  # batch, 1
         kept = tokens.masked_fill(~valid[..., None], 0.0)
         mean = kept.sum(dim=1) / num_valid.clamp(min=1)
         centred = (kept - mean[:, None]).masked_fill(~valid[..., None], 0.0)
         variance = centred.square().sum(dim=1) / (num_valid - self.correction).clamp(min=1)
-        return torch.cat([mean, safe_sqrt(variance)], dim=-1)
+        return torch.cat([mean, safe_sqrt(variance)], dim=-1)  # batch, width -> batch, 2 width
 
 
 def safe_sqrt(squares: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:

@@ -1,4 +1,4 @@
-"""What is valid of a window -> inputs in which the rest cannot be seen."""
+"""A window and what is valid in it -> inputs in which the rest is hidden."""
 
 import torch
 from jaxtyping import Bool, Float
@@ -8,7 +8,7 @@ from torch import Tensor
 def hide_invalid(
     states: Float[Tensor, "batch length *features"], valid: Bool[Tensor, "batch length"]
 ) -> Float[Tensor, "batch length *features"]:
-    """Zeros where nothing is valid, whatever stands there: NaN too."""
+    """Set what is not valid to zero, even NaN."""
     return states.masked_fill(~_expand(valid, states), 0.0)
 
 
@@ -17,13 +17,13 @@ def repeat_last_valid(
 ) -> Float[Tensor, "batch slots *features"]:
     """Move the valid slots to the front, in order, and fill up with the last of them.
 
-    So the published training makes a window of fewer crops than slots. A row without any valid
+    The published training does so with windows of fewer crops than slots. A row without a valid
     slot becomes zeros.
     """
     valid_first = valid.int().argsort(dim=1, descending=True, stable=True)
     last = valid.sum(dim=1, keepdim=True) - 1
-    place = torch.arange(slots.shape[1], device=slots.device).expand_as(valid)
-    source = valid_first.gather(1, torch.minimum(place, last.clamp(min=0)))
+    slot = torch.arange(slots.shape[1], device=slots.device).expand_as(valid)
+    source = valid_first.gather(1, torch.minimum(slot, last.clamp(min=0)))  # batch, slots
     filled = slots.gather(1, _expand(source, slots).expand_as(slots))
     return hide_invalid(filled, valid.any(dim=1, keepdim=True).expand_as(valid))
 
@@ -35,7 +35,7 @@ def drop_modality(
     probability: float,
     generator: torch.Generator,
 ) -> tuple[Bool[Tensor, "batch steps"], Bool[Tensor, "batch slots"]]:
-    """Hide the audio or the face of a row, as if never recorded: a training augmentation.
+    """Hide the audio or the face of a row, as if it was never recorded: an augmentation.
 
     One half of `probability` hides the audio, the other the face; never both, and a row that has
     only one modality keeps it. The published training uses 0.5.

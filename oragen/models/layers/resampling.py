@@ -31,9 +31,9 @@ class TokenResampling(nn.Module):
 def _map_over_time(
     linear: nn.Linear, states: Float[Tensor, "batch length width"]
 ) -> Float[Tensor, "batch num_tokens width"]:
-    """Do what `linear` would do to the transposed states, which are not copied for that."""
+    """Apply `linear` over the length, without a transposed copy of the states."""
     batch, _, width = states.shape
-    bias = linear.bias[:, None].expand(batch, -1, width)
+    bias = linear.bias[:, None].expand(batch, -1, width)  # num_tokens -> batch, num_tokens, width
     return torch.baddbmm(bias, linear.weight.expand(batch, -1, -1), states)
 
 

@@ -1,7 +1,7 @@
 """Checkpoints of the published models -> our modules, or folders of ours.
 
-The models of markitantov/ORAGEN (`orig`) and of chimera_ml (`chimera`), whose weights are the
-released ones, by the names they were published under.
+The models are those of markitantov/ORAGEN (`orig`) and of chimera_ml (`chimera`), by their
+published names. The released weights are those of `chimera`.
 """
 
 from oragen.models.published.converting import Origin, convert_checkpoint, read_encoder_config

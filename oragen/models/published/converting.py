@@ -20,7 +20,7 @@ from oragen.models.published.models import (
     waveform_order,
 )
 from oragen.models.published.recognition import proves_orig, recognise
-from oragen.models.state_dict import check_entries, shapes
+from oragen.models.state_dict import check_state_dict, shapes
 from oragen.models.unimodal import (
     PUBLISHED,
     UnimodalAudioModel,
@@ -42,9 +42,9 @@ IMAGE_MEAN = IMAGE_STD = (0.5, 0.5, 0.5)
 
 @dataclass(frozen=True)
 class Origin:
-    """What is known of a published checkpoint; None is read off its entries where they show it.
+    """What is known of a published checkpoint. None: read off its weights, where they show it.
 
-    The source does not show, but in audio models of `orig`: it is `chimera` when not known.
+    Weights show the source only in audio models of `orig`; otherwise None means `chimera`.
     """
 
     model: str | None = None
@@ -67,25 +67,25 @@ def convert_checkpoint(
     Args:
         checkpoint: a state dict of a published model, or of one of ours.
         folder: is made; if it exists it must be empty.
-        origin: of a published checkpoint, where its entries do not tell.
-        like: a folder of ours whose `head.json` describes a checkpoint of ours; the checkpoint's
-            own folder when not given.
+        origin: of a published checkpoint, as far as its weights do not show it.
+        like: a folder of ours whose `head.json` describes a checkpoint of ours; None: the
+            checkpoint's own folder.
         force: replace the model in a folder that is not empty.
 
     Returns:
-        what the model is.
+        a description of the model in words.
 
     Raises:
         UserError: the file is no such checkpoint, or the folder is not empty.
     """
     _refuse_to_overwrite(folder, force=force)
-    entries = strip_prefixes(read_checkpoint(checkpoint))
+    state_dict = strip_prefixes(read_checkpoint(checkpoint))
     if like is not None and origin is not None and origin.model is not None:
         raise UserError("A checkpoint is of a published model or like one of ours: name only one.")
-    known = _complete(origin or Origin(), entries) if like is None else None
+    known = _complete(origin or Origin(), state_dict) if like is None else None
     if known is not None:
-        return _convert_published(checkpoint, folder, entries, known)
-    return _convert_own(checkpoint, folder, entries, like or checkpoint.parent)
+        return _convert_published(checkpoint, folder, state_dict, known)
+    return _convert_own(checkpoint, folder, state_dict, like or checkpoint.parent)
 
 
 def read_encoder_config(path: Path) -> dict[str, Any]:
@@ -103,30 +103,30 @@ def read_encoder_config(path: Path) -> dict[str, Any]:
     return {key: value for key, value in config.items() if key not in NOT_ARCHITECTURE}
 
 
-def _complete(origin: Origin, entries: Mapping[str, Tensor]) -> Origin | None:
-    """Fill in what the entries tell; None where they are of no published model."""
-    found = recognise(entries)
+def _complete(origin: Origin, state_dict: Mapping[str, Tensor]) -> Origin | None:
+    """Add what the weights show; None if they are of no published model."""
+    found = recognise(state_dict)
     if origin.model is None and found is None:
         return None
     model = origin.model or (found.model if found else "")
     is_unimodal = model in PUBLISHED
-    source = find_source(origin.source or ("orig" if proves_orig(entries) else "chimera"))
+    source = find_source(origin.source or ("orig" if proves_orig(state_dict) else "chimera"))
     config = origin.encoder_config
     if is_unimodal and config is None:
-        config = infer_config(PUBLISHED[model], entries, source)
+        config = infer_config(PUBLISHED[model], state_dict, source)
     level = origin.level or (found.level if found and not is_unimodal else None)
     return Origin(model, level, source, config, origin.age_as_fraction)
 
 
 def _convert_published(
-    checkpoint: Path, folder: Path, entries: Mapping[str, Tensor], origin: Origin
+    checkpoint: Path, folder: Path, state_dict: Mapping[str, Tensor], origin: Origin
 ) -> str:
     assert origin.model is not None
     assert origin.source is not None
     model = build(
         origin.model,
         origin.level,
-        entries,
+        state_dict,
         origin.source,
         origin.encoder_config,
         age_as_fraction=origin.age_as_fraction,
@@ -151,7 +151,7 @@ def _convert_published(
 
 
 def _describe_input(model: nn.Module, source: str) -> dict[str, object]:
-    """Describe what the model, or for a fusion model the models before it, must be given."""
+    """Describe the input of a model; of a fusion model, that of the models before it."""
     audio = {
         "sample_rate_hz": SAMPLE_RATE_HZ,
         "waveform_order": waveform_order(source),
@@ -172,16 +172,18 @@ def _describe_input(model: nn.Module, source: str) -> dict[str, object]:
             return {**audio, **face}
 
 
-def _convert_own(checkpoint: Path, folder: Path, entries: Mapping[str, Tensor], like: Path) -> str:
+def _convert_own(
+    checkpoint: Path, folder: Path, state_dict: Mapping[str, Tensor], like: Path
+) -> str:
     if not (like / DESCRIPTION_FILE).is_file():
         raise UserError(
-            f"{checkpoint} is of no published model (its {len(entries)} entries begin with "
-            f"{next(iter(entries))}), and {like} has no {DESCRIPTION_FILE} that describes a model "
-            "of ours. Name the published one with --model, or a folder with a model of the same "
-            "sizes with --like."
+            f"{checkpoint} is of no published model (its {len(state_dict)} entries begin with "
+            f"{next(iter(state_dict))}), and {like} has no {DESCRIPTION_FILE} that describes a "
+            "model of ours. Name the published one with --model, or with --like a folder with a "
+            "model of the same sizes."
         )
     file = {"converted": {**_describe_file(checkpoint), "like": str(like)}}
-    weights = {name: tensor.float() for name, tensor in entries.items()}
+    weights = {name: tensor.float() for name, tensor in state_dict.items()}
     kind = read_kind(like)
     if kind == "head":
         head, metadata = build_described_head(like)
@@ -197,12 +199,12 @@ def _convert_own(checkpoint: Path, folder: Path, entries: Mapping[str, Tensor], 
 
 
 def _check_own(like: Path, weights: Mapping[str, Tensor], model: nn.Module) -> None:
-    check_entries(
+    check_state_dict(
         f"the model that {like / DESCRIPTION_FILE} describes",
         weights,
         expected=shapes(model.state_dict()),
         optional={},
-        names_found={name: name for name in weights},
+        original_names={name: name for name in weights},
         remedy="Name the folder of a model of the same sizes with --like.",
     )
 

@@ -28,7 +28,7 @@ _ORDERS: Final[Mapping[PublishedSource, Order]] = {
 
 
 class PublishedFusion(nn.Module):
-    """A head that is called as the published fusion models are, with features that are all valid.
+    """A head with the interface of the published fusion models: all features are valid.
 
     Args:
         head: one of fixed length.
@@ -85,22 +85,22 @@ def build(
 ) -> PublishedFusion | UnimodalAudioModel | UnimodalFaceModel:
     """Build a published model of the weights in a state dict, in evaluation mode.
 
-    It is called with `(audio, face)`, `(waveforms)` or `(images)`, at any batch size, and returns
-    a record with `gender_logits`, `age_logit` and `mask_type_logits` (or None). The age is a
-    logit in all of them, also where the published class gave its sigmoid (face models of `orig`).
+    Call it with `(audio, face)`, `(waveforms)` or `(images)`, at any batch size. It returns a
+    `HeadOutput`. The age is a logit in all models, also where the published class returned its
+    sigmoid (face models of `orig`).
     Waveforms must be normalised in the order of the same source, see `waveform_order`.
 
     Args:
         model: name of the published class, one of `PUBLISHED_HEADS` or `PUBLISHED`.
         level: `EARLY`, `INTERMEDIATE` or `LATE` for fusion, None for unimodal models.
-        state_dict: with its published names; those of older versions will do.
-        source: `orig` for weights of markitantov/ORAGEN, `chimera` for those of chimera_ml, which
-            are the released ones. The deviation in the pooling differs.
-        encoder_config: of a unimodal model; when not given, that of the released encoder.
+        state_dict: with its published names, of the current or older versions of libraries.
+        source: `orig` for weights of markitantov/ORAGEN, `chimera` for the released ones of
+            chimera_ml. They differ in the deviation of the pooling.
+        encoder_config: of a unimodal model; None: that of the released encoder.
         age_as_fraction: see `build_published_model`.
 
     Raises:
-        UserError: names the entries that are unknown, missing or misshapen, or the choices.
+        UserError: names the weights that are unknown, missing or misshapen, or the choices.
     """
     whose = find_source(source)
     if _choose("model", model, [*PUBLISHED_HEADS, *PUBLISHED]) in PUBLISHED:

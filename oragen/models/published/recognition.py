@@ -1,4 +1,4 @@
-"""Entries of a state dict -> which published model they are of."""
+"""A state dict -> which published model it is of."""
 
 import re
 from collections.abc import Mapping
@@ -12,29 +12,29 @@ _AUDIO_LEVELS: dict[int, PublishedLevel] = {512: "EARLY", 1024: "INTERMEDIATE"}
 
 
 class Recognised(NamedTuple):
-    """A published model; a level only where it is a fusion model that shows its level."""
+    """A published model, and the level of a fusion model where its weights show it."""
 
     model: str
     level: PublishedLevel | None
 
 
-def recognise(entries: Mapping[str, Tensor]) -> Recognised | None:
-    """Tell a published model from the names of its entries, or None where it is none.
+def recognise(state_dict: Mapping[str, Tensor]) -> Recognised | None:
+    """Recognise a published model by the names of its weights; None if it is none.
 
-    `MaskAgenderAVModelV2` and `V3` have the same entries and give the same answers; they count as
-    V3. The models of faces are called as chimera_ml calls them.
+    `MaskAgenderAVModelV2` and `V3` have the same weights and the same output; both are called V3.
+    Face models get their names in chimera_ml.
     """
-    modules = {name.rpartition(".")[0] for name in entries}
+    modules = {name.rpartition(".")[0] for name in state_dict}
     if any(_is_in(module, "mtcma_av") for module in modules):
-        return Recognised(_fusion_model(modules), _level(entries))
+        return Recognised(_fusion_model(modules), _level(state_dict))
     model = _audio_model(modules) or _face_model(modules)
     return None if model is None else Recognised(model, None)
 
 
-def proves_orig(entries: Mapping[str, Tensor]) -> bool:
-    """Tell whether there are the norms that only markitantov/ORAGEN has, and does not use."""
+def proves_orig(state_dict: Mapping[str, Tensor]) -> bool:
+    """Return whether there are the unused norms that only markitantov/ORAGEN has."""
     return any(
-        re.match(r"transformer_block\d\.feed_forward\.layer_norm\.", name) for name in entries
+        re.match(r"transformer_block\d\.feed_forward\.layer_norm\.", name) for name in state_dict
     )
 
 
@@ -52,15 +52,15 @@ def _fusion_model(modules: set[str]) -> str:
     return "AVModelV2" if "cl_head.fc_gender" in modules else "AVModelV3"
 
 
-def _level(entries: Mapping[str, Tensor]) -> PublishedLevel | None:
-    """Read the level off the width of the audio, which all models squeeze but at `LATE`."""
-    audio = {name: tensor for name, tensor in entries.items() if "downsampling_a" in name}
+def _level(state_dict: Mapping[str, Tensor]) -> PublishedLevel | None:
+    """Read the level off the width of the audio, which every model resamples except at `LATE`."""
+    audio = {name: tensor for name, tensor in state_dict.items() if "downsampling_a" in name}
     if not audio:
         return "LATE"
-    for name, tensor in entries.items():
+    for name, tensor in state_dict.items():
         if name.endswith("downsampling_a.2.weight") and tensor.ndim == 2:
             return _AUDIO_LEVELS.get(tensor.shape[1])
-    for name, tensor in entries.items():  # AVModelV1 attends from the audio as it is
+    for name, tensor in state_dict.items():  # AVModelV1 attends from the audio in its own width
         if name.endswith("mtcma_av.norm_q.weight"):
             return _AUDIO_LEVELS.get(len(tensor))
     return None

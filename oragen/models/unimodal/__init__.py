@@ -1,6 +1,6 @@
-"""Voice alone or face alone -> gender, age and mask type: encoders with decisions on them.
+"""Waveforms or crops -> gender, age and mask type: an encoder with pooling and output layers.
 
-These are what encoders are fine-tuned as, and the published models that features came from.
+Encoders are fine-tuned as such models, and the published models of one modality are such models.
 """
 
 from oragen.models.unimodal.audio import UnimodalAudioModel
@@ -22,8 +22,6 @@ from oragen.models.unimodal.waveforms import Waveforms, prepare_waveforms
 
 __all__ = [
     "PUBLISHED",
-    "AudioPoolingName",
-    "FacePoolingName",
     "PublishedSource",
     "SavedUnimodal",
     "UnimodalAudioModel",

@@ -15,7 +15,7 @@ NOT_ARCHITECTURE: Final = ("model_type", "transformers_version", "architectures"
 
 
 def describe_encoder(encoder: Encoder) -> dict[str, object]:
-    """Describe an encoder in plain JSON; all values stand there, also those that are defaults."""
+    """Describe an encoder in plain JSON, with all values, also the defaults."""
     if isinstance(encoder, TimmVit):
         return encoder.description
     config = json.loads(encoder.config.to_json_string(use_diff=False))
@@ -31,11 +31,11 @@ def build_encoder(description: Mapping[str, Any]) -> Encoder:
     """Build the encoder without weights: its parameters are on the `meta` device if possible.
 
     Raises:
-        ValueError: this describes no encoder.
+        ValueError: the description is of no known encoder.
     """
     with torch.device("meta"):
         encoder = _build(description)
-    # What is computed and not saved must be computed, and `meta` computes nothing.
+    # Buffers that are not saved must be computed, which `meta` does not do.
     return _build(description) if _computes_buffers(encoder) else encoder
 
 
@@ -46,7 +46,7 @@ def _build(description: Mapping[str, Any]) -> Encoder:
         case "timm":
             return TimmVit.from_description(description)
         case library:
-            raise ValueError(f"encoders of {library!r} are not known")
+            raise ValueError(f"unknown library {library!r}, expected transformers or timm")
 
 
 def _build_from_config(description: Mapping[str, Any]) -> PreTrainedModel:

@@ -1,4 +1,4 @@
-"""Waveforms -> gender, age and mask type of who is heard."""
+"""Waveforms -> gender, age and mask type of the speaker."""
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -12,24 +12,24 @@ from oragen.models.unimodal.output_layers import OutputLayers
 
 
 class UnimodalAudioModel(nn.Module):
-    """A wav2vec 2.0, HuBERT or WavLM, a summary over time, and decisions.
+    """A wav2vec 2.0, HuBERT or WavLM, pooling over time, and output layers.
 
     All methods take waveforms, and optionally `valid`: True over the real samples, which come
-    first in a row. The others then do not reach the output. Without it all samples count, as in
-    the published models. An encoder whose front end normalises over time (wav2vec2-base) was
-    trained without an attention mask and gets none: to it, the others are zeros.
+    first in a row. The padding behind them then does not reach the output. Without `valid` all
+    samples count, as in the published models. An encoder whose front end normalises over time
+    (wav2vec2-base) was trained without an attention mask, so it gets none: its padding is zeros.
     """
 
     def __init__(
         self,
         encoder: PreTrainedModel,
-        summary: TransformerPooling | MeanPooling,
-        decisions: OutputLayers,
+        pooling: TransformerPooling | MeanPooling,
+        output_layers: OutputLayers,
     ) -> None:
         super().__init__()
         self.encoder: PreTrainedModel = encoder
-        self.summary = summary
-        self.decisions = decisions
+        self.summary = pooling  # both are names in saved files, see `state_dict`
+        self.decisions = output_layers
         self.strides = list(
             zip(encoder.config.conv_kernel, encoder.config.conv_stride, strict=True)
         )
@@ -40,15 +40,15 @@ class UnimodalAudioModel(nn.Module):
         waveforms: Float[Tensor, "batch samples"],
         valid: Bool[Tensor, "batch samples"] | None = None,
     ) -> HeadOutput:
-        answers: HeadOutput = self.decisions(self.late(waveforms, valid))
-        return answers
+        output: HeadOutput = self.decisions(self.late(waveforms, valid))
+        return output
 
     def early(
         self,
         waveforms: Float[Tensor, "batch samples"],
         valid: Bool[Tensor, "batch samples"] | None = None,
     ) -> Float[Tensor, "batch channels steps"]:
-        """Return what the convolutional front end gives, 512 channels every 20 ms."""
+        """Return the output of the convolutional front end, 512 channels every 20 ms."""
         waveforms = self._hide_invalid_samples(waveforms, valid)
         return self.encoder.get_submodule("feature_extractor")(waveforms)  # type: ignore[no-any-return]
 
@@ -66,19 +66,19 @@ class UnimodalAudioModel(nn.Module):
         self,
         waveforms: Float[Tensor, "batch samples"],
         valid: Bool[Tensor, "batch samples"] | None = None,
-    ) -> Float[Tensor, "batch summary_width"]:
-        """Return the vector from which the answers are decided."""
+    ) -> Float[Tensor, "batch pooled_width"]:
+        """Return the pooled vector, the input of the output layers."""
         steps = self.intermediate(waveforms, valid)
         return self.summary(steps, None if valid is None else self.steps_valid(valid))  # type: ignore[no-any-return]
 
     def steps_valid(self, valid: Bool[Tensor, "batch samples"]) -> Bool[Tensor, "batch steps"]:
-        """Tell which audio frames are made of real samples; the first counts in any case."""
+        """Return which audio frames are of real samples; the first always counts."""
         num_valid = self._count_steps(self._num_valid_samples(valid))
         num_steps = self._count_steps(torch.tensor([valid.shape[1]], device=valid.device))
         return _first(num_valid, length=int(num_steps))
 
     def freeze_front_end(self) -> None:
-        """Leave the convolutions as they are, as the published training does."""
+        """Train no weights of the convolutions, as the published training."""
         front_end = self.encoder.get_submodule("feature_extractor")
         front_end._freeze_parameters()  # type: ignore[operator]  # HuBERT has no public way
 
@@ -109,5 +109,5 @@ class UnimodalAudioModel(nn.Module):
 
 
 def _first(counts: Int64[Tensor, " batch"], *, length: int) -> Bool[Tensor, "batch length"]:
-    """Rows that are True in their first places."""
+    """Make rows that are True in their first `counts` places."""
     return torch.arange(length, device=counts.device) < counts[:, None]

@@ -1,4 +1,4 @@
-"""An encoder, the name of a summary and the numbers of classes -> a unimodal model."""
+"""An encoder, the name of a pooling and the numbers of classes -> a unimodal model."""
 
 from typing import assert_never
 
@@ -15,69 +15,69 @@ from oragen.schema.choices.encoders import AudioPoolingName, FacePoolingName
 
 def build_audio_model(
     encoder: PreTrainedModel,
-    summary: AudioPoolingName = "transformer",
+    pooling: AudioPoolingName = "transformer",
     *,
     num_genders: int = 2,
     num_mask_types: int = 0,
     std_correction: int = 0,
     age_as_fraction: bool = False,
 ) -> UnimodalAudioModel:
-    """Put a summary and decisions of the published sizes on a speech encoder.
+    """Put pooling and output layers of the published sizes on a speech encoder.
 
     Args:
         encoder: wav2vec 2.0, HuBERT or WavLM of any size; it is not frozen.
-        summary: how the audio frames become one vector.
+        pooling: how the audio frames become one vector.
         num_genders: classes of gender.
-        num_mask_types: classes of mask type; 0 leaves the task out.
+        num_mask_types: classes of mask type; 0: not a task of the model.
         std_correction: of the pooling, see `StatisticsPooling`.
         age_as_fraction: see `OutputLayers`.
     """
     width = encoder.config.hidden_size
-    match summary:
+    match pooling:
         case "transformer":
-            summarise: TransformerPooling | MeanPooling = TransformerPooling(
+            layers: TransformerPooling | MeanPooling = TransformerPooling(
                 width, std_correction=std_correction
             )
             hidden_width = None
         case "mean":
-            summarise, hidden_width = MeanPooling(width), width
+            layers, hidden_width = MeanPooling(width), width
         case _:
-            assert_never(summary)
-    decisions = OutputLayers(
-        summarise.width,
+            assert_never(pooling)
+    output_layers = OutputLayers(
+        layers.width,
         num_genders=num_genders,
         num_mask_types=num_mask_types,
         hidden_width=hidden_width,
         dropout=encoder.config.final_dropout,
         age_as_fraction=age_as_fraction,
     )
-    return UnimodalAudioModel(encoder, summarise, decisions)
+    return UnimodalAudioModel(encoder, layers, output_layers)
 
 
 def build_face_model(
     encoder: PreTrainedModel | TimmVit,
-    summary: FacePoolingName = "self_attention",
+    pooling: FacePoolingName = "self_attention",
     *,
     num_genders: int = 2,
     num_mask_types: int = 0,
 ) -> UnimodalFaceModel:
-    """Put a summary and decisions of the published sizes on a vision transformer.
+    """Put pooling and output layers of the published sizes on a vision transformer.
 
     Args:
         encoder: of any size; it is not frozen.
-        summary: how the CLS rows become one vector.
+        pooling: how the CLS rows become one vector.
         num_genders: classes of gender.
-        num_mask_types: classes of mask type; 0 leaves the task out.
+        num_mask_types: classes of mask type; 0: not a task of the model.
     """
     width = encoder.config.hidden_size
-    match summary:
+    match pooling:
         case "self_attention":
-            summarise: SelfAttentionPooling | GatedPooling = SelfAttentionPooling(width)
+            layers: SelfAttentionPooling | GatedPooling = SelfAttentionPooling(width)
         case "gated":
-            summarise = GatedPooling(width)
+            layers = GatedPooling(width)
         case _:
-            assert_never(summary)
-    decisions = OutputLayers(
-        summarise.width, num_genders=num_genders, num_mask_types=num_mask_types
+            assert_never(pooling)
+    output_layers = OutputLayers(
+        layers.width, num_genders=num_genders, num_mask_types=num_mask_types
     )
-    return UnimodalFaceModel(encoder, summarise, decisions)
+    return UnimodalFaceModel(encoder, layers, output_layers)

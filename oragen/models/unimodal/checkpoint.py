@@ -1,4 +1,4 @@
-"""A file -> the state dict in it."""
+"""A checkpoint file -> the state dict in it, with no code run."""
 
 import pickle
 from pathlib import Path
@@ -12,9 +12,9 @@ from torch import Tensor
 from oragen.schema.errors import UserError
 
 _NESTED_UNDER: Final = ("state_dict", "model_state_dict", "model", "weights")
-# What wraps a model puts before all its names.
+# Wrappers of models put these before all names.
 _PREFIXES: Final = ("module.", "model.", "_orig_mod.", "_forward_module.")
-# What unpickling bytes of anything may end in.
+# Errors of unpickling arbitrary bytes.
 _NO_PICKLE: Final = (ValueError, LookupError, TypeError, AttributeError, AssertionError)
 
 
@@ -39,18 +39,18 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     for name, tensor in content.items():
         if not isinstance(name, str) or not isinstance(tensor, Tensor):
             raise UserError(
-                f"{path} is no state dict: {name!r} is a {type(tensor).__name__}, no tensor."
+                f"{path} is no state dict: {name!r} is a {type(tensor).__name__}, not a tensor."
             )
     return dict(content)
 
 
-def strip_prefixes(entries: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Take off what DataParallel, torch.compile and trainers put before all names of a model."""
+def strip_prefixes(state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Remove what DataParallel, torch.compile and trainers put before all names of a model."""
     for prefix in _PREFIXES:
-        if entries and all(name.startswith(prefix) for name in entries):
-            shorter = {name.removeprefix(prefix): tensor for name, tensor in entries.items()}
+        if state_dict and all(name.startswith(prefix) for name in state_dict):
+            shorter = {name.removeprefix(prefix): tensor for name, tensor in state_dict.items()}
             return strip_prefixes(shorter)
-    return entries
+    return state_dict
 
 
 def _read(path: Path) -> Any:

@@ -1,4 +1,4 @@
-"""Face crops -> gender, age and mask type of who is seen."""
+"""Face crops -> gender, age and mask type of the person."""
 
 import torch
 from jaxtyping import Float
@@ -12,25 +12,25 @@ from oragen.models.unimodal.timm_vit import TimmVit
 
 
 class UnimodalFaceModel(nn.Module):
-    """A vision transformer, a summary of the CLS rows of its hidden states, and decisions.
+    """A vision transformer, pooling of the CLS rows of its hidden states, and output layers.
 
-    The encoder may be any that returns all its hidden states, the CLS row first in each.
+    Any encoder will do that returns all its hidden states, with the CLS row first in each.
     """
 
     def __init__(
         self,
         encoder: PreTrainedModel | TimmVit,
-        summary: SelfAttentionPooling | GatedPooling,
-        decisions: OutputLayers,
+        pooling: SelfAttentionPooling | GatedPooling,
+        output_layers: OutputLayers,
     ) -> None:
         super().__init__()
         self.encoder: PreTrainedModel | TimmVit = encoder
-        self.summary = summary
-        self.decisions = decisions
+        self.summary = pooling  # both are names in saved files, see `state_dict`
+        self.decisions = output_layers
 
     def forward(self, images: Float[Tensor, "batch 3 image_height image_width"]) -> HeadOutput:
-        answers: HeadOutput = self.decisions(self.late(images))
-        return answers
+        output: HeadOutput = self.decisions(self.late(images))
+        return output
 
     def early(
         self, images: Float[Tensor, "batch 3 image_height image_width"]
@@ -42,12 +42,13 @@ class UnimodalFaceModel(nn.Module):
         self, images: Float[Tensor, "batch 3 image_height image_width"]
     ) -> Float[Tensor, "batch layers width"]:
         """Return the CLS rows of the embeddings and of every layer, before the last norm."""
+        # of each layer: batch, token, width -> batch, layer, width
         return torch.stack([states[:, 0] for states in self._hidden_states(images)], dim=1)
 
     def late(
         self, images: Float[Tensor, "batch 3 image_height image_width"]
-    ) -> Float[Tensor, "batch summary_width"]:
-        """Return the vector from which the answers are decided."""
+    ) -> Float[Tensor, "batch pooled_width"]:
+        """Return the pooled vector, the input of the output layers."""
         return self.summary(self.intermediate(images))  # type: ignore[no-any-return]
 
     def _hidden_states(self, images: Tensor) -> tuple[Tensor, ...]:

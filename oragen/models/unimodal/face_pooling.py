@@ -43,8 +43,8 @@ class GatedPooling(nn.Module):
     """Two views of the layers, mixed by a gate (GSA in the published code).
 
     A view is a linear layer, then the mean and the standard deviation over the layers, squeezed
-    to the size of the vector. Both views together say how much of which enters each of its
-    elements; the shares of the first are a softmax over the elements.
+    to the size of the vector. The gate sets how much of each view enters each element: the shares
+    of the first view are a softmax over the elements.
     """
 
     def __init__(self, width_in: int, width: int = 128, *, dropout: float = 0.0) -> None:

@@ -1,4 +1,4 @@
-"""One vector -> gender, age and mask type."""
+"""One vector -> the output of a unimodal model."""
 
 import torch
 from jaxtyping import Float
@@ -8,16 +8,16 @@ from oragen.models.output import HeadOutput
 
 
 class OutputLayers(nn.Module):
-    """A decision for each task: a linear layer, or a perceptron where `hidden_width` is given.
+    """A linear layer for each task, or a perceptron where `hidden_width` is given.
 
     Args:
         width: size of the vector.
         num_genders: classes of gender.
-        num_mask_types: classes of mask type; 0 leaves the task out.
-        hidden_width: size inside the perceptrons.
+        num_mask_types: classes of mask type; 0: not a task of the model.
+        hidden_width: size inside the perceptrons; None: linear layers.
         dropout: probability, inside the perceptrons.
-        age_as_fraction: the age decision gives age / 100 itself and not its logit, as the weights
-            that audEERING released do.
+        age_as_fraction: the age layer returns age / 100 itself and not its logit, as the weights
+            that audEERING released.
     """
 
     def __init__(
@@ -43,12 +43,12 @@ class OutputLayers(nn.Module):
             _output_layer(width, hidden_width, num_mask_types, dropout) if num_mask_types else None
         )
 
-    def forward(self, summary: Float[Tensor, "batch width"]) -> HeadOutput:
-        age = self.age(summary).squeeze(-1)
+    def forward(self, pooled: Float[Tensor, "batch width"]) -> HeadOutput:
+        age = self.age(pooled).squeeze(-1)  # batch, 1 -> batch
         return HeadOutput(
-            gender_logits=self.gender(summary),
+            gender_logits=self.gender(pooled),
             age_logit=torch.logit(age.float(), eps=1e-6) if self.age_as_fraction else age,
-            mask_type_logits=None if self.mask_type is None else self.mask_type(summary),
+            mask_type_logits=None if self.mask_type is None else self.mask_type(pooled),
         )
 
 

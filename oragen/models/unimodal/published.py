@@ -16,7 +16,7 @@ from transformers import (
     Wav2Vec2Model,
 )
 
-from oragen.models.state_dict import ANY_LENGTH, Shape, check_entries
+from oragen.models.state_dict import ANY_LENGTH, Shape, check_state_dict
 from oragen.models.unimodal.audio import UnimodalAudioModel
 from oragen.models.unimodal.build import build_audio_model, build_face_model
 from oragen.models.unimodal.face import UnimodalFaceModel
@@ -43,31 +43,31 @@ def build_published_model(
     num_genders: int = 2,
     age_as_fraction: bool = False,
 ) -> UnimodalAudioModel | UnimodalFaceModel:
-    """Build the model a published state dict belongs to, with its weights, in evaluation mode.
+    """Build the model of a published state dict, with its weights, in evaluation mode.
 
-    The age is a logit, also where the published class gave its sigmoid (face models of `orig`).
+    The age is a logit, also where the published class returned its sigmoid (faces in `orig`).
 
     Args:
         model: name of the published class, a key of `PUBLISHED`.
-        published: its state dict; the names of older versions of transformers and torch will do.
-        source: whose model it is; the deviation in the pooling over time differs.
-        encoder_config: arguments of the encoder's config. When not given: the 24-layer wav2vec
+        published: its state dict; names of older versions of transformers and torch are known.
+        source: whose model it is: they differ in the deviation of the pooling over time.
+        encoder_config: arguments of the encoder's config. None: the 24-layer wav2vec
             2.0 or HuBERT (12 layers for the wav2vec 2.0 of `orig`), or ViT-B/16 at 224 pixels.
-        num_genders: classes of gender; the models of audEERING tell three, of which we take
-            female and male where it is 2.
-        age_as_fraction: for the weights that audEERING released, whose age decision was trained
-            to give age / 100 itself. The published code takes a sigmoid of it all the same, and
-            so do we where this is False.
+        num_genders: classes of gender. The models of audEERING have three; 2 keeps female and
+            male.
+        age_as_fraction: for the weights that audEERING released, whose age layer was trained to
+            return age / 100 itself. The published code still takes a sigmoid of it, and so do
+            we where this is False.
 
     Raises:
-        UserError: no such model, a config that no encoder can have, or entries that are unknown,
+        UserError: no such model, a config that no encoder can have, or weights that are unknown,
             missing or of another shape.
     """
     title, description = f"{model} of {source}", _describe(model)
-    if description.summary == "mean" and num_genders not in {2, 3}:
-        raise UserError(f"{model} tells 2 or 3 genders, found num_genders={num_genders}.")
-    if age_as_fraction and description.summary != "mean":
-        raise UserError(f"{model} gives the age as a logit: age_as_fraction is for audEERING's.")
+    if description.pooling == "mean" and num_genders not in {2, 3}:
+        raise UserError(f"{model} has 2 or 3 genders, found num_genders={num_genders}.")
+    if age_as_fraction and description.pooling != "mean":
+        raise UserError(f"{model} returns the age as a logit: age_as_fraction is for audEERING's.")
     config = released_config(description, source) if encoder_config is None else encoder_config
     encoder = _build_encoder(description, config)
     ours = _build(description, source, encoder, num_genders, age_as_fraction=age_as_fraction)
@@ -75,19 +75,19 @@ def build_published_model(
         name: place(description, name, tuple(weight.shape), num_genders=num_genders)
         for name, weight in ours.state_dict().items()
     }
-    names_found = _names_found(published)
-    entries = {current: published[found] for current, found in names_found.items()}
-    check_entries(
+    original_names = _list_names(published)
+    renamed = {current: published[original] for current, original in original_names.items()}
+    check_state_dict(
         title,
-        entries,
-        expected={where.entry: where.shape for where in places.values()}
+        renamed,
+        expected={where.name: where.shape for where in places.values()}
         | _unused_classifier(description, encoder),
         optional=_unused_in_blocks(description, source, encoder),
-        names_found=names_found,
+        original_names=original_names,
         remedy="Name the model, its source and its encoder's config as the checkpoint was made.",
     )
-    check_positions(title, entries)
-    weights = {name: take(entries[where.entry], where.part) for name, where in places.items()}
+    check_positions(title, renamed)
+    weights = {name: take(renamed[where.name], where.part) for name, where in places.items()}
     ours.load_state_dict({name: _own(weight) for name, weight in weights.items()}, assign=True)
     return ours.eval()
 
@@ -118,7 +118,7 @@ def _build_encoder(description: PublishedModel, config: Mapping[str, Any]) -> Pr
     except (StrictDataclassError, TypeError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise UserError(
-            f"The encoder config {dict(config)} is none of a {description.encoder}: {reason}"
+            f"The encoder config {dict(config)} is not one of a {description.encoder}: {reason}"
         ) from error
 
 
@@ -131,32 +131,32 @@ def _build(
     age_as_fraction: bool,
 ) -> UnimodalAudioModel | UnimodalFaceModel:
     with torch.device("meta"):
-        match description.summary:
-            case "transformer" | "mean" as summary:
+        match description.pooling:
+            case "transformer" | "mean" as pooling:
                 return build_audio_model(
                     encoder,
-                    summary,
+                    pooling,
                     num_genders=num_genders,
                     std_correction=STD_CORRECTIONS[source],
                     age_as_fraction=age_as_fraction,
                 )
-            case "self_attention" | "gated" as summary:
-                return build_face_model(encoder, summary, num_genders=num_genders)
+            case "self_attention" | "gated" as pooling:
+                return build_face_model(encoder, pooling, num_genders=num_genders)
 
 
-def _names_found(published: Mapping[str, Tensor]) -> dict[str, str]:
-    """Names of today -> names as found."""
-    found: dict[str, str] = {}
+def _list_names(published: Mapping[str, Tensor]) -> dict[str, str]:
+    """Return current names -> names in the file."""
+    names: dict[str, str] = {}
     for name in published:
         current = current_name(name)
-        if current in found:
-            raise UserError(f"Entries {found[current]} and {name} are one under two names.")
-        found[current] = name
-    return found
+        if current in names:
+            raise UserError(f"{names[current]} and {name} are two names of one weight. Remove one.")
+        names[current] = name
+    return names
 
 
 def _unused_classifier(description: PublishedModel, encoder: PreTrainedModel) -> dict[str, Shape]:
-    """Name what a face model still carries of the age classifier that its encoder was."""
+    """Return the unused weights of the age classifier that the encoder of a face model was."""
     if description.encoder != "vit":
         return {}
     num_classes, width = encoder.config.num_labels, encoder.config.hidden_size
@@ -170,8 +170,8 @@ def _unused_classifier(description: PublishedModel, encoder: PreTrainedModel) ->
 def _unused_in_blocks(
     description: PublishedModel, source: PublishedSource, encoder: PreTrainedModel
 ) -> dict[str, Shape]:
-    """Name what transformer blocks carry: the table of positions, and in `orig` unused norms."""
-    if description.summary != "transformer":
+    """Return what transformer blocks hold besides: a table of positions, in `orig` unused norms."""
+    if description.pooling != "transformer":
         return {}
     width = encoder.config.hidden_size
     unused: dict[str, Shape] = {}

@@ -1,4 +1,4 @@
-"""A published unimodal model -> the config of its encoder, as released or as weights show it."""
+"""A published unimodal model -> its encoder's config: as released, or read off its weights."""
 
 import re
 from collections import Counter
@@ -29,7 +29,7 @@ HEAD_WIDTH: Final = 64  # of an attention head, in all released encoders
 
 def released_config(description: PublishedModel, source: PublishedSource) -> Mapping[str, Any]:
     """Return the config of the encoder that was released with a model."""
-    match description.encoder, description.summary, source:
+    match description.encoder, description.pooling, source:
         case "vit", _, _:
             return {"num_labels": NUM_AGE_CLASSES}
         case "wav2vec2", "transformer", "orig":
@@ -43,13 +43,13 @@ def infer_config(
 ) -> dict[str, Any]:
     """Read an encoder's sizes off a published state dict; the rest is as released.
 
-    The number of attention heads does not show: they are taken to be 64 wide.
+    Weights do not show the number of attention heads: each is taken to be 64 wide.
     """
-    entries = {current_name(name): tensor for name, tensor in published.items()}
-    layers = [int(found[1]) for name in entries if (found := re.search(r"\.layers\.(\d+)\.", name))]
+    weights = {current_name(name): tensor for name, tensor in published.items()}
+    layers = [int(found[1]) for name in weights if (found := re.search(r"\.layers\.(\d+)\.", name))]
     sizes = Counter(
         tuple(tensor.shape)
-        for name, tensor in entries.items()
+        for name, tensor in weights.items()
         if re.search(r"\.layers\.\d+\.(feed_forward\.intermediate_dense|mlp\.fc1)\.weight$", name)
     )
     config = dict(released_config(description, source))
@@ -61,6 +61,6 @@ def infer_config(
             "hidden_size": hidden_size,
             "num_attention_heads": max(1, hidden_size // HEAD_WIDTH),
         }
-    if (classifier := entries.get("vit_model.classifier.weight")) is not None and classifier.ndim:
+    if (classifier := weights.get("vit_model.classifier.weight")) is not None and classifier.ndim:
         config["num_labels"] = len(classifier)
     return config

@@ -1,7 +1,7 @@
 """Names of our weights -> where each lies in a published state dict.
 
-The names are those of markitantov/ORAGEN and of chimera_ml `examples/oragen`, which agree but for
-entries that no output depends on.
+The names are those of markitantov/ORAGEN and of chimera_ml `examples/oragen`, which agree except
+for weights that no output depends on.
 """
 
 import re
@@ -12,8 +12,8 @@ from torch import Tensor
 
 Part = Literal[
     "all",
-    "all but the last row",  # of a joint decision: the genders
-    "the last row",  # of a joint decision: the age
+    "all but the last row",  # of a joint output layer: the genders
+    "the last row",  # of a joint output layer: the age
     "transposed",
     "female and male of three",  # audEERING's genders are female, male, child
     "three genders in our order",  # child, female, male
@@ -60,7 +60,7 @@ class PublishedModel(NamedTuple):
     """A published class: its parts, and our modules -> its modules, as patterns."""
 
     encoder: Literal["wav2vec2", "hubert", "vit"]
-    summary: Literal["transformer", "mean", "self_attention", "gated"]
+    pooling: Literal["transformer", "mean", "self_attention", "gated"]
     modules: Mapping[str, str]
 
 
@@ -80,7 +80,7 @@ PUBLISHED: Final[Mapping[str, PublishedModel]] = {
     "VIT_GSA": _GSA,
 }
 
-# What transformers 4.x and older weight norms call it -> what it is called now, one after another.
+# Names in transformers 4.x and older weight norms -> current names, replaced in this order.
 _OLD_NAMES: Final = (
     (".weight_g", ".parametrizations.weight.original0"),
     (".weight_v", ".parametrizations.weight.original1"),
@@ -95,15 +95,15 @@ _OLD_NAMES: Final = (
 
 
 class Place(NamedTuple):
-    """Where a weight of ours lies: in which entry, of which shape, and what part of it."""
+    """Where a weight of ours lies: its published name and shape, and what part of it."""
 
-    entry: str
+    name: str
     shape: tuple[int, ...]
     part: Part
 
 
 def current_name(name: str) -> str:
-    """Bring an entry's name to what transformers 5.x and torch's weight norm call it."""
+    """Turn a name of older versions into that of transformers 5.x and of torch's weight norm."""
     for old, current in _OLD_NAMES:
         name = name.replace(old, current)
     return name
@@ -111,41 +111,41 @@ def current_name(name: str) -> str:
 
 def place(model: PublishedModel, ours: str, shape: tuple[int, ...], *, num_genders: int) -> Place:
     """Find where a published model keeps a weight of ours that has this shape."""
-    entry = _entry(model.modules, ours)
-    if entry.startswith("model_final.gal."):
-        return Place(entry, shape[::-1], "transposed")
-    if entry.startswith(("cl_head.fc_agender.", "model_final.classifier.")):
+    name = _published_name(model.modules, ours)
+    if name.startswith("model_final.gal."):
+        return Place(name, shape[::-1], "transposed")
+    if name.startswith(("cl_head.fc_agender.", "model_final.classifier.")):
         is_age = ours.startswith("decisions.age.")
         part: Part = "the last row" if is_age else "all but the last row"
-        return Place(entry, (num_genders + 1, *shape[1:]), part)
-    if entry.startswith("gender.out_proj."):
+        return Place(name, (num_genders + 1, *shape[1:]), part)
+    if name.startswith("gender.out_proj."):
         three: Part = "three genders in our order"
         return Place(
-            entry, (3, *shape[1:]), "female and male of three" if num_genders == 2 else three
+            name, (3, *shape[1:]), "female and male of three" if num_genders == 2 else three
         )
-    return Place(entry, shape, "all")
+    return Place(name, shape, "all")
 
 
-def take(entry: Tensor, part: Part) -> Tensor:
-    """Take the part of a published entry that is a weight of ours."""
+def take(published: Tensor, part: Part) -> Tensor:
+    """Take the part of a published weight that is a weight of ours."""
     match part:
         case "all":
-            return entry
+            return published
         case "all but the last row":
-            return entry[:-1]
+            return published[:-1]
         case "the last row":
-            return entry[-1:]
+            return published[-1:]
         case "transposed":
-            return entry.T
+            return published.T
         case "female and male of three":
-            return entry[:2]
+            return published[:2]
         case "three genders in our order":
-            return entry[[2, 0, 1]]
+            return published[[2, 0, 1]]
         case _:
             assert_never(part)
 
 
-def _entry(modules: Mapping[str, str], ours: str) -> str:
+def _published_name(modules: Mapping[str, str], ours: str) -> str:
     for pattern, published in modules.items():
         if match := re.match(rf"{pattern}(?=\.|$)", ours):
             return match.expand(published) + ours[match.end() :]

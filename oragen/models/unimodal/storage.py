@@ -32,7 +32,7 @@ from oragen.models.unimodal.output_layers import OutputLayers
 UnimodalModel = UnimodalAudioModel | UnimodalFaceModel
 
 UNIMODAL_KINDS: Final[tuple[Kind, ...]] = ("unimodal_audio", "unimodal_face")
-# What a description that was tampered with may end in, in our builders and in those of encoders.
+# Errors of building from a damaged description, in our builders and in those of encoders.
 _UNBUILDABLE: Final = (
     KeyError, TypeError, ValueError, AttributeError, RuntimeError, AssertionError,
     StrictDataclassError,
@@ -50,14 +50,14 @@ def save_unimodal(folder: Path, model: UnimodalModel, metadata: Mapping[str, obj
     """Write all weights, and what is needed to build the model again, into a folder.
 
     Args:
-        folder: is made where it does not exist.
+        folder: is made if it does not exist.
         model: from `build_audio_model` or `build_face_model`.
-        metadata: plain JSON that the model should carry. `genders` and `mask_types`, where
-            present, are ordered label names and must fit the model.
+        metadata: plain JSON to save with the model. `genders` and `mask_types`, where present,
+            are labels in order and must fit the model.
 
     Raises:
         UserError: the labels do not fit the model.
-        ValueError: the model's description would not give it back.
+        ValueError: another model would be built from its description.
     """
     description, weights = _describe(model), model.state_dict()
     _check_labels(folder, model.decisions, metadata)
@@ -65,31 +65,33 @@ def save_unimodal(folder: Path, model: UnimodalModel, metadata: Mapping[str, obj
     described = _build(kind, description).state_dict()
     if shapes(described) != shapes(weights):
         raise ValueError(
-            f"{folder}: this model cannot be saved, as its description {description} gives "
-            "another one. Build it with build_audio_model or build_face_model."
+            f"{folder}: this model cannot be saved: its description {description} is of another "
+            "one. Build it with build_audio_model or build_face_model."
         )
     write_model(folder, kind, weights, description=description, metadata=metadata)
 
 
 def load_unimodal(folder: Path) -> SavedUnimodal:
-    """Build the model a folder describes and load its weights; no network is needed.
+    """Build the model that a folder describes, with its weights; works offline.
 
     Raises:
-        UserError: the folder is missing, holds another kind of model, is damaged, or its files do
-            not belong together.
+        UserError: the folder is missing or damaged, holds another kind of model, or its files do
+            not fit each other.
     """
     saved = build_described_unimodal(folder)
     try:
         saved.model.load_state_dict(read_weights(folder), assign=True)
     except RuntimeError as error:
-        raise damaged(folder, f"the weights do not fit the model it describes: {error}") from error
+        raise damaged(
+            folder, f"the weights do not fit the model that it describes: {error}"
+        ) from error
     return saved
 
 
 def build_described_unimodal(folder: Path) -> SavedUnimodal:
-    """Build the model a folder describes, to `load_state_dict` into with `assign=True`.
+    """Build the model that a folder describes; `load_state_dict` it with `assign=True`.
 
-    Most of it is on the `meta` device; the weights in the folder are not needed.
+    Most of it is on the `meta` device; the weights in the folder are not read.
 
     Raises:
         UserError: the description is missing, damaged, or of another kind of model.
@@ -104,7 +106,7 @@ def build_described_unimodal(folder: Path) -> SavedUnimodal:
 
 
 def holds_unimodal(folder: Path) -> bool:
-    """Tell a unimodal model from a head, by the description alone.
+    """Return whether a folder holds a unimodal model, and not a head, by its description alone.
 
     Raises:
         UserError: the folder holds no model at all.
@@ -123,11 +125,11 @@ def _describe(model: UnimodalModel) -> dict[str, object]:
 
 
 def _describe_pooling(
-    summary: TransformerPooling | MeanPooling | SelfAttentionPooling | GatedPooling,
+    pooling: TransformerPooling | MeanPooling | SelfAttentionPooling | GatedPooling,
 ) -> dict[str, object]:
-    match summary:
+    match pooling:
         case TransformerPooling():
-            return {"name": "transformer", "std_correction": summary.pool.correction}
+            return {"name": "transformer", "std_correction": pooling.pool.correction}
         case MeanPooling():
             return {"name": "mean"}
         case SelfAttentionPooling():
@@ -135,36 +137,38 @@ def _describe_pooling(
         case GatedPooling():
             return {"name": "gated"}
         case _:
-            assert_never(summary)
+            assert_never(pooling)
 
 
-def _num_outputs(decision: nn.Linear | nn.Sequential | None) -> int:
-    if decision is None:
+def _num_outputs(layer: nn.Linear | nn.Sequential | None) -> int:
+    if layer is None:
         return 0
-    last = decision[-1] if isinstance(decision, nn.Sequential) else decision
+    last = layer[-1] if isinstance(layer, nn.Sequential) else layer
     assert isinstance(last, nn.Linear)
     return last.out_features
 
 
 def _build(kind: str, description: Mapping[str, Any]) -> UnimodalModel:
     """Build the model without weights; most of it is on the `meta` device."""
-    encoder, summary = build_encoder(description["encoder"]), dict(description["summary"])
-    name = summary.pop("name")
+    encoder, pooling = build_encoder(description["encoder"]), dict(description["summary"])
+    name = pooling.pop("name")
     sizes: dict[str, Any] = {key: description[key] for key in ("num_genders", "num_mask_types")}
     age_as_fraction: bool = description["age_as_fraction"]
     with torch.device("meta"):
         if kind == "unimodal_audio":
             assert isinstance(encoder, PreTrainedModel), "timm has no speech encoders"
             return build_audio_model(
-                encoder, name, **sizes, **summary, age_as_fraction=age_as_fraction
+                encoder, name, **sizes, **pooling, age_as_fraction=age_as_fraction
             )
-        return build_face_model(encoder, name, **sizes, **summary)
+        return build_face_model(encoder, name, **sizes, **pooling)
 
 
-def _check_labels(folder: Path, decisions: OutputLayers, metadata: Mapping[str, object]) -> None:
+def _check_labels(
+    folder: Path, output_layers: OutputLayers, metadata: Mapping[str, object]
+) -> None:
     check_labels(
         folder,
-        num_genders=_num_outputs(decisions.gender),
-        num_mask_types=_num_outputs(decisions.mask_type),
+        num_genders=_num_outputs(output_layers.gender),
+        num_mask_types=_num_outputs(output_layers.mask_type),
         metadata=metadata,
     )

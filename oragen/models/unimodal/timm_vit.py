@@ -24,13 +24,13 @@ class TimmVitConfig:
 
 
 class HiddenStates(NamedTuple):
-    """What enters the first block, then what leaves each block, before the last norm."""
+    """The input of the first block, then the output of each block, before the last norm."""
 
     hidden_states: tuple[Float[Tensor, "batch tokens width"], ...]
 
 
 class TimmVit(nn.Module):
-    """A ViT of timm that is called, and answers, like one of transformers.
+    """A ViT of timm with the interface of one of transformers.
 
     In every hidden state the CLS row comes first, then register or distillation tokens, then the
     patches.
@@ -38,7 +38,7 @@ class TimmVit(nn.Module):
     Args:
         vit: one of `VITS`, with a CLS token and without a classifier.
         architecture: its name in timm.
-        arguments: what `timm.create_model` is given besides; plain JSON.
+        arguments: further ones of `timm.create_model`; plain JSON.
     """
 
     def __init__(
@@ -56,11 +56,11 @@ class TimmVit(nn.Module):
 
     @classmethod
     def from_description(cls, description: Mapping[str, Any]) -> "TimmVit":
-        """Build the network that `description` tells of, with random weights; offline.
+        """Build the network of a `description`, with random weights; works offline.
 
         Raises:
             RuntimeError: timm knows no such architecture.
-            TypeError: ... or not with such arguments.
+            TypeError: the architecture does not take such arguments.
         """
         architecture, arguments = description["architecture"], description["arguments"]
         with torch.random.fork_rng(devices=[]):  # the caller's randomness stays as it was
@@ -69,7 +69,7 @@ class TimmVit(nn.Module):
 
     @property
     def description(self) -> dict[str, Any]:
-        """Plain JSON that `from_description` understands."""
+        """Plain JSON, for `from_description`."""
         return {
             "library": "timm",
             "architecture": self.architecture,
@@ -86,8 +86,8 @@ class TimmVit(nn.Module):
         *,
         output_hidden_states: Literal[True] = True,
     ) -> HiddenStates:
-        """Return all hidden states; there is nothing else to ask for."""
-        entering: list[Tensor] = []  # timm itself returns only what leaves the blocks
+        """Return all hidden states; nothing else can be chosen."""
+        entering: list[Tensor] = []  # timm itself returns only the outputs of the blocks
         hook = self.vit.blocks[0].register_forward_pre_hook(
             lambda _, inputs: entering.append(inputs[0])
         )

@@ -1,4 +1,4 @@
-"""Tokens -> tokens that know of each other."""
+"""Tokens -> tokens informed by each other: one transformer block."""
 
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
@@ -9,8 +9,8 @@ from oragen.models.layers import MultiHeadAttention, sinusoidal_positions
 class TransformerBlock(nn.Module):
     """Self-attention, then a perceptron; each is added to its input, then normalised.
 
-    The layer of Vaswani et al. 2017 (arXiv 1706.03762), with an attention without biases and with
-    the positions added at its entrance. They take part in the first sum.
+    The layer of Vaswani et al. 2017 (arXiv 1706.03762), with an attention without biases. The
+    positions are added to its input, so that they are in the first sum.
     """
 
     def __init__(self, width: int, *, num_heads: int, mlp_width: int, dropout: float) -> None:
@@ -31,8 +31,8 @@ class TransformerBlock(nn.Module):
         tokens: Float[Tensor, "batch length width"],
         valid: Bool[Tensor, "batch length"] | None = None,
     ) -> Float[Tensor, "batch length width"]:
-        """Each token sees the valid ones; every row needs at least one."""
+        """Each token attends to the valid ones; every row needs at least one."""
         tokens = self.dropout(tokens + sinusoidal_positions(*tokens.shape[1:], like=tokens))
-        found = self.attention(tokens, tokens, tokens, valid)
-        tokens = self.attention_norm(tokens + self.dropout(found))
+        attended = self.attention(tokens, tokens, tokens, valid)
+        tokens = self.attention_norm(tokens + self.dropout(attended))
         return self.refine_norm(tokens + self.dropout(self.refine(tokens)))  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""Sound of any length -> one batch of waveforms at the encoder's scale."""
+"""Waveforms of any lengths -> one batch at the encoder's scale."""
 
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 Order = Literal[
-    "normalise_then_pad",  # our own, and that of markitantov/ORAGEN
+    "normalise_then_pad",  # ours, and that of markitantov/ORAGEN
     "pad_then_normalise",  # that of chimera_ml, whose released weights were trained with it
 ]
 
@@ -29,14 +29,13 @@ def prepare_waveforms(
 ) -> Waveforms:
     """Bring waveforms to zero mean and unit variance, and pad them to one length.
 
-    A published model takes the result without `valid`: what was padded is part of its input.
+    A published model takes the result without `valid`: its input includes the padding.
 
     Args:
         waveforms: 16 kHz, mono, of any lengths; none is cut.
-        min_samples: length to pad to, or more where a waveform is longer.
-        order: `pad_then_normalise` counts the padding in the mean and the variance, so that a
-            window of 1 s in 4 s comes out with a deviation of 2 over its real samples and with a
-            padding that is not 0.
+        min_samples: length to pad to; more where a waveform is longer.
+        order: `pad_then_normalise` counts the padding in the mean and the variance. So a window
+            of 1 s in 4 s gets a deviation of 2 over its real samples, and padding that is not 0.
     """
     lengths = torch.tensor([len(waveform) for waveform in waveforms])
     num_samples = max(min_samples, int(lengths.max()))
