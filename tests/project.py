@@ -42,7 +42,7 @@ class Project:
 
     folder: Path
 
-    warm: bool = True  # commands run by forks of one interpreter, see warm_interpreter.py
+    warm: bool = False  # commands are run by forks of one interpreter, see warm_interpreter.py
 
     def run(self, *command: str) -> Run:
         """Run a command of this environment inside the clone."""
@@ -97,13 +97,14 @@ class Project:
 def tune_briefly(project: Project, **settings: Any) -> dict[str, Any]:
     """Return the section `encoders` with fine-tunings of one epoch, and these settings."""
     encoders: dict[str, Any] = project.read_params()["encoders"]
+    encoders["finetune"] = ["tiny-wav2vec2", "tiny-vit"]
     for entry in encoders["catalogue"].values():
         if "finetuning" in entry:
             entry["finetuning"] |= {"max_epochs": 1, **settings}
     return encoders
 
 
-def clone(folder: Path) -> Project:
+def clone(folder: Path, *, warm: bool = False) -> Project:
     """Copy what Git knows of, or would take, into a new repository of its own."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
@@ -117,4 +118,7 @@ def clone(folder: Path) -> Project:
     author = ("-c", "user.name=test", "-c", "user.email=test@example.com")
     for command in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "--message=clone"]):
         subprocess.run(["git", *author, *command], cwd=folder, check=True)
-    return Project(folder)
+    project = Project(folder, warm)
+    if warm:  # a process for each core costs more than a dozen clips do
+        project.change(execution={"num_workers": 1})
+    return project

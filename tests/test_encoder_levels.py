@@ -39,8 +39,6 @@ from oragen.models.unimodal import (
 )
 from oragen.schema.vocabulary import Level
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 LEVELS: Final[tuple[Level, ...]] = ("early", "intermediate", "late")  # that a network computes
 SIZES: Final[dict[str, Any]] = {
     "hidden_size": 16,

@@ -20,8 +20,6 @@ from oragen.training.evaluation import predict_all, refuse_other_features, score
 from oragen.training.inference import predict_clips
 from tests.feature_stores import load_people, write_people
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 SIZES = HeadSizes(
     audio_steps=4,
     audio_width=3,

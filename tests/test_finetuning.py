@@ -49,8 +49,6 @@ from tests.finetuning_runs import (
 )
 from tests.project import REPOSITORY
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 Tables = dict[str, pd.DataFrame]
 EVEN = ClassWeights(None, None)
 LEARNING = replace(OPTIONS, max_epochs=14, patience=14, learning_rate=0.003)

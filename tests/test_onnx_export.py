@@ -24,8 +24,6 @@ from oragen.schema.errors import UserError
 from oragen.schema.vocabulary import GENDERS, MASK_TYPES
 from oragen.training.calibration import Calibration
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 STEPS, SLOTS = 12, 4
 SIZES: Final = HeadSizes(
     audio_steps=STEPS,

@@ -1,9 +1,9 @@
-"""`python -m stages.<stage>` and `oragen <command>` -> forks of a process that has imported torch.
+"""`python -m stages.<stage>`, `oragen` and `dvc` -> forks of a process that has imported torch.
 
 Importing what a stage needs takes seconds, and the tests start some hundred stages. A server
-imports every library that the code names, never the code itself. `python` and `oragen` in the
-folder that `start` returns hand their arguments, folder, environment and open files to the server,
-and exit as its fork does. The fork runs the code of the caller's folder and PYTHONPATH.
+imports every library that the code names, never the code itself. `python`, `oragen` and `dvc` in
+the folder that `start` returns hand their arguments, folder, environment and open files to the
+server, and exit as its fork does. The fork runs the code of the caller's folder and PYTHONPATH.
 Everything else that is asked of `python` goes to the real one.
 
 What a fork cannot show: another seed of `hash` (all forks share the server's), and more than one
@@ -36,7 +36,12 @@ from typing import Any, Final, NoReturn
 REPOSITORY: Final = Path(__file__).parents[1]
 OURS: Final = ("oragen", "stages", "tests", "benchmarks")
 NOT_BEFORE_A_FORK: Final = ("onnxruntime",)  # starts a thread when it is imported
+DVC: Final = (
+    "dvc.cli.parser", "dvc.data_cloud", "dvc.dvcfile", "dvc.parsing", "dvc.repo.reproduce",
+    "dvc.repo.experiments.queue.celery", "dvc.rwlock", "dvc.stage.run", "dvc_data.index",
+)  # fmt: skip
 ALLOWED_THREADS: Final = Counter({"python": 1, "jemalloc_bg_thd": 1})  # the latter is pyarrow's
+COMMANDS: Final = {"python": ("", ""), "oragen": ("oragen.cli", "run"), "dvc": ("dvc.cli", "main")}
 LENGTH: Final = struct.Struct("!I")
 # A pool of threads does not outlive a fork: the server must never make one.
 SINGLE_THREAD: Final = {
@@ -71,7 +76,7 @@ def start() -> Path:
     folder = tempfile.TemporaryDirectory(prefix="warm-", ignore_cleanup_errors=True)
     path = Path(folder.name)
     address = path / "socket"
-    for name in ("python", "oragen"):
+    for name in COMMANDS:
         shim = path / name
         shim.write_text(SHIM.format(python=sys.executable, address=str(address)))
         shim.chmod(0o755)
@@ -99,7 +104,9 @@ def _end(server: "subprocess.Popen[bytes]") -> None:
 
 
 def import_libraries() -> None:
-    """Run every import of a library that stands in the code, wherever it stands there."""
+    """Import DVC, and run every import of a library that stands in the code, wherever it stands."""
+    for module in DVC:
+        importlib.import_module(module)
     for folder in ("oragen", "stages"):
         for path in sorted((REPOSITORY / folder).rglob("*.py")):
             for statement in _imports_of(path):
@@ -187,9 +194,8 @@ def run(name: str, arguments: list[str], folder: str, environment: dict[str, str
         runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
     else:
         sys.argv = [name, *arguments]
-        from oragen.cli import run as run_command
-
-        run_command()
+        module, function = COMMANDS[name]
+        sys.exit(getattr(importlib.import_module(module), function)())
 
 
 def run_to_the_end(*request: Any) -> NoReturn:
