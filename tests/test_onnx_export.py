@@ -7,9 +7,9 @@ byte code and cannot follow the checks of annotations that tests are run with.
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Any, Final, cast, get_args
 
 import numpy as np
 import onnx
@@ -37,6 +37,8 @@ SIZES: Final = HeadSizes(
 WITHOUT_MASK_TYPE: Final = HeadSizes(1, 6, 1, 1, 4, 2, 0)  # level `late`: one step, one slot
 CALIBRATION: Final = Calibration(gender_temperature=2.0, mask_type_temperature=0.5)
 NAMES: Final[tuple[HeadName, ...]] = get_args(HeadName)
+LATE: Final = ("joint-late", "concatenation-late")
+QUICK: Final = ("cross_attention", "joint", "joint-late")
 EXPORT_ALL: Final = """
 import sys
 from pathlib import Path
@@ -92,14 +94,34 @@ def expect(folder: Path, features: list[torch.Tensor]) -> dict[str, np.ndarray]:
     return expected
 
 
+def quick_or_slow(names: Iterable[str]) -> list[object]:
+    """Mark the heads that are exported with the slow tests alone."""
+    slow = pytest.mark.slow
+    return [name if name in QUICK else pytest.param(name, marks=slow) for name in names]
+
+
+@pytest.fixture
+def heads(request: pytest.FixtureRequest) -> Path:
+    """A folder of heads, and of two that tell no mask type, each with its ONNX file."""
+    is_slow = request.node.get_closest_marker("slow") is not None
+    folder: Path = request.getfixturevalue("slow_heads" if is_slow else "quick_heads")
+    return folder
+
+
 @pytest.fixture(scope="module")
-def heads(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of every head, and of two that tell no mask type, each with its ONNX file."""
-    folder = tmp_path_factory.mktemp("heads")
-    for name in NAMES:
-        write_head(folder / name, name)
-    write_head(folder / "joint-late", "joint", WITHOUT_MASK_TYPE)
-    write_head(folder / "concatenation-late", "concatenation", WITHOUT_MASK_TYPE)
+def quick_heads(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return export(tmp_path_factory.mktemp("quick"), QUICK)
+
+
+@pytest.fixture(scope="module")
+def slow_heads(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return export(tmp_path_factory.mktemp("slow"), sorted({*NAMES, *LATE} - {*QUICK}))
+
+
+def export(folder: Path, names: Iterable[str]) -> Path:
+    for name in names:
+        head = cast("HeadName", name.removesuffix("-late"))
+        write_head(folder / name, head, WITHOUT_MASK_TYPE if name in LATE else SIZES)
     run = subprocess.run(
         [sys.executable, "-c", EXPORT_ALL, str(folder)],
         capture_output=True,
@@ -111,7 +133,7 @@ def heads(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("num_windows", [1, 5])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", quick_or_slow(NAMES))
 def test_the_file_answers_as_the_head_does(heads: Path, name: HeadName, num_windows: int) -> None:
     features = draw(num_windows, STEPS, SLOTS)
     found, expected = answer(heads / name / "head.onnx", features), expect(heads / name, features)
@@ -120,7 +142,7 @@ def test_the_file_answers_as_the_head_does(heads: Path, name: HeadName, num_wind
         np.testing.assert_allclose(found[output], values, rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", sorted(set(NAMES) - set(FIXED_LENGTH)))
+@pytest.mark.parametrize("name", quick_or_slow(sorted(set(NAMES) - set(FIXED_LENGTH))))
 def test_heads_of_any_length_take_other_lengths_than_they_were_trained_on(
     heads: Path, name: HeadName
 ) -> None:
@@ -130,7 +152,7 @@ def test_heads_of_any_length_take_other_lengths_than_they_were_trained_on(
         np.testing.assert_allclose(found[output], values, rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", FIXED_LENGTH)
+@pytest.mark.parametrize("name", quick_or_slow(FIXED_LENGTH))
 def test_heads_of_fixed_length_say_so(heads: Path, name: HeadName) -> None:
     session = onnxruntime.InferenceSession(heads / name / "head.onnx")
     shapes = {value.name: value.shape for value in session.get_inputs()}
@@ -138,7 +160,7 @@ def test_heads_of_fixed_length_say_so(heads: Path, name: HeadName) -> None:
     assert shapes["face_valid"] == ["batch", SLOTS]
 
 
-@pytest.mark.parametrize("name", ["joint-late", "concatenation-late"])
+@pytest.mark.parametrize("name", quick_or_slow(LATE))
 def test_a_head_of_single_vectors_that_tells_no_mask_type(heads: Path, name: str) -> None:
     features = draw(5, 1, 1, WITHOUT_MASK_TYPE)
     found, expected = answer(heads / name / "head.onnx", features), expect(heads / name, features)

@@ -137,6 +137,7 @@ def test_a_file_that_may_not_be_read_says_so(
         assert report.reason == "no permission"
 
 
+@pytest.mark.slow
 def test_ninety_minutes_are_answered_without_holding_all_features(
     predictor: Predictor, folder: Path
 ) -> None:
