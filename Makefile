@@ -2,18 +2,33 @@
 PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+unexport PYTHONDONTWRITEBYTECODE  # compiling everything anew makes each start of a stage 3 times slower
+PYTEST := pytest --numprocesses auto --dist worksteal
 
-.PHONY: demo test check setup
+.PHONY: help demo test test-slow coverage check setup
+
+help:                  ## list these targets
+	@sed -n 's/^\([a-z-]*\):[^#]*## */\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 demo: setup            ## make the demo corpora, run the pipeline on them, show the results
 	oragen generate
 	dvc repro
 	oragen results
 
-test: check            ## lint, types, import contracts, tests
-	pytest --numprocesses auto --dist loadfile
+test: setup            ## the quick tests; beside them the checks, whose output comes at the end
+	@log=$$(mktemp); trap 'rm -f "$$log"' EXIT; \
+	$(MAKE) --no-print-directory check >"$$log" 2>&1 & checks=$$!; \
+	$(PYTEST); tests=$$?; \
+	wait $$checks; status=$$?; cat "$$log"; \
+	[ $$tests -eq 0 ] && [ $$status -eq 0 ]
 
-check: setup
+test-slow: setup       ## the tests marked `slow`: whole pipelines on real clips, kill -9, benchmarks
+	$(PYTEST) -m slow
+
+coverage: setup        ## which lines of oragen all the tests run
+	$(PYTEST) -m "not gpu" --cov=oragen --cov-report=term:skip-covered
+
+check: setup           ## lint, spelling, types, import contracts
 	ruff check .
 	ruff format --check .
 	codespell

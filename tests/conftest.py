@@ -5,15 +5,40 @@ import os
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: see stages/__init__.py
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
-import torch
+
+if TYPE_CHECKING:
+    from tests.template_project import Template
 
 
-@pytest.fixture(scope="module")
-def one_thread() -> Iterator[None]:
-    """Tiny tensors gain nothing from threads, and lose seconds where others use the cores too."""
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> int:
+    """Tiny tensors gain nothing from threads, and lose seconds where others use the cores too.
+
+    Returns how many threads torch would have; a test that needs them asks for `all_threads`.
+    """
+    import torch  # not in the process that hands the tests out to others
+
     num_threads = torch.get_num_threads()
     torch.set_num_threads(1)
+    return num_threads
+
+
+@pytest.fixture
+def all_threads(one_thread: int) -> Iterator[None]:
+    """For tests of what threads may change."""
+    import torch
+
+    torch.set_num_threads(one_thread)
     yield
-    torch.set_num_threads(num_threads)
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> "Template":
+    """A project that has run to its report; copy it before you change anything."""
+    from tests import template_project
+
+    return template_project.make_once(tmp_path_factory)

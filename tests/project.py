@@ -6,11 +6,14 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from tests import warm_interpreter
 
 REPOSITORY = Path(__file__).parents[1]
 LABELS = ("media", "speaker_id", "gender", "age_years", "mask_type", "split")
@@ -39,19 +42,30 @@ class Project:
 
     folder: Path
 
+    warm: bool = False  # commands are run by forks of one interpreter, see warm_interpreter.py
+
     def run(self, *command: str) -> Run:
         """Run a command of this environment inside the clone."""
-        with self.start(*command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        first_in_path = [warm_interpreter.start()] if self.warm else []
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        with self.start(*command, first_in_path=first_in_path, **pipes) as process:
             output, _ = process.communicate()
         return Run(output.replace("\r", "\n"), process.returncode)
 
-    def start(self, *command: str, **options: Any) -> "subprocess.Popen[str]":
-        """Start a command of this environment inside the clone."""
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    def start(
+        self, *command: str, first_in_path: Sequence[Path] = (), **options: Any
+    ) -> "subprocess.Popen[str]":
+        """Start a command of this environment inside the clone, in an interpreter of its own."""
+        folders = (*first_in_path, Path(sys.executable).parent, os.environ["PATH"])
         environment = os.environ | {
-            "PATH": path, "PYTHONPATH": str(self.folder), "NO_COLOR": "1",
-        }  # fmt: skip
-        return subprocess.Popen(command, cwd=self.folder, env=environment, text=True, **options)
+            "PATH": os.pathsep.join(map(str, folders)),
+            "PYTHONPATH": str(self.folder),
+            "NO_COLOR": "1",
+        }
+        executable = shutil.which(command[0], path=environment["PATH"])
+        return subprocess.Popen(
+            command, executable=executable, cwd=self.folder, env=environment, text=True, **options
+        )
 
     def repro(self, *targets: str) -> Run:
         """Run `dvc repro`, which must end well."""
@@ -83,13 +97,14 @@ class Project:
 def tune_briefly(project: Project, **settings: Any) -> dict[str, Any]:
     """Return the section `encoders` with fine-tunings of one epoch, and these settings."""
     encoders: dict[str, Any] = project.read_params()["encoders"]
+    encoders["finetune"] = ["tiny-wav2vec2", "tiny-vit"]
     for entry in encoders["catalogue"].values():
         if "finetuning" in entry:
             entry["finetuning"] |= {"max_epochs": 1, **settings}
     return encoders
 
 
-def clone(folder: Path) -> Project:
+def clone(folder: Path, *, warm: bool = False) -> Project:
     """Copy what Git knows of, or would take, into a new repository of its own."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
@@ -103,4 +118,7 @@ def clone(folder: Path) -> Project:
     author = ("-c", "user.name=test", "-c", "user.email=test@example.com")
     for command in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "--message=clone"]):
         subprocess.run(["git", *author, *command], cwd=folder, check=True)
-    return Project(folder)
+    project = Project(folder, warm)
+    if warm:  # a process for each core costs more than a dozen clips do
+        project.change(execution={"num_workers": 1})
+    return project

@@ -16,8 +16,6 @@ from oragen.reporting.attention.reading import read_attention, weigh_context
 from oragen.schema.choices.heads import HeadName
 from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Span
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 SIZES = HeadSizes(
     audio_steps=9,
     audio_width=12,

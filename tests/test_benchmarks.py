@@ -9,6 +9,8 @@ import pytest
 from tests.project import REPOSITORY, Project
 from tests.test_predict_cli import save_model
 
+pytestmark = pytest.mark.slow
+
 
 def run(*command: str) -> dict[str, Any]:
     """Run a benchmark -> what its last line says."""

@@ -1,5 +1,6 @@
 """The `oragen` command, as a user types it."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -7,15 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from tests import warm_interpreter
 from tests.project import REPOSITORY, Run
 
 
-def oragen(folder: Path, *arguments: str) -> Run:
-    """Run the command in a folder."""
-    command = [str(Path(sys.executable).parent / "oragen"), *arguments]
+def oragen(folder: Path, *arguments: str, warm: bool = True) -> Run:
+    """Run the command in a folder; if not `warm`, the one that is installed."""
+    scripts = warm_interpreter.start() if warm else Path(sys.executable).parent
     done = subprocess.run(
-        command,
+        [str(scripts / "oragen"), *arguments],
         cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -32,7 +35,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_help_names_the_commands(folder: Path) -> None:
-    run = oragen(folder, "--help")
+    run = oragen(folder, "--help", warm=False)
     assert run.exit_code == 0
     assert "generate" in run.output
     assert "results" in run.output

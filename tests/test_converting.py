@@ -32,8 +32,6 @@ from tests.golden import make_input, make_state_dict, read_json
 from tests.published_heads import make_published_head, shapes_of_published_head
 from tests.unimodal_models import make_face_model, make_published, tiny_config
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 SIZES = HeadSizes(
     audio_steps=1,
     audio_width=8,

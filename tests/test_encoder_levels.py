@@ -42,8 +42,6 @@ from oragen.models.unimodal.audio_pooling import MeanPooling, TransformerPooling
 from oragen.models.unimodal.face_pooling import GatedPooling, SelfAttentionPooling
 from oragen.schema.vocabulary import Level
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 LEVELS: Final[tuple[Level, ...]] = ("early", "intermediate", "late")  # that a network computes
 SIZES: Final[dict[str, Any]] = {
     "hidden_size": 16,

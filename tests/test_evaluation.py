@@ -22,8 +22,6 @@ from oragen.training.evaluation import predict_all, refuse_other_features
 from oragen.training.inference import predict_clips
 from tests.feature_stores import load_speakers, write_speakers
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 SIZES = HeadSizes(
     audio_steps=4,
     audio_width=3,

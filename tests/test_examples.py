@@ -24,8 +24,6 @@ from oragen.schema.vocabulary import GENDERS_WITH_CHILD, MASK_TYPES
 from oragen.store.parts import OpenParts, PartStore
 from tests.finetuning_runs import EXTRACTOR, crops, sounds, write_crops, write_sounds
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 PLAIN_SOUND = WaveformAugmentation(
     speed_probability=0.0,
     tempo_probability=0.0,

@@ -20,8 +20,6 @@ from oragen.schema.errors import UserError
 from tests.media_files import tone, write_sound
 from tests.test_packing import PREPROCESSING, save_finetuned, write_model
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 app = typer.Typer()
 for command in (features, export, pack):
     app.command()(command)

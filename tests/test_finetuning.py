@@ -49,8 +49,6 @@ from tests.finetuning_runs import (
 )
 from tests.project import REPOSITORY
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 Tables = dict[str, pd.DataFrame]
 EVEN = ClassWeights(None, None)
 LEARNING = replace(OPTIONS, max_epochs=14, patience=14, learning_rate=0.003)
@@ -191,6 +189,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_others(
     assert not torch.equal(results[0], results[2])
 
 
+@pytest.mark.slow
 def test_other_processes_change_nothing(tables: Tables, tmp_path: Path) -> None:
     examples, dev = sounds(tables["sounds_train"]), sounds(tables["sounds_dev"])
     options = replace(OPTIONS, max_epochs=2)
@@ -344,6 +343,7 @@ def wait_for_steps(process: BaseProcess, checkpoint: Path, number: int) -> None:
         process.join(0.001)
 
 
+@pytest.mark.slow
 def test_a_training_killed_again_and_again_ends_as_an_undisturbed_one(killable: Path) -> None:
     train_to_be_killed(killable)
     undisturbed = torch.load(killable / "trained.pt")
@@ -466,6 +466,7 @@ def shared(tables: Tables, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("modality", ["face", "audio"])
 def test_all_devices_end_with_the_same_weights_and_history(shared: Path, modality: str) -> None:
     one, other = (torch.load(shared / f"{modality}-2-{rank}.pt") for rank in range(2))
@@ -474,6 +475,7 @@ def test_all_devices_end_with_the_same_weights_and_history(shared: Path, modalit
     assert len(one["history"]) == 3
 
 
+@pytest.mark.slow
 def test_two_devices_learn_what_one_learns(shared: Path) -> None:
     """60 crops in batches of 8, of which each device takes 4; the last one has 4."""
     alone, together = (torch.load(shared / f"face-{number}-0.pt") for number in (1, 2))

@@ -28,8 +28,6 @@ from oragen.training.losses import Targets, multi_task_loss
 from tests.golden import case_names, make_input, make_state_dict, read_arrays, read_json
 from tests.published_heads import make_published_head
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 NAMES = get_args(HeadName)
 FLEXIBLE = ("cross_attention", "audio_only", "face_only", "concatenation", "late_fusion")
 FIXED = ("shared", "separate", "joint")

@@ -46,7 +46,7 @@ def write_table(folder: Path, rows: list[dict[str, Any]]) -> None:
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A clone with a corpus of photographs, one of telephone calls, and one of both apart."""
-    project = clone(tmp_path_factory.mktemp("project"))
+    project = clone(tmp_path_factory.mktemp("project"), warm=True)
     folders = {name: project.folder / "data/corpora" / name for name in (*ONE_MODALITY, "apart")}
     for folder in folders.values():
         folder.mkdir(parents=True)

@@ -16,7 +16,7 @@ HEADS = ("joint", "cross_attention", "audio_only")
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A clone with heads to train, quickly."""
-    project = clone(tmp_path_factory.mktemp("one_modality"))
+    project = clone(tmp_path_factory.mktemp("one_modality"), warm=True)
     project.change(
         use_heads=[*HEADS], train={"seeds": [0], "max_epochs": 8, "patience": 8, "corpora_of": {}}
     )

@@ -7,9 +7,9 @@ byte code and cannot follow the checks of annotations that tests are run with.
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Any, Final, cast, get_args
 
 import numpy as np
 import onnx
@@ -24,8 +24,6 @@ from oragen.schema.errors import UserError
 from oragen.schema.vocabulary import GENDERS, MASK_TYPES
 from oragen.training.calibration import Calibration
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 STEPS, SLOTS = 12, 4
 SIZES: Final = HeadSizes(
     audio_steps=STEPS,
@@ -39,6 +37,8 @@ SIZES: Final = HeadSizes(
 WITHOUT_MASK_TYPE: Final = HeadSizes(1, 6, 1, 1, 4, 2, 0)  # level `late`: one step, one slot
 CALIBRATION: Final = Calibration(gender_temperature=2.0, mask_type_temperature=0.5)
 NAMES: Final[tuple[HeadName, ...]] = get_args(HeadName)
+LATE: Final = ("joint-late", "concatenation-late")
+QUICK: Final = ("cross_attention", "joint", "joint-late")
 EXPORT_ALL: Final = """
 import sys
 from pathlib import Path
@@ -94,14 +94,36 @@ def expect(folder: Path, features: list[torch.Tensor]) -> dict[str, np.ndarray]:
     return expected
 
 
+def quick_or_slow(names: Iterable[str]) -> list[object]:
+    """Mark the heads that are exported with the slow tests alone."""
+    slow = pytest.mark.slow
+    return [name if name in QUICK else pytest.param(name, marks=slow) for name in names]
+
+
+@pytest.fixture
+def heads(request: pytest.FixtureRequest) -> Path:
+    """A folder of heads, and of two that tell no mask type, each with its ONNX file."""
+    is_slow = request.node.get_closest_marker("slow") is not None
+    folder: Path = request.getfixturevalue("slow_heads" if is_slow else "quick_heads")
+    return folder
+
+
 @pytest.fixture(scope="module")
-def heads(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of every head, and of two that predict no mask type, each with its ONNX file."""
-    folder = tmp_path_factory.mktemp("heads")
-    for name in NAMES:
-        write_head(folder / name, name)
-    write_head(folder / "joint-late", "joint", WITHOUT_MASK_TYPE)
-    write_head(folder / "concatenation-late", "concatenation", WITHOUT_MASK_TYPE)
+def quick_heads(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of some heads, each with its ONNX file."""
+    return export(tmp_path_factory.mktemp("quick"), QUICK)
+
+
+@pytest.fixture(scope="module")
+def slow_heads(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """... and of all others."""
+    return export(tmp_path_factory.mktemp("slow"), sorted({*NAMES, *LATE} - {*QUICK}))
+
+
+def export(folder: Path, names: Iterable[str]) -> Path:
+    for name in names:
+        head = cast("HeadName", name.removesuffix("-late"))
+        write_head(folder / name, head, WITHOUT_MASK_TYPE if name in LATE else SIZES)
     run = subprocess.run(
         [sys.executable, "-c", EXPORT_ALL, str(folder)],
         capture_output=True,
@@ -113,7 +135,7 @@ def heads(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("num_windows", [1, 5])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", quick_or_slow(NAMES))
 def test_the_file_predicts_as_the_head_does(heads: Path, name: HeadName, num_windows: int) -> None:
     features = draw(num_windows, STEPS, SLOTS)
     outputs, expected = (
@@ -125,7 +147,7 @@ def test_the_file_predicts_as_the_head_does(heads: Path, name: HeadName, num_win
         np.testing.assert_allclose(outputs[output], values, rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", sorted(set(NAMES) - set(FIXED_LENGTH)))
+@pytest.mark.parametrize("name", quick_or_slow(sorted(set(NAMES) - set(FIXED_LENGTH))))
 def test_heads_of_any_length_take_other_lengths_than_they_were_trained_on(
     heads: Path, name: HeadName
 ) -> None:
@@ -135,7 +157,7 @@ def test_heads_of_any_length_take_other_lengths_than_they_were_trained_on(
         np.testing.assert_allclose(outputs[output], values, rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", FIXED_LENGTH)
+@pytest.mark.parametrize("name", quick_or_slow(FIXED_LENGTH))
 def test_heads_of_fixed_length_say_so(heads: Path, name: HeadName) -> None:
     session = onnxruntime.InferenceSession(heads / name / "head.onnx")
     shapes = {value.name: value.shape for value in session.get_inputs()}
@@ -143,7 +165,7 @@ def test_heads_of_fixed_length_say_so(heads: Path, name: HeadName) -> None:
     assert shapes["face_valid"] == ["batch", SLOTS]
 
 
-@pytest.mark.parametrize("name", ["joint-late", "concatenation-late"])
+@pytest.mark.parametrize("name", quick_or_slow(LATE))
 def test_a_head_of_single_vectors_that_predicts_no_mask_type(heads: Path, name: str) -> None:
     features = draw(5, 1, 1, WITHOUT_MASK_TYPE)
     outputs, expected = (

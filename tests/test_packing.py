@@ -36,8 +36,6 @@ from oragen.schema.vocabulary import GENDERS, MASK_TYPES, Level
 from oragen.training.calibration import Calibration
 from tests.unimodal_models import FACE_CONFIG, SPEECH_CONFIG
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 PREPROCESSING: Final[dict[str, Any]] = {
     "audio": {"max_duration_s": 60.0},
     "speech": {"threshold": 0.5, "min_speech_ms": 250, "min_silence_ms": 100, "pad_ms": 30},

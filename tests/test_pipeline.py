@@ -13,9 +13,9 @@ import pytest
 
 from oragen.schema.tables import CLIPS, SKIPPED, WINDOWS
 from oragen.store.formats import verify_part
-from tests.broken_clips import write_broken_clips
 from tests.pipeline_predictions import assert_same, predict, read_predictions
-from tests.project import Project, Run, clone
+from tests.project import Project, Run
+from tests.template_project import NUM_EXAMPLES, Template, add_new_clip
 
 PER_HEAD = ("train_head", "evaluate_head")
 PER_CORPUS = (
@@ -34,68 +34,19 @@ EXPECTED_REASONS = {
     "silent": {"detect_speech": "no speech"},
     "no_face": {"crop_faces": "no face"},
 }
-NUM_EXAMPLES = 3
 UNUSABLE = ("empty", "text", "truncated", "short")  # neither speech nor a face
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A clone with a generated corpus, and one of a user's own with broken files in it."""
-    project = clone(tmp_path_factory.mktemp("project"))
-    params = project.read_params()
-    studio = params["corpora"]["studio"] | {"root": "data/corpora/mini", "num_speakers": 8}
-    own = {"reader": "csv", "root": "data/corpora/own", "table": "labels.csv"}
-    project.change(  # fine-tuning has tests of its own: test_encoder_stages.py
-        use_corpora=["mini", "own"],
-        use_heads=["cross_attention", "face_only"],
-        encoders={"finetune": []},
-        train={
-            "corpora": ["mini"],
-            "corpora_of": {},
-            "seeds": [0],
-            "max_epochs": 2,
-            "patience": 2,
-        },
-        report={"num_resamples": 100, "num_examples": NUM_EXAMPLES},
-        corpora={"mini": studio, "own": own},
-    )
-    generated = project.run("oragen", "generate", "mini")
-    assert generated.exit_code == 0, generated.output
-    add_own_corpus(project)
-    return project
-
-
-def add_own_corpus(project: Project) -> None:
-    """Take four good clips of the generated corpus, and write the broken ones beside them."""
-    mini, own = (project.folder / "data" / "corpora" / name for name in ("mini", "own"))
-    own.mkdir()
-    good = pick_good_clips(mini, 4)
-    for row in good:
-        shutil.copy2(mini / row["media"], own / Path(row["media"]).name)
-    broken = write_broken_clips(own, mini / good[0]["media"])
-    rows = [row | {"media": Path(row["media"]).name, "split": "test"} for row in good]
-    rows += [
-        {"media": path.name, "speaker_id": name, "gender": "female", "split": "test"}
-        for name, path in broken.items()
-    ]
-    project.write_labels("own", [*rows, {"media": "missing.mp4"}])
-
-
-def pick_good_clips(mini: Path, count: int) -> list[dict[str, str]]:
-    """Return labels of bare-faced clips, one a speaker; the longest is the last to be faulty."""
-    table = pd.read_csv(mini / "labels.csv", dtype=str, keep_default_na=False)
-    table["size"] = [(mini / media).stat().st_size for media in table["media"]]
-    bare = table[table["mask_type"].isin(["none", "shield", "medical"])]
-    best = bare.sort_values(["mask_type", "size"], ascending=[False, False])
-    chosen = best.drop_duplicates("speaker_id").head(count).drop(columns="size")
-    rows: list[dict[str, str]] = chosen.to_dict("records")
-    return rows
+def project(template: Template, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A clone that has run on a generated corpus, and on one of a user's own with broken files."""
+    return template.copy(tmp_path_factory.mktemp("project"))
 
 
 @pytest.fixture(scope="module")
-def first(project: Project) -> Run:
+def first(template: Template) -> Run:
     """The first `dvc repro`."""
-    return project.repro()
+    return template.run
 
 
 def skipped_reasons(project: Project, corpus: str) -> dict[str, dict[str, str]]:
@@ -294,12 +245,7 @@ def test_window_parameters_leave_media_stages_alone(project: Project, first: Run
 
 def test_a_new_clip_costs_that_clip_alone(project: Project, first: Run) -> None:
     project.repro()
-    own = project.folder / "data" / "corpora" / "own"
-    mini = project.folder / "data" / "corpora" / "mini"
-    rows = pd.read_csv(own / "labels.csv", dtype=str, keep_default_na=False).to_dict("records")
-    new = pick_good_clips(mini, 5)[4]
-    shutil.copy2(mini / new["media"], own / "new.mp4")
-    project.write_labels("own", [*rows, new | {"media": "new.mp4", "split": "test"}])
+    add_new_clip(project)
     run = project.repro()
     assert not any(stage.endswith("@mini") for stage in run.stages)
     trained = [stage for stage in run.stages if stage.startswith("train_head")]
@@ -314,6 +260,7 @@ def test_a_new_clip_costs_that_clip_alone(project: Project, first: Run) -> None:
     assert f" {len(crops)} encoded now" in run.line_of("extract_face_features own")
 
 
+@pytest.mark.slow
 def test_an_extraction_that_is_killed_again_and_again_ends_as_one_undisturbed(
     project: Project, first: Run, tmp_path: Path
 ) -> None:

@@ -21,7 +21,6 @@ from tests.media_files import add_sound
 from tests.test_predict_cli import save_model
 from tests.users import open_folder, ordinary_user
 
-pytestmark = pytest.mark.usefixtures("one_thread")
 NO_FACE = {"face": "no face"}
 REASONS = {  # of what is not usable; what is not named here must be
     "good.mp4": {},
@@ -140,6 +139,7 @@ def test_a_file_that_may_not_be_read_says_so(
         assert report.reason == "no permission"
 
 
+@pytest.mark.slow
 def test_ninety_minutes_are_predicted_without_holding_all_features(
     predictor: Predictor, folder: Path
 ) -> None:

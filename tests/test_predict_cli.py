@@ -32,7 +32,6 @@ from tests.broken_clips import copy_tracks
 from tests.media_files import plain, write_video
 from tests.project import REPOSITORY
 
-pytestmark = pytest.mark.usefixtures("one_thread")
 SCHEMA = json.loads((REPOSITORY / "docs" / "prediction.schema.json").read_text())
 app = typer.Typer(rich_markup_mode="markdown")
 app.command(epilog=EPILOGUE)(predict)

@@ -17,8 +17,6 @@ from tests.golden import case_names, make_input, make_state_dict, read_json
 from tests.published_heads import make_published_head, shapes_of_published_head
 from tests.unimodal_models import make_published, tiny_config
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 LEVELS = get_args(PublishedLevel)
 INPUTS = {
     "EARLY": ((3, 512, 199), (3, 4, 197, 768)),

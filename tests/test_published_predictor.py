@@ -20,8 +20,6 @@ SPEECH_CONFIG: Final = SIZES | {
 }  # fmt: skip
 FACE_CONFIG: Final = SIZES | {"num_labels": 5}
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 @pytest.fixture
 def clip(tmp_path: Path) -> Path:

@@ -15,7 +15,10 @@ SHARED = REPOSITORY.parent / "shared"
 MEDIA, YUNET = SHARED / "media", SHARED / "models" / "face_detection_yunet_n_640.onnx"
 NUM_CLIPS = 12
 
-pytestmark = pytest.mark.skipif(not MEDIA.is_dir(), reason="no real clips beside the project")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not MEDIA.is_dir(), reason="no real clips beside the project"),
+]
 
 
 @pytest.fixture(scope="module")

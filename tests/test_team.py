@@ -3,7 +3,6 @@
 Anna runs the pipeline and pushes. Ben clones, pulls, adds a clip and pushes. Anna pulls.
 """
 
-import csv
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -15,11 +14,12 @@ from typing import NamedTuple
 import pytest
 
 from oragen.schema.tables import WINDOWS
-from tests.project import Project, Run, clone
+from tests.project import Project, Run
+from tests.template_project import Template, add_new_clip
 
-CORPUS = "mini"
-FEATURES = {"features/mini/tiny-vit", "features/mini/tiny-wav2vec2"}
-STORES = {"audio/mini", "faces/mini", "speech/mini", *FEATURES}
+CORPORA = ("mini", "own")
+CORPUS = "own"  # which gets one clip more
+KINDS = ("audio/{}", "faces/{}", "speech/{}", "features/{}/tiny-vit", "features/{}/tiny-wav2vec2")
 FILES_OF_A_PART = {".h5": 1, ".zarr": 3}
 NOT_RETRAINED = ("train_head", "finetune_encoder")
 
@@ -98,14 +98,13 @@ def run_dvc(project: Project, *command: str) -> Run:
 
 
 def media_folder(project: Project) -> Path:
-    """Return where the corpus lies: neither Git nor DVC carries it."""
-    return project.folder / "data" / "corpora" / CORPUS
+    """Return where the corpora lie: neither Git nor DVC carries them."""
+    return project.folder / "data" / "corpora"
 
 
-def read_labels(project: Project) -> list[dict[str, str]]:
-    """Return the lines of the corpus' table."""
-    with (media_folder(project) / "labels.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
+def stores_of(*corpora: str) -> set[str]:
+    """Return the folders of their stores below data/."""
+    return {kind.format(corpus) for kind in KINDS for corpus in corpora}
 
 
 @pytest.fixture(scope="module")
@@ -115,51 +114,14 @@ def remote(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def new_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a clip that nobody has at first."""
-    return tmp_path_factory.mktemp("new_clip")
-
-
-@pytest.fixture(scope="module")
-def anna(tmp_path_factory: pytest.TempPathFactory, remote: Path, new_clip: Path) -> Project:
+def anna(template: Template, tmp_path_factory: pytest.TempPathFactory, remote: Path) -> Project:
     """A project that was run and pushed."""
-    project = clone(tmp_path_factory.mktemp("anna"))
-    make_corpus(project)
-    set_aside_a_clip(project, new_clip)
+    project = template.copy(tmp_path_factory.mktemp("anna"))
     run_dvc(project, "remote", "add", "--default", "team", str(remote))
-    project.repro()
     run_git(project, "add", "--all")
     run_git(project, "commit", "--quiet", "--message=first run")
     run_dvc(project, "push")
     return project
-
-
-def make_corpus(project: Project) -> None:
-    """Generate a few speakers, and read them as anybody's own clips are read."""
-    studio = project.read_params()["corpora"]["studio"]
-    root = f"data/corpora/{CORPUS}"
-    project.change(  # fine-tuning has tests of its own: test_encoder_stages.py
-        use_corpora=[CORPUS],
-        use_heads=["cross_attention"],
-        encoders={"finetune": []},
-        train={"seeds": [0], "max_epochs": 1, "patience": 1},
-        corpora={CORPUS: studio | {"root": root, "num_speakers": 6}},
-    )
-    generated = project.run("oragen", "generate", CORPUS)
-    assert generated.exit_code == 0, generated.output
-    project.change(corpora={CORPUS: {"reader": "csv", "root": root, "table": "labels.csv"}})
-
-
-def set_aside_a_clip(project: Project, folder: Path) -> None:
-    """Take a bare-faced clip of a test speaker out of the corpus."""
-    rows = read_labels(project)
-    chosen = next(row for row in rows if row["split"] == "test" and row["mask_type"] == "none")
-    shutil.move(media_folder(project) / chosen["media"], folder / "new.mp4")
-    project.write_labels(CORPUS, [row for row in rows if row is not chosen])
-    with (folder / "label.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, chosen)
-        writer.writeheader()
-        writer.writerow(chosen | {"media": "new.mp4"})
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +129,7 @@ def ben(tmp_path_factory: pytest.TempPathFactory, anna: Project) -> Project:
     """A clone of Anna's repository with what she pushed, and a copy of the media."""
     folder = tmp_path_factory.mktemp("ben")
     subprocess.run(["git", "clone", "--quiet", str(anna.folder), str(folder)], check=True)
-    project = Project(folder)
+    project = Project(folder, warm=True)
     run_dvc(project, "pull")
     shutil.copytree(media_folder(anna), media_folder(project))
     return project
@@ -182,11 +144,9 @@ def pulled(ben: Project) -> Step:
 
 
 @pytest.fixture(scope="module")
-def added(ben: Project, pulled: Step, new_clip: Path) -> Step:
+def added(ben: Project, pulled: Step) -> Step:
     """Ben's `dvc repro` with one clip more."""
-    shutil.copy2(new_clip / "new.mp4", media_folder(ben))
-    with (new_clip / "label.csv").open(newline="") as file:
-        ben.write_labels(CORPUS, [*read_labels(ben), *csv.DictReader(file)])
+    add_new_clip(ben)
     before = look_at_parts(ben)
     run = ben.repro()
     return Step(run, before, look_at_parts(ben))
@@ -217,7 +177,7 @@ def test_what_a_colleague_made_runs_no_stage(pulled: Step) -> None:
 
 
 def test_pulled_parts_are_the_colleagues_and_stay_as_they_are(anna: Project, pulled: Step) -> None:
-    assert {str(part_of(name).parent) for name in pulled.before} == STORES
+    assert {str(part_of(name).parent) for name in pulled.before} == stores_of(*CORPORA)
     assert contents(pulled.before) == contents(look_at_parts(anna))
     assert pulled.after == pulled.before
 
@@ -254,7 +214,7 @@ def test_one_clip_more_is_encoded_alone(ben: Project, added: Step) -> None:
 
 def test_one_clip_more_is_one_part_more_in_each_store(added: Step) -> None:
     parts = [part_of(name) for name in added.new]
-    assert sorted(str(part.parent) for part in set(parts)) == sorted(STORES)
+    assert sorted(str(part.parent) for part in set(parts)) == sorted(stores_of(CORPUS))
     for part in set(parts):
         assert parts.count(part) == FILES_OF_A_PART[part.suffix]
 

@@ -19,8 +19,6 @@ from oragen.models.unimodal import build_face_model, save_unimodal
 from oragen.models.unimodal.timm_vit import TimmVit
 from oragen.schema.vocabulary import Level
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 TINY: Final[dict[str, Any]] = {
     "img_size": 32,
     "patch_size": 8,

@@ -25,8 +25,6 @@ from oragen.training.losses import TaskWeights
 from oragen.training.scoring import join_labels, score_clips, selection_score
 from tests.feature_stores import load_speakers, write_speakers
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 SIZES = HeadSizes(
     audio_steps=4,
     audio_width=3,

@@ -15,8 +15,6 @@ from tests.unimodal_models import (
     make_face_model,
 )
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 SPEECH_ENCODERS = ("wav2vec2", "wav2vec2-base", "hubert", "wavlm")
 WITH_MASK = ("wav2vec2", "hubert", "wavlm")
 AUDIO_POOLINGS = ("transformer", "mean")

@@ -28,8 +28,6 @@ from oragen.schema.errors import UserError
 from tests.golden import case_names, make_input, make_state_dict, read_arrays, read_json
 from tests.unimodal_models import SPEECH_CONFIG, make_published, tiny_config
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 AUDIO_MODULES = {
     "transformer_block1": "summary.blocks.0",
     "block1": "summary.blocks.0",

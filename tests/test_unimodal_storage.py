@@ -35,8 +35,6 @@ from tests.unimodal_models import (
     make_speech_encoder,
 )
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
