@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -180,27 +180,33 @@ def test_a_head_trained_on_cuda_has_the_weights_of_one_trained_on_the_cpu(
     assert (expected - found).abs().max() < 0.01
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
-def test_fine_tuning_takes_steps_on_cuda(tmp_path: Path, precision: Precision) -> None:
+Case: TypeAlias = tuple[
+    Callable[[], nn.Module], Callable[..., Examples], Callable[..., pd.DataFrame]
+]
+CASES: Final[dict[str, Case]] = {
+    "audio": (make_audio_model, sounds, write_sounds),
+    "face": (make_face_model, crops, write_crops),
+}
+
+
+@pytest.mark.parametrize("modality", CASES)
+@pytest.mark.parametrize(("precision", "num_workers"), [("fp32", 0), ("bf16", 1), ("fp16", 0)])
+def test_fine_tuning_takes_steps_on_cuda(
+    tmp_path: Path, modality: str, precision: Precision, num_workers: int
+) -> None:
     fabric = make_fabric(choose_device("auto"), precision)
     fabric.launch()
-    cases: dict[str, tuple[nn.Module, Callable[..., Examples], Callable[..., pd.DataFrame]]] = {
-        "audio": (make_audio_model(), sounds, write_sounds),
-        "face": (make_face_model(), crops, write_crops),
-    }
-    options = replace(OPTIONS, max_epochs=2, num_workers=1)
-    for modality, (model, load, write) in cases.items():
-        before = weights_of(model)
-        train, dev = (
-            load(write(tmp_path / modality / split, 16, split=split)) for split in ("train", "dev")
-        )
-        history = finetune(
-            fabric, model, train, dev, options,
-            genders=GENDERS, seed=0, checkpoint=tmp_path / f"{modality}.ckpt", identity="this one",
-        )  # fmt: skip
-        assert len(history) == 2
-        assert all(np.isfinite(epoch.train_loss) for epoch in history)
-        assert not torch.equal(before, weights_of(model).cpu())
+    make, load, write = CASES[modality]
+    model = make()
+    before = weights_of(model)
+    train, dev = (load(write(tmp_path / split, 16, split=split)) for split in ("train", "dev"))
+    history = finetune(
+        fabric, model, train, dev, replace(OPTIONS, max_epochs=2, num_workers=num_workers),
+        genders=GENDERS, seed=0, checkpoint=tmp_path / "state.ckpt", identity="this one",
+    )  # fmt: skip
+    assert len(history) == 2
+    assert all(np.isfinite(epoch.train_loss) for epoch in history)
+    assert not torch.equal(before, weights_of(model).cpu())
 
 
 def test_a_predictor_predicts_the_same_on_cuda_as_on_the_cpu(tmp_path: Path) -> None:
