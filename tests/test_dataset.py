@@ -25,7 +25,7 @@ from tests.feature_stores import make_spec, write_features
 
 CPU = torch.device("cpu")
 AUDIO, FACE = make_spec("audio", shape=(3, 2)), make_spec("face", shape=(1, 2))
-# Three clips: `c/a` with two windows, of which the second is silent; `c/b` heard but never seen;
+# Three clips: `c/a` with two windows, of which the second is silent; `c/b` with audio and no face;
 # `c/c` without a window. Crop 1 of `c/a` is in both windows, crop 2 in none.
 SOUNDS = {"a-sound": [[1.0, 1.0], [2.0, 2.0], [3.0, 3.0]], "b-sound": [[5.0, 5.0], [6.0, 6.0]]}
 CROP_VALUES = {"a-crop-0": [[10.0, 10.0]], "a-crop-1": [[11.0, 11.0]], "a-crop-2": [[12.0, 12.0]]}
@@ -118,18 +118,18 @@ def test_a_row_for_each_window_and_one_for_a_clip_without(table: pd.DataFrame) -
 def test_a_row_names_the_features_of_its_sound_and_slots(
     table: pd.DataFrame, tmp_path: Path
 ) -> None:
-    heard_and_seen, seen, heard, neither = table.to_dict("records")
+    with_both, with_face, with_audio, neither = table.to_dict("records")
     sound, crops = AUDIO.key_of("a-sound"), [FACE.key_of("a-crop-0"), FACE.key_of("a-crop-1")]
-    assert heard_and_seen["audio_intermediate"] == sound
-    assert heard_and_seen["audio_store"] == str(tmp_path / "audio")
-    assert list(heard_and_seen["face_intermediate"]) == crops
-    assert list(seen["face_intermediate"]) == [crops[1], None]
-    assert seen["face_store"] == str(tmp_path / "face")
-    assert pd.isna([seen["audio_intermediate"], seen["audio_store"]]).all()
-    assert list(heard["face_intermediate"]) == [None, None]
-    assert pd.isna(heard["face_store"])
+    assert with_both["audio_intermediate"] == sound
+    assert with_both["audio_store"] == str(tmp_path / "audio")
+    assert list(with_both["face_intermediate"]) == crops
+    assert list(with_face["face_intermediate"]) == [crops[1], None]
+    assert with_face["face_store"] == str(tmp_path / "face")
+    assert pd.isna([with_face["audio_intermediate"], with_face["audio_store"]]).all()
+    assert list(with_audio["face_intermediate"]) == [None, None]
+    assert pd.isna(with_audio["face_store"])
     assert pd.isna([neither[name] for name in ("audio_intermediate", "face_intermediate")]).all()
-    assert pd.isna([heard_and_seen[name] for name in ("audio_early", "audio_late")]).all()
+    assert pd.isna([with_both[name] for name in ("audio_early", "audio_late")]).all()
 
 
 def test_a_row_carries_its_clip_s_labels(table: pd.DataFrame) -> None:
@@ -210,8 +210,8 @@ def test_batches_hold_every_window_once(
 
 def sum_of_modalities(batch: Batch) -> list[float]:
     """A number that tells the three windows apart."""
-    heard = (batch.audio * batch.audio_valid[..., None]).sum((1, 2))
-    return (heard + (batch.face * batch.face_valid[..., None, None]).sum((1, 2, 3))).tolist()
+    audio = (batch.audio * batch.audio_valid[..., None]).sum((1, 2))
+    return (audio + (batch.face * batch.face_valid[..., None, None]).sum((1, 2, 3))).tolist()
 
 
 def test_a_batch_says_which_windows_it_holds(dataset: WindowDataset) -> None:
@@ -268,34 +268,36 @@ def test_features_that_are_gone_are_missed(table: pd.DataFrame, tmp_path: Path) 
 
 @pytest.mark.parametrize("memory_bytes", [2**20, 1], ids=["in memory", "streamed"])
 def test_a_dataset_may_lack_a_modality_altogether(table: pd.DataFrame, memory_bytes: int) -> None:
-    unheard, unseen = (load(table.iloc[row : row + 1], GENDERS, memory_bytes) for row in (1, 2))
-    assert (set(unheard.specs), set(unseen.specs)) == ({"face"}, {"audio"})
-    assert not whole(unheard).audio_valid.any()
-    assert whole(unheard).face[0, 0].tolist() == CROP_VALUES["a-crop-1"]
-    assert not whole(unseen).face_valid.any()
-    assert whole(unseen).audio[0].tolist() == [*SOUNDS["b-sound"], [0.0, 0.0]]
+    without_audio, without_face = (
+        load(table.iloc[row : row + 1], GENDERS, memory_bytes) for row in (1, 2)
+    )
+    assert (set(without_audio.specs), set(without_face.specs)) == ({"face"}, {"audio"})
+    assert not whole(without_audio).audio_valid.any()
+    assert whole(without_audio).face[0, 0].tolist() == CROP_VALUES["a-crop-1"]
+    assert not whole(without_face).face_valid.any()
+    assert whole(without_face).audio[0].tolist() == [*SOUNDS["b-sound"], [0.0, 0.0]]
     both = load(table.iloc[1:3], GENDERS, memory_bytes)
     assert set(both.specs) == {"audio", "face"}
 
 
 def test_what_is_absent_has_the_size_that_a_head_expects(table: pd.DataFrame) -> None:
     specs = load(table).specs
-    unheard = load_dataset(
+    without_audio = load_dataset(
         table.iloc[1:2], level="intermediate", genders=GENDERS, memory_bytes=1, specs=specs
     )
-    assert whole(unheard).audio.shape == (1, 3, 2)
-    assert unheard.specs == specs
+    assert whole(without_audio).audio.shape == (1, 3, 2)
+    assert without_audio.specs == specs
 
 
 def test_a_modality_that_a_head_does_not_know_is_not_looked_at(table: pd.DataFrame) -> None:
     known = load(table).specs
     specs: dict[Modality, dict[str, Any]] = {"face": known["face"]}
-    blind = load_dataset(
+    face_only = load_dataset(
         table, level="intermediate", genders=GENDERS, memory_bytes=2**20, specs=specs
     )
-    assert not whole(blind).audio_valid.any()
-    assert whole(blind).face_valid.sum() == 3
-    assert set(blind.specs) == {"face"}
+    assert not whole(face_only).audio_valid.any()
+    assert whole(face_only).face_valid.sum() == 3
+    assert set(face_only.specs) == {"face"}
 
 
 def test_a_dataset_without_any_features_is_refused(table: pd.DataFrame) -> None:

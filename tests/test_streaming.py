@@ -29,7 +29,7 @@ WINDOW_BYTES = 24 + 2 * 24  # a row of sound and two of faces, float16
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
-    """Clips of three windows; neighbours share a crop, some are silent, some are not seen."""
+    """Clips of three windows; neighbours share a crop, some are silent, some have no face."""
     folder = tmp_path_factory.mktemp("features")
     generator = np.random.default_rng(0)
     audio: dict[str, np.ndarray] = {}
@@ -39,7 +39,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
         crops = [f"clip-{clip}-crop-{crop}" for crop in range(WINDOWS_PER_CLIP + 1)]
         for window in range(WINDOWS_PER_CLIP):
             key = f"clip-{clip}-window-{window}"
-            is_silent, is_unseen = clip % 7 == 3, clip % 5 == 2
+            is_silent, has_no_face = clip % 7 == 3, clip % 5 == 2
             slots = crops[window : window + 2]
             if not is_silent:
                 audio[key] = generator.standard_normal((4 - clip % 2, AUDIO_SHAPE[1]))
@@ -50,9 +50,9 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
                     "has_window": True, "corpus": "c", "split": "train", "speaker_id": f"{clip}",
                     "audio_store": None if is_silent else str(folder / "audio"),
                     "audio_intermediate": None if is_silent else make_spec("audio").key_of(key),
-                    "face_store": None if is_unseen else str(folder / "face"),
+                    "face_store": None if has_no_face else str(folder / "face"),
                     "face_intermediate": [
-                        None if is_unseen else make_spec("face").key_of(slot) for slot in slots
+                        None if has_no_face else make_spec("face").key_of(slot) for slot in slots
                     ],
                 }
             )  # fmt: skip
@@ -86,16 +86,16 @@ def test_all_windows_come_once_with_their_features(
     assert streamed.in_memory is None
     [whole] = load_speakers(table).batches(NUM_WINDOWS, CPU)
     sizes = []
-    seen: list[int] = []
+    windows: list[int] = []
     for batch in stream(streamed, seed=seed):
         sizes.append(len(batch.windows))
-        seen += batch.windows.tolist()
+        windows += batch.windows.tolist()
         for name in ("audio_valid", "face_valid"):
             assert torch.equal(getattr(batch, name), getattr(whole, name)[batch.windows])
-        heard, visible = batch.audio_valid[..., None], batch.face_valid[..., None, None]
-        assert torch.equal(batch.audio * heard, whole.audio[batch.windows] * heard)
-        assert torch.equal(batch.face * visible, whole.face[batch.windows] * visible)
-    assert sorted(seen) == list(range(NUM_WINDOWS))
+        has_audio, has_face = batch.audio_valid[..., None], batch.face_valid[..., None, None]
+        assert torch.equal(batch.audio * has_audio, whole.audio[batch.windows] * has_audio)
+        assert torch.equal(batch.face * has_face, whole.face[batch.windows] * has_face)
+    assert sorted(windows) == list(range(NUM_WINDOWS))
     assert sizes[:-1] == [7] * (NUM_WINDOWS // 7)
 
 

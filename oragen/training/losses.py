@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from oragen.models.layers.pooling import safe_sqrt
 from oragen.models.output import HeadOutput
 from oragen.schema.vocabulary import AGE_SCALE_YEARS, UNKNOWN_LABEL, Task
 
@@ -124,7 +125,7 @@ def ccc_loss(
     """
     target = target.to(predicted)
     x, y = predicted - predicted.mean(), target - target.mean()
-    deviations = _safe_sqrt(x.square().sum()) * _safe_sqrt(y.square().sum())
+    deviations = safe_sqrt(x.square().sum()) * safe_sqrt(y.square().sum())
     covariance = (x * y).mean() * deviations / (deviations + epsilon)
     gap = (predicted.mean() - target.mean()).square()
     denominator = x.square().mean() + y.square().mean() + gap + denominator_epsilon
@@ -144,16 +145,11 @@ def class_weights(
     count = torch.tensor(counts, dtype=torch.float64)
     if rule == "paper":
         return (count / _or_one(count.sum())).float()
-    seen = count > 0
-    inverse = count.sum() / (len(count) * torch.where(seen, count, 1.0))
-    return torch.where(seen, inverse, 1.0).float()
+    is_present = count > 0
+    inverse = count.sum() / (len(count) * torch.where(is_present, count, 1.0))
+    return torch.where(is_present, inverse, 1.0).float()
 
 
 def _or_one(number: Float[Tensor, ""]) -> Float[Tensor, ""]:
     """Return the number, or 1 if it is 0: something to divide by."""
     return torch.where(number == 0, torch.ones_like(number), number)
-
-
-def _safe_sqrt(square: Float[Tensor, ""]) -> Float[Tensor, ""]:
-    """Square root whose gradient at 0 is 0 and not infinite."""
-    return torch.where(square > 0, square, 1.0).sqrt() * (square > 0)
