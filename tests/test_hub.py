@@ -14,7 +14,7 @@ from tests.project import REPOSITORY
 from tests.test_predict_cli import save_model
 
 REVISION = "a" * 40
-ASK = """
+LOAD = """
 import json
 from oragen import Predictor
 predictor = Predictor.from_pretrained("someone/oragen-model", device="cpu")
@@ -33,7 +33,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
-def ask(cache: Path, code: str = ASK) -> subprocess.CompletedProcess[str]:
+def run(cache: Path, code: str = LOAD) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {
         "HF_HOME": str(cache), "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(REPOSITORY),
     }  # fmt: skip
@@ -43,7 +43,7 @@ def ask(cache: Path, code: str = ASK) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_model_that_was_downloaded_once_loads_without_a_network(cache: Path) -> None:
-    done = ask(cache)
+    done = run(cache)
     assert done.returncode == 0, done.stderr
     described = json.loads(done.stdout.splitlines()[-1])
     assert described["head"] == "cross_attention"
@@ -51,9 +51,9 @@ def test_a_model_that_was_downloaded_once_loads_without_a_network(cache: Path) -
 
 
 def test_a_model_that_was_never_downloaded_is_reported_in_a_sentence(cache: Path) -> None:
-    done = ask(cache, ASK.replace("someone/oragen-model", "someone/else"))
+    done = run(cache, LOAD.replace("someone/oragen-model", "someone/else"))
     assert done.returncode != 0
-    assert "ModelError: There is no folder someone/else, and the hub gives no model" in done.stderr
+    assert "ModelError: There is no folder someone/else, and the hub has no such" in done.stderr
 
 
 @pytest.mark.parametrize("source", ["data/heads/nobody/seed-0", "/nowhere/at/all", "model"])
