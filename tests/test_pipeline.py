@@ -79,7 +79,7 @@ def test_every_stage_runs_and_the_report_is_there(project: Project, first: Run) 
         for number in range(1, NUM_EXAMPLES + 1)
         for kind in ("attention", "clip")
     }
-    scored = json.loads((project.folder / "data/reports/tables/evidence.json").read_text())
+    scored = json.loads((project.folder / "data/reports/tables/modalities.json").read_text())
     assert {row["corpus"] for row in scored["rows"]} == {"mini", "own", "all corpora"}
 
 
