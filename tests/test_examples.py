@@ -156,6 +156,7 @@ def test_open_files_stay_behind_when_examples_go_to_another_process(
     np.testing.assert_array_equal(there[Draw(1, 0)].augmented.content, here)
 
 
+@pytest.mark.slow
 def test_other_processes_give_the_same_batches(sound_table: pd.DataFrame) -> None:
     examples = sounds(sound_table, NOISY)
     draws = list(draw_batches(order_of_epoch(12, seed=0, epoch=1), epoch=1, batch_size=5))
