@@ -16,6 +16,7 @@ import pandas as pd
 from jaxtyping import Float, Int, UInt16
 
 from oragen.schema.vocabulary import ClassTask
+from oragen.training.metrics import list_predicted_labels
 
 Measure = Literal[
     "gender_uar",
@@ -116,7 +117,7 @@ def is_scored(predictions: pd.DataFrame, task: ClassTask) -> "pd.Series[bool]":
         return pd.Series(False, index=predictions.index)
     predicted = predictions[f"predicted_{task}"].notna()
     predicted &= predictions["predicted_age_years"].notna()
-    return predicted & predictions[task].isin(_known_labels(predictions, task))
+    return predicted & predictions[task].isin(list_predicted_labels(predictions, task))
 
 
 def bootstrap_means(
@@ -192,12 +193,6 @@ def _value_labels(
     true = predictions[task]
     predicted = predictions.get(f"predicted_{task}", pd.Series(None, index=predictions.index))
     return (predicted == true).astype(float).where(is_scored(predictions, task)), true
-
-
-def _known_labels(predictions: pd.DataFrame, task: ClassTask) -> list[str]:
-    """Return the labels that the head gives probabilities of."""
-    columns = [name for name in predictions if name.startswith(f"{task}_")]
-    return [name.removeprefix(f"{task}_") for name in columns if predictions[name].notna().any()]
 
 
 def _sum_up(

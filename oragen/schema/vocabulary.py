@@ -19,6 +19,7 @@ NO_CROP: Final = -1  # in the place of a crop's number: a slot without one
 
 Task = Literal["gender", "mask_type", "age"]
 ClassTask = Literal["gender", "mask_type"]  # predicted as one of some labels
+CLASS_TASKS: Final[tuple[ClassTask, ...]] = ("gender", "mask_type")
 Split = Literal["train", "dev", "test"]
 SPLITS: Final[tuple[Split, ...]] = ("train", "dev", "test")
 Modality = Literal["audio", "face"]
@@ -35,11 +36,9 @@ Level = Literal[  # of an encoder's features
 Balanced = Literal["corpus", "gender", "mask_type", "age"]  # what windows are drawn equally by
 EvaluationProtocol = Literal[
     "clean",  # select on dev, score every clip of test once, mean over the windows
-    "paper",  # train and dev merged, last epoch, most frequent class, usual label without windows
+    "paper",  # train and dev merged, last epoch, most frequent class; majority baseline
 ]
 LEVELS: Final[tuple[Level, ...]] = ("early", "intermediate", "late", "pooled")
-
-
 Json = Any  # what json.dumps takes
 
 

@@ -12,6 +12,8 @@ import pandas as pd
 from jaxtyping import Float
 from numpy.typing import NDArray
 
+from oragen.schema.vocabulary import ClassTask
+
 Label = int | float | str | np.integer[Any] | np.floating[Any] | None
 Labels: TypeAlias = Sequence[Label] | NDArray[Any] | pd.Series
 ClassRule = Literal["seen_in_targets", "seen_in_either"]
@@ -89,6 +91,15 @@ def score_ages(targets_years: Labels, predictions_years: Labels) -> AgeScores | 
         pcc=_pearson(true, predicted),
         ccc=_concordance(true, predicted),
     )
+
+
+def list_predicted_labels(predictions: pd.DataFrame, task: ClassTask) -> list[str]:
+    """Return the classes that the predictions have probabilities of.
+
+    In a table of several heads, the columns of classes that a head does not predict are empty.
+    """
+    columns = [name for name in predictions if name.startswith(f"{task}_")]
+    return [name.removeprefix(f"{task}_") for name in columns if predictions[name].notna().any()]
 
 
 def group_probabilities(

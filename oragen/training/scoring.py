@@ -12,11 +12,12 @@ import pandas as pd
 from jaxtyping import Float
 
 from oragen.schema.errors import UserError
-from oragen.schema.vocabulary import MASK_TYPES, Task
+from oragen.schema.vocabulary import CLASS_TASKS, MASK_TYPES, Task
 from oragen.training.metrics import (
     GroupingRule,
     group_ages,
     group_probabilities,
+    list_predicted_labels,
     score_ages,
     score_classes,
 )
@@ -95,7 +96,7 @@ def find_majority_baseline(clips: pd.DataFrame) -> dict[str, str | float | None]
     Of two equally frequent labels it is the first in the alphabet. None: no label is known.
     """
     baseline: dict[str, str | float | None] = {}
-    for task in ("gender", "mask_type"):
+    for task in CLASS_TASKS:
         known = clips[task].dropna()
         baseline[task] = str(known.mode().iloc[0]) if len(known) else None
     ages = clips["age_years"].dropna()
@@ -114,10 +115,10 @@ def fill_with_baseline(
     """
     filled = predictions.copy()
     empty = filled["num_windows"] == 0
-    for task in ("gender", "mask_type"):
+    for task in CLASS_TASKS:
         if f"predicted_{task}" in filled and baseline[task] is not None:
             filled.loc[empty, f"predicted_{task}"] = baseline[task]
-            for label in _labels_of(task, filled):
+            for label in list_predicted_labels(filled, task):
                 filled.loc[empty, f"{task}_{label}"] = float(label == baseline[task])
     if baseline["age_years"] is not None:
         filled.loc[empty, "predicted_age_years"] = round(float(baseline["age_years"]))
@@ -136,8 +137,8 @@ def score_clips(clips: pd.DataFrame) -> Scores:
         "speakers": len(clips[["corpus", "speaker_id"]].drop_duplicates()),
         "without_window": int((clips["num_windows"] == 0).sum()),
     }
-    for task in ("gender", "mask_type"):
-        known = predicted[predicted[task].isin(_labels_of(task, clips))]
+    for task in CLASS_TASKS:
+        known = predicted[predicted[task].isin(list_predicted_labels(clips, task))]
         classes = score_classes(known[task].tolist(), known.get(f"predicted_{task}", []))
         scores[f"{task}_uar"] = classes.uar if classes else None
         scores[f"{task}_macro_f1"] = classes.macro_f1 if classes else None
@@ -165,15 +166,6 @@ def selection_score(
             "`dev`, with two classes or two ages at least."
         )
     return float(np.mean(known))
-
-
-def _labels_of(task: str, clips: pd.DataFrame) -> list[str]:
-    """Return the classes that the predictions have probabilities of.
-
-    In a table of several heads, the columns of classes that a head does not predict are empty.
-    """
-    columns = [name for name in clips if name.startswith(f"{task}_")]
-    return [name.removeprefix(f"{task}_") for name in columns if clips[name].notna().any()]
 
 
 def _choose(
