@@ -264,7 +264,7 @@ def test_nothing_is_unused_as_long_as_a_table_is_missing(project: Path) -> None:
     assert "?" in run("stats").stdout
     before = read_all(store)
     done = run("compact")
-    assert "a table of mini is missing, nothing is dropped" in done.stdout
+    assert "a table of mini is missing: nothing is dropped" in done.stdout
     assert len(store.parts()) == 1
     assert read_all(store) == before
 
