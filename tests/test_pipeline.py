@@ -199,7 +199,7 @@ def test_the_published_protocol_merges_dev_and_answers_every_clip(
     ages = predictions["predicted_age_years"]
     assert (ages == ages.round()).all()
     report = (project.folder / "data/reports/report.md").read_text()
-    assert "protocol `paper`" in report
+    assert "Protocol `paper`" in report
     project.change(protocol="clean")
     project.repro()
     assert "protocol `clean`" in (project.folder / "data/reports/report.md").read_text()

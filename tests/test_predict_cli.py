@@ -227,7 +227,7 @@ def test_what_cannot_be_drawn_is_listed(model: Path, clips: Path, tmp_path: Path
     done = run(clips / "talk.mp4", "--model", model, "--draw", tmp_path / "a.png")
     assert done.exit_code == 3
     assert "talk.mp4: not drawn" in done.stdout
-    assert "draw it to a.mp4" in done.stdout
+    assert "Draw it to a.mp4" in done.stdout
 
 
 MISUSE: dict[str, Callable[[Path, Path], Sequence[object]]] = {
