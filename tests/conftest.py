@@ -2,7 +2,7 @@
 
 import os
 
-# Before torch and numpy are imported: threads that spin, see stages/__init__.py.
+# For torch, and for what tests start. Threads that wait by spinning: see stages/__init__.py.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
@@ -19,12 +19,17 @@ if TYPE_CHECKING:
 def one_thread() -> int:
     """Tiny tensors gain nothing from threads, and lose seconds where others use the cores too.
 
+    As do tiny matrices: a QR factorisation of 256 x 256 takes 5 ms with one thread of OpenBLAS,
+    and 180 ms with two on two busy cores; an embedded encoder needs six.
+
     Returns how many threads torch would have; a test that needs them asks for `all_threads`.
     """
     import torch  # not in the process that hands the tests out to others
+    from threadpoolctl import threadpool_limits
 
     num_threads = torch.get_num_threads()
     torch.set_num_threads(1)
+    threadpool_limits(1, user_api="blas")
     return num_threads
 
 

@@ -119,6 +119,7 @@ def test_encoders_used_as_they_come_give_other_features_and_back_computes_nothin
         assert count_rows(back, target).encoded_now == 0
 
 
+@pytest.mark.slow
 def test_heads_are_trained_at_every_level_and_going_back_computes_nothing(
     project: Project, first: Run
 ) -> None:

@@ -182,6 +182,7 @@ def test_a_head_parameter_reruns_that_head_alone(project: Project, first: Run) -
     assert project.repro().stages == ["train_head@face_only", "evaluate_head@face_only", "report"]
 
 
+@pytest.mark.slow
 def test_the_published_protocol_merges_dev_and_answers_every_clip(
     project: Project, first: Run
 ) -> None:
@@ -202,7 +203,7 @@ def test_the_published_protocol_merges_dev_and_answers_every_clip(
     assert "Protocol `paper`" in report
     project.change(protocol="clean")
     project.repro()
-    assert "protocol `clean`" in (project.folder / "data/reports/report.md").read_text()
+    assert "Protocol `clean`" in (project.folder / "data/reports/report.md").read_text()
 
 
 def test_a_head_may_be_trained_on_corpora_of_its_own(project: Project, first: Run) -> None:
@@ -321,6 +322,7 @@ def test_corpora_are_swapped_by_a_parameter(project: Project, first: Run) -> Non
     assert not any("@own" in stage for stage in project.repro().stages)
 
 
+@pytest.mark.slow
 def test_an_experiment_swaps_corpora_and_back_without_computing(
     project: Project, first: Run
 ) -> None:
