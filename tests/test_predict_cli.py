@@ -169,6 +169,16 @@ def test_standard_output_is_nothing_but_json_lines(model: Path, clips: Path) -> 
     assert done.exit_code == 3
 
 
+def test_standard_output_is_no_file_that_a_clip_could_be(
+    model: Path, clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy2(clips / "still.png", "-")
+    done = run("./-", "--model", model, "--output", "-")
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["status"] == "ok"
+
+
 def test_a_modality_can_be_withheld(model: Path, clips: Path, tmp_path: Path) -> None:
     for option, withheld, used in (
         ("--audio-only", "face", "audio"),
@@ -233,7 +243,9 @@ def test_what_cannot_be_drawn_is_listed(model: Path, clips: Path, tmp_path: Path
 MISUSE: dict[str, Callable[[Path, Path], Sequence[object]]] = {
     "use one of them": lambda clips, out: [clips, "--audio-only", "--face-only"],
     r"\.json, \.jsonl, \.csv, \.parquet": lambda clips, out: [clips, "-o", out / "all.xlsx"],
-    "cannot be written|Nothing can": lambda clips, out: [clips, "-o", "/dev/null/all.json"],
+    r"Nothing can be written to /dev/null: .*\. Name another folder\.": lambda clips, out: [
+        clips, "-o", "/dev/null/all.json",
+    ],
     r"6 clips: name a folder": lambda clips, out: [clips, "--draw", out / "a.mp4"],
     r"ending in \.mp4 or \.png": lambda clips, out: [clips / "talk.mp4", "--draw", out / "a.avi"],
     r"ending in \.png\.": lambda clips, out: [clips / "talk.mp4", "--plot", out / "a.jpg"],

@@ -113,7 +113,8 @@ def predict(
         raise MisuseError("Standard input names no file: write one path a line.")
     drawings = _plan_files(clips, draw, "--draw", DRAWN_SUFFIXES)
     plots = _plan_files(clips, plot, "--plot", PLOT_SUFFIXES)
-    _protect(clips, [*([output] if output else []), *drawings.values(), *plots.values()])
+    files = [] if output in (None, STANDARD_OUTPUT) else [output]
+    _protect(clips, [*files, *drawings.values(), *plots.values()])
     source = model if model is not None else str(find_trained_head())
     predictor = Predictor.from_pretrained(source, device=device, precision=precision)
     predictions = predict_clips(predictor, clips, use_audio=not face_only, use_face=not audio_only)
@@ -204,9 +205,13 @@ def _protect(clips: Sequence["NamedClip"], targets: Sequence[Path]) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise MisuseError(f"Nothing can be written to {folder}: {error.strerror}.") from error
+            raise _nothing_written(folder, error.strerror) from error
         if not os.access(folder, os.W_OK):
-            raise MisuseError(f"Nothing can be written to {folder}: no permission.")
+            raise _nothing_written(folder, "no permission")
+
+
+def _nothing_written(folder: Path, why: str | None) -> MisuseError:
+    return MisuseError(f"Nothing can be written to {folder}: {why}. Name another folder.")
 
 
 def _show_progress(
