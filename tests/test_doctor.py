@@ -263,6 +263,13 @@ def test_weights_that_are_not_where_the_parameters_say_are_a_problem(
     ]
 
 
+def test_yunet_without_a_path_is_told_which_one_to_set() -> None:
+    finding = project.check_detector("yunet", None)
+    assert (finding.state, finding.found) == ("problem", "faces.weights is null")
+    assert finding.advice.startswith("yunet needs the path of its weights. Download https://")
+    assert "set `faces.weights` in params.yaml" in finding.advice
+
+
 def test_no_heavy_library_is_loaded(tmp_path: Path) -> None:
     shutil.copy2(REPOSITORY / "params.yaml", tmp_path)
     program = (

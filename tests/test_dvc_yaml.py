@@ -59,6 +59,22 @@ def test_stages_of_tables_do_not_depend_on_how_parts_are_written(
     assert "oragen.store.formats" not in imports.find_upstream_modules(f"stages.{stage}")
 
 
+@pytest.mark.parametrize(
+    ("choice", "aware"),
+    [
+        ("face_detectors", {"crop_faces"}),
+        ("windows", {"cut_windows"}),
+        ("sampling", {"train_head"}),
+        ("protocols", {"train_head", "evaluate_head", "explain_head", "report"}),
+    ],
+)
+def test_one_choice_more_runs_only_the_stages_again_that_know_it(
+    choice: str, aware: set[str], imports: grimp.ImportGraph
+) -> None:
+    reached = imports.find_downstream_modules(f"oragen.schema.choices.{choice}")
+    assert {stage for stage in STAGES if f"stages.{stage}" in reached} == aware
+
+
 def test_stages_and_scripts_have_the_same_names() -> None:
     scripts = {path.stem for path in (REPOSITORY / "stages").glob("*.py")}
     assert scripts - {"__init__", "extracting", "running"} == set(STAGES)

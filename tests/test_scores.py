@@ -10,11 +10,11 @@ import pytest
 from jaxtyping import Float
 
 from oragen.reporting.bootstrap import Measure, SpeakerDraws
-from oragen.reporting.scores import HeadScores, count_clips, to_metrics, write_metrics
+from oragen.reporting.scores import OVERALL, HeadScores, count_clips, to_metrics, write_metrics
 from oragen.reporting.table_formats import write_tables
 from oragen.reporting.tables.all_tables import build_tables
 from oragen.reporting.tables.rows import MODALITY_SET_NAMES
-from oragen.schema.vocabulary import GENDERS, MASK_TYPES, MODALITY_SETS, OVERALL
+from oragen.schema.vocabulary import GENDERS, MASK_TYPES, MODALITY_SETS
 from oragen.training.scoring import score_clips
 
 KIND = {"variant": "joint", "level": "intermediate", "trained_on": "a", "split": "test"}

@@ -14,7 +14,7 @@ from oragen.detection.windows import (
     paper_overlaps,
     slide,
 )
-from oragen.schema.choices.detection import WindowRule
+from oragen.schema.choices.windows import WindowRule
 from oragen.schema.vocabulary import NO_CROP, Span
 from tests.golden import read_json
 

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from oragen.config.section import Count, Positive, Section, Share
-from oragen.schema.choices.detection import DetectorName, WindowRule
+from oragen.schema.choices.face_detectors import DetectorName
+from oragen.schema.choices.windows import WindowRule
 
 
 class Audio(Section):

@@ -7,7 +7,8 @@ from pydantic import Field
 from oragen.config.optimisation import Optimisation
 from oragen.config.section import Names, NoRepeats, Positive, Section, Share
 from oragen.schema.choices.heads import HeadName, MaskTypeTraining
-from oragen.schema.vocabulary import Balanced, Level, Precision, Split
+from oragen.schema.choices.sampling import Balanced
+from oragen.schema.vocabulary import Level, Precision, Split
 
 
 class Head(Section):

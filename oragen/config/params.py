@@ -17,7 +17,8 @@ from oragen.config.execution import Execution
 from oragen.config.heads import Evaluate, Head, Report, Train
 from oragen.config.messages import ParamsError, explain, suggest
 from oragen.config.section import Name, Names, Section
-from oragen.schema.vocabulary import MODALITIES, EvaluationProtocol
+from oragen.schema.choices.protocols import EvaluationProtocol
+from oragen.schema.vocabulary import MODALITIES
 
 PARAMS_PATH = Path("params.yaml")
 

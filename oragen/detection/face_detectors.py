@@ -18,8 +18,8 @@ from typing import (
 import numpy as np
 from jaxtyping import Float32, Shaped, UInt8
 
-from oragen.detection.landmarks import EyeFinder
-from oragen.schema.choices.detection import DetectorName
+from oragen.detection.landmarks import EyeFinder, Rgb
+from oragen.schema.choices.face_detectors import DetectorName
 from oragen.schema.errors import UserError
 
 if TYPE_CHECKING:
@@ -34,11 +34,10 @@ YUNET_URL: Final = (
 YUNET_SHA256: Final = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
 _WITH_LANDMARKS: Final = " with landmarks"
 _WEIGHTS_ADVICE: Final = (
-    f"Fetch them once with fetch_yunet_weights(path), or download {YUNET_URL} by hand "
-    f"(SHA-256 {YUNET_SHA256}). Or choose the detector `cascade`, which needs none."
+    f"Download {YUNET_URL} (SHA-256 {YUNET_SHA256}), by hand or with "
+    "oragen.detection.face_detectors.fetch_yunet_weights(folder), and set `faces.weights` in "
+    "params.yaml to that file. Or set `faces.detector` to cascade, which needs none."
 )
-
-Rgb = UInt8[np.ndarray, "height width 3"]
 
 
 class FaceWeightsError(UserError):
@@ -94,8 +93,6 @@ def build_detector(
     """
     match name:
         case "yunet":
-            if weights is None:
-                raise FaceWeightsError(f"yunet needs the path of its weights. {_WEIGHTS_ADVICE}")
             return YunetDetector(find_yunet_weights(weights), min_score=min_score)
         case "cascade":
             return CascadeDetector()
@@ -115,8 +112,6 @@ def detector_fingerprint(name: DetectorName, *, weights: Path | None = None) -> 
     """
     match name:
         case "yunet":
-            if weights is None:
-                raise FaceWeightsError(f"yunet needs the path of its weights. {_WEIGHTS_ADVICE}")
             return _sha256(find_yunet_weights(weights)) + _WITH_LANDMARKS
         case "cascade":
             import cv2.data
@@ -253,7 +248,7 @@ def _to_box(
     return Box(float(x), float(y), float(x + width), float(y + height), score, points)
 
 
-def find_yunet_weights(path: Path) -> Path:
+def find_yunet_weights(path: Path | None) -> Path:
     """Return `path`, a file of YuNet weights or a folder that holds one under its public name.
 
     Any YuNet of 2022 or later will do, so a file of the user's own is not compared with a hash.
@@ -261,6 +256,8 @@ def find_yunet_weights(path: Path) -> Path:
     Raises:
         FaceWeightsError: there is none; says how to get one.
     """
+    if path is None:
+        raise FaceWeightsError(f"yunet needs the path of its weights. {_WEIGHTS_ADVICE}")
     file = path / YUNET_FILE if path.is_dir() else path
     if not file.is_file():
         raise FaceWeightsError(f"No YuNet weights at {file}. {_WEIGHTS_ADVICE}")

@@ -11,10 +11,11 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from jaxtyping import Int64, UInt8
 
-from oragen.detection.face_detectors import Box, FaceDetector, Rgb, build_detector
+from oragen.detection.face_detectors import Box, FaceDetector, build_detector
+from oragen.detection.landmarks import Rgb
 from oragen.media.container import UnusableMediaError
 from oragen.media.video import sample_pictures
-from oragen.schema.choices.detection import DetectorName
+from oragen.schema.choices.face_detectors import DetectorName
 from oragen.schema.vocabulary import Made
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
-from oragen.schema.choices.detection import WindowRule
+from oragen.schema.choices.windows import WindowRule
 from oragen.schema.vocabulary import NO_CROP, SAMPLE_RATE_HZ, Span, count_samples
 
 

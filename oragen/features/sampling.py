@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from oragen.schema.vocabulary import Balanced
+from oragen.schema.choices.sampling import Balanced
 
 AGE_BAND_YEARS = 10
 

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 import pandas as pd
 
-from oragen.schema.vocabulary import EvaluationProtocol
+from oragen.schema.choices.protocols import EvaluationProtocol
 
 PROTOCOLS: Final[dict[EvaluationProtocol, str]] = {
     "clean": "Heads are selected on dev. Each clip is scored once, by the mean over its windows. "

@@ -12,7 +12,6 @@ AGE_SCALE_YEARS: Final = 100.0  # networks know ages as shares of it
 GENDERS: Final = ("female", "male")
 GENDERS_WITH_CHILD: Final = ("child", "female", "male")
 MASK_TYPES: Final = ("none", "tissue", "medical", "ffp", "respirator", "shield")
-OVERALL: Final = "all corpora"  # in the place of a corpus: all of them together
 
 UNKNOWN_LABEL: Final = -1  # in the place of a label's code
 NO_CROP: Final = -1  # in the place of a crop's number: a slot without one
@@ -32,11 +31,6 @@ Level = Literal[  # of an encoder's features
     "intermediate",  # what that makes of it
     "late",  # one vector, which the output layers take
     "pooled",  # mean and standard deviation of the intermediate ones: a hundred times smaller
-]
-Balanced = Literal["corpus", "gender", "mask_type", "age"]  # what windows are drawn equally by
-EvaluationProtocol = Literal[
-    "clean",  # select on dev, score every clip of test once, mean over the windows
-    "paper",  # train and dev merged, last epoch, most frequent class; majority baseline
 ]
 LEVELS: Final[tuple[Level, ...]] = ("early", "intermediate", "late", "pooled")
 Json = Any  # what json.dumps takes

@@ -7,8 +7,9 @@ import pandas as pd
 
 from oragen.features.dataset import WindowDataset
 from oragen.models.heads import Head
+from oragen.schema.choices.protocols import EvaluationProtocol
 from oragen.schema.errors import UserError
-from oragen.schema.vocabulary import EvaluationProtocol, Json, Modality
+from oragen.schema.vocabulary import Json, Modality
 from oragen.training.calibration import UNCALIBRATED, Calibration
 from oragen.training.inference import modality_sets_of, predict_clips
 from oragen.training.scoring import AGE_BAND, fill_with_baseline, join_labels

@@ -11,7 +11,8 @@ from torch import nn
 
 from oragen.features.dataset import WindowDataset
 from oragen.models.heads import Head
-from oragen.schema.vocabulary import MODALITY_SETS, EvaluationProtocol, ModalitySet
+from oragen.schema.choices.protocols import EvaluationProtocol
+from oragen.schema.vocabulary import MODALITY_SETS, ModalitySet
 from oragen.training.calibration import UNCALIBRATED, Calibration
 from oragen.training.metrics import GroupingRule
 from oragen.training.scoring import WindowPredictions, group_predictions

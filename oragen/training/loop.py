@@ -18,7 +18,8 @@ from oragen.features.sampling import weigh_windows
 from oragen.models.heads import Head, train_only_output_layers
 from oragen.models.layers import drop_modality
 from oragen.schema.choices.heads import MaskTypeTraining
-from oragen.schema.vocabulary import UNKNOWN_LABEL, Balanced, Modality, Task
+from oragen.schema.choices.sampling import Balanced
+from oragen.schema.vocabulary import UNKNOWN_LABEL, Modality, Task
 from oragen.training.devices import scales_gradients
 from oragen.training.history import ClassWeights, DivergedError, Epoch, score_epoch, weigh_classes
 from oragen.training.inference import modality_sets_of, predict_clips

@@ -12,6 +12,8 @@ WEIGHT_FILES: Final = (
     "model.safetensors", "pytorch_model.bin", "model.safetensors.index.json",
     "pytorch_model.bin.index.json",
 )  # fmt: skip
+# As in oragen.models.folder, which needs torch: these checks must work where torch does not load.
+HEAD_FILE: Final = "head.json"
 EMBEDDED: Final = "embedded"
 TIMM: Final = "timm:"
 HUB_ID: Final = re.compile(r"[\w.-]+(/[\w.-]+)?")
@@ -27,9 +29,10 @@ def check_detector(name: str, weights: Path | None) -> Finding:
 
     if name == "yunet":
         try:
-            found = find_yunet_weights(weights or Path("faces.weights of params.yaml"))
+            found = find_yunet_weights(weights)
         except FaceWeightsError as error:
-            return Finding("weights", "YuNet", "problem", f"not at {weights}", str(error))
+            missing = "faces.weights is null" if weights is None else f"not at {weights}"
+            return Finding("weights", "YuNet", "problem", missing, str(error))
         return Finding("weights", "YuNet", "ok", str(found))
     if name == "cascade":
         if importlib.util.find_spec("cv2") is None:
@@ -92,7 +95,7 @@ def find_in_hub_cache(source: str, hub_cache: Path) -> bool:
 
 def check_finetuned(name: str, folder: Path) -> Finding:
     """Check whether an encoder that is to be fine-tuned has been."""
-    if (folder / "head.json").is_file():
+    if (folder / HEAD_FILE).is_file():
         return Finding("weights", f"fine-tuned {name}", "ok", str(folder))
     advice = "Run `make demo` or `dvc repro`."
     return Finding("weights", f"fine-tuned {name}", "warning", f"not at {folder}", advice)
@@ -101,7 +104,7 @@ def check_finetuned(name: str, folder: Path) -> Finding:
 def check_head(name: str, folder: Path, seeds: Sequence[int]) -> Finding:
     """Check which seeds of a head have been trained."""
     wanted = [f"seed-{seed}" for seed in seeds]
-    present = [seed for seed in wanted if (folder / seed / "head.json").is_file()]
+    present = [seed for seed in wanted if (folder / seed / HEAD_FILE).is_file()]
     found = ", ".join(present) or "none trained"
     if len(present) == len(wanted):
         return Finding("weights", f"head {name}", "ok", found)

@@ -3,7 +3,7 @@
 from typing import Final
 
 from oragen.reporting.bootstrap import Measure
-from oragen.reporting.scores import HeadScores, Method
+from oragen.reporting.scores import OVERALL, HeadScores, Method
 from oragen.reporting.table_formats import PRESENTATIONS, Cell, ReportTable, Row
 from oragen.reporting.tables.rows import (
     MEASURES,
@@ -12,7 +12,6 @@ from oragen.reporting.tables.rows import (
     has_score,
     label_method,
 )
-from oragen.schema.vocabulary import OVERALL
 
 WITHIN: Final = "within"
 
