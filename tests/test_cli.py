@@ -7,7 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
+from oragen.cli.main import generate
+from oragen.config.messages import ParamsError
 from tests import warm_interpreter
 from tests.project import REPOSITORY, Run
 
@@ -52,8 +55,23 @@ def test_generating_an_unknown_corpus_names_the_known_ones(folder: Path) -> None
     run = oragen(folder, "generate", "studoi")
     assert run.exit_code == 2
     assert "'studoi'" in run.output
-    assert "studio, phone" in run.output
+    assert "Did you mean 'studio'? There are: studio, phone." in run.output
     assert "Traceback" not in run.output
+
+
+def test_without_a_generated_corpus_there_is_nothing_to_generate(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sections = yaml.safe_load((folder / "params.yaml").read_text())
+    sections["corpora"] = {
+        name: {"reader": "csv", "root": entry["root"]}
+        for name, entry in sections["corpora"].items()
+    }
+    (folder / "params.yaml").write_text(yaml.safe_dump(sections))
+    monkeypatch.chdir(folder)
+    for named in (None, ["studio"]):
+        with pytest.raises(ParamsError, match=r"No corpus of params\.yaml is generated.*Add one"):
+            generate(named)
 
 
 def test_a_folder_of_something_else_is_not_overwritten(folder: Path) -> None:

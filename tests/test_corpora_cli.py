@@ -67,7 +67,8 @@ def test_all_that_is_known_of_a_corpus_can_be_read(folder: Path, reader: str) ->
 def test_a_reader_that_does_not_exist_is_refused_with_those_that_do(folder: Path) -> None:
     run = oragen(folder, "corpora", "list", "timid")
     assert run.exit_code == 2
-    assert "There is no reader 'timid'. There are: timit, agender" in run.output
+    expected = "There is no reader 'timid'. Did you mean 'timit'? There are: timit, agender"
+    assert expected in run.output
 
 
 def test_a_check_counts_the_clips_beside_what_is_published(folder: Path, timit: Path) -> None:

@@ -24,8 +24,9 @@ def stats(
 ) -> None:
     """Show what the stores hold: corpora, encoders, parts, rows, bytes.
 
-    A row is the audio of a clip, the crops of a clip, or the features of one window or crop. A row
-    is in use if a table of the pipeline names it; `?` means that such a table is missing.
+    A row is the audio, the speech spans or the crops of a clip, or the features of one window or
+    crop. A row is in use if a table of the pipeline names it; `?` means that such a table is
+    missing.
     """
     from oragen.store.inventory import add_up, take_statistics
     from oragen.store.usage import find_stores, find_usage
@@ -62,7 +63,8 @@ def verify(
     """Read every part and name those that are damaged.
 
     The name of a part is the checksum of its content. `dvc repro` computes what a removed part
-    held, and nothing else. Exit code 0: every part is whole; 1: some are damaged.
+    held, and nothing else. Exit code 0: every part is whole, or what was damaged has been removed
+    (`--remove`); 1: some parts are damaged.
     """
     from tqdm import tqdm
 

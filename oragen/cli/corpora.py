@@ -1,4 +1,4 @@
-"""`oragen corpora`: which corpora can be read, and and whether your copy is as expected."""
+"""`oragen corpora`: which corpora can be read, and whether your copy is as expected."""
 
 from collections import Counter
 from pathlib import Path
@@ -10,8 +10,9 @@ from rich.table import Table
 
 from oragen.cli.printing import print_table
 from oragen.config.corpora import Corpus, read_corpus_entry
-from oragen.config.messages import ParamsError
+from oragen.config.messages import ParamsError, suggest
 from oragen.config.params import load_params
+from oragen.schema.errors import UserError
 
 if TYPE_CHECKING:
     from oragen.corpora.corpus_card import CorpusCard
@@ -37,7 +38,7 @@ def list_corpora(
 
     if reader is not None:
         if reader not in CARDS:
-            raise ParamsError(f"There is no reader {reader!r}. There are: {', '.join(CARDS)}.")
+            raise UserError(f"There is no reader {reader!r}{suggest(reader, CARDS)}")
         _describe(reader, CARDS[reader])
         return
     named: dict[str, list[str]] = {}
@@ -85,8 +86,8 @@ def _find_entry(name: str, root: Path | None) -> Corpus:
 
     if root is None or name not in CARDS:
         raise ParamsError(
-            f"{name!r} is not in corpora of params.yaml. There are: {', '.join(corpora)}. Or name "
-            f"one of the readers ({', '.join(CARDS)}) with --root."
+            f"{name!r} is not in corpora of params.yaml{suggest(name, corpora)} Or name one of the "
+            f"readers ({', '.join(CARDS)}) with --root."
         )
     return read_corpus_entry({"reader": name, "root": str(root)})
 

@@ -1,13 +1,11 @@
 """Arguments of the command line -> a command: `oragen`."""
 
 import logging
-import shutil
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markdown import Markdown
 
 from oragen.cli.cache import cache_app
@@ -16,9 +14,10 @@ from oragen.cli.doctor import doctor
 from oragen.cli.models import export, features, pack
 from oragen.cli.oceanai import to_oceanai
 from oragen.cli.predict import EPILOGUE, predict
+from oragen.cli.printing import wide_console
 from oragen.config import paths
 from oragen.config.corpora import GeneratedCorpus
-from oragen.config.messages import ParamsError
+from oragen.config.messages import ParamsError, suggest
 from oragen.config.params import load_params
 from oragen.schema.errors import UserError
 
@@ -60,9 +59,14 @@ def generate(
 
     params = load_params()
     made = {name: entry for name, entry in params.corpora.items() if entry.reader == "generated"}
+    if not made:
+        raise ParamsError(
+            "No corpus of params.yaml is generated: there is nothing to make. Add one with "
+            "`reader: generated` under corpora, as the shipped params.yaml has."
+        )
     for name in corpora or list(made):
         if name not in made:
-            raise ParamsError(f"{name!r} is no generated corpus. There are: {', '.join(made)}.")
+            raise ParamsError(f"{name!r} is no generated corpus{suggest(name, made)}")
         entry = made[name]
         assert isinstance(entry, GeneratedCorpus)
         spec = CorpusSpec(entry.condition, entry.num_speakers, entry.seed)
@@ -76,12 +80,11 @@ def results(
     """Show how the heads compare in the last report."""
     report = paths.REPORTS / "report.md"
     if not report.is_file():
-        raise ParamsError(f"There is no report at {report} yet. Run `make demo` or `dvc repro`.")
-    width = max(shutil.get_terminal_size().columns, 140)
-    preface, *tables = report.read_text().split("\n## ")
+        raise UserError(f"There is no report at {report} yet. Run `make demo` or `dvc repro`.")
+    preface, *tables = report.read_text(encoding="utf-8").split("\n## ")
     chosen = [table for table in tables if everything or table.startswith("Methods")]
-    Console(width=width).print(Markdown("\n## ".join([preface, *(chosen or tables)])))
-    Console().print(f"All tables and pictures: {report.parent / 'index.html'}")
+    wide_console().print(Markdown("\n## ".join([preface, *(chosen or tables)])))
+    typer.echo(f"All tables and figures: {report.parent / 'index.html'}")
 
 
 @app.command()

@@ -61,10 +61,10 @@ def check_devices(
     findings = [Finding("devices", "CPU", "ok", f"{num_cores} cores")]
     if memory_bytes is not None:
         little = memory_bytes < LEAST_MEMORY_BYTES
-        advice = "Lower `train.memory_gb` and `num_workers` in params.yaml." if little else ""
-        findings.append(
-            Finding("devices", "memory", "warning" if little else "ok", _gib(memory_bytes), advice)
-        )
+        state: State = "warning" if little else "ok"
+        lower = "Lower `train.memory_gb` and `execution.num_workers` in params.yaml."
+        advice = lower if little else ""
+        findings.append(Finding("devices", "memory", state, _gib(memory_bytes), advice))
     findings += [
         Finding("devices", f"cuda:{number}", "ok", f"{gpu.name}, {_gib(gpu.memory_bytes)}")
         for number, gpu in enumerate(gpus)
