@@ -7,7 +7,7 @@ import pandas as pd
 
 from oragen.config import paths
 from oragen.config.params import load_params
-from oragen.features.dataset import load_dataset, read_dataset
+from oragen.features.dataset import keep_usable, load_dataset, read_dataset
 from oragen.models.heads import load_head
 from oragen.reporting.explanations import choose_clips, explain_clip
 from oragen.reporting.figures.attention import draw_attention
@@ -28,17 +28,20 @@ def main() -> None:
     name = params.use_heads[0]
     head, metadata = load_head(paths.head_folder(name) / f"seed-{params.train.seeds[0]}")
     table = read_dataset(paths.EVALUATION_DATASET, params.evaluate.splits)
+    level, features = params.heads[name].level, metadata["features"]
+    used = [modality for modality in features if head.modality in (None, modality)]
+    usable = keep_usable(table, level=level, modalities=used)
     shutil.rmtree(paths.EXPLANATIONS, ignore_errors=True)
-    chosen = choose_clips(table, params.report.num_examples)
+    chosen = choose_clips(usable, params.report.num_examples)
     for number, clip_id in enumerate(chosen, start=1):
         of_clip = table[table["clip_id"] == clip_id]
         corpus = of_clip["corpus"].iloc[0]
         dataset = load_dataset(
             of_clip,
-            level=params.heads[name].level,
+            level=level,
             genders=GENDERS,
             memory_bytes=params.train.memory_bytes,
-            specs=metadata["features"],
+            specs=features,
         )
         example, maps, fullest = explain_clip(
             head,

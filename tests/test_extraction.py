@@ -33,6 +33,7 @@ class CountingEncoder(GiveBack):
 
     def __init__(self, most: int = 100) -> None:
         self.batches: list[list[int]] = []
+        self.levels: list[tuple[Level, ...]] = []  # of each batch
         self.most = most  # inputs that fit into its memory
 
     def embed(
@@ -41,6 +42,7 @@ class CountingEncoder(GiveBack):
         if len(prepared) > self.most:
             raise torch.OutOfMemoryError("CUDA out of memory")
         self.batches.append([len(item) for item in prepared])
+        self.levels.append(tuple(levels))
         return super().embed(prepared, levels)
 
 
@@ -188,6 +190,19 @@ def test_a_level_more_makes_that_level_alone(tmp_path: Path) -> None:
     assert set(index) == {SPEC.key_of("a"), early.key_of("a")}
     assert index[SPEC.key_of("a")].part == before[0]
     assert encode(tmp_path, [make_input("a")]) == []
+
+
+def test_an_encoder_is_asked_for_the_levels_that_a_group_lacks(tmp_path: Path) -> None:
+    """As much as one pass returns for all inputs is one group here: `b` lacks both levels."""
+    early = dataclasses.replace(SPEC, level="early")
+    store, encoder = PartStore(tmp_path, "zarr"), CountingEncoder()
+    options: Any = {"encoder": encoder, "batch_size": 2, "part_bytes": 2**20}
+    extract(store, [make_input("a")], specs=[SPEC], **options)
+    extract(store, [make_input("a")], specs=[SPEC, early], **options)
+    assert encoder.levels == [("intermediate",), ("early",)]
+    late = dataclasses.replace(SPEC, level="late")
+    extract(store, [make_input("a"), make_input("b")], specs=[early, late], **options)
+    assert encoder.levels[2:] == [("early", "late")]
 
 
 def test_parts_of_all_levels_end_together(tmp_path: Path) -> None:

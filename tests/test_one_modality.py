@@ -1,12 +1,13 @@
 """Corpora of sound alone and of faces alone: heads are trained and scored on what there is."""
 
 import json
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from oragen.schema.tables import DATASET
+from oragen.schema.tables import CROPS, DATASET, SPEECH
 from tests.feature_stores import NUM_SLOTS, write_speakers
 from tests.project import Project, clone
 
@@ -81,6 +82,21 @@ def test_a_head_of_photographs_alone_does_not_listen(project: Project) -> None:
     by_corpus = answers.groupby("corpus")["num_windows"].agg(["min", "max"])
     assert by_corpus.loc["calls"].tolist() == [0, 0]
     assert by_corpus.loc["photos"].tolist() == [2, 2]
+
+
+def test_only_clips_that_a_head_of_the_voice_can_predict_are_explained(project: Project) -> None:
+    project.change(report={"num_examples": 7})
+    write_corpora(project, ("calls",), ("joint",))
+    for corpus, (folder, table) in product(
+        ("calls", "photos"), {"faces": CROPS, "speech": SPEECH}.items()
+    ):
+        (project.folder / "data" / folder).mkdir(exist_ok=True)
+        table.write(project.folder / "data" / folder / f"{corpus}.parquet", table.empty())
+    run = project.run("python", "-m", "stages.train_head", "joint")
+    assert run.exit_code == 0, run.output
+    run = project.run("python", "-m", "stages.explain_head")
+    assert run.exit_code == 0, run.output
+    assert "explain_head joint: 7 clips drawn" in run.output
 
 
 def test_a_head_of_the_voice_cannot_learn_from_photographs(project: Project) -> None:

@@ -65,6 +65,21 @@ def test_they_are_converted_once(checkpoints: Path, tmp_path: Path) -> None:
     assert (converted / "model.safetensors").stat().st_mtime_ns == written
 
 
+def test_the_folder_above_trained_seeds_is_no_published_checkpoint(tmp_path: Path) -> None:
+    for seed in range(2):
+        (tmp_path / "joint" / f"seed-{seed}").mkdir(parents=True)
+        for name in ("head.json", "model.safetensors"):
+            (tmp_path / "joint" / f"seed-{seed}" / name).touch()
+    encoder = tmp_path / "joint" / "seed-1" / "audio_encoder"
+    encoder.mkdir()
+    (encoder / "head.json").write_text('{"format_version": 1, "kind": "unimodal_audio"}')
+    expected = r"joint holds no model itself, but those in seed-0, seed-1: name one of them"
+    with pytest.raises(ModelError, match=expected):
+        Predictor.from_pretrained(tmp_path / "joint")
+    with pytest.raises(ModelError, match=r"those in joint/seed-0, joint/seed-1: name one"):
+        Predictor.from_pretrained(tmp_path)
+
+
 def test_a_checkpoint_that_is_missing_is_named(checkpoints: Path, tmp_path: Path) -> None:
     (checkpoints / "image.pt").unlink()
     with pytest.raises(ModelError, match="lacks a checkpoint of unimodal_face"):

@@ -1,7 +1,7 @@
 """Tables and cached features -> batches for a head."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -246,6 +246,18 @@ def read_dataset(path: Path, splits: Sequence[str]) -> pd.DataFrame:
             "`split` column of the corpora, and data/skipped for what was skipped."
         )
     return chosen
+
+
+def keep_usable(
+    table: pd.DataFrame, *, level: Level, modalities: Collection[Modality]
+) -> pd.DataFrame:
+    """Keep the windows with a feature of one of these modalities at this level."""
+    windows = table[table["has_window"]]
+    has_feature = {
+        "audio": [name is not None for name in _name_sounds(windows, level)],
+        "face": [any(names) for names in _name_slots(windows, level)],
+    }
+    return windows[np.any([has_feature[modality] for modality in modalities], axis=0)]
 
 
 def _name_sounds(windows: pd.DataFrame, level: Level) -> list[_Name | None]:

@@ -67,7 +67,7 @@ def extract(
     batch_size: int,
     part_bytes: int,
 ) -> int:
-    """Encode what the store lacks, each input once for all levels; return how many inputs.
+    """Encode what the store lacks, each input once for all missing levels; return how many inputs.
 
     A row has as many positions as the encoder returns for its input. The parts of all levels end
     together, with a group of inputs. So a run after a killed one encodes only the unfinished group
@@ -105,8 +105,10 @@ def extract(
             for spec in specs
         }
         for group in groups:
-            for batch, embeddings in runner.run(group, [spec.level for spec in specs]):
-                for spec, writer in writers.items():
+            wanted = [spec for spec in specs if any(spec in lacks[item.key] for item in group)]
+            for batch, embeddings in runner.run(group, [spec.level for spec in wanted]):
+                for spec in wanted:
+                    writer = writers[spec]
                     for item, embedding in zip(batch, embeddings[spec.level], strict=True):
                         if spec in lacks[item.key]:
                             row = to_half(embedding, spec, item.clip_id)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from oragen.detection.face_detectors import YUNET_FILE
-from oragen.models.folder import DESCRIPTION_FILE
+from oragen.models.folder import DESCRIPTION_FILE, read_kind
 from oragen.models.heads import Head, load_head
 from oragen.predictor.preprocessing import Preprocessing, read_preprocessing
 from oragen.schema.errors import UserError
@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 ENCODER_FOLDERS: Final[dict[Modality, str]] = {"audio": "audio_encoder", "face": "face_encoder"}
 # `data/heads/<head>/seed-<n>` names its encoders relative to the project's folder.
 _DEPTH_IN_PROJECT: Final = 4
+_MOST_NAMED: Final = 9  # heads, where none was named
 
 
 class ModelError(UserError):
@@ -58,10 +59,7 @@ def load_pretrained(
         UserError: a part is damaged.
     """
     if not (folder / DESCRIPTION_FILE).is_file():
-        raise ModelError(
-            f"{folder} holds no model. Run `make demo` or `dvc repro` to train one. Or name a "
-            "folder with a head.json, or a model on the hub."
-        )
+        raise _no_model(folder)
     head, metadata = load_head(folder)
     if "preprocessing" not in metadata or not metadata.get("features"):
         raise ModelError(
@@ -85,6 +83,34 @@ def load_pretrained(
         specs=specs,
         description=_describe(folder, head, specs, metadata),
     )
+
+
+def _no_model(folder: Path) -> ModelError:
+    """Make the error for a folder without a head.json; heads below it are named."""
+    below = [str(head.relative_to(folder)) for head in _list_heads(folder)]
+    if below:
+        more = ", ..." if len(below) > _MOST_NAMED else ""
+        return ModelError(
+            f"{folder} holds no model itself, but those in {', '.join(below[:_MOST_NAMED])}{more}: "
+            f"name one of them, e.g. {folder / below[0]}."
+        )
+    return ModelError(
+        f"{folder} holds no model. Run `make demo` or `dvc repro` to train one. Or name a folder "
+        "with a head.json, or a model on the hub."
+    )
+
+
+def _list_heads(folder: Path) -> list[Path]:
+    """Return the folders of heads below a folder; damaged ones count, encoders do not."""
+    models = sorted(path.parent for path in folder.rglob(DESCRIPTION_FILE))
+    return [model for model in models if _may_be_head(model)]
+
+
+def _may_be_head(model: Path) -> bool:
+    try:
+        return read_kind(model) == "head"
+    except UserError:
+        return True
 
 
 def _read_preprocessing(folder: Path, saved: Mapping[str, Any]) -> Preprocessing:

@@ -49,10 +49,14 @@ def find_model(source: str | Path, revision: str | None = None) -> Path:
 
 
 def list_checkpoints(folder: Path) -> list[Path]:
-    """Return the checkpoints in a folder without a converted model."""
+    """Return the checkpoints in a folder without a model; weights beside a head.json are none."""
     if not folder.is_dir() or (folder / DESCRIPTION_FILE).is_file():
         return []
-    return sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES)
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix in SUFFIXES and not path.with_name(DESCRIPTION_FILE).is_file()
+    )
 
 
 def convert_published(checkpoints: Sequence[Path]) -> Path:
