@@ -113,10 +113,7 @@ def write_merged(store: PartStore, compaction: Compaction, part_bytes: int) -> l
     read = {located.part for merge in compaction.merges for located in merge.rows}
     for part in tqdm(sorted(read), desc="verifying", unit="part", disable=not read):
         if damage := find_damage(part, store.part_format):
-            raise DamagedPartError(
-                f"{damage} {store.folder} stays as it was. Run `oragen cache verify --remove` and "
-                "`dvc repro`, then compact again."
-            )
+            raise DamagedPartError(f"{damage} Then compact again: {store.folder} is as it was.")
     written: list[Path] = []
     for merge in compaction.merges:
         with PartWriter(store, merge.spec, part_bytes) as writer:

@@ -23,6 +23,7 @@ from oragen.schema.vocabulary import Json
 
 PartFormat = Literal["h5", "zarr"]
 HEADER: Final = "head"  # its name in the file
+_ADVICE: Final = "Remove it and run `dvc repro`: only what it held is made again."
 
 
 class DamagedPartError(UserError):
@@ -117,7 +118,7 @@ def verify_part(path: Path, part_format: PartFormat) -> None:
     with open_part(path, part_format) as part:
         values = np.asarray(part["values"][...])
     if path.stem != (expected := f"part-{hash_content(values, header)}"):
-        raise DamagedPartError(f"{path} is damaged: its content belongs to {expected}.")
+        raise DamagedPartError(f"{path} is damaged: its content belongs to {expected}. {_ADVICE}")
 
 
 @contextmanager
@@ -131,10 +132,7 @@ def name_damaged(path: Path) -> Iterator[None]:
     except DamagedPartError:
         raise
     except (OSError, LookupError, TypeError, ValueError, RuntimeError) as error:
-        raise DamagedPartError(
-            f"{path} cannot be read ({error}). Remove it and run `dvc repro`: "
-            "only what it held is made again."
-        ) from error
+        raise DamagedPartError(f"{path} cannot be read ({error}). {_ADVICE}") from error
 
 
 def _refuse_missing_values(part: zarr.Group, path: Path) -> None:
@@ -144,10 +142,7 @@ def _refuse_missing_values(part: zarr.Group, path: Path) -> None:
         values.size == 0 or any(file.is_file() and file.stat().st_size for file in chunks)
     )
     if not is_whole:
-        raise DamagedPartError(
-            f"{path} has lost its values. Remove it and run `dvc repro`: "
-            "only what it held is made again."
-        )
+        raise DamagedPartError(f"{path} has lost its values. {_ADVICE}")
 
 
 def _write_hdf5(path: Path, values: np.ndarray, header: Mapping[str, Json]) -> None:
