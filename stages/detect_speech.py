@@ -37,7 +37,8 @@ def main(corpus: str) -> None:
         title=STAGE,
     )
     index = store.index()
-    spans = {located.row.key: values for located, values in store.read_many([*index.values()])}
+    used = [index[key] for key in dict.fromkeys(keys.values())]
+    spans = {located.row.key: values for located, values in store.read_many(used)}
     table = [
         to_row(clip, index[keys[clip]], sound.row.key, spans[keys[clip]])
         for clip, sound in sounds.items()

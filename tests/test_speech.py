@@ -1,15 +1,24 @@
 """Sound -> spans of speech, the same ones as Silero's own."""
 
 import json
+import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from oragen.config import paths
+from oragen.config.params import load_params
 from oragen.detection.speech import SpeechDetector, detect_speech, load_speech_detector
 from oragen.media.audio import decode_audio
+from oragen.schema import tables
 from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Span
+from oragen.store.keys import audio_key, speech_key
+from oragen.store.parts import Located, PartStore, PartWriter
+from stages import detect_speech as stage
+from tests.project import REPOSITORY
 
 SHARED = Path(__file__).parents[2] / "shared"
 SPANS = SHARED / "golden" / "sample_clips_vad.json"
@@ -92,3 +101,33 @@ def test_padding_moves_the_edges_by_its_length(detector: SpeechDetector) -> None
 @needs_shared
 def test_a_minimum_longer_than_the_clip_leaves_no_speech(detector: SpeechDetector) -> None:
     assert detect_speech(detector, clip("f_25.mp4"), min_speech_ms=10_000) == []
+
+
+def test_the_stage_reads_the_rows_of_its_clips_and_no_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy2(REPOSITORY / "params.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    params = load_params()
+    listed = {"clip_id": "mini/a", "corpus": "mini", "split": "test", "speaker_id": "a"}
+    clips = tables.CLIPS.frame([listed | {"audio_hash": "0"}])
+    tables.CLIPS.write(paths.clips_table("mini"), clips)
+    sound = audio_key("0", params.audio.as_cache_parameters())
+    with PartWriter(PartStore(paths.audio_store("mini"), "h5"), {}, None) as writer:
+        writer.add(sound, "mini/a", np.zeros(8, np.int16), details={"notes": []})
+    key = speech_key(sound, params.speech.as_cache_parameters())
+    with PartWriter(PartStore(paths.speech_store("mini"), "h5"), {}, None) as writer:
+        for one in (key, "of earlier parameters"):
+            details = {"num_samples": 8, "notes": []}
+            writer.add(one, "mini/a", np.array([[0, 8]]), details=details)
+    read: list[str] = []
+    read_many = PartStore.read_many
+
+    def note(store: PartStore, wanted: Sequence[Located]) -> Iterator[tuple[Located, np.ndarray]]:
+        read.extend(located.row.key for located in wanted)
+        return read_many(store, wanted)
+
+    monkeypatch.setattr(PartStore, "read_many", note)
+    stage.main("mini")
+    assert read == [key]
+    assert tables.SPEECH.read(paths.speech_table("mini"))["stops"].item().tolist() == [8]
