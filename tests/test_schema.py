@@ -86,7 +86,7 @@ def test_equal_rows_give_equal_bytes_however_they_were_made(path: Path, tmp_path
 def test_rows_that_break_the_contract_are_refused(
     path: Path, rows: list[dict[str, object]], complaint: str
 ) -> None:
-    with pytest.raises(TableError, match=complaint):
+    with pytest.raises(TableError, match=f"{complaint}.*Correct the rows before they are written"):
         CLIPS.write(path, CLIPS.frame(rows))
 
 
@@ -97,7 +97,7 @@ def test_a_missing_column_is_refused(path: Path, column: str) -> None:
 
 
 def test_a_column_of_another_type_is_refused(path: Path) -> None:
-    with pytest.raises(TableError, match="age_years"):
+    with pytest.raises(TableError, match=r"age_years.*Correct the rows before they are written"):
         CLIPS.write(path, two_clips().assign(age_years="old"))
 
 
@@ -132,13 +132,13 @@ def test_another_kind_of_table_is_refused(path: Path) -> None:
 
 def test_a_foreign_table_is_checked_on_reading(path: Path) -> None:
     two_clips().to_parquet(path)
-    with pytest.raises(TableError, match="not sorted"):
+    with pytest.raises(TableError, match=r"not sorted.*Remove the file and run `dvc repro`"):
         CLIPS.read(path)
     two_clips().iloc[::-1].assign(split="eval").to_parquet(path)
-    with pytest.raises(TableError, match="split must be one of"):
+    with pytest.raises(TableError, match=r"split must be one of.*Remove the file and run"):
         CLIPS.read(path)
     two_clips().iloc[::-1].assign(speaker_id=None).to_parquet(path)
-    with pytest.raises(TableError, match="speaker_id"):
+    with pytest.raises(TableError, match=r"speaker_id.*Remove the file and run `dvc repro`"):
         CLIPS.read(path)
 
 

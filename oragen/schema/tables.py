@@ -16,6 +16,9 @@ from oragen.schema.errors import UserError
 from oragen.schema.files import atomic_write
 from oragen.schema.vocabulary import GENDERS_WITH_CHILD, LEVELS, MASK_TYPES, SPLITS
 
+_MAKE_AGAIN: Final = "Remove the file and run `dvc repro`."
+_CORRECT: Final = "Correct the rows before they are written."
+
 
 class TableError(UserError):
     """A table breaks its contract."""
@@ -37,7 +40,7 @@ class Table:
             TableError: when the rows break the contract; `path` stays as it was.
         """
         table = self._to_arrow(rows, path).sort_by([(name, "ascending") for name in self.key])
-        self._check(table, path)
+        self._check(table, path, _CORRECT)
         with atomic_write(path) as unfinished:
             pq.write_table(table, unfinished)
 
@@ -54,10 +57,10 @@ class Table:
             table = table.select(self.columns.names).cast(self.columns)
         except (pa.ArrowException, KeyError, OSError, ValueError) as error:
             raise TableError(
-                f"{path} is no {self.name} table with the columns {self.columns.names}: {error}. "
-                "Remove the file and run `dvc repro`."
+                f"{path} is no {self.name} table with the columns {self.columns.names}: "
+                f"{error}. {_MAKE_AGAIN}"
             ) from error
-        self._check(table, path)
+        self._check(table, path, _MAKE_AGAIN)
         return table.to_pandas()
 
     def empty(self) -> pd.DataFrame:
@@ -72,23 +75,29 @@ class Table:
         try:
             table = pa.Table.from_pandas(rows, schema=self.columns, preserve_index=False)
         except (pa.ArrowException, KeyError, ValueError) as error:
-            raise TableError(f"{path}: rows do not fit the {self.name} table: {error}") from error
+            raise TableError(
+                f"{path}: rows do not fit the {self.name} table: {error}. {_CORRECT}"
+            ) from error
         # Without the notes of pandas, so that equal rows give equal bytes.
         return table.replace_schema_metadata(None)
 
-    def _check(self, table: pa.Table, path: Path) -> None:
+    def _check(self, table: pa.Table, path: Path, advice: str) -> None:
         for field in self.columns:
             if not field.nullable and table[field.name].null_count:
-                raise TableError(f"{path}: column {field.name} has empty values.")
+                raise TableError(f"{path}: column {field.name} has empty values. {advice}")
         keys = table.select(list(self.key)).to_pandas()
         if (repeated := keys.duplicated()).any():
             found = tuple(keys[repeated].iloc[0])
-            raise TableError(f"{path}: {self.key} must be unique, {found} is listed twice.")
+            raise TableError(
+                f"{path}: {self.key} must be unique, {found} is listed twice. {advice}"
+            )
         if not keys.equals(keys.sort_values(list(self.key), ignore_index=True)):
-            raise TableError(f"{path}: rows are not sorted by {self.key}.")
+            raise TableError(f"{path}: rows are not sorted by {self.key}. {advice}")
         for column, words in self.vocabulary.items():
             if unknown := set(table[column].unique().to_pylist()) - {*words, None}:
-                raise TableError(f"{path}: {column} must be one of {words}, found {unknown}.")
+                raise TableError(
+                    f"{path}: {column} must be one of {words}, found {unknown}. {advice}"
+                )
 
 
 def _columns(required: dict[str, pa.DataType], optional: dict[str, pa.DataType]) -> pa.Schema:
