@@ -1,13 +1,16 @@
 """One media file -> its audio as int16 mono at 16 kHz."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from fractions import Fraction
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
+from av.audio.stream import AudioStream
+from av.container import InputContainer
 from jaxtyping import Int16
 
 from oragen.media.container import (
@@ -15,14 +18,14 @@ from oragen.media.container import (
     SoundEncoding,
     UnusableMediaError,
     decode_frames,
-    find_audio_stream,
     in_seconds,
     open_media,
     parse_encoding,
-    start_of,
     too_long,
 )
+from oragen.media.downmix import MIN_VOICE_RANGE_DB, Channels, Downmix
 from oragen.media.samples import to_int16
+from oragen.media.tracks import rank_audio_tracks, start_of
 from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Made
 
 # A longer hole in the time stamps becomes silence; a shorter one is rounding by the file format.
@@ -68,23 +71,93 @@ def decode_audio(
     A file that breaks off or is damaged midway is decoded as far as possible; each problem adds a
     line to `notes`. Headerless audio needs its `encoding`.
 
+    Where the mean loses the clearest channel, that channel is used: see `oragen.media.downmix`. Of
+    several tracks, the one that a player would choose is used, unless it is silent, steady noise or
+    cannot be decoded, and another has a voice. `notes` says so.
+
     Raises:
         UnusableMediaError: no media file, no audio track, nothing decodable, or longer than
             `max_duration_s`.
     """
-    notes = [] if notes is None else notes
+    source = _Source(path, max_duration_s, encoding)
+    with source.open() as container:
+        candidates = [track.index for track in rank_audio_tracks(path, container)]
+        numbers = {track.index: place + 1 for place, track in enumerate(container.streams.audio)}
+    decoded = _decode_best(source, candidates)
+    if notes is not None:
+        notes += decoded.notes
+        if len(numbers) > 1 and decoded.track != min(numbers):
+            notes.append(f"audio track {numbers[decoded.track]} of {len(numbers)} was used")
+    return decoded.samples
+
+
+class _Source(NamedTuple):
+    """A file to decode, perhaps more than once."""
+
+    path: Path
+    max_duration_s: float
+    encoding: SoundEncoding | None
+
+    def open(self) -> AbstractContextManager[InputContainer]:
+        return open_media(self.path, max_duration_s=self.max_duration_s, encoding=self.encoding)
+
+
+class _Decoded(NamedTuple):
+    """A track as mono samples, and how far its level falls within a second."""
+
+    track: int
+    samples: Samples
+    notes: list[str]
+    range_db: float
+
+
+def _decode_best(source: _Source, tracks: list[int]) -> _Decoded:
+    """Decode the first track with a voice, or the first that can be decoded if none has one."""
+    first: _Decoded | None = None
+    problem: UnusableMediaError | None = None
+    for track in tracks:
+        try:
+            decoded = _decode_track(source, track, are_more=len(tracks) > 1)
+        except UnusableMediaError as error:
+            problem = problem or error
+            continue
+        if len(tracks) == 1 or decoded.range_db >= MIN_VOICE_RANGE_DB:
+            return decoded
+        first = first or decoded
+    if first is None:
+        assert problem is not None
+        raise problem
+    return first
+
+
+def _decode_track(source: _Source, track: int, *, are_more: bool) -> _Decoded:
+    """Decode a track by the mean of its channels, and again by one of them if that loses it."""
+    mixer = Downmix(is_measured=are_more)
+    notes: list[str] = []
+    samples = _decode(source, track, mixer, notes)
+    if choices := mixer.choose():
+        del samples  # hours of them, and they come again
+        mixer = Downmix(choices, is_measured=are_more)
+        notes = [choice.note for choice in choices.values()]
+        samples = _decode(source, track, mixer, notes)
+    return _Decoded(track, samples, notes, mixer.range_db())
+
+
+def _decode(source: _Source, track: int, mixer: Downmix, notes: list[str]) -> Samples:
+    path, max_duration_s = source.path, source.max_duration_s
     chunks: list[Samples] = []
     num_samples = 0
-    with open_media(path, max_duration_s=max_duration_s, encoding=encoding) as container:
-        stream = find_audio_stream(path, container)
+    with source.open() as container:
+        stream = container.streams[track]
+        assert isinstance(stream, AudioStream)
         frames = decode_frames(path, container, stream, notes)
         audio = (frame for frame in frames if isinstance(frame, AudioFrame) and frame.samples)
-        for start, chunk in _resample(audio, start_of(container)):
+        for start, channels in _resample(audio, start_of(container)):
             num_missing = 0 if start is None else max(0, start - num_samples)
-            num_samples += num_missing + len(chunk)
+            num_samples += num_missing + len(channels)
             if num_samples > max_duration_s * SAMPLE_RATE_HZ:
                 raise too_long(path, max_duration_s, "its sound goes on after that")
-            chunks += [np.zeros(num_missing, np.int16), chunk]
+            chunks += [np.zeros(num_missing, np.int16), to_int16(mixer.mix(channels))]
     if num_samples == 0:
         raise UnusableMediaError(path, "empty track")
     return np.concatenate(chunks)
@@ -92,15 +165,15 @@ def decode_audio(
 
 def _resample(
     frames: Iterable[AudioFrame], origin: Fraction
-) -> Iterator[tuple[int | None, Samples]]:
-    """Yield chunks of samples; the first after a hole comes with the sample it starts at."""
+) -> Iterator[tuple[int | None, Channels]]:
+    """Yield blocks of channels; the first after a hole comes with the sample it starts at."""
     run: _Run | None = None
     for frame in frames:
         if run is None or not run.is_continued_by(frame):
             if run is not None:
                 yield None, run.convert(None)
             run = _Run(frame)
-            yield run.start_sample(origin), np.zeros(0, np.int16)
+            yield run.start_sample(origin), run.no_channels()
         yield None, run.convert(frame)
     if run is not None:
         yield None, run.convert(None)
@@ -111,6 +184,7 @@ class _Run:
 
     def __init__(self, first: AudioFrame) -> None:
         self.kind = _kind_of(first)
+        self.num_channels = first.layout.nb_channels
         self.start = in_seconds(first.pts, first.time_base)
         self.num_read = 0
         # Packed samples: PyAV 18 crashes on reading more than eight planes. The channels stay.
@@ -128,13 +202,16 @@ class _Run:
             return False
         return time - start - Fraction(self.num_read, frame.sample_rate) > _MAX_JITTER_S
 
-    def convert(self, frame: AudioFrame | None) -> Samples:
-        """One frame, or None for what the resampler still holds -> mono samples."""
+    def no_channels(self) -> Channels:
+        return np.zeros((0, self.num_channels), np.float32)
+
+    def convert(self, frame: AudioFrame | None) -> Channels:
+        """One frame, or None for what the resampler still holds -> its channels at 16 kHz."""
         self.num_read += frame.samples if frame is not None else 0
         parts = self.resampler.resample(frame)
-        # packed: 1, samples * channels -> samples, channels -> samples
-        mono = [part.to_ndarray().reshape(part.samples, -1).mean(axis=1) for part in parts]
-        return to_int16(np.nan_to_num(np.concatenate([*mono, np.zeros(0, np.float32)])))
+        # packed: 1, samples * channels -> samples, channels
+        blocks = [part.to_ndarray().reshape(part.samples, -1) for part in parts]
+        return np.concatenate([self.no_channels(), *blocks])
 
 
 def _kind_of(frame: AudioFrame) -> tuple[str, str, int]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple
 
 import av
 from av.audio.frame import AudioFrame
@@ -13,15 +13,13 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.packet import Packet
-from av.stream import Disposition, Stream
+from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from oragen.schema.errors import UserError
 
 logger = logging.getLogger(__name__)
-
-Track = TypeVar("Track", AudioStream, VideoStream)
 
 # FFmpeg reads these too, but they are no recordings: play lists, which would open further files,
 # and text drawn as pictures.
@@ -164,41 +162,6 @@ def _check_container(path: Path, container: InputContainer, max_duration_s: floa
 def too_long(path: Path, max_duration_s: float, detail: str) -> UnusableMediaError:
     """Return the error for a file over the limit."""
     return UnusableMediaError(path, f"longer than {max_duration_s:g} s", detail)
-
-
-def find_audio_stream(path: Path, container: InputContainer) -> AudioStream:
-    """Return the audio track that a player would choose; raises UnusableMediaError."""
-    streams = container.streams.audio
-    if not streams:
-        raise UnusableMediaError(path, "no audio track")
-    best = container.streams.best("audio")
-    return _decodable(path, next((stream for stream in streams if stream is best), streams[0]))
-
-
-def find_video_stream(path: Path, container: InputContainer) -> VideoStream:
-    """Return the video track a player would choose, never a cover; raises UnusableMediaError."""
-    streams = [stream for stream in container.streams.video if not _is_cover(stream)]
-    if not streams:
-        raise UnusableMediaError(path, "no video track")
-    best = container.streams.best("video")
-    return _decodable(path, next((stream for stream in streams if stream is best), streams[0]))
-
-
-def _is_cover(stream: VideoStream) -> bool:
-    return bool(stream.disposition & Disposition.attached_pic)
-
-
-def _decodable(path: Path, stream: Track) -> Track:
-    if stream.codec_context is None:
-        raise UnusableMediaError(path, "unknown codec", f"{stream.type} track {stream.index}")
-    return stream
-
-
-def start_of(container: InputContainer) -> Fraction:
-    """Return time zero of a file in seconds: its first sound or picture, so both stay in step."""
-    streams = [*container.streams.audio, *(s for s in container.streams.video if not _is_cover(s))]
-    starts = [in_seconds(stream.start_time, stream.time_base) for stream in streams]
-    return min((start for start in starts if start is not None), default=Fraction(0))
 
 
 def in_seconds(ticks: int | None, time_base: Fraction | None) -> Fraction | None:

@@ -16,12 +16,11 @@ from jaxtyping import UInt8
 from oragen.media.container import (
     UnusableMediaError,
     decode_frames,
-    find_video_stream,
     in_seconds,
     open_media,
-    start_of,
     too_long,
 )
+from oragen.media.tracks import rank_video_tracks, start_of
 from oragen.schema.vocabulary import SAMPLE_RATE_HZ
 
 logger = logging.getLogger(__name__)
@@ -71,7 +70,7 @@ def sample_pictures(
         if is_image(container):
             yield _decode_image(path, container, max_pixels, notes)
             return
-        stream = find_video_stream(path, container)
+        stream = rank_video_tracks(path, container)[0]
         _check_size(path, stream.width, stream.height, max_pixels)
         stream.thread_type = "AUTO"
         frames = time_frames(
@@ -107,7 +106,7 @@ def is_image(container: InputContainer) -> bool:
 def _decode_image(
     path: Path, container: InputContainer, max_pixels: int, notes: list[str]
 ) -> Picture:
-    stream = find_video_stream(path, container)
+    stream = rank_video_tracks(path, container)[0]
     _check_size(path, stream.width, stream.height, max_pixels)
     content = path.read_bytes()
     rgb = _decode_whole(path, content)

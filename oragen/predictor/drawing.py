@@ -24,12 +24,10 @@ from jaxtyping import Float32, UInt8
 from oragen.media.container import (
     UnusableMediaError,
     decode_frames,
-    find_audio_stream,
-    find_video_stream,
     in_seconds,
     open_media,
-    start_of,
 )
+from oragen.media.tracks import rank_audio_tracks, rank_video_tracks, start_of
 from oragen.media.video import is_image, pixel_aspect, read_image, time_frames, to_rgb
 from oragen.predictor.overlay import (
     BACKGROUND_COLOUR,
@@ -136,7 +134,7 @@ def _draw_recording(clip: Path, prediction: Prediction, target: Path) -> None:
         length_s = (container.duration or 0) / av.time_base or prediction.length_s
         sounds = _begin(sound)
         try:
-            stream = find_video_stream(clip, container)
+            stream = rank_video_tracks(clip, container)[0]
             pictures = _read_pictures(clip, container, stream)
             first = next(pictures)
         except UnusableMediaError:
@@ -190,7 +188,7 @@ def _read_sound(clip: Path) -> Generator[_TimedSound, None, None]:
         UnusableMediaError: on the first step; there is no audio.
     """
     with open_media(clip, max_duration_s=math.inf) as container:
-        stream = find_audio_stream(clip, container)
+        stream = rank_audio_tracks(clip, container)[0]
         rate_hz = stream.rate if stream.rate in AAC_RATES_HZ else DEFAULT_RATE_HZ
         num_samples = 0
         for start, sound in _convert(clip, container, stream, rate_hz):
