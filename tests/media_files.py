@@ -152,15 +152,25 @@ def write_fade(
 
 def rotate_mp4(path: Path) -> Path:
     """Say in an MP4 file that its pictures must be turned by 90 degrees clockwise to be upright."""
+    return set_display_matrix(path, (0, 1, -1, 0))
+
+
+def set_display_matrix(path: Path, abcd: tuple[float, float, float, float]) -> Path:
+    """Say in an MP4 file that column p and row q of its pictures come to a p + c q, b p + d q."""
     content = bytearray(path.read_bytes())
     track_header = content.index(b"tkhd")
     upright = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
     matrix = content.index(upright, track_header)
-    content[matrix : matrix + 36] = struct.pack(
-        ">9i", 0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30
-    )
+    a, b, c, d = (round(number * (1 << 16)) for number in abcd)
+    content[matrix : matrix + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
     path.write_bytes(content)
     return path
+
+
+def quarters(levels: Sequence[Sequence[int]], *, width: int = 64, height: int = 48) -> Rgb:
+    """A picture of four quarters, each of one shade of grey."""
+    one = np.kron(levels, np.ones((height // 2, width // 2)))
+    return np.repeat(one[..., None], 3, axis=2).astype(np.uint8)
 
 
 def add_exif_orientation(jpeg: bytes, orientation: int) -> bytes:

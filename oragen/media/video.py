@@ -20,6 +20,7 @@ from oragen.media.container import (
     open_media,
     too_long,
 )
+from oragen.media.orientation import display_matrix, turn_upright
 from oragen.media.tracks import rank_video_tracks, start_of
 from oragen.schema.vocabulary import SAMPLE_RATE_HZ
 
@@ -55,7 +56,8 @@ def sample_pictures(
     The picture for time t is the first frame in [t, t + step), and where none starts there the
     frame still shown at that time. A video of d seconds gives pictures for 0, 1, ... ceil(d) - 1,
     less any whole second before its first frame. Time 0 is the start of the file, be it sound or a
-    picture. Pictures are upright: the rotation in the file is applied. Pixels are square. A video
+    picture. Pictures are as a player shows them: turned and mirrored as the file says,
+    with square pixels. A video
     that breaks off or is damaged midway is decoded as far as possible; each problem adds a line to
     `notes`. A JPEG file that breaks off yields its intact rows, or the whole picture in less detail
     if it was stored in passes.
@@ -198,8 +200,6 @@ def pixel_aspect(stream: VideoStream) -> Fraction:
 
 
 def to_rgb(frame: VideoFrame, pixel_aspect: Fraction) -> Rgb:
-    """Video frame -> upright picture with square pixels."""
-    # height, width, 3; a quarter turn swaps the first two
+    """Video frame -> picture as a player shows it: upright, with square pixels."""
     rgb = frame.to_ndarray(format="rgb24", width=round(frame.width * pixel_aspect))
-    upright = np.rot90(rgb, k=round(frame.rotation / 90))  # both count counterclockwise
-    return np.ascontiguousarray(upright, np.uint8)
+    return turn_upright(rgb, display_matrix(frame))
