@@ -12,6 +12,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from transformers import (
+    Data2VecAudioConfig,
+    Data2VecAudioModel,
     Dinov2Config,
     Dinov2Model,
     HubertConfig,
@@ -68,6 +70,7 @@ SPEECH_MODELS: Final[dict[str, Callable[[], PreTrainedModel]]] = {
     "wav2vec2 with group norm": lambda: Wav2Vec2Model(Wav2Vec2Config(**SPEECH)),
     "hubert": lambda: HubertModel(HubertConfig(**LAYER_NORM)),
     "wavlm": lambda: WavLMModel(WavLMConfig(**LAYER_NORM)),
+    "data2vec": lambda: Data2VecAudioModel(Data2VecAudioConfig(**SPEECH)),
 }
 FACE_MODELS: Final[dict[str, Callable[[], PreTrainedModel]]] = {
     "vit": lambda: ViTModel(ViTConfig(**SMALL_VIT)),

@@ -15,7 +15,7 @@ from tests.unimodal_models import (
     make_face_model,
 )
 
-SPEECH_ENCODERS = ("wav2vec2", "wav2vec2-base", "hubert", "wavlm")
+SPEECH_ENCODERS = ("wav2vec2", "wav2vec2-base", "hubert", "wavlm", "data2vec")
 WITH_MASK = ("wav2vec2", "hubert", "wavlm")
 AUDIO_POOLINGS = ("transformer", "mean")
 # WavLM hands torch a mask of another type than torch would have; transformers' own affair.
@@ -23,8 +23,8 @@ MISMATCHED_MASKS = "ignore:Support for mismatched key_padding_mask:UserWarning"
 FACE_POOLINGS = ("self_attention", "gated")
 NAN = float("nan")
 VARIANTS = [
-    *[("audio", encoder, pooling) for encoder in SPEECH_ENCODERS for pooling in AUDIO_POOLINGS],
     *[("face", "vit", pooling) for pooling in FACE_POOLINGS],
+    *[("audio", encoder, pooling) for encoder in SPEECH_ENCODERS for pooling in AUDIO_POOLINGS],
 ]
 
 

@@ -44,7 +44,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("pooling", ["transformer", "mean"])
-@pytest.mark.parametrize("kind", ["wav2vec2", "wav2vec2-base", "hubert", "wavlm"])
+@pytest.mark.parametrize("kind", ["wav2vec2", "wav2vec2-base", "hubert", "wavlm", "data2vec"])
 def test_a_saved_audio_model_gives_equal_output(kind: str, pooling: Any, tmp_path: Path) -> None:
     model = make_audio_model(
         kind, pooling, num_genders=3, num_mask_types=6, std_correction=1, age_as_fraction=True

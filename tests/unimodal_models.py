@@ -6,6 +6,8 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 from transformers import (
+    Data2VecAudioConfig,
+    Data2VecAudioModel,
     HubertConfig,
     HubertModel,
     PreTrainedModel,
@@ -64,6 +66,9 @@ def make_speech_encoder(kind: str) -> PreTrainedModel:
             return Wav2Vec2Model(Wav2Vec2Config(**{**no_masking, **base}))
         case "hubert":
             return HubertModel(HubertConfig(**no_masking))
+        case "data2vec":  # its config does not say how the front end normalises
+            del no_masking["feat_extract_norm"]
+            return Data2VecAudioModel(Data2VecAudioConfig(**no_masking))
         case "wavlm":
             return WavLMModel(WavLMConfig(**no_masking))
         case _:

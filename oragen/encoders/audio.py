@@ -29,6 +29,7 @@ from oragen.encoders.source import (
 )
 from oragen.media.samples import to_floats
 from oragen.models.unimodal import SavedUnimodal, UnimodalAudioModel, Waveforms, prepare_waveforms
+from oragen.models.unimodal.front_end import count_steps, hides_padding
 from oragen.models.unimodal.waveforms import Order
 from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Level, Precision
 
@@ -37,7 +38,7 @@ Sound = Int16[np.ndarray, " _"] | Float32[np.ndarray, " _"]  # the floats in -1.
 
 @dataclass(frozen=True)
 class PublishedInput:
-    """The input of a published model: windows of one length, whose padding counts as sound."""
+    """The input of a published model, padded to a least length; the padding counts as sound."""
 
     order: Order
     min_samples: int
@@ -77,10 +78,11 @@ class PreparedSounds(NamedTuple):
 
 
 class AudioEncoder(nn.Module):
-    """A frozen wav2vec 2.0, HuBERT or WavLM.
+    """A frozen wav2vec 2.0, HuBERT, WavLM or data2vec.
 
     A waveform is brought to zero mean and unit variance over its real samples, then padded with
-    zeros. The network gets an attention mask if it was trained with one. One pass computes several
+    zeros, and the network gets an attention mask if it was trained with one. With a
+    `PublishedInput` padding counts as sound, and there is no mask. One pass computes several
     levels: `early`, the input of the transformer (512 channels of the convolutions);
     `intermediate`, its last hidden states; `late`, the pooled vector of a unimodal model; `pooled`,
     mean and standard deviation of the intermediate ones.
@@ -115,7 +117,10 @@ class AudioEncoder(nn.Module):
         return fingerprint(model, json.loads(self.extractor.to_json_string()))
 
     def feature_shape(self, num_samples: int, level: Level = "intermediate") -> tuple[int, int]:
-        """Return rows and width of the embedding of so many samples; `late` has one row."""
+        """Return rows and width of the embedding of so many samples.
+
+        `late` has one row, `pooled` has two.
+        """
         config = self.network.config
         match level:
             case "early":
@@ -131,11 +136,7 @@ class AudioEncoder(nn.Module):
 
     def num_steps(self, num_samples: int) -> int:
         """Return the number of audio frames of so many samples: 199 for 4 s."""
-        num_samples = self._num_input_samples(num_samples)
-        config = self.network.config
-        for kernel, stride in zip(config.conv_kernel, config.conv_stride, strict=True):
-            num_samples = (num_samples - kernel) // stride + 1
-        return max(0, num_samples)
+        return max(0, count_steps(self.network.config, self._num_input_samples(num_samples)))
 
     def prepare(self, waveforms: Sequence[Sound]) -> PreparedSounds:
         """Scale and pad waveforms of any lengths; may run while the network computes.
@@ -210,11 +211,10 @@ class AudioEncoder(nn.Module):
 
     @property
     def _takes_mask(self) -> bool:
-        """Whether the network takes an attention mask; with a norm over all time it cannot."""
+        """Whether the network takes an attention mask, and it hides padding."""
         if isinstance(self.extractor, PublishedInput):
             return False
-        norm = getattr(self.network.config, "feat_extract_norm", "layer")  # data2vec has no choice
-        return bool(self.extractor.return_attention_mask) and norm == "layer"
+        return bool(self.extractor.return_attention_mask) and hides_padding(self.network.config)
 
     def _num_input_samples(self, num_samples: int) -> int:
         if isinstance(self.extractor, PublishedInput):

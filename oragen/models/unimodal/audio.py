@@ -8,11 +8,16 @@ from transformers import PreTrainedModel
 from oragen.models.layers import hide_invalid
 from oragen.models.output import HeadOutput
 from oragen.models.unimodal.audio_pooling import MeanPooling, TransformerPooling
+from oragen.models.unimodal.front_end import (
+    count_steps,
+    normalises_over_time,
+    samples_of_one_step,
+)
 from oragen.models.unimodal.output_layers import OutputLayers
 
 
 class UnimodalAudioModel(nn.Module):
-    """A wav2vec 2.0, HuBERT or WavLM, pooling over time, and output layers.
+    """A wav2vec 2.0 or one of its kind, pooling over time, and output layers.
 
     All methods take waveforms, and optionally `valid`: True over the real samples, which come
     first in a row. The padding behind them then does not reach the output. Without `valid` all
@@ -30,10 +35,7 @@ class UnimodalAudioModel(nn.Module):
         self.encoder: PreTrainedModel = encoder
         self.summary = pooling  # both are names in saved files, see `state_dict`
         self.decisions = output_layers
-        self.strides = list(
-            zip(encoder.config.conv_kernel, encoder.config.conv_stride, strict=True)
-        )
-        self.encoder_takes_mask: bool = encoder.config.feat_extract_norm == "layer"
+        self.encoder_takes_mask = not normalises_over_time(encoder.config)
 
     def forward(
         self,
@@ -73,9 +75,9 @@ class UnimodalAudioModel(nn.Module):
 
     def steps_valid(self, valid: Bool[Tensor, "batch samples"]) -> Bool[Tensor, "batch steps"]:
         """Return which audio frames are of real samples; the first always counts."""
-        num_valid = self._count_steps(self._num_valid_samples(valid))
-        num_steps = self._count_steps(torch.tensor([valid.shape[1]], device=valid.device))
-        return _first(num_valid, length=int(num_steps))
+        config = self.encoder.config
+        num_valid = count_steps(config, self._num_valid_samples(valid))
+        return _first(num_valid, length=count_steps(config, valid.shape[1]))
 
     def freeze_front_end(self) -> None:
         """Train no weights of the convolutions, as the published training."""
@@ -83,10 +85,10 @@ class UnimodalAudioModel(nn.Module):
         front_end._freeze_parameters()  # type: ignore[operator]  # HuBERT has no public way
 
     def _hide_invalid_samples(self, waveforms: Tensor, valid: Tensor | None) -> Tensor:
-        if waveforms.shape[1] < self._samples_of_one_step():
+        if waveforms.shape[1] < (fewest := samples_of_one_step(self.encoder.config)):
             raise ValueError(
-                f"A waveform must have at least {self._samples_of_one_step()} samples for this "
-                f"encoder, found {waveforms.shape[1]}. Pad it."
+                f"A waveform must have at least {fewest} samples for this encoder, found "
+                f"{waveforms.shape[1]}. Pad it."
             )
         return waveforms if valid is None else hide_invalid(waveforms, valid)
 
@@ -94,18 +96,7 @@ class UnimodalAudioModel(nn.Module):
         return _first(self._num_valid_samples(valid), length=valid.shape[1]).long()
 
     def _num_valid_samples(self, valid: Bool[Tensor, "batch samples"]) -> Int64[Tensor, " batch"]:
-        return valid.sum(dim=1).clamp(min=self._samples_of_one_step())
-
-    def _samples_of_one_step(self) -> int:
-        num_samples = 1
-        for kernel, stride in reversed(self.strides):
-            num_samples = (num_samples - 1) * stride + kernel
-        return num_samples
-
-    def _count_steps(self, num_samples: Int64[Tensor, " batch"]) -> Int64[Tensor, " batch"]:
-        for kernel, stride in self.strides:
-            num_samples = (num_samples - kernel) // stride + 1
-        return num_samples
+        return valid.sum(dim=1).clamp(min=samples_of_one_step(self.encoder.config))
 
 
 def _first(counts: Int64[Tensor, " batch"], *, length: int) -> Bool[Tensor, "batch length"]:
