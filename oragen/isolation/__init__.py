@@ -1,0 +1,1 @@
+"""A call -> its result from another process, or how that failed."""
