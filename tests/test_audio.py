@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from oragen.media.audio import decode_audio
-from oragen.media.container import UnusableMediaError
+from oragen.media.errors import UnusableMediaError
 from tests.media_files import (
     mux_sound,
     plain,

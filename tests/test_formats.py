@@ -13,9 +13,9 @@ from oragen.media.audio import decode_audio, decode_clip
 from oragen.media.container import (
     EncodingError,
     SoundEncoding,
-    UnusableMediaError,
     parse_encoding,
 )
+from oragen.media.errors import UnusableMediaError
 from oragen.media.video import read_image, sample_pictures
 from tests.media_files import (
     add_exif_orientation,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from av.stream import Disposition
 
-from oragen.media.container import UnusableMediaError
+from oragen.media.errors import UnusableMediaError
 from oragen.media.video import Picture, read_image, sample_pictures
 from tests.media_files import (
     Rgb,

@@ -13,7 +13,7 @@ from jaxtyping import Int64, UInt8
 
 from oragen.detection.face_detectors import Box, FaceDetector, build_detector
 from oragen.detection.landmarks import Rgb
-from oragen.media.container import UnusableMediaError
+from oragen.media.errors import UnusableMediaError
 from oragen.media.video import sample_pictures
 from oragen.schema.choices.face_detectors import DetectorName
 from oragen.schema.vocabulary import Made

@@ -16,7 +16,6 @@ from jaxtyping import Int16
 from oragen.media.container import (
     EncodingError,
     SoundEncoding,
-    UnusableMediaError,
     decode_frames,
     in_seconds,
     open_media,
@@ -24,6 +23,8 @@ from oragen.media.container import (
     too_long,
 )
 from oragen.media.downmix import MIN_VOICE_RANGE_DB, Channels, Downmix
+from oragen.media.errors import UnusableMediaError
+from oragen.media.limits import check_sound
 from oragen.media.samples import to_int16
 from oragen.media.tracks import rank_audio_tracks, start_of
 from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Made
@@ -151,7 +152,11 @@ def _decode(source: _Source, track: int, mixer: Downmix, notes: list[str]) -> Sa
         stream = container.streams[track]
         assert isinstance(stream, AudioStream)
         frames = decode_frames(path, container, stream, notes)
-        audio = (frame for frame in frames if isinstance(frame, AudioFrame) and frame.samples)
+        audio = (
+            check_sound(path, frame)
+            for frame in frames
+            if isinstance(frame, AudioFrame) and frame.samples
+        )
         for start, channels in _resample(audio, start_of(container)):
             num_missing = 0 if start is None else max(0, start - num_samples)
             num_samples += num_missing + len(channels)

@@ -17,6 +17,8 @@ from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from oragen.media.errors import UnusableMediaError
+from oragen.media.limits import MAX_PIXELS, raise_if_memory
 from oragen.schema.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -33,28 +35,12 @@ _SAMPLE_BYTES: Final = {  # FFmpeg's names
     "s8": 1, "u8": 1, "alaw": 1, "mulaw": 1, "s16le": 2, "s16be": 2, "s24le": 3, "s24be": 3,
     "s32le": 4, "s32be": 4, "f32le": 4, "f32be": 4,
 }  # fmt: skip
+# FFmpeg decodes the beginning of a file to look at it, and would reserve what a header asks for.
+_OPTIONS: Final = {"protocol_whitelist": "file", "max_pixels": str(MAX_PIXELS)}
 _MIN_RATE_HZ: Final = 1_000
 _MAX_RATE_HZ: Final = 384_000
 _GUESSED_DURATION: Final = frozenset({"aac", "mp3"})  # FFmpeg divides the size by the bit rate
 _MAX_SHORTFALL_S: Final = 1
-
-
-class UnusableMediaError(ValueError):
-    """A file without usable audio or pictures.
-
-    `reason` is a short phrase, the same for all files of one kind, so that files can be counted by
-    it: "no such file", "not a file", "no permission", "unreadable", "empty file", "not a media
-    file", "truncated or damaged", "unknown codec", "no audio track", "no video track",
-    "empty track", "not a picture", "picture too large", "longer than 7200 s". The message adds
-    the path and the detail.
-    """
-
-    def __init__(self, path: Path, reason: str, detail: str = "") -> None:
-        super().__init__(path, reason, detail)  # all three, or the error could not be pickled
-        self.path, self.reason, self.detail = path, reason, detail
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.reason}" + (f" ({self.detail})" if self.detail else "")
 
 
 class EncodingError(UserError):
@@ -108,10 +94,11 @@ def open_media(
         container = av.open(
             f"file:{path.absolute()}",  # a bare "a:b.mp4" would be taken for a protocol
             format=encoding.sample_format if encoding else None,
-            options={"protocol_whitelist": "file"} | _as_options(encoding),
+            options=_OPTIONS | _as_options(encoding),
             metadata_errors="replace",  # tags in an old code page are no reason to refuse the sound
         )
     except FFmpegError as error:
+        raise_if_memory(error)
         is_media = encoding is not None or _looks_like_media(head)
         reason = "truncated or damaged" if is_media else "not a media file"
         raise UnusableMediaError(path, reason, str(error)) from error
@@ -120,6 +107,7 @@ def open_media(
         try:
             yield container
         except FFmpegError as error:  # decoded, but into something that cannot be converted
+            raise_if_memory(error)
             raise UnusableMediaError(path, "truncated or damaged", str(error)) from error
 
 
@@ -186,7 +174,8 @@ def decode_frames(
     for packet in _packets(container, stream, problems):
         try:
             frames = packet.decode()
-        except FFmpegError:
+        except FFmpegError as error:
+            raise_if_memory(error)
             num_damaged += 1
             continue
         for frame in frames:
@@ -211,6 +200,7 @@ def _packets(
     try:
         yield from container.demux(stream)
     except FFmpegError as error:
+        raise_if_memory(error)
         notes.append(f"truncated or damaged: reading stopped with {error}")
     except IndexError:
         # PyAV 18 fails at the very end if a track turned up midway; by then it has yielded all

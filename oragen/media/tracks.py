@@ -9,7 +9,8 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
-from oragen.media.container import UnusableMediaError, in_seconds
+from oragen.media.container import in_seconds
+from oragen.media.errors import UnusableMediaError
 
 Track = TypeVar("Track", AudioStream, VideoStream)
 

@@ -14,12 +14,13 @@ from av.video.stream import VideoStream
 from jaxtyping import UInt8
 
 from oragen.media.container import (
-    UnusableMediaError,
     decode_frames,
     in_seconds,
     open_media,
     too_long,
 )
+from oragen.media.errors import UnusableMediaError
+from oragen.media.limits import MAX_PIXELS, check_size, read_size
 from oragen.media.orientation import display_matrix, turn_upright
 from oragen.media.tracks import rank_video_tracks, start_of
 from oragen.schema.vocabulary import SAMPLE_RATE_HZ
@@ -31,7 +32,6 @@ _DEFAULT_RATE: Final = Fraction(25)  # for a video that says neither rate nor ti
 _START_OF_JPEG: Final = b"\xff\xd8\xff"
 _END_OF_JPEG: Final = b"\xff\xd9"
 _UNKNOWN_LEVEL: Final = 128  # red, green and blue where nothing was decoded
-_MAX_PIXELS: Final = 2**26  # 67 million: 8K video has 33 million
 
 Rgb = UInt8[np.ndarray, "height width 3"]
 
@@ -48,7 +48,7 @@ def sample_pictures(
     *,
     max_duration_s: float,
     pictures_per_second: float = 1.0,
-    max_pixels: int = _MAX_PIXELS,
+    max_pixels: int = MAX_PIXELS,
     notes: list[str] | None = None,
 ) -> Iterator[Picture]:
     """Yield one picture for every `1 / pictures_per_second` seconds of a video; an image gives one.
@@ -73,20 +73,21 @@ def sample_pictures(
             yield _decode_image(path, container, max_pixels, notes)
             return
         stream = rank_video_tracks(path, container)[0]
-        _check_size(path, stream.width, stream.height, max_pixels)
+        _check_declared(path, stream, max_pixels)
         stream.thread_type = "AUTO"
+        stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
         frames = time_frames(
             decode_frames(path, container, stream, notes), stream, start_of(container)
         )
-        for time, frame in _take_every(step, frames):
+        for time, frame in _take_every(step, frames, most_s=max_duration_s):
             if time > max_duration_s:
                 raise too_long(path, max_duration_s, "its pictures go on after that")
-            _check_size(path, frame.width, frame.height, max_pixels)
+            check_size(path, frame.width, frame.height, max_pixels)
             yield Picture(round(time * SAMPLE_RATE_HZ), to_rgb(frame, pixel_aspect(stream)))
 
 
 def read_image(
-    path: Path, *, max_pixels: int = _MAX_PIXELS, notes: list[str] | None = None
+    path: Path, *, max_pixels: int = MAX_PIXELS, notes: list[str] | None = None
 ) -> Picture:
     """One image file -> its picture, upright as its EXIF orientation says, at sample 0.
 
@@ -109,7 +110,7 @@ def _decode_image(
     path: Path, container: InputContainer, max_pixels: int, notes: list[str]
 ) -> Picture:
     stream = rank_video_tracks(path, container)[0]
-    _check_size(path, stream.width, stream.height, max_pixels)
+    _check_declared(path, stream, max_pixels)
     content = path.read_bytes()
     rgb = _decode_whole(path, content)
     if rgb is None and content.startswith(_START_OF_JPEG):
@@ -119,6 +120,13 @@ def _decode_image(
     return Picture(0, rgb)
 
 
+def _check_declared(path: Path, stream: VideoStream, max_pixels: int) -> None:
+    width, height = stream.width, stream.height
+    if width * height == 0:  # FFmpeg refused to look at a picture of that size
+        width, height = read_size(path)
+    check_size(path, width, height, max_pixels)
+
+
 def _decode_whole(path: Path, content: bytes) -> Rgb | None:
     import cv2
 
@@ -126,6 +134,8 @@ def _decode_whole(path: Path, content: bytes) -> Rgb | None:
         # OpenCV rather than FFmpeg: it knows all eight EXIF orientations, the mirrored ones too.
         bgr = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
+        if error.code == cv2.Error.StsNoMem:
+            raise MemoryError(str(error)) from error
         raise UnusableMediaError(path, "truncated or damaged", str(error)) from error
     return None if bgr is None else np.ascontiguousarray(bgr[..., ::-1], np.uint8)  # BGR -> RGB
 
@@ -165,12 +175,18 @@ def time_frames(
 
 
 def _take_every(
-    step: Fraction, frames: Iterable[_TimedFrame]
+    step: Fraction, frames: Iterable[_TimedFrame], *, most_s: float
 ) -> Iterator[tuple[Fraction, VideoFrame]]:
-    """Yield the frame for each multiple of `step` seconds, with that time."""
+    """Yield the frame for each multiple of `step` seconds, with that time.
+
+    A hole before a frame that comes after `most_s` is not filled.
+    """
     time, last = Fraction(0), None
     for timed in frames:
         start = timed.start + _ROUNDING_S
+        if start > most_s + 1:
+            yield start, timed.frame
+            return
         if last is None:
             time = max(time, start // step * step)
         while time + step <= start and last is not None:
@@ -183,14 +199,6 @@ def _take_every(
     while last is not None and time + _ROUNDING_S < last.stop:
         yield time, last.frame
         time += step
-
-
-def _check_size(path: Path, width: int, height: int, max_pixels: int) -> None:
-    if width * height > max_pixels:
-        detail = f"{width} x {height} pixels, the limit is {max_pixels}"
-        raise UnusableMediaError(path, "picture too large", detail)
-    if width * height == 0:
-        raise UnusableMediaError(path, "truncated or damaged", "a picture of no size")
 
 
 def pixel_aspect(stream: VideoStream) -> Fraction:

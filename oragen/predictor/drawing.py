@@ -22,11 +22,11 @@ from av.video.stream import VideoStream
 from jaxtyping import Float32, UInt8
 
 from oragen.media.container import (
-    UnusableMediaError,
     decode_frames,
     in_seconds,
     open_media,
 )
+from oragen.media.errors import UnusableMediaError
 from oragen.media.tracks import rank_audio_tracks, rank_video_tracks, start_of
 from oragen.media.video import is_image, pixel_aspect, read_image, time_frames, to_rgb
 from oragen.predictor.overlay import (

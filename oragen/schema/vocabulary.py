@@ -57,12 +57,24 @@ class Skipped(NamedTuple):
     left_out: Literal["clip", "part"] = "clip"
 
 
+# Why a file could not be read that say nothing of its bytes. No store keeps them.
+CHANGED: Final = "changed since it was indexed"
+PASSING_REASONS: Final = frozenset(
+    {"no such file", "not a file", "no permission", "unreadable", CHANGED}
+)
+
+
 class Made(NamedTuple):
     """What was made of one clip: values, or the reason why there are none."""
 
     values: np.ndarray
     reason: str | None
     details: dict[str, Json]
+
+    @property
+    def is_passing(self) -> bool:
+        """Tell whether the reason lies in the surroundings, so that it may be gone next time."""
+        return self.reason in PASSING_REASONS
 
 
 def encode_labels(labels: Iterable[object], words: Sequence[str]) -> Int64[np.ndarray, " labels"]:
