@@ -14,7 +14,13 @@ def main(corpus: str) -> None:
     """List the clips of CORPUS with their labels, splits and content hashes."""
     entry = load_params().corpora[corpus]
     records = read_corpus(corpus, entry)
-    manifest = build_manifest(corpus, entry.root, records, paths.hash_memory(corpus))
+    manifest = build_manifest(
+        corpus,
+        entry.root,
+        records,
+        paths.hash_memory(corpus),
+        follow_links=entry.follow_links,
+    )
     CLIPS.write(paths.clips_table(corpus), manifest.clips)
     account(
         STAGE,

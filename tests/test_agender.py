@@ -97,7 +97,6 @@ def test_age_letter_and_class_fit_each_other(
         ("a.raw s9 4 old f", "age is no number: old"),
         ("a.raw s9 1 2 x", "age outside 3..90: 2"),
         ("a.raw s9 7 91 m", "age outside 3..90: 91"),
-        ("a.raw s9 4 nan f", "age outside 3..90: nan"),
         ("a.raw s9 1 15 x", "a child of more than 14 years: 15"),
         ("a.raw s9 5 30 f", "class 5, but age and gender are those of class 4"),
         ("a.raw s9 2 14 f", "class 2, but age and gender are those of class 1"),

@@ -120,7 +120,7 @@ def test_subsets_are_normalised(tmp_path: Path, word: str, split: str) -> None:
         (",c,", ",,", "no channel"),
         (",train", ",held out", "unknown subset: held out"),
         (",female,", ",f/m,", "unknown gender: f/m"),
-        (",27,", ",27 years,", "age is no number: 27 years"),
+        (",27,", ",27 weeks,", "age is no number: 27 weeks"),
         (
             ",s01,female,27,Medical mask,c,train",
             ",,female,27,Medical mask,c,",

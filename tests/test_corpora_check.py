@@ -39,7 +39,7 @@ def plant_common_voice(root: Path) -> None:
     test_common_voice.write_official(folder, **rows)
     (folder / "clips").mkdir()
     for number in range(1, 5):
-        (folder / "clips" / f"common_voice_xx_{number}.mp3").touch()
+        (folder / "clips" / f"common_voice_xx_{number}.mp3").write_text("sound")
 
 
 def plant_imdb_clean(root: Path) -> None:

@@ -22,7 +22,7 @@ ZZA2  M  5  TRN  01/17/86  ??/??/??  5'09"  WHT  HS
 def timit(tmp_path: Path) -> Path:
     """Two speakers to train on, one of whom has a sentence that is listed nowhere, and one to test.
 
-    The sound of the last is an empty file: nothing is decoded when a corpus is checked.
+    The sound of the last is no sound: nothing is decoded when a corpus is checked.
     """
     root = tmp_path / "timit"
     (root / "DOC").mkdir(parents=True)
@@ -30,9 +30,9 @@ def timit(tmp_path: Path) -> Path:
     for speaker in ("TRAIN/DR3/FABX0", "TRAIN/DR5/MZZA2", "TEST/DR7/MQRT1"):
         (root / speaker).mkdir(parents=True)
         write_sphere(root / speaker / "SA1.WAV", (tone(0.1)[0] * 32767).astype("int16"))
-    (root / "TEST/DR7/MQRT1/SA2.WAV").touch()
+    (root / "TEST/DR7/MQRT1/SA2.WAV").write_text("sound")
     (root / "TRAIN/DR3/FNEW0").mkdir()
-    (root / "TRAIN/DR3/FNEW0/SA1.WAV").touch()
+    (root / "TRAIN/DR3/FNEW0/SA1.WAV").write_text("sound")
     return root
 
 
@@ -72,7 +72,7 @@ def test_a_reader_that_does_not_exist_is_refused_with_those_that_do(folder: Path
 
 
 def test_a_check_counts_the_clips_beside_what_is_published(folder: Path, timit: Path) -> None:
-    """Of five sentences one is of nobody in the table; an empty file is a file."""
+    """Of five sentences one is of nobody in the table; nothing is decoded."""
     run = oragen(folder, "corpora", "check", "timit", "--root", str(timit))
     assert run.exit_code == 0, run.output
     lines = words(run)

@@ -152,15 +152,11 @@ def test_photographs_have_face_features_alone(project: Project, run: Run) -> Non
 def test_photographs_that_break_off_are_used_in_part_and_empty_ones_left_out(
     project: Project, run: Run
 ) -> None:
-    assert reasons(project, "photos", "crop_faces") == {
-        "photos/cut": "truncated or damaged",
-        "photos/empty": "empty file",
-    }
+    assert reasons(project, "photos", "index_clips") == {"photos/empty": "empty file"}
+    assert reasons(project, "photos", "crop_faces") == {"photos/cut": "truncated or damaged"}
     assert "1 used in part (truncated or damaged 1)" in run.output
     skipped_audio = reasons(project, "photos", "decode_audio")
-    assert skipped_audio == dict.fromkeys(
-        ["photos/cut", "photos/empty", "photos/whole"], "a picture without sound"
-    )
+    assert skipped_audio == dict.fromkeys(["photos/cut", "photos/whole"], "a picture without sound")
 
 
 def test_calls_have_windows_of_speech_without_crops(project: Project, run: Run) -> None:

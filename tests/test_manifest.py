@@ -1,5 +1,6 @@
 """Records of clips -> the clips table: many of them, awkward files, and the same bytes twice."""
 
+import errno
 import logging
 import os
 import weakref
@@ -9,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from oragen.corpora.files import READ_BYTES
 from oragen.corpora.manifest import BATCH, ClipRecord, CorpusError, Manifest, build_manifest
 from oragen.schema.tables import CLIPS
 
@@ -122,9 +124,12 @@ def test_a_folder_that_is_a_link_is_followed_only_inside_the_root(root: Path) ->
     names = ["out/e", "out/f", "in/e", "in/f", "inside/../out/e", "in/../a"]
     manifest = list_all(root, *map(sound, names))
     assert manifest.clips["clip_id"].tolist() == ["mine/in/e", "mine/in/f", "mine/in/../a"]
-    assert reasons(manifest) == {
-        f"mine/{name}": f"path leaves the corpus root: {name}.wav"
-        for name in ("out/e", "out/f", "inside/../out/e")
+    found = reasons(manifest)
+    assert found.pop("mine/inside/../out/e") == "path leaves the corpus root: inside/../out/e.wav"
+    assert found == {
+        f"mine/{name}": f"path leaves the corpus root: {name}.wav is or passes a link, which "
+        "`follow_links: true` in the entry of the corpus allows"
+        for name in ("out/e", "out/f")
     }
 
 
@@ -137,11 +142,20 @@ def test_a_file_is_found_by_whatever_name_it_has(root: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs Linux")
-def test_a_file_that_breaks_off_in_reading_is_left_out(tmp_path: Path) -> None:
-    """The first page of a process is never there to be read."""
-    records = [ClipRecord(name, audio_path=name) for name in ("mem", "cmdline")]
-    manifest = build_manifest("mine", Path("/proc/self"), records, tmp_path / "hashes.parquet")
-    assert reasons(manifest) == {"mine/mem": "the file cannot be read"}
+def test_a_file_that_breaks_off_in_reading_is_left_out(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a disk that fails: the second block of a file is not there to be read."""
+    (root / "b.wav").write_bytes(bytes(READ_BYTES + 1))
+    read = os.read
+
+    def fail(number: int, size: int) -> bytes:
+        if os.lseek(number, 0, os.SEEK_CUR) == READ_BYTES:
+            raise OSError(errno.EIO, "Input/output error")
+        return read(number, size)
+
+    monkeypatch.setattr(os, "read", fail)
+    assert reasons(list_all(root, sound("a"), sound("b"))) == {"mine/b": "the file cannot be read"}
 
 
 def test_a_name_that_is_no_text_is_left_out(root: Path) -> None:

@@ -24,7 +24,7 @@ PER_CORPUS = (
 )  # fmt: skip
 FEATURES = "data/features/mini/tiny-wav2vec2"
 EXPECTED_REASONS = {
-    "empty": {"decode_audio": "empty file", "crop_faces": "empty file"},
+    "empty": {"index_clips": "empty file"},
     "text": {"decode_audio": "not a media file", "crop_faces": "not a media file"},
     "truncated": {"decode_audio": "truncated or damaged", "crop_faces": "truncated or damaged"},
     "cut": {"decode_audio": "truncated or damaged", "crop_faces": "truncated or damaged"},
@@ -34,7 +34,7 @@ EXPECTED_REASONS = {
     "silent": {"detect_speech": "no speech"},
     "no_face": {"crop_faces": "no face"},
 }
-UNUSABLE = ("empty", "text", "truncated", "short")  # neither speech nor a face
+UNUSABLE = ("text", "truncated", "short")  # neither speech nor a face
 
 
 @pytest.fixture(scope="module")

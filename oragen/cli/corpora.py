@@ -70,7 +70,13 @@ def check(
     from oragen.corpora.registry import CARDS, read_corpus
 
     entry = _find_entry(name, root)
-    manifest = build_manifest(name, entry.root, read_corpus(name, entry), hash_memory=None)
+    manifest = build_manifest(
+        name,
+        entry.root,
+        read_corpus(name, entry),
+        hash_memory=None,
+        follow_links=entry.follow_links,
+    )
     typer.echo(f"{name}: {CARDS[entry.reader].title}, at {entry.root}")
     _print_counts(manifest)
     _print_skipped(manifest)

@@ -12,6 +12,8 @@ from oragen.schema.choices.corpora import AgeSource, Condition, Images, SplitRul
 
 class _Corpus(Section):
     root: Path
+    # Read files that a link in the root leads to elsewhere, as in a cache of DVC or git-annex.
+    follow_links: bool = False
 
 
 class GeneratedCorpus(_Corpus):
@@ -26,6 +28,7 @@ class CsvCorpus(_Corpus):
     table: Path = Path("labels.csv")
     tables: dict[str, Path] = Field(default_factory=dict)  # instead, one a split
     columns: dict[str, str] = Field(default_factory=dict)  # our names -> those of the table
+    ignored_columns: list[str] = Field(default_factory=list)  # of the table; not used on purpose
 
 
 class TimitCorpus(_Corpus):

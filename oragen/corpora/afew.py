@@ -17,12 +17,18 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 from xml.etree import ElementTree
 
+from oragen.corpora.columns import check_column_map
 from oragen.corpora.corpus_card import CorpusCard, Statistics, wrong_layout
-from oragen.corpora.csv import check_column_map
 from oragen.corpora.manifest import ClipRecord, CorpusError
 from oragen.corpora.splits import TRAIN_OR_DEV
 from oragen.corpora.tables import read_table
-from oragen.corpora.words import GENDER_WORDS, SPLIT_WORDS, look_up, to_number
+from oragen.corpora.words import (
+    GENDER_WORDS,
+    SPLIT_WORDS,
+    is_unknown_speaker,
+    look_up,
+    to_number,
+)
 
 TABLE: Final = Path("afew_age_gender.csv")
 CARD: Final = CorpusCard(
@@ -157,7 +163,7 @@ def _read_table(corpus: str, path: Path, columns: Mapping[str, str]) -> Iterator
         key = _to_key(PurePosixPath(label["clip"].replace("\\", "/")))
         label["clip"] = key or f"line {line.number}"
         label["split"] = SPLIT_WORDS.get(label["split"].lower(), label["split"])
-        yield _Label(**label, problem="more fields than columns" if line.is_too_long else "")
+        yield _Label(**label, problem="; ".join(line.problems))
 
 
 def _to_key(path: PurePosixPath) -> str:
@@ -244,7 +250,7 @@ def _to_record(clip: _Clip, label: _Label, problems: list[str]) -> ClipRecord:
         problems.append("no label")
     return ClipRecord(
         stem=str(clip.path.with_suffix("")),
-        speaker_id=label.speaker_id or None,
+        speaker_id=None if is_unknown_speaker(label.speaker_id) else label.speaker_id,
         split=SPLITS[clip.split],
         audio_path=str(clip.path),
         video_path=str(clip.path),

@@ -23,7 +23,15 @@ from typing import Final
 from oragen.corpora.corpus_card import CorpusCard, Statistics, wrong_layout
 from oragen.corpora.manifest import ClipRecord, CorpusError
 from oragen.corpora.tables import Line, read_table
-from oragen.corpora.words import GENDER_WORDS, MASK_TYPE_WORDS, SPLIT_WORDS, look_up, to_number
+from oragen.corpora.words import (
+    GENDER_WORDS,
+    MASK_TYPE_WORDS,
+    SPLIT_WORDS,
+    is_unknown,
+    is_unknown_speaker,
+    look_up,
+    to_number,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -101,22 +109,23 @@ def _check_cameras(corpus: str, cameras: Sequence[str]) -> None:
 
 
 def _to_record(line: Line) -> ClipRecord:
-    audio, image, video = (line[name] or None for name in MEDIA_COLUMNS)
-    problems = ["more fields than columns"] if line.is_too_long else []
+    audio, image, video = (None if is_unknown(line[name]) else line[name] for name in MEDIA_COLUMNS)
+    problems = [*line.problems]
     camera = look_up("channel", line.fields.get("channel", DEFAULT_CAMERA), CAMERA_WORDS, problems)
     gender = look_up("gender", line["gender"], GENDER_WORDS, problems)
     mask_type = look_up("mask_type", line["mask_type"], MASK_TYPE_WORDS, problems)
     age_years = to_number("age", line["age"], problems)
     split = look_up("subset", line["subset"], SPLIT_WORDS, problems)
-    if not line["channel"] and "channel" in line.fields:
+    if is_unknown(line["channel"]) and "channel" in line.fields:
         problems.append("no channel")
-    if not line["speaker_id"] and not line["subset"]:
+    speaker_id = None if is_unknown_speaker(line["speaker_id"]) else line["speaker_id"]
+    if not speaker_id and not split and is_unknown(line["subset"]):
         problems.append("neither speaker_id nor subset")
     if not (gender or mask_type or age_years is not None or problems):
         problems.append("no label")
     return ClipRecord(
         stem=_name_clip(audio or video or image or f"line {line.number}", camera),
-        speaker_id=line["speaker_id"] or None,
+        speaker_id=speaker_id,
         split=split,
         audio_path=audio,
         video_path=video,

@@ -1,46 +1,48 @@
 """Any folder of clips and a table of labels -> records of clips: for data of your own.
 
 The header has `media` (or `audio_path`, `video_path`, `image_path` if the audio and the pictures of
-a clip are separate files), and any of the other `COLUMNS`; further columns are ignored. A map gives
-the table's own names for them, so that an audformat table is read as it is:
-`columns={"media": "file", "age_years": "age", "speaker_id": "speaker"}`.
+a clip are separate files), and any of the other `COLUMNS`. A map gives the table's own names for
+them, so that an audformat table is read as it is:
+`columns={"media": "file", "age_years": "age", "speaker_id": "speaker"}`. Further columns are not
+read, and one that looks like ours is refused.
 
-An empty field is an unknown label. A missing split is assigned by a hash of the speaker, so that no
-speaker is in two. Fields are separated by comma, semicolon or tab. Numbers have a decimal point or
-comma.
+An empty field, or one of the words for it, is an unknown label. A missing split is assigned by a
+hash of the speaker, so that no speaker is in two. Fields are separated by comma, semicolon or tab.
+Numbers have a decimal point or comma.
 """
 
+import logging
 import math
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
-from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
-from types import MappingProxyType
 from typing import Final, NamedTuple
 
+from oragen.corpora.columns import (
+    FACE_BOX_COLUMNS,
+    MEDIA_COLUMNS,
+    NO_COLUMNS,
+    SEGMENT_COLUMNS,
+    check_columns,
+)
 from oragen.corpora.corpus_card import CorpusCard
 from oragen.corpora.manifest import ClipRecord, CorpusError
 from oragen.corpora.splits import TRAIN_OR_DEV
 from oragen.corpora.tables import Line, read_table
-from oragen.corpora.words import GENDER_WORDS, MASK_TYPE_WORDS, SPLIT_WORDS, look_up, to_number
-
-MEDIA_COLUMNS = ("media", "audio_path", "video_path", "image_path")
-FACE_BOX_COLUMNS: Final = ("face_x1", "face_y1", "face_x2", "face_y2")
-COLUMNS: Final = (
-    *MEDIA_COLUMNS,
-    "audio_encoding",  # of headerless audio, such as s16le@8000
-    "speaker_id",
-    "gender",
-    "age_years",
-    "age_low",  # first and last whole year of a range; without `age_years`, the age is its middle
-    "age_high",
-    "mask_type",
-    "split",
-    "camera",
-    "language",
-    "face_box",  # x1 y1 x2 y2 in pixels, with blanks between
-    *FACE_BOX_COLUMNS,  # or one by one
+from oragen.corpora.words import (
+    GENDER_WORDS,
+    MASK_TYPE_WORDS,
+    SPLIT_WORDS,
+    is_unknown,
+    is_unknown_speaker,
+    look_up,
+    to_number,
 )
+from oragen.schema.names import shorten
+
+logger = logging.getLogger(__name__)
+
 # A file with another suffix may hold both audio and video.
 SOUND_SUFFIXES = (
     ".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".aac", ".wma", ".aif", ".aiff", ".amr",
@@ -59,8 +61,6 @@ labels.csv      media,speaker_id,gender,age_years,mask_type,split
 <media>         videos, sounds or pictures, as the table names them
 """,
 )
-_NO_COLUMNS: Final[Mapping[str, str]] = MappingProxyType({})
-_SEGMENT_COLUMNS: Final = {"file", "start", "end"}  # the index of an audformat table
 
 
 class _Age(NamedTuple):
@@ -73,9 +73,10 @@ def read_csv(
     corpus: str,
     root: Path,
     table: Path,
-    columns: Mapping[str, str] = _NO_COLUMNS,
+    columns: Mapping[str, str] = NO_COLUMNS,
     *,
     split: str | None = None,
+    ignored: Collection[str] = (),
 ) -> Iterator[ClipRecord]:
     """Yield a record for each line of the table.
 
@@ -85,10 +86,12 @@ def read_csv(
         table: the table's path, relative to the root.
         columns: the table's own names for any of `COLUMNS`, by ours.
         split: of every line; a line that names another one is unusable.
+        ignored: names of columns that are not used, and may look like ours.
 
     Raises:
         CorpusError: there is no table, it cannot be read, it has no column of media, it lacks a
-            mapped column, or `split` is no split.
+            mapped column, a column that is not used looks like one of ours, or `split` is no
+            split.
     """
     path = root / table
     if not path.is_file():
@@ -98,19 +101,26 @@ def read_csv(
             f"corpora.{corpus}.table."
         )
     whole_split = None if split is None else _to_split(corpus, split)
-    check_column_map(corpus, path, columns, known=COLUMNS)
+    check_columns(corpus, path, columns, ignored=ignored)
     renamed = {name: column.strip().lower() for name, column in columns.items()}
     any_of = [renamed.get(name, name) for name in MEDIA_COLUMNS]
+    unknown = Counter[str]()
     for line in read_table(corpus, path, any_of=any_of):
         fields = line.fields | {name: line[column] for name, column in renamed.items()}
+        speaker = fields.get("speaker_id", "")
+        if speaker and is_unknown_speaker(speaker):
+            unknown[speaker] += 1
         yield _to_record(replace(line, fields=fields), whole_split)
+    _warn_of_unknown_speakers(corpus, path, unknown)
 
 
 def read_csv_tables(
     corpus: str,
     root: Path,
     tables: Mapping[str, Path],
-    columns: Mapping[str, str] = _NO_COLUMNS,
+    columns: Mapping[str, str] = NO_COLUMNS,
+    *,
+    ignored: Collection[str] = (),
 ) -> Iterator[ClipRecord]:
     """Yield a record for each line of several tables, one for each split, as audformat has them.
 
@@ -120,6 +130,7 @@ def read_csv_tables(
         tables: the path of each split's table, relative to the root. If there are tables of train
             and test but none of dev, some speakers of train become dev.
         columns: the tables' own names for any of `COLUMNS`, by ours.
+        ignored: names of columns that are not used, and may look like ours.
 
     Raises:
         CorpusError: as `read_csv`.
@@ -128,46 +139,17 @@ def read_csv_tables(
     has_no_dev = {"train", "test"} == set(splits.values())
     for word, table in tables.items():
         split = TRAIN_OR_DEV if has_no_dev and splits[word] == "train" else splits[word]
-        yield from read_csv(corpus, root, table, columns, split=split)
+        yield from read_csv(corpus, root, table, columns, split=split, ignored=ignored)
 
 
-def check_column_map(
-    corpus: str, path: Path, columns: Mapping[str, str], *, known: Collection[str]
-) -> None:
-    """Raise a CorpusError for an unknown name, or for one mapped to a missing column.
-
-    Args:
-        corpus: its name, for messages.
-        path: the table, whose first line that is not blank is the header.
-        columns: the table's own names, by ours.
-        known: our names.
-    """
-    place = f"corpora.{corpus}.columns"
-    for name in columns:
-        if name not in known:
-            raise CorpusError(
-                f"{place} names {name!r}{_suggest(name, known)}, expected any of "
-                f"{', '.join(known)}."
-            )
-    titles = _read_titles(path) if columns else []
-    for name, column in columns.items():
-        if (title := column.strip().lower()) not in titles:
-            raise CorpusError(
-                f"{place} maps {name} to {column!r}, which is no column of {path}"
-                f"{_suggest(title, titles)}; found {', '.join(titles) or 'nothing'}."
-            )
-
-
-def _read_titles(path: Path) -> list[str]:
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        header = next((line for line in file if line.strip()), "")
-    delimiter = max(",;\t", key=header.count)
-    return [title.strip().strip('"').strip().lower() for title in header.split(delimiter)]
-
-
-def _suggest(name: str, known: Collection[str]) -> str:
-    close = get_close_matches(name.lower(), known, n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
+def _warn_of_unknown_speakers(corpus: str, path: Path, unknown: Counter[str]) -> None:
+    if unknown:
+        named = ", ".join(f"{shorten(name)} ({count})" for name, count in unknown.most_common())
+        logger.warning(
+            "Corpus %r: %d lines of %s name a speaker who is not known: %s. Each of their clips "
+            "counts as a speaker of its own. If this is somebody's name, change it.",
+            corpus, unknown.total(), path, named,
+        )  # fmt: skip
 
 
 def _to_split(corpus: str, word: str) -> str:
@@ -181,20 +163,18 @@ def _to_split(corpus: str, word: str) -> str:
 
 
 def _to_record(line: Line, whole_split: str | None) -> ClipRecord:
-    media = media_paths(line["media"])
-    if line["audio_encoding"] and line["media"]:
+    media = media_paths(_known(line["media"]))
+    if line["audio_encoding"] and media:
         media = {"audio_path": line["media"]}
-    audio, video, image = (line[name] or media.get(name) for name in MEDIA_COLUMNS[1:])
-    name = PurePosixPath(line["media"] or audio or video or image or f"line {line.number}")
-    problems = ["more fields than columns"] if line.is_too_long else []
-    problems += _find_segment(line)
+    audio, video, image = (_known(line[name]) or media.get(name) for name in MEDIA_COLUMNS[1:])
+    problems = [*line.problems, *_find_segment(line)]
     split = _choose_split(line, whole_split, problems)
     gender = look_up("gender", line["gender"], GENDER_WORDS, problems)
     mask_type = look_up("mask_type", line["mask_type"], MASK_TYPE_WORDS, problems)
     age = _to_age(line, problems)
     return ClipRecord(
-        stem=str(name).removesuffix(name.suffix),
-        speaker_id=line["speaker_id"] or None,
+        stem=_name_clip(_known(line["media"]) or audio or video or image or f"line {line.number}"),
+        speaker_id=None if is_unknown_speaker(line["speaker_id"]) else line["speaker_id"],
         split=split,
         gender=gender,
         mask_type=mask_type,
@@ -210,6 +190,16 @@ def _to_record(line: Line, whole_split: str | None) -> ClipRecord:
         image_path=image,
         audio_encoding=line["audio_encoding"] or None,
     )
+
+
+def _known(cell: str) -> str:
+    """Return a cell, empty if it says that nothing is known."""
+    return "" if is_unknown(cell) else cell
+
+
+def _name_clip(media: str) -> str:
+    name = PurePosixPath(media)
+    return str(name).removesuffix(name.suffix)
 
 
 def media_paths(media: str) -> dict[str, str]:
@@ -228,7 +218,7 @@ def media_paths(media: str) -> dict[str, str]:
 def _find_segment(line: Line) -> list[str]:
     """Report an audformat line about a segment of its file: a clip is a whole file."""
     start, end = line["start"].lower(), line["end"].lower()
-    if not line.fields.keys() >= _SEGMENT_COLUMNS:
+    if not line.fields.keys() >= SEGMENT_COLUMNS:
         return []
     starts_late = start not in ("nat", "nan") and bool(start.replace("days", "").strip("0:. "))
     if starts_late or end not in ("", "nat", "nan"):
@@ -257,7 +247,7 @@ def _to_age(line: Line, problems: list[str]) -> _Age:
 
 
 def _to_face_box(line: Line, problems: list[str]) -> tuple[float, float, float, float] | None:
-    texts = line["face_box"].split() or [line[name] for name in FACE_BOX_COLUMNS]
+    texts = _known(line["face_box"]).split() or [_known(line[name]) for name in FACE_BOX_COLUMNS]
     if not any(texts):
         return None
     match [to_number("face_box", text, []) for text in texts]:

@@ -57,7 +57,7 @@ def read_mivolo_table(corpus: str, path: Path) -> Iterator[Face]:
 def _to_face(line: Line) -> Face:
     return read_face(
         line["img_name"],
-        is_too_long=line.is_too_long,
+        line_problems=line.problems,
         age=line["age"],
         gender=line["gender"],
         corners=[line[name] for name in FACE_COLUMNS],
@@ -72,7 +72,7 @@ def read_face(
     gender: str,
     corners: Sequence[str],
     person_corners: Sequence[str] = (),
-    is_too_long: bool = False,
+    line_problems: Sequence[str] = (),
 ) -> Face:
     """Read the fields of a row.
 
@@ -82,9 +82,9 @@ def read_face(
         gender: a letter or a word.
         corners: x1, y1, x2, y2 of the face.
         person_corners: of the whole person; they tell persons without a face apart.
-        is_too_long: the row has more fields than the table has columns.
+        line_problems: of the whole row.
     """
-    problems = ["more fields than columns"] if is_too_long else []
+    problems = [*line_problems]
     return Face(
         image=image,
         place=_name_place(corners, person_corners),

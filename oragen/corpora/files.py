@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 from jaxtyping import Bool, Int64
 from tqdm import tqdm
 
+from oragen.corpora.spelling import Speller
 from oragen.schema.files import atomic_write
 
 logger = logging.getLogger(__name__)
@@ -34,6 +35,8 @@ READABLE_BY_ALL: Final = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH
 NO_PERMISSION: Final = "no permission to read the file"
 NO_FILE: Final = "no such file"
 CANNOT_BE_READ: Final = "the file cannot be read"
+EMPTY_FILE: Final = "empty file"
+NOT_A_FILE: Final = "not a file"
 
 Made = TypeVar("Made")
 
@@ -42,7 +45,8 @@ Made = TypeVar("Made")
 class Files:
     """Files under a root; `problems` is null for readable ones. Only those have a size and a time.
 
-    Paths are those of the corpus: two of them may be the same file.
+    Paths are those of the corpus, or those of the files that these must mean: two of them may be
+    the same file.
     """
 
     root: Path
@@ -52,45 +56,62 @@ class Files:
     mtimes_ns: Int64[np.ndarray, " files"]
 
 
-def find_files(root: Path, paths: pa.Array) -> Files:
+def find_files(root: Path, paths: pa.Array, *, follow_links: bool = False) -> Files:
     """Look for files without opening them.
 
-    A path that leaves the root, by its name or through a link, is a problem. So is a path that is
-    no file.
+    A path that leaves the root is a problem, and so is one that is no file, or an empty one. A path
+    that names no file may still mean one: see `Speller`.
 
     Args:
         root: the folder of all files; may be a link itself.
         paths: relative to the root, not empty.
+        follow_links: also find files that a link in the root leads to elsewhere.
     """
-    finder = _Finder(root.resolve())
+    finder = _Finder(root.resolve(), follow_links=follow_links)
     statuses: list[_Status] = []
     for some in _in_threads(finder.find_many, paths, title=""):
         statuses += some
-    problems, sizes, mtimes_ns = zip(*statuses, strict=True) if statuses else ((), (), ())
+    found, problems, sizes, mtimes_ns = zip(*statuses, strict=True) if statuses else [()] * 4
     return Files(
         root,
-        paths,
+        pa.array(found, pa.string()),
         pa.array(problems, pa.string()),
         np.array(sizes, dtype=np.int64),
         np.array(mtimes_ns, dtype=np.int64),
     )
 
 
-_Status = tuple[str | None, int, int]  # problem, size, time in ns
+class _Status(NamedTuple):
+    path: str
+    problem: str | None = None
+    size: int = 0
+    mtime_ns: int = 0
 
 
 class _Finder:
     """Looks for files under a resolved root; each folder is resolved once."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, follow_links: bool) -> None:
         self._root = root
         self._prefix = f"{root}/"
+        self._follows = follow_links
         self._is_inside: dict[str, bool] = {}
+        self._speller = Speller(str(root))
 
     def find_many(self, paths: Sequence[str]) -> list[_Status]:
         return [self._find(path) for path in paths]
 
     def _find(self, path: str) -> _Status:
+        status = self._find_as_written(path)
+        if status.problem != NO_FILE:
+            return status
+        meant, reason = self._speller.respell(path)
+        if meant is None or meant == path:
+            return status._replace(problem=f"{NO_FILE}: {reason}") if reason else status
+        respelled = self._find_as_written(meant)
+        return respelled if respelled.problem != NO_FILE else status
+
+    def _find_as_written(self, path: str) -> _Status:
         """Check a usual path by its folder and its name; resolve any other path."""
         folder = path.rpartition("/")[0]
         if _is_unusual(path) or not self._holds(folder):
@@ -99,11 +120,11 @@ class _Finder:
         try:
             status = os.lstat(full)
         except FileNotFoundError:
-            return NO_FILE, 0, 0
+            return _Status(path, NO_FILE)
         except (OSError, ValueError):
             return self._find_thoroughly(path)
         if stat.S_ISREG(status.st_mode) and _may_read(full, status):
-            return None, status.st_size, status.st_mtime_ns
+            return _describe(path, status)
         return self._find_thoroughly(path)
 
     def _holds(self, folder: str) -> bool:
@@ -118,20 +139,38 @@ class _Finder:
     def _find_thoroughly(self, path: str) -> _Status:
         try:
             full = (self._root / path).resolve()
-            if not full.is_relative_to(self._root):
-                return f"path leaves the corpus root: {path}", 0, 0
+            if problem := self._find_escape(path, full):
+                return _Status(path, problem)
             status = full.stat()
         except (FileNotFoundError, NotADirectoryError):
-            return NO_FILE, 0, 0
+            return _Status(path, NO_FILE)
         except PermissionError:
-            return NO_PERMISSION, 0, 0
+            return _Status(path, NO_PERMISSION)
         except (OSError, RuntimeError, ValueError):  # too long, a circle of links, a null character
-            return "not a usable path", 0, 0
+            return _Status(path, "not a usable path")
         if not stat.S_ISREG(status.st_mode):
-            return "not a file", 0, 0
+            return _Status(path, NOT_A_FILE)
         if not _may_read(str(full), status):
-            return NO_PERMISSION, 0, 0
-        return None, status.st_size, status.st_mtime_ns
+            return _Status(path, NO_PERMISSION)
+        return _describe(path, status)
+
+    def _find_escape(self, path: str, full: Path) -> str | None:
+        """Return the problem of a path that leaves the root: by its name, or through a link."""
+        if full.is_relative_to(self._root):
+            return None
+        if ".." in path.split("/") or path.startswith("/"):
+            return f"path leaves the corpus root: {path}"
+        if self._follows:
+            return None
+        return (
+            f"path leaves the corpus root: {path} is or passes a link, which `follow_links: true` "
+            "in the entry of the corpus allows"
+        )
+
+
+def _describe(path: str, status: os.stat_result) -> _Status:
+    problem = None if status.st_size else EMPTY_FILE
+    return _Status(path, problem, status.st_size, status.st_mtime_ns)
 
 
 def _may_read(path: str, status: os.stat_result) -> bool:

@@ -174,7 +174,7 @@ def _read_table(corpus: str, path: Path) -> Iterator[Face]:
         row = named if has_names else dict(zip(COLUMNS, line.fields.values(), strict=False))
         filename, age, gender, *corners = (row.get(name, "") for name in COLUMNS)
         yield read_face(
-            filename, age=age, gender=gender, corners=corners, is_too_long=line.is_too_long
+            filename, age=age, gender=gender, corners=corners, line_problems=line.problems
         )
 
 

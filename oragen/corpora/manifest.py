@@ -18,9 +18,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from oragen.corpora.clip_names import PATHS, join_spellings, tell_apart
 from oragen.corpora.files import CANNOT_BE_READ, Files, HashMemory, find_files
 from oragen.corpora.splits import assign_splits
 from oragen.schema.errors import UserError
+from oragen.schema.names import printable, shorten
 from oragen.schema.tables import CLIPS
 from oragen.schema.vocabulary import SPLITS, Skipped
 
@@ -29,7 +31,6 @@ logger = logging.getLogger(__name__)
 STAGE = "index_clips"
 MAX_AGE_YEARS = 120
 MAX_NAMED = 10
-PATHS: Final = ("audio_path", "video_path", "image_path")
 HASHES: Final = ("audio_hash", "picture_hash")
 BATCH: Final = 4_000  # records
 
@@ -86,7 +87,12 @@ class Manifest:
 
 
 def build_manifest(
-    corpus: str, root: Path, records: Iterable[ClipRecord], hash_memory: Path | None
+    corpus: str,
+    root: Path,
+    records: Iterable[ClipRecord],
+    hash_memory: Path | None,
+    *,
+    follow_links: bool = False,
 ) -> Manifest:
     """Check every record and join them into the clips table.
 
@@ -98,11 +104,14 @@ def build_manifest(
         records: of its clips, in any number: each is read once, and not kept.
         hash_memory: where the hashes of media are remembered; None = no file is read, and the
             table has no hashes.
+        follow_links: also use files that a link in the root leads to elsewhere.
 
     Raises:
         CorpusError: the root is no folder, no clip is usable, or a speaker is in two splits.
     """
-    table, skipped, clip_ids = _check_records(corpus, root, records, hash_memory)
+    table, skipped, clip_ids = _check_records(
+        corpus, root, records, hash_memory, follow_links=follow_links
+    )
     if not table.num_rows:
         raise CorpusError(
             f"Corpus {corpus!r}: none of {len(skipped)} listed clips in {root} is "
@@ -118,16 +127,22 @@ def build_manifest(
 
 
 def _check_records(
-    corpus: str, root: Path, records: Iterable[ClipRecord], hash_memory: Path | None
+    corpus: str,
+    root: Path,
+    records: Iterable[ClipRecord],
+    hash_memory: Path | None,
+    *,
+    follow_links: bool,
 ) -> tuple[pa.Table, list[Skipped], list[str]]:
     """Records -> rows of the clips table, the skipped clips, and the ids of both together."""
-    table, has_rivals = _keep_first(gather_records(records))
+    table, has_rivals = _keep_first(tell_apart(gather_records(records)))
     if not root.is_dir():  # not before: the error of a reader is more helpful
         raise CorpusError(
             f"Corpus {corpus!r}: its root {root} is no folder. Put the corpus (or a link to it) "
             f"there, or correct corpora.{corpus}.root in params.yaml."
         )
-    media = _find_media(root, table)
+    media = _find_media(root, table, follow_links=follow_links)
+    table = media.respell(table)
     reasons = pc.coalesce(
         table["unusable"],
         media.problems(),
@@ -218,6 +233,13 @@ class _Media:
         problems = [self.files.problems.take(numbers) for numbers in self.numbers.values()]
         return pc.coalesce(*problems, pc.if_else(pc.is_null(named), "no media file named", None))
 
+    def respell(self, table: pa.Table) -> pa.Table:
+        """Return the records with the paths of the files that were found."""
+        for name, numbers in self.numbers.items():
+            found = pc.coalesce(self.files.paths.take(numbers), table[name])
+            table = table.set_column(table.column_names.index(name), name, found)
+        return table
+
     def hash_usable(
         self, is_usable: Column, memory: Path, corpus: str
     ) -> tuple[dict[str, Column], Column]:
@@ -239,7 +261,7 @@ class _Media:
         return columns, pc.if_else(pc.or_(*unread), CANNOT_BE_READ, None)
 
 
-def _find_media(root: Path, table: pa.Table) -> _Media:
+def _find_media(root: Path, table: pa.Table, *, follow_links: bool) -> _Media:
     """Look for the files of records that are not marked as unusable."""
     is_usable = pc.is_null(table["unusable"])
     columns = [_combine(pc.if_else(is_usable, table[name], None)) for name in PATHS]
@@ -248,7 +270,7 @@ def _find_media(root: Path, table: pa.Table) -> _Media:
         name: named.indices.slice(index * table.num_rows, table.num_rows)
         for index, name in enumerate(PATHS)
     }
-    return _Media(find_files(root, named.dictionary), numbers)
+    return _Media(find_files(root, named.dictionary, follow_links=follow_links), numbers)
 
 
 def _find_age_problems(ages: Column) -> Column:
@@ -266,7 +288,7 @@ def _to_clips(
     computed = {
         "clip_id": clip_ids,
         "corpus": pa.repeat(corpus, table.num_rows),
-        "speaker_id": pc.coalesce(table["speaker_id"], clip_ids),
+        "speaker_id": pc.coalesce(join_spellings(_combine(table["speaker_id"])), clip_ids),
         **hashes,
     }
     columns = {
@@ -280,11 +302,11 @@ def _to_skipped(clip_ids: Column, reasons: Column) -> list[Skipped]:
     pairs = zip(
         clip_ids.filter(is_skipped).to_pylist(), reasons.filter(is_skipped).to_pylist(), strict=True
     )
-    return [Skipped(clip_id, STAGE, reason) for clip_id, reason in pairs]
+    return [Skipped(clip_id, STAGE, shorten(reason)) for clip_id, reason in pairs]
 
 
 def _example(skipped: list[Skipped]) -> str:
-    return f", e.g. {skipped[0].clip_id}: {skipped[0].reason}" if skipped else ""
+    return f", e.g. {shorten(skipped[0].clip_id)}: {skipped[0].reason}" if skipped else ""
 
 
 def refuse_shared_speakers(corpus: str, clips: pd.DataFrame) -> None:
@@ -294,7 +316,7 @@ def refuse_shared_speakers(corpus: str, clips: pd.DataFrame) -> None:
     shared = repeated.groupby("speaker_id")["split"].agg(lambda splits: "+".join(sorted(splits)))
     if len(shared):
         shown = shared.iloc[:MAX_NAMED]
-        named = ", ".join(f"{speaker} ({splits})" for speaker, splits in shown.items())
+        named = ", ".join(f"{shorten(speaker)} ({splits})" for speaker, splits in shown.items())
         named += f" and {len(shared) - MAX_NAMED} more" if len(shared) > MAX_NAMED else ""
         raise CorpusError(
             f"Corpus {corpus!r}: {len(shared)} speakers are in two splits: {named}. Scores would "
@@ -320,5 +342,6 @@ def warn_of_shared_content(corpus: str, clips: pd.DataFrame) -> None:
         logger.warning(
             "Corpus %r: %d clips have the same bytes as a clip of another speaker in another "
             "split, e.g. %s (%s) and %s (%s). They are kept, and scores may be too good.",
-            corpus, len(shared), one["clip_id"], one["split"], other["clip_id"], other["split"],
+            corpus, len(shared), printable(one["clip_id"]), one["split"],
+            printable(other["clip_id"]), other["split"],
         )  # fmt: skip

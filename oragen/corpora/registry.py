@@ -61,8 +61,12 @@ def read_corpus(  # noqa: C901  # one case a reader
             return generated.read_generated(corpus, root, spec)
         case CsvCorpus():
             if entry.tables:
-                return csv.read_csv_tables(corpus, root, entry.tables, entry.columns)
-            return csv.read_csv(corpus, root, entry.table, entry.columns)
+                return csv.read_csv_tables(
+                    corpus, root, entry.tables, entry.columns, ignored=entry.ignored_columns
+                )
+            return csv.read_csv(
+                corpus, root, entry.table, entry.columns, ignored=entry.ignored_columns
+            )
         case TimitCorpus():
             return timit.read_timit(corpus, root)
         case AgenderCorpus():

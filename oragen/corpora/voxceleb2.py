@@ -23,7 +23,7 @@ from oragen.corpora.corpus_card import CorpusCard, Statistics, wrong_layout
 from oragen.corpora.manifest import ClipRecord, CorpusError
 from oragen.corpora.splits import TRAIN_OR_DEV
 from oragen.corpora.tables import read_table
-from oragen.corpora.words import GENDER_WORDS, look_up, to_number
+from oragen.corpora.words import GENDER_WORDS, is_unknown, look_up, to_number
 from oragen.schema.choices.corpora import AgeSource, Tracks
 
 logger = logging.getLogger(__name__)
@@ -225,7 +225,7 @@ def _read_speakers(corpus: str, root: Path) -> dict[str, Speaker]:
         speakers[line["voxceleb2 id"]] = Speaker(
             split=look_up("set", line["set"], SPLIT_WORDS, problems),
             gender=look_up("gender", line["gender"], GENDER_WORDS, problems),
-            problems=problems if line["set"] else [*problems, "no set"],
+            problems=[*problems, "no set"] if is_unknown(line["set"]) else problems,
         )
     return speakers
 
@@ -260,7 +260,7 @@ def _read_enrichment(
         if _is_of_voxceleb1(speaker, speakers):
             counts["rows of VoxCeleb1"] += 1
             continue
-        if age := line[column.lower()]:
+        if not is_unknown(age := line[column.lower()]):
             ages.add(f"{speaker}/{line['video_id']}", age)
         if gender := line["gender"].lower():
             ages.genders[speaker] = gender if gender in ENRICHED_GENDERS else None
