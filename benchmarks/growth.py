@@ -26,7 +26,7 @@ from jaxtyping import Int16
 from tqdm import tqdm
 
 from benchmarks.measuring import Value, show
-from oragen.corpora.generator.speakers import draw_person
+from oragen.corpora.generator.speakers import draw_speaker
 from oragen.corpora.generator.voice import speak
 from oragen.schema.vocabulary import GENDERS, MASK_TYPES, SAMPLE_RATE_HZ
 from tests.project import Project, clone
@@ -190,10 +190,10 @@ def media_folder(project: Project) -> Path:
 
 
 def make_voice(speaker: int) -> Sound:
-    """Let a person say something: speech from the first to the last sample."""
+    """Let a speaker say something: speech from the first to the last sample."""
     rng = np.random.default_rng(speaker)
-    person = draw_person(GENDERS[speaker % 2], age_of(speaker), rng)
-    waveform = speak(person.voice, DURATION_S, rng).waveform
+    traits = draw_speaker(GENDERS[speaker % 2], age_of(speaker), rng)
+    waveform = speak(traits.voice, DURATION_S, rng).waveform
     return np.round(waveform.clip(-1, 1) * (2**15 - 1)).astype(np.int16)
 
 

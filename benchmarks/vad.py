@@ -13,7 +13,7 @@ import torch
 import typer
 
 from benchmarks.measuring import Value, show, time_in_turns
-from oragen.corpora.generator import draw_person, speak
+from oragen.corpora.generator import draw_speaker, speak
 from oragen.detection.speech import detect_speech, load_speech_detector
 from oragen.media.audio import decode_audio
 from oragen.schema.vocabulary import GENDERS, SAMPLE_RATE_HZ, Span
@@ -81,10 +81,10 @@ def read_sounds(folder: Path) -> list[np.ndarray]:
 
 
 def make_sounds() -> list[np.ndarray]:
-    """Let some generated people speak."""
+    """Let some generated speakers speak."""
     random = np.random.default_rng(0)
-    people = [draw_person(GENDERS[number % 2], 15 + 5 * number, random) for number in range(12)]
-    spoken = [speak(person.voice, 7.0, random).waveform for person in people]
+    speakers = [draw_speaker(GENDERS[number % 2], 15 + 5 * number, random) for number in range(12)]
+    spoken = [speak(traits.voice, 7.0, random).waveform for traits in speakers]
     return [np.asarray(np.clip(waveform, -1, 1) * (2**15 - 1), np.int16) for waveform in spoken]
 
 

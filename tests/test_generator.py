@@ -16,7 +16,7 @@ from oragen.corpora.generator import (
     Clip,
     ClipPlan,
     CorpusSpec,
-    draw_person,
+    draw_speaker,
     generate_corpus,
     muffle,
     plan_clips,
@@ -62,7 +62,7 @@ def level_above_4_khz(waveform: NDArray[np.float64]) -> float:
 
 def pitch_hz(gender: Gender, seed: int) -> float:
     rng = np.random.default_rng(seed)
-    return draw_person(gender, 40, rng).voice.pitch_hz
+    return draw_speaker(gender, 40, rng).voice.pitch_hz
 
 
 def test_same_spec_gives_the_same_bytes_with_one_worker_and_with_two(
@@ -142,8 +142,8 @@ def test_splits_share_no_speaker_and_each_has_all_labels() -> None:
     for split in SPLITS:
         members = [plan for plan in plans if plan.split == split]
         assert {plan.mask_type for plan in members} == set(MASK_TYPES)
-        assert {plan.person.gender for plan in members} == {"female", "male"}
-        ages = [plan.person.age_years for plan in members]
+        assert {plan.traits.gender for plan in members} == {"female", "male"}
+        ages = [plan.traits.age_years for plan in members]
         assert min(ages) < 31
         assert max(ages) > 70
 
@@ -151,15 +151,15 @@ def test_splits_share_no_speaker_and_each_has_all_labels() -> None:
 def test_traits_stay_with_the_speaker_and_masks_change() -> None:
     speakers, mask_types = defaultdict(set), defaultdict(set)
     for plan in plan_clips(FULL_SIZE):
-        speakers[plan.speaker_id].add(plan.person)
+        speakers[plan.speaker_id].add(plan.traits)
         mask_types[plan.speaker_id].add(plan.mask_type)
     assert all(len(traits) == 1 for traits in speakers.values())
     assert sum(len(worn) > 1 for worn in mask_types.values()) > 40
 
 
 def test_corpora_of_one_seed_share_no_speakers() -> None:
-    studio = {plan.person for plan in plan_clips(CorpusSpec("studio", 50, seed=5))}
-    assert studio.isdisjoint({plan.person for plan in plan_clips(FULL_SIZE)})
+    studio = {plan.traits for plan in plan_clips(CorpusSpec("studio", 50, seed=5))}
+    assert studio.isdisjoint({plan.traits for plan in plan_clips(FULL_SIZE)})
 
 
 def test_a_file_has_the_planned_length_and_codecs(corpus: Path) -> None:
@@ -177,7 +177,7 @@ def test_a_file_has_the_planned_length_and_codecs(corpus: Path) -> None:
 
 @pytest.mark.parametrize("mask_type", [kind for kind in MASK_TYPES if kind != "none"])
 def test_a_mask_takes_from_the_voice_above_4_khz(mask_type: str) -> None:
-    voice = draw_person("female", 30, np.random.default_rng(1)).voice
+    voice = draw_speaker("female", 30, np.random.default_rng(1)).voice
     clean = speak(voice, 2.0, np.random.default_rng(2)).waveform
     bare = level_above_4_khz(muffle(clean, "none", np.random.default_rng(3)))
     masked = level_above_4_khz(muffle(clean, mask_type, np.random.default_rng(3)))
@@ -230,7 +230,7 @@ def test_a_clip_without_a_face_still_has_the_voice_and_an_empty_picture() -> Non
 
 def mouth_shows(mask_type: str) -> bool:
     """Whether fuller lips, all else equal, change the painted head."""
-    traits = draw_person("female", 30, np.random.default_rng(1)).face
+    traits = draw_speaker("female", 30, np.random.default_rng(1)).face
     mask = draw_mask(mask_type, np.random.default_rng(2))
     thin, full = (
         paint_head(
@@ -248,7 +248,7 @@ def test_every_mask_but_the_visor_hides_the_mouth(mask_type: str) -> None:
 
 
 def test_the_mouth_opens_while_the_person_speaks() -> None:
-    voice = draw_person("male", 50, np.random.default_rng(1)).voice
+    voice = draw_speaker("male", 50, np.random.default_rng(1)).voice
     spoken = speak(voice, 3.0, np.random.default_rng(2))
     loudness = np.abs(spoken.waveform).reshape(len(spoken.opening), -1).mean(axis=1)
     assert np.corrcoef(loudness, spoken.opening)[0, 1] > 0.4

@@ -120,8 +120,8 @@ def make_processor() -> ViTImageProcessor:
 
 def make_sound() -> np.ndarray:
     """Let somebody speak for 3 s."""
-    person = plan_clips(CorpusSpec("studio", num_speakers=6, seed=1))[0].person
-    return np.asarray(speak(person.voice, 3.0, np.random.default_rng(0)).waveform)
+    traits = plan_clips(CorpusSpec("studio", num_speakers=6, seed=1))[0].traits
+    return np.asarray(speak(traits.voice, 3.0, np.random.default_rng(0)).waveform)
 
 
 def predict(folder: Path) -> Prediction:

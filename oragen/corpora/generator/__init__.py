@@ -11,7 +11,7 @@ from oragen.corpora.generator.corpus import (
     plan_clips,
 )
 from oragen.corpora.generator.recording import muffle, record
-from oragen.corpora.generator.speakers import Person, draw_person
+from oragen.corpora.generator.speakers import SpeakerTraits, draw_speaker
 from oragen.corpora.generator.voice import Utterance, speak
 
 __all__ = [
@@ -21,10 +21,10 @@ __all__ = [
     "Clip",
     "ClipPlan",
     "CorpusSpec",
-    "Person",
+    "SpeakerTraits",
     "Utterance",
     "check_spec",
-    "draw_person",
+    "draw_speaker",
     "generate_corpus",
     "muffle",
     "plan_clips",

@@ -22,13 +22,14 @@ from oragen.corpora.generator.scene import (
     draw_scene,
     layer_of,
 )
-from oragen.corpora.generator.speakers import Person
+from oragen.corpora.generator.speakers import SpeakerTraits
 from oragen.corpora.generator.syllables import CONTROL_RATE_HZ
 from oragen.corpora.generator.voice import Utterance, Waveform, speak
 from oragen.schema.choices.corpora import Condition
 from oragen.schema.files import atomic_write
 from oragen.schema.vocabulary import SAMPLE_RATE_HZ
 
+# What a clip lacks on purpose. `fault_share` is a field of every corpus.json, so the word stays.
 Fault = Literal["none", "no_speech", "no_face"]
 
 PICTURES_PER_S: Final = Fraction(25, 2)
@@ -45,7 +46,7 @@ class ClipPlan:
     media: str
     speaker_id: str
     split: str
-    person: Person
+    traits: SpeakerTraits
     mask_type: str
     condition: Condition
     num_pictures: int
@@ -72,7 +73,7 @@ def render_clip(plan: ClipPlan) -> Clip:
     utterance = _utterance(plan, rng)
     muffled = muffle(utterance.waveform, plan.mask_type, rng)
     sound = record(muffled, plan.condition, rng)
-    look = draw_look(plan.person.face, draw_mask(plan.mask_type, rng), rng)
+    look = draw_look(plan.traits.face, draw_mask(plan.mask_type, rng), rng)
     scene = draw_scene(plan.condition, rng)
     expressions = _expressions(utterance.opening, plan.num_pictures, rng)
     return Clip(sound, _pictures(plan, look, scene, expressions, rng), scene.crf)
@@ -89,7 +90,7 @@ def _utterance(plan: ClipPlan, rng: np.random.Generator) -> Utterance:
         num_steps = round(plan.duration_s * CONTROL_RATE_HZ)
         silence = np.zeros(round(plan.duration_s * SAMPLE_RATE_HZ))
         return Utterance(silence, np.zeros(num_steps))
-    return speak(plan.person.voice, plan.duration_s, rng)
+    return speak(plan.traits.voice, plan.duration_s, rng)
 
 
 def _expressions(

@@ -19,8 +19,8 @@ from oragen.corpora.generator.speakers import (
     OLDEST_YEARS,
     YOUNGEST_YEARS,
     Gender,
-    Person,
-    draw_person,
+    SpeakerTraits,
+    draw_speaker,
 )
 from oragen.schema.choices.corpora import Condition
 from oragen.schema.errors import UserError
@@ -36,7 +36,7 @@ LABEL_COLUMNS: Final = ("media", "speaker_id", "gender", "age_years", "mask_type
 FEWEST_SPEAKERS: Final = 6  # both genders in each of the three splits
 SPLIT_SHARES: Final = {"train": 0.6, "dev": 0.2, "test": 0.2}
 # First words of the entropy of the random draws, so that no two share a stream.
-CORPUS_STREAM, PERSON_STREAM, CLIP_STREAM = 0, 1, 2
+CORPUS_STREAM, SPEAKER_STREAM, CLIP_STREAM = 0, 1, 2
 
 
 @dataclass(frozen=True)
@@ -68,11 +68,11 @@ class CorpusSpec:
 
 @dataclass(frozen=True)
 class Speaker:
-    """A person with a name and a split in one corpus."""
+    """Traits with a name and a split in one corpus."""
 
     speaker_id: str
     split: Split
-    person: Person
+    traits: SpeakerTraits
 
 
 def generate_corpus(folder: Path, spec: CorpusSpec, *, num_workers: int) -> int:
@@ -106,7 +106,7 @@ def plan_clips(spec: CorpusSpec) -> list[ClipPlan]:
             media=f"clips/{speakers[s].speaker_id}_{c + 1}.mp4",
             speaker_id=speakers[s].speaker_id,
             split=speakers[s].split,
-            person=speakers[s].person,
+            traits=speakers[s].traits,
             mask_type=mask_types[s][c],
             condition=spec.condition,
             num_pictures=round(length_s * float(PICTURES_PER_S)),
@@ -127,9 +127,9 @@ def draw_speakers(spec: CorpusSpec, rng: np.random.Generator) -> list[Speaker]:
     speakers = []
     for number, slot in enumerate(rng.permutation(len(slots))):
         split, gender, age_years = slots[slot]
-        person_rng = np.random.default_rng((*_entropy(spec, PERSON_STREAM), number))
-        person = draw_person(gender, age_years, person_rng)
-        speakers.append(Speaker(f"s{number:03d}", split, person))
+        speaker_rng = np.random.default_rng((*_entropy(spec, SPEAKER_STREAM), number))
+        traits = draw_speaker(gender, age_years, speaker_rng)
+        speakers.append(Speaker(f"s{number:03d}", split, traits))
     return speakers
 
 
@@ -259,8 +259,8 @@ def _write_labels(folder: Path, plans: list[ClipPlan]) -> None:
 
 
 def _label_row(plan: ClipPlan) -> tuple[str, str, str, int, str, str]:
-    person = plan.person
-    return plan.media, plan.speaker_id, person.gender, person.age_years, plan.mask_type, plan.split
+    traits = plan.traits
+    return plan.media, plan.speaker_id, traits.gender, traits.age_years, plan.mask_type, plan.split
 
 
 def _write_whole(path: Path, text: str) -> None:

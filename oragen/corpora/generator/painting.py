@@ -41,9 +41,6 @@ class Canvas:
             np.zeros((HEIGHT_PX, WIDTH_PX), np.float32),
         )
 
-    def copy(self) -> "Canvas":
-        return Canvas(self.pixels.copy(), self.matte.copy())
-
     def fill(
         self,
         points: Points,

@@ -1,7 +1,7 @@
-"""A gender, an age and a random generator -> a person: lasting traits of voice and face.
+"""A gender, an age and a random generator -> a speaker: lasting traits of voice and face.
 
 Gender and age reach voice and face through separate noisy latents (`maleness`, `apparent age`),
-so that a person who sounds atypical need not look atypical: the errors of the two modalities are
+so that a speaker who sounds atypical need not look atypical: the errors of the two modalities are
 independent and fusion has something to gain.
 
 Voice figures follow the phonetics literature in direction and size, with more overlap between
@@ -79,7 +79,7 @@ class FaceTraits:
 
 
 @dataclass(frozen=True)
-class Person:
+class SpeakerTraits:
     """The labels of a speaker, and the traits drawn from them."""
 
     gender: Gender
@@ -88,11 +88,11 @@ class Person:
     face: FaceTraits
 
 
-def draw_person(gender: Gender, age_years: int, rng: np.random.Generator) -> Person:
-    """Labels -> a person whose traits follow them loosely."""
+def draw_speaker(gender: Gender, age_years: int, rng: np.random.Generator) -> SpeakerTraits:
+    """Labels -> a speaker whose traits follow them loosely."""
     voice = draw_voice(_maleness(gender, rng), _apparent_age(age_years, rng), rng)
     face = draw_face_traits(_maleness(gender, rng), _apparent_age(age_years, rng), rng)
-    return Person(gender, age_years, voice, face)
+    return SpeakerTraits(gender, age_years, voice, face)
 
 
 def draw_voice(maleness: float, apparent_age_years: float, rng: np.random.Generator) -> VoiceTraits:
