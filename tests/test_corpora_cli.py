@@ -62,6 +62,8 @@ def test_all_that_is_known_of_a_corpus_can_be_read(folder: Path, reader: str) ->
     for text in (card.title, card.licence, card.access, card.splits, card.layout.strip()):
         assert text in run.output
     assert f"{{reader: {reader}, root: FOLDER}}" in run.output
+    if card.statistics is not None and card.statistics.hours is not None:
+        assert f"{card.statistics.hours:,g} hours" in run.output
 
 
 def test_a_reader_that_does_not_exist_is_refused_with_those_that_do(folder: Path) -> None:

@@ -109,7 +109,8 @@ def _describe(reader: str, card: "CorpusCard") -> None:
     if (published := card.statistics) is not None:
         genders = ", ".join(f"{count:,} {word}" for word, count in published.by_gender.items())
         clips = "" if published.clips is None else f"{published.clips:,} clips; "
-        typer.echo(f"Published: {clips}{published.counted}: {genders} ({published.source})")
+        hours = "" if published.hours is None else f"{published.hours:,g} hours; "
+        typer.echo(f"Published: {clips}{hours}{published.counted}: {genders} ({published.source})")
     typer.echo(f"Expected under its root:\n\n{card.layout.strip()}\n")
     typer.echo(f"In params.yaml, under corpora:\n  NAME: {{reader: {reader}, root: FOLDER}}")
 

@@ -1,4 +1,4 @@
-"""Facts about a corpus -> its card: contents, licence, access, layout, published statistics."""
+"""What is published about a corpus -> its card: contents, licence, access, layout, statistics."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

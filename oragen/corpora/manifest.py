@@ -115,7 +115,8 @@ def build_manifest(
     if not table.num_rows:
         raise CorpusError(
             f"Corpus {corpus!r}: none of {len(skipped)} listed clips in {root} is "
-            f"usable{_example(skipped)}."
+            f"usable{_example(skipped)}. Correct what is listed there, or corpora.{corpus} in "
+            "params.yaml."
         )
     clips = table.to_pandas()
     del table

@@ -17,7 +17,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, assert_never
 
 from oragen.corpora.corpus_card import CorpusCard, Statistics, wrong_layout
 from oragen.corpora.manifest import ClipRecord, CorpusError
@@ -180,6 +180,8 @@ def _choose_tracks(clip: _Clip, tracks: Tracks) -> tuple[str | None, str | None]
             return clip.audio or clip.video, None
         case "video":
             return None, clip.video
+        case _:
+            assert_never(tracks)
 
 
 def _to_record(clip: _Clip, speakers: dict[str, Speaker], ages: Ages) -> ClipRecord:
@@ -247,6 +249,8 @@ def _read_ages(
             for name in AGE_LISTS:
                 _read_age_list(corpus, _find_table(corpus, root, name), ages)
             return ages
+        case _:
+            assert_never(source)
 
 
 def _read_enrichment(
