@@ -74,10 +74,10 @@ class Source(NamedTuple):
 
 def find_sources(pictured: pd.DataFrame, root: Path) -> dict[str, Source]:
     """Rows of the clips table that have pictures -> where those of each clip come from."""
-    paths = pictured["video_path"].fillna(pictured["image_path"])
+    files = pictured["video_path"].fillna(pictured["image_path"])
     return {
-        clip: Source(root / path, to_box(box))
-        for clip, path, box in zip(pictured.index, paths, pictured["face_box"], strict=True)
+        clip: Source(root / file, to_box(box))
+        for clip, file, box in zip(pictured.index, files, pictured["face_box"], strict=True)
     }
 
 

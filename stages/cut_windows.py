@@ -7,7 +7,7 @@ from oragen.config import paths
 from oragen.config.params import load_params
 from oragen.detection.windows import Window, WindowOptions, cut_windows
 from oragen.schema.tables import CLIPS, CROPS, SPEECH, WINDOWS
-from oragen.schema.vocabulary import Skipped, Span
+from oragen.schema.vocabulary import Skipped, to_spans
 from oragen.store.keys import window_key
 from stages.running import account, run_stage
 
@@ -28,7 +28,7 @@ def main(corpus: str) -> None:
         audio = speech.get(clip, NO_AUDIO)
         windows = cut_windows(
             audio["num_samples"],
-            to_spans(audio),
+            to_spans(audio["starts"], audio["stops"]),
             crops.get(clip, []),
             options=options,
             is_still=bool(is_still[clip]),
@@ -47,14 +47,6 @@ def main(corpus: str) -> None:
         ],
         made=f"{len(table)} windows, {table['has_speech'].sum()} with speech",
     )
-
-
-def to_spans(audio: Mapping[str, Any]) -> list[Span]:
-    """One clip's row of the speech table -> its spans of speech."""
-    return [
-        Span(int(start), int(stop))
-        for start, stop in zip(audio["starts"], audio["stops"], strict=True)
-    ]
 
 
 def to_row(

@@ -3,8 +3,6 @@
 import logging
 import shutil
 
-import pandas as pd
-
 from oragen.config import paths
 from oragen.config.params import load_params
 from oragen.features.dataset import keep_usable, load_dataset, read_dataset
@@ -14,7 +12,7 @@ from oragen.reporting.figures.attention import draw_attention
 from oragen.reporting.figures.example import ExampleCrop, draw_example
 from oragen.reporting.figures.explanations import attention_path, clip_path
 from oragen.schema.tables import CROPS, SPEECH
-from oragen.schema.vocabulary import GENDERS, SAMPLE_RATE_HZ, Span
+from oragen.schema.vocabulary import GENDERS, SAMPLE_RATE_HZ, Span, to_spans
 from oragen.store.parts import OpenParts, PartStore
 from oragen.training.calibration import read_calibration
 from stages.running import run_stage
@@ -73,12 +71,9 @@ def read_crops(corpus: str, clip_id: str) -> list[ExampleCrop]:
 
 def read_speech(corpus: str, clip_id: str) -> list[Span]:
     """Read the speech spans of a clip."""
-    table: pd.DataFrame = SPEECH.read(paths.speech_table(corpus))
-    return [
-        Span(int(start), int(stop))
-        for row in table[table["clip_id"] == clip_id].itertuples()
-        for start, stop in zip(row.starts, row.stops, strict=True)
-    ]
+    table = SPEECH.read(paths.speech_table(corpus))
+    rows = table[table["clip_id"] == clip_id].itertuples()
+    return [span for row in rows for span in to_spans(row.starts, row.stops)]
 
 
 if __name__ == "__main__":

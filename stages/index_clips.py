@@ -2,12 +2,10 @@
 
 from oragen.config import paths
 from oragen.config.params import load_params
-from oragen.corpora.manifest import build_manifest
+from oragen.corpora.manifest import STAGE, build_manifest
 from oragen.corpora.registry import read_corpus
 from oragen.schema.tables import CLIPS
 from stages.running import account, run_stage
-
-STAGE = "index_clips"
 
 
 def main(corpus: str) -> None:

@@ -125,11 +125,13 @@ def describe(
         "seed": seed,
         "trained_on": sorted(train.table["corpus"].unique()),
         "protocol": params.protocol,
+        # The majority baseline, under the name that existing head.json files have.
         "usual_labels": find_majority_baseline(table.drop_duplicates("clip_id")),
         "features": train.specs,
         "preprocessing": {
             "audio": params.audio.as_cache_parameters(),
             "speech": params.speech.as_cache_parameters(),
+            # With the place of YuNet's weights, which is no part of a key: predictions need it.
             "faces": params.faces.model_dump(mode="json"),
             "windows": params.windows.as_cache_parameters(),
         },

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -18,6 +19,7 @@ from oragen.schema.tables import (
     Table,
     TableError,
 )
+from oragen.schema.vocabulary import Span, to_spans
 
 ALL_TABLES = [CLIPS, SPEECH, CROPS, WINDOWS, FEATURE_ROWS, DATASET, SKIPPED]
 
@@ -145,3 +147,9 @@ def test_a_foreign_table_is_checked_on_reading(path: Path) -> None:
 def test_columns_of_no_table_are_not_read(path: Path) -> None:
     two_clips().iloc[::-1].assign(remark="x").to_parquet(path)
     assert "remark" not in CLIPS.read(path)
+
+
+def test_columns_of_a_table_become_spans_of_python_numbers() -> None:
+    spans = to_spans(np.array([0, 32_000]), np.array([16_000, 48_000]))
+    assert spans == [Span(0, 16_000), Span(32_000, 48_000)]
+    assert {type(edge) for span in spans for edge in span} == {int}

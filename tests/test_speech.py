@@ -109,9 +109,11 @@ def test_the_stage_reads_the_rows_of_its_clips_and_no_others(
     shutil.copy2(REPOSITORY / "params.yaml", tmp_path)
     monkeypatch.chdir(tmp_path)
     params = load_params()
-    listed = {"clip_id": "mini/a", "corpus": "mini", "split": "test", "speaker_id": "a"}
-    clips = tables.CLIPS.frame([listed | {"audio_hash": "0"}])
-    tables.CLIPS.write(paths.clips_table("mini"), clips)
+    clip: dict[str, object] = {
+        "clip_id": "mini/a", "corpus": "mini", "split": "test", "speaker_id": "a",
+        "audio_hash": "0",
+    }  # fmt: skip
+    tables.CLIPS.write(paths.clips_table("mini"), tables.CLIPS.frame([clip]))
     sound = audio_key("0", params.audio.as_cache_parameters())
     with PartWriter(PartStore(paths.audio_store("mini"), "h5"), {}, None) as writer:
         writer.add(sound, "mini/a", np.zeros(8, np.int16), details={"notes": []})

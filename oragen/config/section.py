@@ -19,7 +19,7 @@ Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
-# The name of a corpus or an encoder is also the name of a folder and of a DVC stage.
+# The name of a corpus, an encoder or a head is also the name of a folder and of a DVC stage.
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 
 

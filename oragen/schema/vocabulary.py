@@ -1,7 +1,7 @@
 """The words everything shares: labels, tasks, modalities, levels, units, and their codes."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, SupportsInt
 
 import numpy as np
 from jaxtyping import Int64
@@ -41,6 +41,11 @@ class Span(NamedTuple):
 
     start: int
     stop: int
+
+
+def to_spans(starts: Iterable[SupportsInt], stops: Iterable[SupportsInt]) -> list[Span]:
+    """Join two columns of a table, as NumPy or Python numbers."""
+    return [Span(int(start), int(stop)) for start, stop in zip(starts, stops, strict=True)]
 
 
 def count_samples(length_s: float) -> int:
