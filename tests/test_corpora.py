@@ -176,8 +176,11 @@ def test_an_image_has_no_sound(root: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("file,gender\na.mp4,f\n", "has no column of media.*found file, gender"),
-        ("", "has no column of media.*found nothing"),
+        (
+            "file,gender\na.mp4,f\n",
+            "has no column of media.*found file, gender",
+        ),
+        ("", "has no column of media.*found nothing. Correct the header"),
         ("media\n\xff.mp4\n".encode("latin-1"), "is not UTF-8 text"),
         ('media,gender\n"a.mp4,f\n', "is no table.*quotation mark"),
         ('media,gender\n"a"b.mp4,f\n', "is no table.*quotation mark"),

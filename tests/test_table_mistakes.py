@@ -210,3 +210,9 @@ def test_a_line_is_numbered_as_an_editor_does(tmp_path: Path) -> None:
 def test_a_nul_character_is_a_problem_of_its_line(tmp_path: Path) -> None:
     records = read(tmp_path, b"media,speaker_id\na.wav,An\0n\nb.wav,Bob\n")
     assert [record.unusable for record in records] == ["a NUL character", None]
+
+
+def test_a_table_that_is_not_there_says_what_to_correct(tmp_path: Path) -> None:
+    expected = r"no table at .*speakers\.csv\. Put it there, or correct corpora\.mine in params"
+    with pytest.raises(CorpusError, match=expected):
+        list(read_table("mine", tmp_path / "speakers.csv"))

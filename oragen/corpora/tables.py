@@ -145,7 +145,10 @@ def _read_rows(corpus: str, path: Path, *, quoted: bool) -> Iterator[tuple[int, 
 def _choose_encoding(corpus: str, path: Path) -> str:
     """Look at the first bytes of a table; refuse what is no text."""
     if not path.is_file():
-        raise CorpusError(f"Corpus {corpus!r}: there is no table at {path}.")
+        raise CorpusError(
+            f"Corpus {corpus!r}: there is no table at {path}. Put it there, or correct "
+            f"corpora.{corpus} in params.yaml."
+        )
     if (num_bytes := path.stat().st_size) > MAX_TABLE_BYTES:
         raise CorpusError(
             f"Corpus {corpus!r}: {path} has {num_bytes:,} bytes, expected {MAX_TABLE_BYTES:,} at "
@@ -259,7 +262,7 @@ def _check_columns(
     if any_of and not set(any_of) & set(names):
         raise CorpusError(
             f"Corpus {corpus!r}: {path} has no column of media: expected one of "
-            f"{', '.join(any_of)}, found {present}."
+            f"{', '.join(any_of)}, found {present}. Correct the header of the table."
         )
     if missing := [name for name in all_of if name not in names]:
         raise CorpusError(
