@@ -341,3 +341,10 @@ def test_a_photograph_held_upright_is_cropped_upright(tmp_path: Path) -> None:
     [crop] = made.values
     assert crop[:12].mean() > 240
     assert crop[20:].mean() < 15
+
+
+def test_what_a_file_has_not_is_a_reason_and_no_note(tmp_path: Path) -> None:
+    sound = write_sound(tmp_path / "a.wav", tone(0.5))
+    assert crop_clip(sound, options=WHOLE_PICTURE).details["notes"] == []
+    video = write_video(tmp_path / "a.mp4", [0.0], [plain(9)])
+    assert decode_clip(video, max_duration_s=LIMIT_S).details["notes"] == []

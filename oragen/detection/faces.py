@@ -58,7 +58,7 @@ def crop_clip(
             else _place_faces(path, Box(*face_box, 1.0), options, notes)
         )
     except UnusableMediaError as error:
-        return Made(nothing, error.reason, {"notes": [error.detail]})
+        return Made(nothing, error.reason, {"notes": error.notes})
     present = [face for face in faces if face is not None]
     details = {
         "num_pictures": len(faces),

@@ -54,7 +54,7 @@ def decode_clip(path: Path, *, max_duration_s: float, encoding: str | None = Non
     except EncodingError as error:
         return Made(np.zeros(0, np.int16), "unknown sound encoding", {"notes": [str(error)]})
     except UnusableMediaError as error:
-        return Made(np.zeros(0, np.int16), error.reason, {"notes": [error.detail]})
+        return Made(np.zeros(0, np.int16), error.reason, {"notes": error.notes})
     return Made(samples, None, {"notes": notes})
 
 

@@ -19,6 +19,8 @@ from av.video.stream import VideoStream
 
 from oragen.media.errors import UnusableMediaError
 from oragen.media.limits import MAX_PIXELS, raise_if_memory
+from oragen.media.joins import has_joined_recording
+from oragen.media.timeline import Timeline, place_packets
 from oragen.schema.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -41,6 +43,8 @@ _MIN_RATE_HZ: Final = 1_000
 _MAX_RATE_HZ: Final = 384_000
 _GUESSED_DURATION: Final = frozenset({"aac", "mp3"})  # FFmpeg divides the size by the bit rate
 _MAX_SHORTFALL_S: Final = 1
+_TS_DISCONT: Final = 512  # FFmpeg's flag of formats whose clock may jump
+_TAGS: Final = (b"ID3", b"TAG", b"APETAGEX")  # between MP3 files that were joined: no sound
 
 
 class EncodingError(UserError):
@@ -143,8 +147,14 @@ def _check_container(path: Path, container: InputContainer, max_duration_s: floa
     if not container.streams.audio and not container.streams.video:
         raise UnusableMediaError(path, "not a media file", "neither sound nor pictures in it")
     declared_s = (container.duration or 0) / av.time_base
+    if _may_jump_ahead(container):
+        return  # its header declares nothing; FFmpeg takes the last time stamp for the length
     if declared_s > max_duration_s:
         raise too_long(path, max_duration_s, f"its header says {declared_s:.0f} s")
+
+
+def _may_jump_ahead(container: InputContainer) -> bool:
+    return bool(container.format.flags & _TS_DISCONT)
 
 
 def too_long(path: Path, max_duration_s: float, detail: str) -> UnusableMediaError:
@@ -171,12 +181,13 @@ def decode_frames(
     problems: list[str] = []
     end: Fraction | None = None
     num_damaged = 0
-    for packet in _packets(container, stream, problems):
+    timeline = Timeline(may_jump_ahead=_may_jump_ahead(container))
+    for packet in _packets(container, stream, timeline, problems):
         try:
             frames = packet.decode()
         except FFmpegError as error:
             raise_if_memory(error)
-            num_damaged += 1
+            num_damaged += not bytes(packet).startswith(_TAGS)
             continue
         for frame in frames:
             if isinstance(frame, AudioFrame | VideoFrame):
@@ -188,24 +199,35 @@ def decode_frames(
         raise UnusableMediaError(
             path, "truncated or damaged" if problems else "empty track", "; ".join(problems)
         )
-    problems += _shortfall(container, stream, end) + _rest(container)
+    if timeline.joints:
+        problems.append(timeline.note)
+    elif has_joined_recording(path) and (problems or container.format.name != "ogg"):
+        problems = ["recordings not read: those that are joined behind the first"]
+    else:
+        problems += _shortfall(container, stream, end) + _rest(container)
     for problem in problems:
         logger.warning("%s: %s", path, problem)
     notes += problems
 
 
 def _packets(
-    container: InputContainer, stream: AudioStream | VideoStream, notes: list[str]
+    container: InputContainer,
+    stream: AudioStream | VideoStream,
+    timeline: Timeline,
+    notes: list[str],
 ) -> Iterator["Packet[Stream]"]:
+    tracks = [*container.streams.audio, *container.streams.video]  # all, to see all clocks jump
     try:
-        yield from container.demux(stream)
+        for packet in place_packets(container.demux(tracks), timeline):
+            if packet.stream.index == stream.index:
+                yield packet
     except FFmpegError as error:
         raise_if_memory(error)
         notes.append(f"truncated or damaged: reading stopped with {error}")
     except IndexError:
         # PyAV 18 fails at the very end if a track turned up midway; by then it has yielded all
         # packets of the tracks known from the start.
-        logger.debug("a track turned up midway")
+        notes.append("tracks not read: those that begin midway")
 
 
 def _end_of(frame: AudioFrame | VideoFrame, before: Fraction | None) -> Fraction:

@@ -17,5 +17,10 @@ class UnusableMediaError(ValueError):
         super().__init__(path, reason, detail)  # all three, or the error could not be pickled
         self.path, self.reason, self.detail = path, reason, detail
 
+    @property
+    def notes(self) -> list[str]:
+        """Return the detail as notes of a clip: none if there is no detail."""
+        return [self.detail] if self.detail else []
+
     def __str__(self) -> str:
         return f"{self.path}: {self.reason}" + (f" ({self.detail})" if self.detail else "")

@@ -1,8 +1,10 @@
 """A stored picture and its display matrix -> the picture as it is shown: upright, not mirrored."""
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, cast
 
 import numpy as np
+from av.sidedata.sidedata import SideData
 from av.video.frame import VideoFrame
 from jaxtyping import Int32, UInt8
 
@@ -30,5 +32,6 @@ def turn_upright(
 
 def display_matrix(frame: VideoFrame) -> Int32[np.ndarray, "3 3"]:
     """Return the display matrix of a video frame: of the file, or else of the codec."""
-    data = frame.side_data.get("DISPLAYMATRIX")
-    return _UPRIGHT if data is None else np.frombuffer(data, np.int32).reshape(3, 3)
+    side_data = cast("Mapping[str, SideData]", frame.side_data)  # PyAV's stub says otherwise
+    data = side_data.get("DISPLAYMATRIX")
+    return _UPRIGHT if data is None else np.frombuffer(bytes(data), np.int32).reshape(3, 3)

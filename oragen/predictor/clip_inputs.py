@@ -45,7 +45,7 @@ class ClipInputs:
     windows: list[Window]
     audio_reason: str | None  # why there is no speech
     face_reason: str | None  # why there is no face
-    notes: list[str]  # problems of a file that breaks off or is damaged
+    notes: list[str]  # problems of a damaged file, and what was chosen in it
 
     @property
     def length_s(self) -> float:
@@ -175,5 +175,5 @@ def _to_clip_inputs(
         windows=windows,
         audio_reason=audio_reason,
         face_reason=faces.reason,
-        notes=[*sound.details["notes"], *faces.details["notes"]],
+        notes=list(dict.fromkeys([*sound.details["notes"], *faces.details["notes"]])),
     )

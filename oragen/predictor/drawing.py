@@ -131,7 +131,9 @@ def _draw_recording(clip: Path, prediction: Prediction, target: Path) -> None:
         open_media(clip, max_duration_s=math.inf) as container,
         closing(_read_sound(clip)) as sound,
     ):
-        length_s = (container.duration or 0) / av.time_base or prediction.length_s
+        declared_s = (container.duration or 0) / av.time_base
+        is_longer = prediction.length_s > declared_s + 1  # of recordings that were joined
+        length_s = prediction.length_s if is_longer else declared_s
         sounds = _begin(sound)
         try:
             stream = rank_video_tracks(clip, container)[0]

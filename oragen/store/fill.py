@@ -1,7 +1,7 @@
 """Clips and what a store lacks of them -> the store with all of them, by several processes."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from joblib import Parallel, delayed
 from tqdm import tqdm
@@ -34,6 +34,10 @@ def map_in_processes(
     yield from tqdm(results, total=len(items), desc=title, unit="clip")
 
 
+# How a note of a clip begins if part of the clip is lost; other notes say what was chosen.
+LOSSES: Final = ("truncated or damaged", "recordings not read", "tracks not read")
+
+
 def fill_store(
     store: PartStore,
     wanted: Mapping[str, Wanted],
@@ -64,6 +68,8 @@ def skipped_rows(stage: str, rows: Mapping[str, Row]) -> list[Skipped]:
     for clip, row in rows.items():
         if row.reason:
             skipped.append(Skipped(clip, stage, row.reason))
-        elif notes := row.details["notes"]:
-            skipped.append(Skipped(clip, stage, notes[0].partition(":")[0], "part"))
+        else:
+            reasons = (note.partition(":")[0] for note in row.details["notes"])
+            lost = [reason for reason in reasons if reason in LOSSES]
+            skipped += [Skipped(clip, stage, reason, "part") for reason in lost[:1]]
     return skipped
