@@ -18,8 +18,8 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from oragen.media.errors import UnusableMediaError
-from oragen.media.limits import MAX_PIXELS, raise_if_memory
 from oragen.media.joins import has_joined_recording
+from oragen.media.limits import MAX_PIXELS, raise_if_memory
 from oragen.media.timeline import Timeline, place_packets
 from oragen.schema.errors import UserError
 
