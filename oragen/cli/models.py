@@ -10,14 +10,11 @@ import typer
 from oragen.cli.trained import find_trained_head
 from oragen.schema.errors import UserError
 from oragen.schema.files import atomic_write
-from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Level, Modality
+from oragen.schema.vocabulary import Level
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from oragen.predictor.clip_inputs import ClipInputs
-    from oragen.predictor.features import ModalityEncoders
-    from oragen.predictor.pretrained import Pretrained
 
 MODEL_HELP = "Folder of a model, or its id on the hub. Default: the first head of params.yaml."
 ModelOption = Annotated[str | None, typer.Option(help=MODEL_HELP, show_default=False)]
@@ -43,10 +40,11 @@ def features(
     if output.suffix != ".npz":
         raise UserError(f"{output} does not end in .npz. Name a file that does.")
     from oragen.predictor.clip_inputs import read_clip_inputs
+    from oragen.predictor.features import choose_level, describe_features, embed_clip
     from oragen.predictor.pretrained import load_pretrained
 
     loaded = load_pretrained(_find_model(model))
-    modalities = _choose_level(loaded, level)
+    encoders = choose_level(loaded, level)
     inputs = read_clip_inputs(
         clip,
         loaded.preprocessing,
@@ -55,10 +53,10 @@ def features(
     )
     if not inputs.windows:
         reasons = {"audio": inputs.audio_reason, "face": inputs.face_reason}
-        lacking = "; ".join(f"{modality}: {reasons[modality]}" for modality in modalities.specs)
+        lacking = "; ".join(f"{modality}: {reasons[modality]}" for modality in encoders.specs)
         raise UserError(f"{clip} has nothing to encode ({lacking}). Name another clip.")
-    arrays = _embed(inputs, modalities)
-    _write_arrays(output, arrays | {"about": _describe(inputs, loaded, modalities)})
+    arrays = embed_clip(inputs, encoders)
+    _write_arrays(output, arrays | {"about": describe_features(inputs, loaded, encoders)})
     shapes = (f"{name} {'x'.join(map(str, array.shape))}" for name, array in arrays.items())
     typer.echo(f"{output}: {', '.join(shapes)}")
 
@@ -109,91 +107,6 @@ def _find_model(model: str | None) -> Path:
     from oragen.predictor.published import find_model
 
     return find_trained_head() if model is None else find_model(model)
-
-
-def _choose_level(loaded: "Pretrained", level: Level | None) -> "ModalityEncoders":
-    """Return the encoders, set to a level that may be another than the head's.
-
-    Raises:
-        EncoderError: an encoder has no such level.
-    """
-    from oragen.encoders.source import refuse_late
-    from oragen.models.unimodal import UnimodalAudioModel, UnimodalFaceModel
-    from oragen.predictor.features import ModalityEncoders
-    from oragen.predictor.predictor import BATCH_SIZE
-    from oragen.training.devices import choose_device
-
-    encoders: dict[Modality, Any] = {"audio": loaded.audio, "face": loaded.face}
-    specs: dict[Modality, dict[str, Any]] = {}
-    for modality, spec in loaded.specs.items():
-        encoder, wanted = encoders[modality], level or spec["level"]
-        if not isinstance(encoder.model, UnimodalAudioModel | UnimodalFaceModel):
-            refuse_late(spec["source"], [wanted])
-        specs[modality] = spec | {"level": wanted, "fingerprint": encoder.fingerprint(wanted)}
-    device = choose_device("auto")
-    return ModalityEncoders(
-        audio=None if loaded.audio is None else loaded.audio.to(device),
-        face=None if loaded.face is None else loaded.face.to(device),
-        specs=specs,
-        batch_size=BATCH_SIZE,
-    )
-
-
-def _embed(inputs: "ClipInputs", modalities: "ModalityEncoders") -> dict[str, "np.ndarray"]:
-    import numpy as np
-
-    spans = np.array([window.span for window in inputs.windows], np.int64)
-    arrays = {
-        "windows": spans,
-        "window_times_s": spans / SAMPLE_RATE_HZ,
-        "crops": np.array([window.crops for window in inputs.windows], np.int64),
-        "crop_times_s": np.array([box.time_s for box in inputs.boxes]),
-    }
-    if modalities.audio is not None:
-        arrays |= _embed_sounds(inputs, modalities)
-    if modalities.face is not None:
-        rows = modalities.embed("face", list(inputs.crops)) if len(inputs.crops) else []
-        shape = modalities.face.feature_shape(modalities.specs["face"]["level"])
-        arrays["face"] = np.stack(rows) if rows else np.zeros((0, *shape), np.float16)
-    return arrays
-
-
-def _embed_sounds(inputs: "ClipInputs", modalities: "ModalityEncoders") -> dict[str, "np.ndarray"]:
-    """Encode the windows with speech; the others have no valid position."""
-    import numpy as np
-
-    assert modalities.audio is not None
-    spoken = [place for place, window in enumerate(inputs.windows) if window.has_speech]
-    spans = [inputs.windows[place].span for place in spoken]
-    sounds = [inputs.samples[span.start : span.stop] for span in spans]
-    rows = modalities.embed("audio", sounds) if sounds else []
-    _, width = modalities.audio.feature_shape(SAMPLE_RATE_HZ, modalities.specs["audio"]["level"])
-    size = len(inputs.windows), max(map(len, rows), default=0)
-    audio, valid = np.zeros((*size, width), np.float16), np.zeros(size, np.bool_)
-    for place, row in zip(spoken, rows, strict=True):
-        audio[place, : len(row)], valid[place, : len(row)] = row, True
-    return {"audio": audio, "audio_valid": valid}
-
-
-def _describe(
-    inputs: "ClipInputs", loaded: "Pretrained", modalities: "ModalityEncoders"
-) -> "np.ndarray":
-    """Return text as an array, which needs no pickle."""
-    import numpy as np
-
-    kept = ("encoder", "source", "level", "fingerprint", "precision")
-    described = {
-        "clip": inputs.name,
-        "sample_rate_hz": SAMPLE_RATE_HZ,
-        "features": {
-            modality: {key: spec[key] for key in kept}
-            for modality, spec in modalities.specs.items()
-        },
-        "reasons": {"audio": inputs.audio_reason, "face": inputs.face_reason},
-        "notes": inputs.notes,
-        "model": loaded.description,
-    }
-    return np.array(json.dumps(described, ensure_ascii=False))
 
 
 def _write_arrays(output: Path, arrays: dict[str, "np.ndarray"]) -> None:

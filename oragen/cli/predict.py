@@ -102,7 +102,12 @@ def predict(
     if audio_only and face_only:
         raise MisuseError("--audio-only and --face-only leave nothing: use one of them, or none.")
     from oragen.predictor import Predictor
-    from oragen.predictor.files import STANDARD_INPUT, find_clips, names_one_file, predict_clips
+    from oragen.predictor.files import (
+        STANDARD_INPUT,
+        find_clips,
+        names_one_file,
+        predict_named_clips,
+    )
     from oragen.predictor.output import STANDARD_OUTPUT, check_suffix, open_output
 
     if output is not None:
@@ -117,7 +122,9 @@ def predict(
     _protect(clips, [*files, *drawings.values(), *plots.values()])
     source = model if model is not None else str(find_trained_head())
     predictor = Predictor.from_pretrained(source, device=device, precision=precision)
-    predictions = predict_clips(predictor, clips, use_audio=not face_only, use_face=not audio_only)
+    predictions = predict_named_clips(
+        predictor, clips, use_audio=not face_only, use_face=not audio_only
+    )
     is_piped = output == STANDARD_OUTPUT
     shown = []
     refused: list[Refused] = []

@@ -14,23 +14,19 @@ from transformers import AutoFeatureExtractor, PreTrainedModel, Wav2Vec2FeatureE
 
 from oragen.encoders.embedded_audio import design_wav2vec2
 from oragen.encoders.fingerprint import fingerprint
+from oragen.encoders.levels import INTERMEDIATE, autocast, keep_output, pool_positions, unpooled
 from oragen.encoders.source import (
-    EMBEDDED,
-    INTERMEDIATE,
     EncoderError,
-    autocast,
     explained,
-    keep_output,
     load_complete,
     load_finetuned,
-    pool_positions,
     refuse_late,
-    unpooled,
 )
 from oragen.media.samples import to_floats
 from oragen.models.unimodal import SavedUnimodal, UnimodalAudioModel, Waveforms, prepare_waveforms
 from oragen.models.unimodal.front_end import count_steps, hides_padding
 from oragen.models.unimodal.waveforms import Order
+from oragen.schema.choices.encoders import EMBEDDED
 from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Level, Precision
 
 Sound = Int16[np.ndarray, " _"] | Float32[np.ndarray, " _"]  # the floats in -1..1
@@ -247,7 +243,7 @@ def load_audio_encoder(
     if not hasattr(model.config, "conv_stride"):
         raise EncoderError(
             f"Encoder {source!r} is a {model.config.model_type}; expected a speech transformer "
-            "with a convolutional front end (wav2vec2, hubert, wavlm)."
+            "with a convolutional front end (wav2vec2, hubert, wavlm, data2vec-audio)."
         )
     with explained(source, revision):
         extractor = AutoFeatureExtractor.from_pretrained(source, revision=revision)

@@ -12,21 +12,18 @@ from transformers import AutoImageProcessor, BaseImageProcessor, PreTrainedModel
 
 from oragen.encoders.embedded_face import IMAGE_PX, design_vit
 from oragen.encoders.fingerprint import fingerprint
+from oragen.encoders.levels import INTERMEDIATE, autocast, pool_positions, unpooled
 from oragen.encoders.source import (
-    EMBEDDED,
-    INTERMEDIATE,
     EncoderError,
-    autocast,
     explained,
     load_complete,
     load_finetuned,
-    pool_positions,
     refuse_late,
-    unpooled,
 )
 from oragen.encoders.timm_source import is_timm, load_timm
 from oragen.models.unimodal import SavedUnimodal, UnimodalFaceModel
 from oragen.models.unimodal.timm_vit import TimmVit
+from oragen.schema.choices.encoders import EMBEDDED
 from oragen.schema.vocabulary import Level, Precision
 
 

@@ -1,6 +1,7 @@
 """A frozen network and how its input is prepared -> one hash, which its embeddings are kept under.
 
-The hash covers everything that an embedding depends on, but for the input itself.
+The hash covers everything that an embedding depends on, but for the input, the level and the
+precision, which `FeatureSpec.key_of` adds.
 """
 
 import hashlib

@@ -5,20 +5,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-import torch
-from jaxtyping import Float
-from torch import Tensor, nn
 from transformers import AutoModel, PreTrainedModel
 
 from oragen.models.folder import DESCRIPTION_FILE
 from oragen.models.unimodal import SavedUnimodal, holds_unimodal, load_unimodal
 from oragen.schema.errors import UserError
-from oragen.schema.vocabulary import Level, Precision
+from oragen.schema.vocabulary import Level
 
-AUTOCAST_TYPES: Final = {"bf16": torch.bfloat16, "fp16": torch.float16}
-INTERMEDIATE: Final[Level] = "intermediate"
-EMBEDDED: Final = "embedded"
 UNUSED_WEIGHTS: Final = ("pooler.", "masked_spec_embed", "embeddings.mask_token")
 
 
@@ -38,35 +31,6 @@ def explained(source: str, revision: str | None) -> Iterator[None]:
             "Give a hub id, a folder made by save_pretrained, `timm:NAME`, or `embedded`; without "
             "network, download it once with `huggingface-cli download`."
         ) from error
-
-
-def autocast(device: torch.device, precision: Precision) -> torch.autocast:
-    """Return the context in which a network runs at a precision; fp32 changes nothing."""
-    number_type = AUTOCAST_TYPES.get(precision, torch.bfloat16)
-    return torch.autocast(device.type, number_type, enabled=precision in AUTOCAST_TYPES)
-
-
-def unpooled(levels: Collection[Level]) -> list[Level]:
-    """Return the levels that a network must compute: `pooled` follows from `intermediate`."""
-    return [*dict.fromkeys(INTERMEDIATE if level == "pooled" else level for level in levels)]
-
-
-def pool_positions(
-    rows: Float[np.ndarray, "positions width"],
-) -> Float[np.ndarray, "2 width"]:
-    """Return the level `pooled` of rows of `intermediate`: mean and standard deviation."""
-    return np.stack([rows.mean(axis=0), rows.std(axis=0)])  # positions, width -> 2, width
-
-
-@contextmanager
-def keep_output(module: nn.Module) -> Iterator[list[Tensor]]:
-    """Collect the outputs of a module inside the block."""
-    kept: list[Tensor] = []
-    hook = module.register_forward_hook(lambda _module, _inputs, output: kept.append(output))
-    try:
-        yield kept
-    finally:
-        hook.remove()
 
 
 def load_complete(source: str, revision: str | None) -> PreTrainedModel:

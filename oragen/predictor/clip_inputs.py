@@ -17,7 +17,7 @@ from oragen.predictor.preprocessing import Preprocessing
 from oragen.schema.errors import UserError
 from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Made, Span
 
-NOT_REQUESTED = "not asked for"
+NOT_REQUESTED = "not asked for"  # both are in the JSON of predictions, so the words stay
 NOT_GIVEN = "not given"
 
 

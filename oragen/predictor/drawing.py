@@ -50,7 +50,6 @@ COARSE_TICK: Final = Fraction(1, 60_000)  # MPEG-4 part 2 has no finer one than 
 
 Rgb = UInt8[np.ndarray, "_ _ 3"]
 Sound = Float32[np.ndarray, "samples channels"]
-Colour = tuple[int, int, int]
 
 
 class DrawingError(UserError):
@@ -74,7 +73,7 @@ class _TimedSound(NamedTuple):
 
 
 def is_still(clip: Path) -> bool:
-    """Tell whether a file is a single picture.
+    """Return whether a file is a single picture.
 
     Raises:
         UnusableMediaError: it is no media file.

@@ -1,5 +1,6 @@
-"""Windows of one clip, and frozen encoders -> a dataset of their features, in memory."""
+"""Windows of one clip, and frozen encoders -> their features, as a dataset or as plain arrays."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +16,21 @@ from oragen.features.dataset import WindowDataset
 from oragen.features.rows import NONE, STORED_TYPE, FeatureRows, no_rows
 from oragen.features.streaming import PartName, Source
 from oragen.predictor.clip_inputs import ClipInputs
-from oragen.schema.vocabulary import NO_CROP, UNKNOWN_LABEL, Json, Level, Modality
+from oragen.predictor.pretrained import Pretrained
+from oragen.schema.vocabulary import (
+    NO_CROP,
+    SAMPLE_RATE_HZ,
+    UNKNOWN_LABEL,
+    Json,
+    Level,
+    Modality,
+)
+from oragen.training.devices import choose_device
 
 if TYPE_CHECKING:  # their import takes seconds, so it waits until they are loaded
     from oragen.encoders import AudioEncoder, FaceEncoder
 
+BATCH_SIZE: Final = 16  # windows or crops
 UNUSED_PART: Final = Path("in memory")
 Embedding = Float16[np.ndarray, "_ width"]
 
@@ -49,15 +60,10 @@ def embed_windows(
     inputs: ClipInputs, windows: Sequence[Window], encoders: ModalityEncoders
 ) -> WindowDataset:
     """Encode some windows of a clip; a crop in several of them is encoded once."""
-    with_speech = [place for place, window in enumerate(windows) if window.has_speech]
-    if encoders.audio is None:
-        with_speech = []
-    waveforms = [
-        inputs.samples[windows[place].span.start : windows[place].span.stop]
-        for place in with_speech
-    ]
+    spoken = [] if encoders.audio is None else _find_spoken(windows)
+    waveforms = _cut_sounds(inputs, windows, spoken)
     row_of_window = np.full(len(windows), NONE)
-    row_of_window[with_speech] = np.arange(len(with_speech))
+    row_of_window[spoken] = np.arange(len(spoken))
     crops = sorted({crop for window in windows for crop in window.crops} - {NO_CROP})
     if encoders.face is None:
         crops = []
@@ -82,6 +88,93 @@ def embed_windows(
         },
         memory_bytes=0,
     )
+
+
+def choose_level(loaded: Pretrained, level: Level | None) -> ModalityEncoders:
+    """Return the encoders of a model, at a level that may be another than the head's.
+
+    Raises:
+        EncoderError: an encoder has no such level.
+    """
+    from oragen.encoders.source import refuse_late
+    from oragen.models.unimodal import UnimodalAudioModel, UnimodalFaceModel
+
+    encoders: dict[Modality, Any] = {"audio": loaded.audio, "face": loaded.face}
+    specs: dict[Modality, dict[str, Json]] = {}
+    for modality, spec in loaded.specs.items():
+        encoder, wanted = encoders[modality], level or spec["level"]
+        if not isinstance(encoder.model, UnimodalAudioModel | UnimodalFaceModel):
+            refuse_late(spec["source"], [wanted])
+        specs[modality] = spec | {"level": wanted, "fingerprint": encoder.fingerprint(wanted)}
+    device = choose_device("auto")
+    return ModalityEncoders(
+        audio=None if loaded.audio is None else loaded.audio.to(device),
+        face=None if loaded.face is None else loaded.face.to(device),
+        specs=specs,
+        batch_size=BATCH_SIZE,
+    )
+
+
+def embed_clip(inputs: ClipInputs, encoders: ModalityEncoders) -> dict[str, np.ndarray]:
+    """Encode all windows and crops of a clip -> the arrays that `oragen features` writes."""
+    spans = np.array([window.span for window in inputs.windows], np.int64)
+    arrays = {
+        "windows": spans,
+        "window_times_s": spans / SAMPLE_RATE_HZ,
+        "crops": np.array([window.crops for window in inputs.windows], np.int64),
+        "crop_times_s": np.array([box.time_s for box in inputs.boxes]),
+    }
+    if encoders.audio is not None:
+        arrays |= _embed_sounds(inputs, encoders, encoders.audio)
+    if encoders.face is not None:
+        rows = encoders.embed("face", list(inputs.crops)) if len(inputs.crops) else []
+        shape = encoders.face.feature_shape(encoders.specs["face"]["level"])
+        arrays["face"] = np.stack(rows) if rows else np.zeros((0, *shape), STORED_TYPE)
+    return arrays
+
+
+def describe_features(
+    inputs: ClipInputs, loaded: Pretrained, encoders: ModalityEncoders
+) -> np.ndarray:
+    """Say in JSON how arrays were made; text as an array needs no pickle."""
+    kept = ("encoder", "source", "level", "fingerprint", "precision")
+    described = {
+        "clip": inputs.name,
+        "sample_rate_hz": SAMPLE_RATE_HZ,
+        "features": {
+            modality: {key: spec[key] for key in kept} for modality, spec in encoders.specs.items()
+        },
+        "reasons": {"audio": inputs.audio_reason, "face": inputs.face_reason},
+        "notes": inputs.notes,
+        "model": loaded.description,
+    }
+    return np.array(json.dumps(described, ensure_ascii=False))
+
+
+def _embed_sounds(
+    inputs: ClipInputs, encoders: ModalityEncoders, encoder: "AudioEncoder"
+) -> dict[str, np.ndarray]:
+    """Encode the windows with speech; the others have no valid position."""
+    spoken = _find_spoken(inputs.windows)
+    sounds = _cut_sounds(inputs, inputs.windows, spoken)
+    rows = encoders.embed("audio", sounds) if sounds else []
+    _, width = encoder.feature_shape(SAMPLE_RATE_HZ, encoders.specs["audio"]["level"])
+    size = len(inputs.windows), max(map(len, rows), default=0)
+    audio, valid = np.zeros((*size, width), STORED_TYPE), np.zeros(size, np.bool_)
+    for place, row in zip(spoken, rows, strict=True):
+        audio[place, : len(row)], valid[place, : len(row)] = row, True
+    return {"audio": audio, "audio_valid": valid}
+
+
+def _find_spoken(windows: Sequence[Window]) -> list[int]:
+    return [place for place, window in enumerate(windows) if window.has_speech]
+
+
+def _cut_sounds(
+    inputs: ClipInputs, windows: Sequence[Window], places: Sequence[int]
+) -> list[np.ndarray]:
+    spans = [windows[place].span for place in places]
+    return [inputs.samples[span.start : span.stop] for span in spans]
 
 
 def _locate(rows: Sequence[Embedding], spec: Mapping[str, Json] | None) -> FeatureRows:

@@ -41,13 +41,13 @@ def find_clips(inputs: Sequence[str], lines: Iterable[bytes] = ()) -> list[Named
 
 
 def names_one_file(inputs: Sequence[str]) -> bool:
-    """Tell whether the only input is a file, and no folder, pattern or list."""
+    """Return whether the only input is a file, and no folder, pattern or list."""
     [first, *more] = inputs
     is_file = Path(first).is_file() or not (has_magic(first) or Path(first).is_dir())
     return not more and first != STANDARD_INPUT and is_file
 
 
-def predict_clips(
+def predict_named_clips(
     predictor: Predictor,
     clips: Sequence[NamedClip],
     *,

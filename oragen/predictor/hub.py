@@ -1,13 +1,10 @@
 """A folder, or the id of a model on the Hugging Face hub -> its folder on this machine."""
 
-import logging
 import re
 from pathlib import Path
 from typing import Final
 
 from oragen.predictor.pretrained import ModelError
-
-logger = logging.getLogger(__name__)
 
 HUB_ID: Final = re.compile(r"[\w.-]+/[\w.-]+")
 # Weights, descriptions and texts: nothing that could run code.

@@ -114,7 +114,7 @@ def read_results(path: Path) -> pd.DataFrame:
 
 
 def has_folders(frame: pd.DataFrame) -> bool:
-    """Tell whether `Path` has folders, and not only names of files."""
+    """Return whether `Path` has folders, and not only names of files."""
     return PATH in frame.columns and _has_folders(frame[PATH])
 
 

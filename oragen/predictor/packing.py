@@ -17,21 +17,19 @@ from oragen.predictor.pretrained import (
     ENCODER_FOLDERS,
     ModelError,
     Pretrained,
-    find_source,
     load_pretrained,
+    locate_encoder,
 )
+from oragen.reporting.bootstrap import Measure
+from oragen.reporting.table_formats import PRESENTATIONS
+from oragen.schema.choices.encoders import EMBEDDED
 from oragen.schema.files import atomic_folder
 from oragen.schema.vocabulary import Modality
 
 CARD_FILE: Final = "README.md"
 SUMS_FILE: Final = "SHA256SUMS"
-EMBEDDED: Final = "embedded"
-# Name of a metric in `data/reports/metrics.json` -> its title in a table, and its factor there.
-METRICS: Final = {
-    "gender_uar": ("Gender UAR, %", 100.0),
-    "age_mae_years": ("Age MAE, years", 1.0),
-    "mask_type_uar": ("Mask UAR, %", 100.0),
-}
+# Of `data/reports/metrics.json`, in the order of the card.
+MEASURES: Final[tuple[Measure, ...]] = ("gender_uar", "age_mae_years", "mask_type_uar")
 
 _LIMITS: Final = (
     "## Intended use and limits",
@@ -157,7 +155,7 @@ def _list_results(metrics: Metrics) -> list[str]:
     """Write the metrics as a table; no lines without metrics."""
     if not metrics:
         return []
-    titles = [title for title, _ in METRICS.values()]
+    titles = [PRESENTATIONS[measure].title for measure in MEASURES]
     lines = [
         "## Results",
         "",
@@ -169,8 +167,10 @@ def _list_results(metrics: Metrics) -> list[str]:
     for corpus, by_modalities in metrics.items():
         scores = next(iter(by_modalities.values()), {})  # all modalities come first
         cells = [
-            f"{scores[name] * factor:.1f}" if scores.get(name) is not None else ""
-            for name, (_, factor) in METRICS.items()
+            f"{scores[measure] * PRESENTATIONS[measure].scale:.1f}"
+            if scores.get(measure) is not None
+            else ""
+            for measure in MEASURES
         ]
         lines.append(f"| {corpus} | {scores.get('clips', '')} | {' | '.join(cells)} |")
     return [*lines, ""]
@@ -188,7 +188,7 @@ def _copy_parts(folder: Path, model: Pretrained, target: Path) -> None:
     for modality, encoder in encoders.items():
         if encoder is None:
             continue
-        source = find_source(folder, modality, model.specs[modality]["source"])
+        source = locate_encoder(folder, modality, model.specs[modality]["source"])
         if source != EMBEDDED:
             _copy_encoder(Path(source), encoder, target / ENCODER_FOLDERS[modality])
 

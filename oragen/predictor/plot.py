@@ -20,7 +20,7 @@ def to_clip_predictions(prediction: Prediction) -> ClipPredictions:
     age = prediction.age
     return ClipPredictions(
         title=printable(Path(prediction.input).name),
-        summary=", ".join(describe(prediction)),
+        words=", ".join(describe(prediction)),
         length_s=prediction.length_s,
         age_years=None if age is None else age.value,
         age_interval=None if age is None else age.interval,

@@ -65,7 +65,7 @@ class Prediction:
 
     @property
     def is_predicted(self) -> bool:
-        """Tell whether a modality was usable."""
+        """Return whether a modality was usable."""
         return self.gender is not None
 
     @property

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int16, UInt8
 
 from oragen.detection.windows import Window
 from oragen.predictor.clip_inputs import ClipInputs, read_clip_inputs, take_clip_inputs
-from oragen.predictor.features import ModalityEncoders, embed_windows
+from oragen.predictor.features import BATCH_SIZE, ModalityEncoders, embed_windows
 from oragen.predictor.prediction import (
     AgePrediction,
     ClassPrediction,
@@ -28,7 +28,6 @@ from oragen.training.devices import choose_device
 from oragen.training.inference import modality_sets_of, predict_windows
 from oragen.training.scoring import WindowPredictions, group_predictions
 
-BATCH_SIZE: Final = 16  # windows or crops
 WINDOWS_AT_ONCE: Final = 64  # whose features are in memory: an hour has 1,800
 CLIPS_AHEAD: Final = 2  # decoded while the encoders are at work
 

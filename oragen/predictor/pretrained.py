@@ -1,6 +1,5 @@
 """The folder of a model -> its head, its encoders and the preprocessing of clips."""
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,8 +15,6 @@ from oragen.training.calibration import Calibration, read_calibration
 
 if TYPE_CHECKING:
     from oragen.encoders import AudioEncoder, FaceEncoder
-
-logger = logging.getLogger(__name__)
 
 ENCODER_FOLDERS: Final[dict[Modality, str]] = {"audio": "audio_encoder", "face": "face_encoder"}
 # `data/heads/<head>/seed-<n>` names its encoders relative to the project's folder.
@@ -131,7 +128,7 @@ def _load_encoder(
 ) -> "AudioEncoder | FaceEncoder":
     from oragen.encoders import load_audio_encoder, load_face_encoder
 
-    source = find_source(folder, modality, spec["source"])
+    source = locate_encoder(folder, modality, spec["source"])
     load = load_audio_encoder if modality == "audio" else load_face_encoder
     encoder = load(
         source, revision, precision=precision or spec["precision"], levels=[spec["level"]]
@@ -146,7 +143,7 @@ def _load_encoder(
     return encoder
 
 
-def find_source(folder: Path, modality: Modality, source: str) -> str:
+def locate_encoder(folder: Path, modality: Modality, source: str) -> str:
     """Return the place of an encoder: beside the head, in the head's project, or on the hub."""
     beside = folder / ENCODER_FOLDERS[modality]
     if beside.is_dir():

@@ -21,5 +21,5 @@ class Finding:
 
 
 def has_problem(findings: Collection[Finding]) -> bool:
-    """Tell whether something cannot work as it is."""
+    """Return whether something cannot work as it is."""
     return any(finding.state == "problem" for finding in findings)

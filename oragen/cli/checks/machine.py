@@ -80,7 +80,7 @@ def check_devices(
 
 
 def sees_nvidia_driver() -> bool:
-    """Tell whether the machine has a driver for NVIDIA's GPUs."""
+    """Return whether the machine has a driver for NVIDIA's GPUs."""
     return Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi") is not None
 
 

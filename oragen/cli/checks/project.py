@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from oragen.cli.checks.finding import INSTALL, Finding
+from oragen.schema.choices.encoders import EMBEDDED
 
 WEIGHT_FILES: Final = (
     "model.safetensors", "pytorch_model.bin", "model.safetensors.index.json",
@@ -14,7 +15,6 @@ WEIGHT_FILES: Final = (
 )  # fmt: skip
 # As in oragen.models.folder, which needs torch: these checks must work where torch does not load.
 HEAD_FILE: Final = "head.json"
-EMBEDDED: Final = "embedded"
 TIMM: Final = "timm:"
 HUB_ID: Final = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
@@ -82,7 +82,7 @@ def check_encoder(
 
 
 def find_in_hub_cache(source: str, hub_cache: Path) -> bool:
-    """Tell whether the hub's cache holds the weights of an encoder, of timm too."""
+    """Return whether the hub's cache holds the weights of an encoder, of timm too."""
     name = source.removeprefix(TIMM).removeprefix("hf-hub:").partition("@")[0]
     if source.startswith(TIMM) and "/" not in name:
         name = f"timm/{name}"

@@ -1,6 +1,8 @@
-"""What can be chosen of encoders that are fine-tuned."""
+"""What can be chosen of encoders: their source, and how fine-tuned ones pool."""
 
-from typing import Literal
+from typing import Final, Literal
+
+EMBEDDED: Final = "embedded"  # the source of the small encoders that are part of oragen
 
 AudioPoolingName = Literal[
     "transformer",  # ORAGEN's: transformer blocks, then statistics over time
@@ -8,5 +10,5 @@ AudioPoolingName = Literal[
 ]
 FacePoolingName = Literal[
     "self_attention",  # SDPSA: scaled dot-product self-attention over the layers, then statistics
-    "gated",  # GSA: a gate for each layer, then statistics
+    "gated",  # GSA: two views with statistics over the layers, mixed by a gate for each element
 ]
