@@ -13,7 +13,7 @@ from oragen.reporting.figures.explanations import list_explanations
 from oragen.reporting.figures.head_figures import draw_figures, write_plot_data
 from oragen.reporting.page.rendering import write_page
 from oragen.reporting.page.sections import lay_out
-from oragen.reporting.run_summary import Settings, describe_run
+from oragen.reporting.run_description import Settings, describe_run
 from oragen.reporting.scores import HeadScores, write_metrics
 from oragen.reporting.table_formats import write_markdown, write_tables
 from oragen.reporting.tables.all_tables import build_tables
@@ -35,16 +35,16 @@ def main() -> None:
     readers = {corpus: params.corpora[corpus].reader for corpus in params.evaluate_corpora}
 
     tables = build_tables(scores, head=first, readers=readers)
-    summary = describe_run(predictions, widest, first, read_settings(params))
+    opening = describe_run(predictions, widest, first, read_settings(params))
     write_metrics(paths.REPORTS / "metrics.json", scores)
     write_tables(paths.REPORTS / "tables", tables)
-    write_markdown(paths.REPORTS / "report.md", tables, title="Report", summary=summary)
+    write_markdown(paths.REPORTS / "report.md", tables, title="Report", opening=opening)
     write_plot_data(paths.REPORTS / "plots", widest, histories)
     figures = draw_figures(paths.REPORTS / "figures", widest, histories, first)
     explanations = list_explanations(paths.EXPLANATIONS, first)
     page = paths.REPORTS / "index.html"
     sections = lay_out(tables, figures, explanations, first)
-    write_page(page, "oragen report", sections, summary=[line.replace("`", "") for line in summary])
+    write_page(page, "oragen report", sections, opening=[line.replace("`", "") for line in opening])
     logger.info(
         "report: %d heads, %d clips, %d tables; %s",
         len(params.use_heads), widest["clip_id"].nunique(), len(tables), page,

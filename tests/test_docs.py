@@ -140,12 +140,12 @@ def test_parameters_exist(page: Path) -> None:
 
 
 def names_a_parameter(name: str) -> bool:
-    """Tell whether `section.key` is there; a name of a catalogue may be anything."""
+    """Return whether `section.key` is there; a name of a catalogue may be anything."""
     return exists(Params, name.split("."))
 
 
 def exists(kind: Any, path: list[str]) -> bool:
-    """Tell whether a path leads from a type of the parameters to a field."""
+    """Return whether a path leads from a type of the parameters to a field."""
     if not path:
         return True
     if isinstance(kind, type) and issubclass(kind, BaseModel):

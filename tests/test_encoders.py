@@ -196,6 +196,7 @@ def test_the_cls_row_of_every_hidden_state(name: str) -> None:
     with torch.inference_mode():
         states = encoder.network(pixels, output_hidden_states=True).hidden_states
     rows = torch.from_numpy(np.stack(encoder.encode(crops)))
+    assert isinstance(encoder.network, PreTrainedModel)
     blocks = encoder.network.config.num_hidden_layers
     assert rows.shape == (3, *encoder.feature_shape())
     assert rows.shape[1] == blocks + 1

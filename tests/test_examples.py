@@ -131,14 +131,14 @@ def test_a_mask_that_the_augmentation_adds_is_the_label(
     muffled = sounds(sound_table, replace(PLAIN_SOUND, muffle_probability=1.0))
     covered = crops(crop_table, replace(PLAIN_CROP, cover_probability=1.0))
     for examples in (muffled, covered):
-        assert examples.modality.adds_mask_types
+        assert examples.preparation.adds_mask_types
         batch = examples.collate([examples[Draw(1, place)] for place in range(12)])
         codes, before = batch.targets.mask_type, examples.mask_type
         assert (codes[before == 0] > 0).all()
         assert torch.equal(codes[before > 0], before[before > 0])
         assert {MASK_TYPES[code] for code in codes} <= set(ATTENUATION_DB)
-    assert not sounds(sound_table, PLAIN_SOUND).modality.adds_mask_types
-    assert not crops(crop_table).modality.adds_mask_types
+    assert not sounds(sound_table, PLAIN_SOUND).preparation.adds_mask_types
+    assert not crops(crop_table).preparation.adds_mask_types
 
 
 def test_a_face_without_landmarks_is_not_covered(crop_table: pd.DataFrame) -> None:

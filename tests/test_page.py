@@ -99,7 +99,7 @@ def page(tmp_path: Path) -> Element:
         PageSection("Scores", [TABLE], ["Higher is better."]),
         PageSection("Pictures", [square, square, TABLE, square]),
     ]
-    write_page(tmp_path / "out" / "page.html", "Report", sections, summary=["Two heads."])
+    write_page(tmp_path / "out" / "page.html", "Report", sections, opening=["Two heads."])
     return read_page(tmp_path / "out" / "page.html")
 
 
@@ -224,7 +224,7 @@ def test_markup_in_any_text_is_text(tmp_path: Path) -> None:
     table = PageTable(EVIL, [EVIL], [[EVIL]], EVIL)
     picture = Figure(draw_square(tmp_path / "square.png"), EVIL, EVIL)
     section = PageSection(EVIL, [table, picture], [EVIL])
-    write_page(tmp_path / "page.html", EVIL, [section], summary=[EVIL], language='en" onload="x')
+    write_page(tmp_path / "page.html", EVIL, [section], opening=[EVIL], language='en" onload="x')
     page = read_page(tmp_path / "page.html")
     assert not page.find("script")
     assert not page.find("b")

@@ -63,7 +63,7 @@ def colour(word: str) -> np.ndarray:
 
 
 def has_colour(pixels: Rgb, word: str, *, tolerance: int = 40) -> bool:
-    """Tell whether pixels are of a colour, as far as coding left it."""
+    """Return whether pixels are of a colour, as far as coding left it."""
     distance = np.abs(pixels.astype(int).reshape(-1, 3) - colour(word)).max(axis=1)
     return bool((distance <= tolerance).mean() > 0.9)
 

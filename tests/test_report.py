@@ -12,7 +12,7 @@ from oragen.reporting.figures.explanations import attention_path, clip_path, lis
 from oragen.reporting.figures.figure import Figure
 from oragen.reporting.figures.head_figures import draw_figures, write_plot_data
 from oragen.reporting.page.sections import PageTable, lay_out
-from oragen.reporting.run_summary import Settings, describe_run, measure_coverage
+from oragen.reporting.run_description import Settings, describe_run, measure_coverage
 from oragen.reporting.table_formats import Cell, Column, ReportTable, Row
 from oragen.schema.errors import UserError
 from stages.report import read_history, read_predictions

@@ -79,7 +79,7 @@ def test_a_number_that_json_does_not_know_is_not_written() -> None:
 
 def test_a_report_begins_with_what_was_scored_and_how_to_read_it(tmp_path: Path) -> None:
     path = tmp_path / "reports" / "report.md"
-    write_markdown(path, [small_table(), small_table()], title="Report", summary=["One.", "Two."])
+    write_markdown(path, [small_table(), small_table()], title="Report", opening=["One.", "Two."])
     text = path.read_text(encoding="utf-8")
     assert text.startswith(f"# Report\n\nOne.\n\nTwo.\n\n{HOW_TO_READ}\n\n## A small table\n")
     assert text.endswith("\n" + to_markdown(small_table()))

@@ -41,7 +41,7 @@ class Face(NamedTuple):
 
     @property
     def is_labelled(self) -> bool:
-        """Tell whether the row has a label, even one that cannot be read."""
+        """Return whether the row has a label, even one that cannot be read."""
         return bool(self.gender or self.age.years is not None or self.problems)
 
 

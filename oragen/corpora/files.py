@@ -174,7 +174,7 @@ def _describe(path: str, status: os.stat_result) -> _Status:
 
 
 def _may_read(path: str, status: os.stat_result) -> bool:
-    """Tell whether a file may be read; without a second call if all users may read it."""
+    """Return whether a file may be read; without a second call if all users may read it."""
     return status.st_mode & READABLE_BY_ALL == READABLE_BY_ALL or os.access(path, os.R_OK)
 
 

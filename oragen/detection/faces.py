@@ -243,7 +243,7 @@ def _clip(rgb: Rgb, box: Box) -> Box:
 
 
 def _is_inside(rgb: Rgb, box: Box) -> bool:
-    """Tell whether any part of the box is in the picture."""
+    """Return whether any part of the box is in the picture."""
     part = _clip(rgb, box)
     return part.x1 < part.x2 and part.y1 < part.y2
 

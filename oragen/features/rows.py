@@ -20,11 +20,28 @@ from oragen.store.hashing import make_key
 from oragen.store.parts import Located, PartStore
 
 STORED_TYPE: Final = np.float16
+NONE: Final = -1  # in place of a row: no speech in a window, no crop in a slot
+# Fields of a spec that a head depends on; an encoder may get another name or source.
+SEEN_BY_HEADS: Final = ("fingerprint", "level", "precision", "shape")
+# Fields in which two kinds of features differ.
+DECISIVE: Final = ("modality", *SEEN_BY_HEADS, "stored")
+
+
+class EmbeddingError(UserError):
+    """An encoder returns numbers that cannot be stored."""
+
+
+class MissingFeaturesError(UserError):
+    """A store lacks rows that a table names."""
+
+
+class MixedFeaturesError(UserError):
+    """Corpora with features of different encoders or settings."""
 
 
 @dataclass(frozen=True)
 class FeatureSpec:
-    """How the features of one store are made; part of every row's key."""
+    """How the features of one part are made. `key_of` says which fields are in a row's key."""
 
     modality: Modality
     encoder: str  # its name in params.yaml
@@ -92,25 +109,6 @@ def to_half(
             f"{np.abs(embedding).max():.3g}). Try precision fp32, or another encoder."
         )
     return half
-
-
-class EmbeddingError(UserError):
-    """An encoder returns numbers that cannot be stored."""
-
-
-class MissingFeaturesError(UserError):
-    """A store lacks rows that a table names."""
-
-
-class MixedFeaturesError(UserError):
-    """Corpora with features of different encoders or settings."""
-
-
-# Fields in which two kinds of features differ; an encoder may get another name or source.
-DECISIVE: Final = ("modality", "fingerprint", "level", "precision", "shape", "stored")
-
-
-NONE: Final = -1  # in place of a row: no speech in a window, no crop in a slot
 
 
 def no_rows(spec: Mapping[str, Json] | None = None) -> "FeatureRows":

@@ -134,7 +134,7 @@ class Examples(Dataset[Example]):
 
     Args:
         table: rows of the example table.
-        modality: augments and prepares the examples.
+        preparation: augments and prepares the examples.
         genders: labels of gender in order; another gender is unknown.
         seed: of the augmentation.
     """
@@ -142,13 +142,13 @@ class Examples(Dataset[Example]):
     def __init__(
         self,
         table: pd.DataFrame,
-        modality: Sounds | Crops,
+        preparation: Sounds | Crops,
         *,
         genders: Sequence[str],
         seed: int,
     ) -> None:
         self.table = table.reset_index(drop=True)
-        self.modality = modality
+        self.preparation = preparation
         self.seed = seed
         self.gender = torch.from_numpy(encode_labels(self.table["gender"], genders))
         self.mask_type = torch.from_numpy(encode_labels(self.table["mask_type"], MASK_TYPES))
@@ -166,7 +166,7 @@ class Examples(Dataset[Example]):
     def __getitem__(self, draw: Draw) -> Example:
         row = self.table.iloc[draw.place].to_dict()
         code = int(self.mask_type[draw.place])
-        augmented = self.modality.augment(
+        augmented = self.preparation.augment(
             self._read(row["store"], row["key"], row["start"], row["stop"]),
             None if row["landmarks"] is None else np.asarray(row["landmarks"], np.float64),
             None if code == UNKNOWN_LABEL else MASK_TYPES[code],
@@ -182,7 +182,7 @@ class Examples(Dataset[Example]):
             encode_labels([item.mask_type for item in augmented], MASK_TYPES)
         )
         return ExampleBatch(
-            self.modality.prepare([item.content for item in augmented]),
+            self.preparation.prepare([item.content for item in augmented]),
             Targets(
                 gender=self.gender[places], mask_type=mask_type, age_years=self.age_years[places]
             ),

@@ -1,6 +1,5 @@
 """A unimodal model and batches -> steps of its optimizer, and predictions, on any devices."""
 
-import logging
 from collections.abc import Iterable, Sequence
 from typing import Final, Literal
 
@@ -18,8 +17,6 @@ from oragen.training.devices import scales_gradients
 from oragen.training.history import ClassWeights
 from oragen.training.losses import TaskWeights, multi_task_loss
 from oragen.training.scoring import WindowPredictions
-
-logger = logging.getLogger(__name__)
 
 _MAX_NUMPY_SEED: Final = 2**32
 

@@ -283,7 +283,7 @@ def _refuse_unusable(train: Examples, dev: Examples, task_weights: TaskWeights) 
             "`train`."
         )
     for task, labels in labels_of.items():
-        if len(labels) == 1 and not (task == "mask_type" and train.modality.adds_mask_types):
+        if len(labels) == 1 and not (task == "mask_type" and train.preparation.adds_mask_types):
             raise UserError(
                 f"All examples to learn from have the {task} {labels[0]}, expected others, too. "
                 "Add corpora with other labels, or set the weight of this task to 0."

@@ -23,7 +23,7 @@ LEVEL_RANKS: Final[dict[str, int]] = {level: rank for rank, level in enumerate(L
 METRIC_DIGITS: Final[dict[Measure, int]] = {
     "gender_uar": 4, "age_mae_years": 3, "mask_type_uar": 4,
 }  # fmt: skip
-CLASS_TASKS: Final[dict[Measure, ClassTask]] = {
+TASK_OF: Final[dict[Measure, ClassTask]] = {
     "gender_uar": "gender", "mask_type_uar": "mask_type",
 }  # fmt: skip
 Metrics = dict[str, float | int]
@@ -162,7 +162,7 @@ def _measure(scores: HeadScores, head: str, modalities: str, scope: str) -> Metr
         if cell.value is not None:
             metrics[measure] = round(cell.value, digits)
             metrics[f"{measure}_std"] = round(cell.std_over_seeds or 0.0, digits)
-        if (task := CLASS_TASKS.get(measure)) and (of_seeds := _macro_f1(predictions, task)):
+        if (task := TASK_OF.get(measure)) and (of_seeds := _macro_f1(predictions, task)):
             spread = float(np.std(of_seeds, ddof=1)) if len(of_seeds) > 1 else 0.0
             metrics[f"{task}_macro_f1"] = round(float(np.mean(of_seeds)), digits)
             metrics[f"{task}_macro_f1_std"] = round(spread, digits)

@@ -143,12 +143,12 @@ def write_tables(folder: Path, tables: Iterable[ReportTable]) -> None:
 
 
 def write_markdown(
-    path: Path, tables: Iterable[ReportTable], *, title: str, summary: Iterable[str]
+    path: Path, tables: Iterable[ReportTable], *, title: str, opening: Iterable[str]
 ) -> None:
     """Write all tables as one Markdown file, with paragraphs under its title."""
-    opening = "".join(f"{paragraph}\n\n" for paragraph in (f"# {title}", *summary, HOW_TO_READ))
+    above = "".join(f"{paragraph}\n\n" for paragraph in (f"# {title}", *opening, HOW_TO_READ))
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(opening + "\n".join(map(to_markdown, tables)), encoding="utf-8")
+    path.write_text(above + "\n".join(map(to_markdown, tables)), encoding="utf-8")
 
 
 def _to_text(cell: Cell) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from oragen.features.dataset import WindowDataset
+from oragen.features.rows import SEEN_BY_HEADS
 from oragen.models.heads import Head
 from oragen.schema.choices.protocols import EvaluationProtocol
 from oragen.schema.errors import UserError
@@ -31,7 +32,7 @@ def refuse_other_features(
     """
     for modality, spec in trained_on.items():
         other = found.get(modality, spec)
-        for name in ("fingerprint", "level", "precision", "shape"):
+        for name in SEEN_BY_HEADS:
             if spec[name] != other[name]:
                 raise OtherFeaturesError(
                     f"The head in {folder} was trained on {modality} features of "

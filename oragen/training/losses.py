@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +12,8 @@ from torch import Tensor
 from oragen.models.layers.pooling import safe_sqrt
 from oragen.models.output import HeadOutput
 from oragen.schema.vocabulary import AGE_SCALE_YEARS, UNKNOWN_LABEL, Task
+
+CCC_EPSILON: Final = 1e-8  # keeps divisions of nothing by nothing finite
 
 
 class Targets(NamedTuple):
@@ -109,8 +111,7 @@ def ccc_loss(
     predicted: Float[Tensor, " batch"],
     target: Float[Tensor, " batch"],
     *,
-    epsilon: float = 1e-8,
-    denominator_epsilon: float = 1e-8,
+    denominator_epsilon: float = CCC_EPSILON,
 ) -> Float[Tensor, ""]:
     """1 - concordance correlation coefficient (Lin 1989), of the population.
 
@@ -120,13 +121,12 @@ def ccc_loss(
     Args:
         predicted: one or more numbers.
         target: as many.
-        epsilon: added to the product of the deviations, below the correlation.
         denominator_epsilon: added to the denominator: 1e-8 in chimera_ml, 0 in markitantov/ORAGEN.
     """
     target = target.to(predicted)
     x, y = predicted - predicted.mean(), target - target.mean()
     deviations = safe_sqrt(x.square().sum()) * safe_sqrt(y.square().sum())
-    covariance = (x * y).mean() * deviations / (deviations + epsilon)
+    covariance = (x * y).mean() * deviations / (deviations + CCC_EPSILON)
     gap = (predicted.mean() - target.mean()).square()
     denominator = x.square().mean() + y.square().mean() + gap + denominator_epsilon
     return 1 - 2 * covariance / _or_one(denominator)

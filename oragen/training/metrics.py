@@ -1,4 +1,4 @@
-"""Predictions of windows -> predictions of clips -> scores.
+"""Labels and predicted labels -> UAR, F1, error, correlation; numbers of windows -> of clips.
 
 Scores are fractions, ages are in years. A label may be a number or a word. None, NaN and negative
 numbers are unknown labels, which are ignored.
@@ -58,11 +58,8 @@ def score_classes(
     Raises:
         ValueError: a known label has no prediction.
     """
-    from sklearn.metrics import (
-        f1_score,
-        precision_score,
-        recall_score,
-    )  # its import takes half a second
+    # imported here, as it takes half a second
+    from sklearn.metrics import f1_score, precision_score, recall_score
 
     true, predicted = _split_known(targets, predictions)
     averaged = _class_set(true, predicted, classes)

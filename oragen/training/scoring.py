@@ -1,7 +1,7 @@
 """Predictions of windows -> predictions of clips, joined with labels -> scores.
 
-Training and fine-tuning select by these scores, and evaluation reports them. So the two cannot
-differ.
+Training and fine-tuning select by these scores. A report counts the same by resampling, with
+intervals.
 """
 
 from collections.abc import Collection, Mapping, Sequence

@@ -71,7 +71,7 @@ def _tissue(layer: MaskLayer, generator: torch.Generator) -> None:
     for line in _ear_loops(top + 0.12, 1.42):
         layer.stroke(line, dimmed(colour, 0.8), 0.05)
     half = [(0.0, top), (0.3, top + 0.1), (0.92, top + 0.22), (0.98, 1.4), (0.6, 2.0), (0.0, 2.16)]
-    outline = smooth(mirrored(half), closed=True)
+    outline = smooth(mirrored(half))
     layer.fill(outline, colour)
     if happens(0.35, generator):
         _stripe(layer, choose(_CLOTHS, generator), uniform(0.06, 0.16, generator))
@@ -96,7 +96,7 @@ def _medical(layer: MaskLayer, generator: torch.Generator) -> None:
         (0.6, 1.98),
         (0.0, 2.12),
     ]
-    outline = smooth(mirrored(half), closed=True)
+    outline = smooth(mirrored(half))
     layer.fill(outline, colour)
     _pleat(layer, top, uniform(0.7, 0.85, generator))
     layer.draw(arc(top + 0.09, top + 0.22, 0.5), dimmed(colour, 1.12), 0.04)
@@ -112,7 +112,7 @@ def _ffp(layer: MaskLayer, generator: torch.Generator) -> None:
         for side in (-1, 1):
             layer.stroke([(side * 0.6, y), (side * 1.14, y_end)], elastic, 0.06)
     half = [(0.0, top), (0.22, top + 0.12), (0.66, 0.72), (0.86, 1.2), (0.66, 1.84), (0.0, 2.08)]
-    outline = smooth(mirrored(half), closed=True)
+    outline = smooth(mirrored(half))
     layer.fill(outline, colour)
     if happens(0.5, generator):  # folded along the middle, or a cup with a seam across
         layer.bulge([(0.0, top), (0.86, 0.7), (0.86, 1.9), (0.0, 2.08)], 114)
@@ -134,9 +134,9 @@ def _respirator(layer: MaskLayer, generator: torch.Generator) -> None:
         for side in (-1, 1):
             layer.stroke([(side * 0.4, y), (side * 1.16, y_end)], dimmed(colour, 0.6), 0.11)
     half = [(0.0, top), (0.16, top + 0.08), (0.54, 0.78), (0.76, 1.25), (0.56, 1.86), (0.0, 2.04)]
-    outline = smooth(mirrored(half), closed=True)
+    outline = smooth(mirrored(half))
     layer.fill(outline, colour)
-    layer.bulge(smooth([(-0.14, 0.4), (0.14, 0.4), (0.26, 1.5), (-0.26, 1.5)], closed=True), 156)
+    layer.bulge(smooth([(-0.14, 0.4), (0.14, 0.4), (0.26, 1.5), (-0.26, 1.5)]), 156)
     filters, radius = choose(_FILTERS, generator), uniform(0.26, 0.34, generator)
     for side in (-1, 1):
         _cartridge(layer, (side * 0.56, 1.22), radius, filters, dimmed(colour, 0.75))
@@ -147,7 +147,7 @@ def _respirator(layer: MaskLayer, generator: torch.Generator) -> None:
 def _shield(layer: MaskLayer, generator: torch.Generator) -> None:
     bottom, tint = uniform(2.0, 2.4, generator), uniform(0.06, 0.16, generator)
     half = [(0.0, -1.1), (1.2, -1.05), (1.3, 0.6), (1.1, bottom - 0.2), (0.0, bottom)]
-    outline = smooth(mirrored(half), closed=True)
+    outline = smooth(mirrored(half))
     layer.fill(outline, (226, 234, 240), opacity=tint)
     for _ in range(choose((1, 2, 3), generator)):
         _add_reflection(layer, generator)

@@ -13,6 +13,9 @@ Points: TypeAlias = list[Point]
 
 _SHIFT: Final = 4  # OpenCV's fixed point: sixteenths of a pixel
 _NEUTRAL: Final = 128  # relief that neither darkens nor lightens
+_ROUNDS: Final = 2  # of cutting corners
+_ELLIPSE_POINTS: Final = 24
+_ARC_POINTS: Final = 9
 
 
 class Extent(NamedTuple):
@@ -95,31 +98,27 @@ def mirrored(right: Points) -> Points:
     return right + [(-x, y) for x, y in reversed(right) if x]
 
 
-def smooth(points: Points, *, closed: bool, rounds: int = 2) -> Points:
-    """Cut the corners (Chaikin 1974), each round once more."""
-    line = np.asarray(points, float)
-    for _ in range(rounds):
+def smooth(outline: Points) -> Points:
+    """Cut the corners of a closed outline (Chaikin 1974), then those of the cuts."""
+    line = np.asarray(outline, float)
+    for _ in range(_ROUNDS):
         after = np.roll(line, -1, axis=0)
-        if not closed:
-            line, after = line[:-1], after[:-1]
-        # point, 2 -> point, two cuts, 2
+        # point, 2 -> point, two cuts, 2 -> point, 2
         cut = np.stack([0.75 * line + 0.25 * after, 0.25 * line + 0.75 * after], axis=1)
-        ends = [] if closed else [points[:1], points[-1:]]
-        inner = cut.reshape(-1, 2)
-        line = inner if closed else np.concatenate([ends[0], inner, ends[1]])
+        line = cut.reshape(-1, 2)
     return [(x, y) for x, y in line.tolist()]
 
 
-def ellipse(centre: Point, radius: Point, *, num_points: int = 24) -> Points:
-    angle = np.linspace(0, 2 * np.pi, num_points, endpoint=False)
+def ellipse(centre: Point, radius: Point) -> Points:
+    angle = np.linspace(0, 2 * np.pi, _ELLIPSE_POINTS, endpoint=False)
     x = centre[0] + radius[0] * np.cos(angle)
     y = centre[1] + radius[1] * np.sin(angle)
     return list(zip(x.tolist(), y.tolist(), strict=True))
 
 
-def arc(y_middle: float, y_edge: float, half_width: float, *, num_points: int = 9) -> Points:
+def arc(y_middle: float, y_edge: float, half_width: float) -> Points:
     """A line across the face, at `y_edge` on both cheeks."""
-    x = np.linspace(-half_width, half_width, num_points)
+    x = np.linspace(-half_width, half_width, _ARC_POINTS)
     y = y_middle + (y_edge - y_middle) * (x / half_width) ** 2
     return list(zip(x.tolist(), y.tolist(), strict=True))
 

@@ -38,10 +38,7 @@ class WaveformAugmentation:
     noise_probability: float = 0.5
     noise_snr_db: tuple[float, float] = (10.0, 40.0)
     gain_probability: float = 0.5
-    gain_db: tuple[float, float] = (
-        -12.0,
-        6.0,
-    )  # encoders normalise: what is left of it is the clipping
+    gain_db: tuple[float, float] = (-12.0, 6.0)  # encoders normalise: only clipping is left of it
     phone_probability: float = 0.1
     codec_probability: float = 0.0  # real codecs: 25 to 45 ms for 4 s
     codecs: tuple[Codec, ...] = ("aac", "opus")

@@ -1,4 +1,4 @@
-"""Features and sizes -> output: what is common to all heads, and from which one is built again."""
+"""Features of a window and a head's sizes -> HeadOutput: the signature of all heads."""
 
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass

@@ -28,12 +28,9 @@ class MtcmaHead(Head):
         spec: the sizes; `width` is the published hidden width.
         decide_on_sum: predict gender and age, too, from the sum of the branches (the published
             AVModelV3 and mask models); else each from its own branch (AVModelV2).
-        mlp_width: size inside the perceptrons; None: half of the width.
     """
 
-    def __init__(
-        self, spec: HeadSpec, *, decide_on_sum: bool = True, mlp_width: int | None = None
-    ) -> None:
+    def __init__(self, spec: HeadSpec, *, decide_on_sum: bool = True) -> None:
         super().__init__(spec)
         self.decide_on_sum = decide_on_sum
         sizes, width = spec.sizes, spec.width
@@ -50,8 +47,8 @@ class MtcmaHead(Head):
             width=sizes.face_layers * sizes.face_width,
             width_out=width,
         )
-        self.audio_to_face = build_attention(spec, (width, width), mlp_width)
-        self.face_to_audio = build_attention(spec, (width, width), mlp_width)
+        self.audio_to_face = build_attention(spec, (width, width))
+        self.face_to_audio = build_attention(spec, (width, width))
         several = num_tokens > 1
         self.pool = StatisticsPooling(spec.std_correction) if several else nn.Flatten()
         self.gender_branch = _branch(2 * width if several else width, width, spec.dropout)
@@ -85,7 +82,7 @@ class SharedTrunkHead(Head):
     pooled together. Otherwise as `MtcmaHead`.
     """
 
-    def __init__(self, spec: HeadSpec, *, mlp_width: int | None = None) -> None:
+    def __init__(self, spec: HeadSpec) -> None:
         super().__init__(spec)
         sizes = spec.sizes
         num_tokens = count_tokens(spec)
@@ -99,8 +96,8 @@ class SharedTrunkHead(Head):
         self.face_tokens = TokenResampling(
             length=sizes.face_slots, num_tokens=num_tokens, width=face_width, width_out=face_width
         )
-        self.audio_to_face = build_attention(spec, (audio_width, face_width), mlp_width, True)
-        self.face_to_audio = build_attention(spec, (face_width, audio_width), mlp_width, True)
+        self.audio_to_face = build_attention(spec, (audio_width, face_width), project_inputs=True)
+        self.face_to_audio = build_attention(spec, (face_width, audio_width), project_inputs=True)
         self.pool = StatisticsPooling(spec.std_correction)
         self.trunk = _branch(2 * spec.width, spec.width, spec.dropout)
         self.decisions = OutputLayers(spec.width, sizes)
@@ -128,7 +125,7 @@ def count_tokens(spec: HeadSpec) -> int:
 
 
 def build_attention(
-    spec: HeadSpec, widths: tuple[int, int], mlp_width: int | None, project_inputs: bool = False
+    spec: HeadSpec, widths: tuple[int, int], *, project_inputs: bool = False
 ) -> CrossModalAttention:
     """Build one direction; `widths` are those of a query and of a context token."""
     query_width, context_width = widths
@@ -136,7 +133,7 @@ def build_attention(
         query_width=query_width,
         context_width=context_width,
         width=spec.width,
-        mlp_width=spec.width // 2 if mlp_width is None else mlp_width,
+        mlp_width=spec.width // 2,
         num_heads=spec.num_heads,
         project_inputs=project_inputs,
         dropout=spec.dropout,

@@ -1,11 +1,16 @@
 """Audio frames of an encoder -> one vector."""
 
+from typing import Final
+
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from oragen.models.layers import StatisticsPooling, hide_invalid
 from oragen.models.unimodal.transformer_block import TransformerBlock
+
+NUM_BLOCKS: Final = 2
+BLOCK_DROPOUT: Final = 0.1
 
 
 class TransformerPooling(nn.Module):
@@ -14,10 +19,8 @@ class TransformerPooling(nn.Module):
     Args:
         width_in: size of an audio frame.
         width: size of the vector.
-        num_blocks: how many transformer blocks.
         num_heads: attention heads of a block.
         std_correction: of the pooling, see `StatisticsPooling`.
-        block_dropout: probability, inside the blocks.
         dropout: probability, on the vector.
     """
 
@@ -26,19 +29,17 @@ class TransformerPooling(nn.Module):
         width_in: int,
         width: int = 256,
         *,
-        num_blocks: int = 2,
         num_heads: int = 4,
         std_correction: int = 0,
-        block_dropout: float = 0.1,
         dropout: float = 0.6,
     ) -> None:
         super().__init__()
         self.width = width
         self.blocks = nn.ModuleList(
             TransformerBlock(
-                width_in, num_heads=num_heads, mlp_width=width_in, dropout=block_dropout
+                width_in, num_heads=num_heads, mlp_width=width_in, dropout=BLOCK_DROPOUT
             )
-            for _ in range(num_blocks)
+            for _ in range(NUM_BLOCKS)
         )
         self.pool = StatisticsPooling(std_correction)
         self.merge = nn.Linear(2 * width_in, width)

@@ -25,7 +25,7 @@ def build_audio_model(
     """Put pooling and output layers of the published sizes on a speech encoder.
 
     Args:
-        encoder: wav2vec 2.0, HuBERT or WavLM of any size; it is not frozen.
+        encoder: wav2vec 2.0, HuBERT, WavLM or data2vec of any size; it is not frozen.
         pooling: how the audio frames become one vector.
         num_genders: classes of gender.
         num_mask_types: classes of mask type; 0: not a task of the model.

@@ -17,10 +17,9 @@ VITS: Final = (VisionTransformer, Eva, Beit)  # timm's ViT, DeiT, DINOv2; DINOv3
 
 @dataclass(frozen=True)
 class TimmVitConfig:
-    """Sizes, by the names that the configs of transformers have."""
+    """The size that is read of an encoder, by its name in the configs of transformers."""
 
     hidden_size: int
-    num_hidden_layers: int
 
 
 class HiddenStates(NamedTuple):
@@ -52,7 +51,7 @@ class TimmVit(nn.Module):
         self.vit = vit
         self.architecture = architecture
         self.arguments = dict(arguments)
-        self.config = TimmVitConfig(vit.embed_dim, len(vit.blocks))
+        self.config = TimmVitConfig(vit.embed_dim)
 
     @classmethod
     def from_description(cls, description: Mapping[str, Any]) -> "TimmVit":

@@ -80,6 +80,19 @@ def say(axes: Axes, words: str) -> None:
     axes.grid(False)
 
 
+def name_axes(axes: Axes, name: str) -> None:
+    """Write the name of a panel on its left."""
+    axes.set_ylabel(name, rotation=0, ha="right", va="center", labelpad=12)
+
+
+def put_legend(axes: Axes, *, is_reversed: bool = False) -> None:
+    """Put the legend of a panel on its right."""
+    axes.legend(
+        loc="center left", bbox_to_anchor=(1.005, 0.5), fontsize=9, labelspacing=0.25,
+        handlelength=1.2, reverse=is_reversed,
+    )  # fmt: skip
+
+
 def write_title(figure: Figure, title: str) -> None:
     """Write a title above everything, in as many lines as it needs."""
     num_characters = int(7.2 * figure.get_figwidth())

@@ -22,6 +22,8 @@ from oragen.reporting.figures.canvas import (
     SERIES,
     SKY,
     drawing,
+    name_axes,
+    put_legend,
     say,
     write_title,
 )
@@ -138,7 +140,7 @@ def _describe(attributes: Attributes) -> str:
 
 
 def _draw_crops(axes: Axes, example: ClipExample) -> None:
-    _name(axes, "faces")
+    name_axes(axes, "faces")
     axes.spines[:].set_visible(False)
     axes.set(yticks=[], ylim=(-0.2, 1))
     axes.tick_params(axis="x", length=0)
@@ -163,7 +165,7 @@ def _choose_crops(crops: Sequence[ExampleCrop]) -> list[ExampleCrop]:
 
 
 def _draw_speech(axes: Axes, example: ClipExample) -> None:
-    _name(axes, "speech")
+    name_axes(axes, "speech")
     axes.set(yticks=[], ylim=(0, 1))
     spans = [(start, stop - start) for start, stop in example.speech_s]
     axes.broken_barh(spans, (0.15, 0.7), color=GREEN)
@@ -172,7 +174,7 @@ def _draw_speech(axes: Axes, example: ClipExample) -> None:
 
 
 def _draw_windows(axes: Axes, example: ClipExample) -> None:
-    _name(axes, "windows")
+    name_axes(axes, "windows")
     levels = _levels(example.windows)
     axes.set(yticks=[], ylim=(max(levels, default=0) + 0.6, -0.6))
     for level in set(levels):
@@ -199,13 +201,13 @@ def _levels(windows: Sequence[ExampleWindow]) -> list[int]:
 
 
 def _draw_genders(axes: Axes, example: ClipExample) -> None:
-    _name(axes, "gender")
+    name_axes(axes, "gender")
     predictions = [window.genders for window in example.windows]
     _draw_probabilities(axes, example, predictions, true=example.labels.gender)
 
 
 def _draw_mask_types(axes: Axes, example: ClipExample) -> None:
-    _name(axes, "mask type")
+    name_axes(axes, "mask type")
     predictions = [window.mask_types for window in example.windows]
     _draw_probabilities(axes, example, predictions, true=example.labels.mask_type)
 
@@ -223,11 +225,11 @@ def _draw_probabilities(
         colour = COLOUR_OF.get(label, SERIES[number % len(SERIES)])
         name = f"{label} (true)" if label == true else label
         _draw_values(axes, example, [shares[label] for shares in predictions], colour, name)
-    _put_legend(axes)
+    put_legend(axes)
 
 
 def _draw_ages(axes: Axes, example: ClipExample) -> None:
-    _name(axes, "age, years")
+    name_axes(axes, "age, years")
     ages = [window.age_years for window in example.windows]
     _draw_values(axes, example, ages, BLUE, "window")
     known = [*ages]
@@ -244,7 +246,7 @@ def _draw_ages(axes: Axes, example: ClipExample) -> None:
         axes.axhspan(*interval, color=BLUE, alpha=0.08, linewidth=0, label="interval")
         known += interval
     axes.set_ylim(max(0, min(known) - 5), max(known) + 5)
-    _put_legend(axes)
+    put_legend(axes)
 
 
 def _draw_values(
@@ -271,21 +273,10 @@ def _draw_face_attention(axes: Axes, example: ClipExample) -> None:
 def _draw_attention(axes: Axes, example: ClipExample, modality: str, name: str) -> None:
     lanes = [lane for lane in example.attention if lane.modality == modality]
     image = draw_strips(axes, lanes, example.duration_s)
-    _name(axes, name)
+    name_axes(axes, name)
     figure = axes.get_figure()
     assert isinstance(figure, Figure)
     bar = figure.colorbar(image, cax=axes.inset_axes((1.065, 0.05, 0.01, 0.9)), extend="both")
     bar.set_ticks([1 / FULL_SCALE, 1, FULL_SCALE])
     bar.set_ticklabels([f"÷ {FULL_SCALE:.0f}", "even", f"× {FULL_SCALE:.0f}"], fontsize=9)
     bar.minorticks_off()
-
-
-def _put_legend(axes: Axes) -> None:
-    axes.legend(
-        loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=9, labelspacing=0.25,
-        handlelength=1.2,
-    )  # fmt: skip
-
-
-def _name(axes: Axes, name: str) -> None:
-    axes.set_ylabel(name, rotation=0, ha="right", va="center", labelpad=12)

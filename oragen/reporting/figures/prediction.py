@@ -20,6 +20,8 @@ from oragen.reporting.figures.canvas import (
     SKY,
     count,
     drawing,
+    name_axes,
+    put_legend,
     write_title,
 )
 from oragen.reporting.figures.example import ExampleWindow
@@ -36,7 +38,7 @@ class ClipPredictions:
 
     Attributes:
         title: such as the name of the file.
-        summary: the prediction of the whole clip in words, or why there is none.
+        words: the prediction of the whole clip in words, or why there is none.
         length_s: of the clip.
         age_years: of the whole clip; None without a prediction.
         age_interval: lower and upper end in years; None where the model gives none.
@@ -48,7 +50,7 @@ class ClipPredictions:
     """
 
     title: str
-    summary: str
+    words: str
     length_s: float
     age_years: float | None
     age_interval: tuple[float, float] | None
@@ -76,7 +78,7 @@ def draw_predictions(path: Path, clip: ClipPredictions) -> None:
         _draw_coverage(coverage, clip)
         coverage.set(xlabel="seconds", xlim=(0, max(clip.length_s, 0.001)))
         top = grid[0, 0]
-        top.set_title(clip.summary, fontweight="normal")
+        top.set_title(clip.words, fontweight="normal")
         figure.align_ylabels(grid[:, 0])
 
 
@@ -89,7 +91,7 @@ def _classes(windows: Sequence[ExampleWindow]) -> dict[str, list[Mapping[str, fl
 
 
 def _draw_age(axes: Axes, clip: ClipPredictions) -> None:
-    _name(axes, "age, years")
+    name_axes(axes, "age, years")
     ages = [window.age_years for window in clip.windows]
     known = list(ages)
     if clip.age_interval is not None:
@@ -108,14 +110,14 @@ def _draw_age(axes: Axes, clip: ClipPredictions) -> None:
               label="age of a window")  # fmt: skip
     axes.set_ylim(max(0.0, min(known) - 4), max(known) + 4)
     axes.grid(True, axis="y")
-    _put_legend(axes)
+    put_legend(axes)
 
 
 def _draw_classes(
     axes: Axes, name: str, clip: ClipPredictions, predictions: Sequence[Mapping[str, float]]
 ) -> None:
     """Stack the probabilities, each window's from its middle to the middles beside it."""
-    _name(axes, name)
+    name_axes(axes, name)
     times = _steps(clip.windows)
     bottom = np.zeros(times.shape)
     for number, label in enumerate(predictions[0]):
@@ -131,7 +133,7 @@ def _draw_classes(
         bottom = top
     axes.set(ylim=(0, 1))
     axes.set_yticks([0, 0.5, 1], ["0%", "50%", "100%"])
-    _put_legend(axes, is_reversed=True)  # as they are stacked
+    put_legend(axes, is_reversed=True)  # as they are stacked
 
 
 def _steps(windows: Sequence[ExampleWindow]) -> Float[np.ndarray, "windows 3"]:
@@ -150,7 +152,7 @@ def _steps(windows: Sequence[ExampleWindow]) -> Float[np.ndarray, "windows 3"]:
 
 def _draw_coverage(axes: Axes, clip: ClipPredictions) -> None:
     """Draw where there is speech, where the face is visible, and where windows lie."""
-    _name(axes, "")
+    name_axes(axes, "")
     axes.set(ylim=(len(ROWS) - 0.5, -0.5))
     axes.set_yticks(range(len(ROWS)), ROWS)
     axes.tick_params(axis="y", length=0)
@@ -178,13 +180,3 @@ def _edges(windows: Sequence[ExampleWindow]) -> tuple[np.ndarray, np.ndarray]:
     starts = np.array([window.start_s for window in windows])
     stops = np.array([window.stop_s for window in windows])
     return starts, stops
-
-
-def _name(axes: Axes, name: str) -> None:
-    axes.set_ylabel(name, rotation=0, ha="right", va="center", labelpad=12)
-
-
-def _put_legend(axes: Axes, *, is_reversed: bool = False) -> None:
-    axes.legend(
-        loc="center left", bbox_to_anchor=(1.01, 0.5), handlelength=1.4, reverse=is_reversed
-    )

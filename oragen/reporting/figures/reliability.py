@@ -18,6 +18,7 @@ from oragen.reporting.figures.canvas import (
     write_title,
 )
 from oragen.schema.vocabulary import ClassTask
+from oragen.training.metrics import list_predicted_labels
 
 NUM_BINS: Final = 10
 
@@ -79,10 +80,9 @@ def draw_reliability(path: Path, predictions: pd.DataFrame, task: ClassTask, tit
 
 
 def _confidences(predictions: pd.DataFrame, task: ClassTask) -> pd.DataFrame:
-    prefix = f"{task}_"
-    labels = [name.removeprefix(prefix) for name in predictions if name.startswith(prefix)]
+    labels = list_predicted_labels(predictions, task)
     known = predictions[predictions[task].isin(labels)] if labels else predictions.iloc[:0]
-    confidence = known[[prefix + label for label in labels]].astype(float).max(axis=1)
+    confidence = known[[f"{task}_{label}" for label in labels]].astype(float).max(axis=1)
     is_right = known[task] == known.get(f"predicted_{task}", pd.Series(dtype=object))
     columns = pd.DataFrame({"confidence": confidence, "is_right": is_right.astype(float)})
     return columns.astype(float).dropna()

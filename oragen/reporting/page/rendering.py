@@ -47,7 +47,7 @@ def write_page(
     title: str,
     sections: Sequence[PageSection],
     *,
-    summary: Sequence[str] = (),
+    opening: Sequence[str] = (),
     language: str = "en",
 ) -> None:
     """Write the page. All text is text: markup in it is shown, not obeyed.
@@ -56,7 +56,7 @@ def write_page(
         path: of the HTML file.
         title: of the page.
         sections: in order; the table of contents lists them.
-        summary: paragraphs under the title.
+        opening: paragraphs under the title.
         language: of the text, a BCP 47 tag.
 
     Raises:
@@ -65,7 +65,7 @@ def write_page(
     page = _load_template().render(
         title=title,
         sections=sections,
-        summary=summary,
+        opening=opening,
         language=language,
         policy=POLICY,
         style=STYLE_SHEET.read_text(encoding="utf-8"),
