@@ -53,7 +53,7 @@ def _lower(kind: int, value: int) -> None:
 
 
 def is_machine_short(memory_gb: float) -> bool:
-    """Tell whether the machine has less memory than this process may still take.
+    """Return whether the machine has less memory than this process may still take.
 
     So a refused request was no fault of the limit.
     """

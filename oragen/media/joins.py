@@ -20,7 +20,7 @@ _BEGINS_TRACK: Final = 2  # the flag of the first page of a track
 
 
 def has_joined_recording(path: Path) -> bool:
-    """Tell whether a further recording of the same format begins behind the first."""
+    """Return whether a further recording of the same format begins behind the first."""
     with path.open("rb") as file:
         head = file.read(12)
         size = os.fstat(file.fileno()).st_size
@@ -58,7 +58,7 @@ def _begins_again(file: BinaryIO, starts: tuple[bytes, ...]) -> bool:
 
 
 def _ogg_begins_again(file: BinaryIO) -> bool:
-    """Tell whether a track of an Ogg file begins behind a page that begins none."""
+    """Return whether a track of an Ogg file begins behind a page that begins none."""
     with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         place = 0
         while content[place : place + 6] and content[place + 5] & _BEGINS_TRACK:

@@ -72,7 +72,7 @@ class Timeline:
         return offset
 
     def _goes_on(self, decoded_s: Fraction, offset: Fraction, before: Fraction) -> bool:
-        """Tell whether a packet belongs to the recording that its track was in."""
+        """Return whether a packet belongs to the recording that its track was in."""
         gap, new_gap = decoded_s + offset - before, decoded_s + self._newest - before
         return 0 <= gap < abs(new_gap)
 

@@ -78,7 +78,7 @@ class Made(NamedTuple):
 
     @property
     def is_passing(self) -> bool:
-        """Tell whether the reason lies in the surroundings, so that it may be gone next time."""
+        """Return whether the reason lies in the surroundings, so that it may be gone next time."""
         return self.reason in PASSING_REASONS
 
 
