@@ -16,7 +16,8 @@ from oragen.media.container import (
     parse_encoding,
 )
 from oragen.media.errors import UnusableMediaError
-from oragen.media.video import read_image, sample_pictures
+from oragen.media.images import read_image
+from oragen.media.video import sample_pictures
 from tests.media_files import (
     add_exif_orientation,
     bright_left,

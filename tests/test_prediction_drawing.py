@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from oragen.media.audio import decode_audio
-from oragen.media.video import read_image
+from oragen.media.images import read_image
 from oragen.predictor import FaceBox, Prediction
 from oragen.predictor.drawing import BACKGROUND_PX, DrawingError, draw_clip
 from oragen.predictor.overlay import BOX_COLOUR, SPEECH_COLOUR, Overlay, box_at

@@ -10,7 +10,8 @@ import pytest
 from av.stream import Disposition
 
 from oragen.media.errors import UnusableMediaError
-from oragen.media.video import Picture, read_image, sample_pictures
+from oragen.media.images import Picture, read_image
+from oragen.media.video import sample_pictures
 from tests.media_files import (
     Rgb,
     add_exif_orientation,

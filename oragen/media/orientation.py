@@ -10,10 +10,10 @@ from jaxtyping import Int32, UInt8
 
 _UPRIGHT: Final = np.diag([1 << 16, 1 << 16, 1 << 30]).astype(np.int32)
 
+Rgb = UInt8[np.ndarray, "_ _ 3"]
 
-def turn_upright(
-    rgb: UInt8[np.ndarray, "_ _ 3"], matrix: Int32[np.ndarray, "3 3"]
-) -> UInt8[np.ndarray, "_ _ 3"]:
+
+def turn_upright(rgb: Rgb, matrix: Int32[np.ndarray, "3 3"]) -> Rgb:
     """Turn and mirror a picture by the nearest of the eight ways that keep its edges straight.
 
     Args:

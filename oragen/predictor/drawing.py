@@ -27,8 +27,10 @@ from oragen.media.container import (
     open_media,
 )
 from oragen.media.errors import UnusableMediaError
+from oragen.media.images import is_image, read_image
+from oragen.media.pictures import pixel_aspect, to_rgb
 from oragen.media.tracks import rank_audio_tracks, rank_video_tracks, start_of
-from oragen.media.video import is_image, pixel_aspect, read_image, time_frames, to_rgb
+from oragen.media.video import time_frames
 from oragen.predictor.overlay import (
     BACKGROUND_COLOUR,
     MIN_FONT_PX,
