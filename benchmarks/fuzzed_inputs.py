@@ -1,0 +1,221 @@
+"""Good files of all kinds that people exchange -> spoilt ones, and how oragen reads them."""
+
+import json
+import random
+import shutil
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, assert_never, get_args
+
+import numpy as np
+import yaml
+
+from benchmarks.mutations import mutate_bytes, mutate_tree
+from oragen.config.params import load_params
+from oragen.corpora.csv import read_csv
+from oragen.corpora.manifest import build_manifest
+from oragen.schema.errors import UserError
+from oragen.schema.tables import CLIPS
+from oragen.store.formats import PartFormat
+from oragen.store.parts import PartStore, Row, write_part
+
+if TYPE_CHECKING:
+    from oragen.predictor import Predictor
+
+Kind = Literal["media", "part", "model", "table", "params"]
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+REPOSITORY: Final = Path(__file__).resolve().parents[1]
+TABLE: Final = """media,speaker_id,gender,age_years,mask_type,split
+a.wav,anna,female,34,none,train
+b.wav,ben,male,,medical,train
+"c, d.wav",carla,female,7.5,,dev
+e.wav,"dora, d.",female,61,ffp,test
+"""
+
+
+def write_good_inputs(folder: Path) -> None:
+    """Write one good input of each kind, or ten."""
+    _write_media(folder / "media")
+    _write_parts(folder / "part")
+    _write_model(folder / "model")
+    (folder / "table").mkdir()
+    (folder / "table" / "labels.csv").write_text(TABLE)
+    for name in ("a.wav", "b.wav", "c, d.wav", "e.wav"):
+        shutil.copy(folder / "media" / "sound.wav", folder / "table" / name)
+    (folder / "params").mkdir()
+    shutil.copy(REPOSITORY / "params.yaml", folder / "params")
+
+
+def write_spoilt(kind: Kind, good: Path, folder: Path, chance: random.Random) -> None:
+    """Copy a good input of one kind into an empty folder, with one file of it spoilt."""
+    match kind:
+        case "media":
+            _spoil_bytes(chance.choice(sorted((good / kind).iterdir())), folder, chance)
+        case "table":
+            shutil.copytree(good / kind, folder, dirs_exist_ok=True)
+            _spoil_bytes(good / kind / "labels.csv", folder, chance)
+        case "params":
+            source = good / kind / "params.yaml"
+            _spoil_tree(source, folder / source.name, chance, yaml.safe_load, _to_yaml)
+        case "part" | "model":
+            shutil.copytree(good / kind, folder, dirs_exist_ok=True)
+            files = sorted(path for path in folder.rglob("*") if path.is_file())
+            chosen = chance.choice(files)
+            if chosen.suffix == ".json":
+                _spoil_tree(chosen, chosen, chance, json.loads, json.dumps)
+            else:
+                _spoil_bytes(chosen, chosen.parent, chance)
+        case _:
+            assert_never(kind)
+
+
+def read_input(kind: Kind, folder: Path, good: Path) -> str:
+    """Read an input as the pipeline and the predictor do; return why it is refused, or ""."""
+    try:
+        match kind:
+            case "media":
+                return _read_media(folder, good)
+            case "part":
+                return _read_parts(folder)
+            case "model":
+                _predict(folder / "tiny", good)
+            case "table":
+                _read_table(folder)
+            case "params":
+                load_params(folder / "params.yaml")
+            case _:
+                assert_never(kind)
+    except UserError as error:
+        return str(error)
+    return ""
+
+
+def _spoil_bytes(source: Path, folder: Path, chance: random.Random) -> None:
+    (folder / source.name).write_bytes(mutate_bytes(source.read_bytes(), chance))
+
+
+def _spoil_tree(
+    source: Path,
+    target: Path,
+    chance: random.Random,
+    read: Callable[[str], Any],
+    write: Callable[[Any], str],
+) -> None:
+    """Spoil what a text says; now and then its letters instead."""
+    text = source.read_text()
+    if chance.random() < 0.7:
+        target.write_text(_write_deep(mutate_tree(read(text), chance), write))
+    else:
+        target.write_bytes(mutate_bytes(text.encode(), chance))
+
+
+def _write_deep(tree: Any, write: Callable[[Any], str]) -> str:
+    """Write a tree, or brackets alone where it is too deep for the library that writes it."""
+    try:
+        return write(tree)
+    except RecursionError:
+        return "[" * 10_000
+
+
+def _to_yaml(tree: Any) -> str:
+    return yaml.safe_dump(tree, sort_keys=False)
+
+
+def _write_media(folder: Path) -> None:
+    """Write ten small files of sound, pictures or both, in the formats that people have most."""
+    import cv2
+
+    from oragen.corpora.generator import CorpusSpec, plan_clips, write_clip
+    from oragen.media.audio import decode_audio
+    from oragen.media.video import sample_pictures
+    from tests.media_files import write_sound, write_video
+
+    folder.mkdir()
+    spec = CorpusSpec("studio", 6, seed=3, duration_s=(2.0, 2.2), fault_share=0.0)
+    talk = folder / "talk.mp4"
+    write_clip(plan_clips(spec)[0], talk)
+    speech = decode_audio(talk, max_duration_s=9.0)[np.newaxis] / 2**15
+    pictures = [picture.rgb for picture in sample_pictures(talk, max_duration_s=9.0)]
+    times_s = [float(second) for second in range(len(pictures))]
+    write_video(folder / "talk.mkv", times_s, pictures, sound=speech)
+    write_video(
+        folder / "talk.avi", times_s, pictures, codec="mpeg4", sound=speech, sound_codec="mp2"
+    )
+    write_video(folder / "talk.ts", times_s, pictures, sound=speech)
+    write_sound(folder / "sound.wav", speech)
+    write_sound(folder / "sound.flac", speech, codec="flac")
+    write_sound(folder / "sound.mp3", speech, codec="libmp3lame")
+    write_sound(folder / "sound.ogg", speech, codec="libopus", rate_hz=16_000)
+    cv2.imwrite(str(folder / "still.jpg"), pictures[0][..., ::-1])
+    cv2.imwrite(str(folder / "still.png"), pictures[0][..., ::-1])
+
+
+def _write_parts(folder: Path) -> None:
+    folder.mkdir()
+    rows = [
+        Row(f"{key:032x}", f"clip {key}", 4 * key, 4 * key + 4, details={"notes": []})
+        for key in range(3)
+    ]
+    crops = np.arange(12 * 8 * 8 * 3, dtype=np.uint8).reshape(12, 8, 8, 3)
+    write_part(folder, "h5", crops, rows, {"values": "crops"})
+    write_part(folder, "zarr", np.ones((12, 4), np.float16), rows, {"values": "features"})
+
+
+def _write_model(folder: Path) -> None:
+    from oragen.predictor.packing import pack_model
+    from tests.test_packing import save_as_transformers_does, write_model
+
+    audio, face = save_as_transformers_does(folder / "encoders")
+    write_model(folder / "head", audio=audio, face=face)
+    pack_model(folder / "head", folder / "tiny")
+    shutil.rmtree(folder / "encoders")
+    shutil.rmtree(folder / "head")
+
+
+def _read_media(folder: Path, good: Path) -> str:
+    """Predict from a file with the good model; return why it is of no use, if so."""
+    [path] = folder.iterdir()
+    prediction = _load(good / "model" / "tiny")(path)
+    text = prediction.to_json()
+    if "NaN" in text or "Infinity" in text:
+        raise ValueError(f"the prediction is not finite: {text}")
+    reasons = [report.reason for report in prediction.modalities.values() if report.reason]
+    return "" if prediction.is_predicted else "; ".join(reasons)
+
+
+@cache
+def _load(folder: Path) -> "Predictor":
+    from oragen.predictor import Predictor
+
+    return Predictor.from_pretrained(folder, device="cpu")
+
+
+def _read_parts(folder: Path) -> str:
+    """Read all rows of the parts of both formats, as a stage that needs them all does."""
+    refused: list[str] = []
+    for part_format in get_args(PartFormat):
+        store = PartStore(folder, part_format)
+        try:
+            for _ in store.read_many([*store.index().values()]):
+                pass
+        except UserError as error:
+            refused.append(str(error))
+    return "; ".join(refused)
+
+
+def _predict(model: Path, good: Path) -> None:
+    """Load a spoilt model and predict from a good clip."""
+    from oragen.predictor import Predictor
+
+    prediction = Predictor.from_pretrained(model, device="cpu")(good / "media" / "talk.mp4")
+    text = prediction.to_json()
+    if "NaN" in text or "Infinity" in text:
+        raise ValueError(f"the prediction is not finite: {text}")
+
+
+def _read_table(folder: Path) -> None:
+    """List the clips of a corpus, and write its table as `index_clips` does."""
+    records = read_csv("mine", folder, Path("labels.csv"), {})
+    manifest = build_manifest("mine", folder, records, None)
+    CLIPS.write(folder / "clips.parquet", manifest.clips)

@@ -1,0 +1,179 @@
+"""Files as a stranger could send them -> how each was refused, or that oragen has a weakness.
+
+Ten good media files, parts of both formats, a packed model, a table and params.yaml are spoilt by a
+seed, in thousands of ways. Each input is read as the pipeline and the predictor read it, in a
+process of its own home and working folder. Right is a result, or a sentence that says what is
+wrong. A traceback, a hang, a file written elsewhere, or too much memory is a weakness: it is
+printed with its number, its input is kept in FOLDER with --keep, and the exit code is 1.
+"""
+
+import os
+import random
+import resource
+import shutil
+import tempfile
+import time
+import traceback
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import TimeoutError as TookTooLongError
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Annotated, Final, NamedTuple
+
+import typer
+from pebble import ProcessExpired, ProcessFuture, ProcessPool
+from tqdm import tqdm
+
+from benchmarks.fuzzed_inputs import KINDS, Kind, read_input, write_good_inputs, write_spoilt
+from benchmarks.measuring import show
+
+SECRET: Final = "a file that no input may read"
+MEBIBYTE: Final = 2**20
+LINES: Final = 12  # of a traceback
+
+
+class Outcome(NamedTuple):
+    """What became of one input."""
+
+    kind: Kind
+    number: int
+    verdict: str  # "used", "refused", or the weakness
+    message: str
+    seconds: float
+    peak_mb: float  # of the process until now, and of its children
+
+
+def main(
+    num_inputs: Annotated[int, typer.Option(min=1, help="Inputs of all kinds together.")] = 2_000,
+    seed: Annotated[int, typer.Option(help="Another seed makes other inputs.")] = 0,
+    kind: Annotated[Kind | None, typer.Option(help="Of this kind only.")] = None,
+    limit_s: Annotated[float, typer.Option(help="An input that takes longer hangs.")] = 90.0,
+    max_mb: Annotated[float, typer.Option(help="More memory is a weakness.")] = 2_048.0,
+    num_workers: Annotated[int, typer.Option(min=1, help="Processes.")] = os.cpu_count() or 1,
+    keep: Annotated[Path | None, typer.Option(help="Folder for inputs that show one.")] = None,
+) -> None:
+    """Read thousands of spoilt files, and count what became of them."""
+    with tempfile.TemporaryDirectory() as scratch:
+        outcomes, strays = fuzz(
+            Path(scratch), num_inputs, seed, [kind] if kind else KINDS, limit_s, num_workers
+        )
+        weak = [outcome for outcome in outcomes if not _is_right(outcome, max_mb)]
+        for outcome in weak:
+            typer.echo(f"{outcome.kind} {outcome.number}: {outcome.verdict}\n{outcome.message}\n")
+            if keep is not None:
+                place = Path(scratch, "inputs", f"{outcome.kind}-{outcome.number}")
+                shutil.copytree(place, keep / place.name, dirs_exist_ok=True, symlinks=True)
+        for stray in strays:
+            typer.echo(f"written elsewhere: {stray}\n")
+    show(
+        "fuzzing", f"{len(outcomes):,} spoilt inputs, seed {seed}",
+        [_count(name, [o for o in outcomes if o.kind == name], max_mb) for name in KINDS],
+        weaknesses=len(weak), files_written_elsewhere=len(strays),
+        peak_mb=max(outcome.peak_mb for outcome in outcomes),
+    )  # fmt: skip
+    if weak or strays:
+        raise typer.Exit(1)
+
+
+def fuzz(
+    scratch: Path,
+    num_inputs: int,
+    seed: int,
+    kinds: Sequence[Kind],
+    limit_s: float,
+    num_workers: int,
+) -> tuple[list[Outcome], list[Path]]:
+    """Spoil and read inputs of all kinds in turn; return what became of them, and stray files."""
+    for name in ("good", "inputs", "home", "temporary", "outside"):
+        (scratch / name).mkdir()
+    (scratch / "outside" / "secret.txt").write_text(SECRET)
+    write_good_inputs(scratch / "good")
+    plan = [(kinds[number % len(kinds)], number) for number in range(num_inputs)]
+    with ProcessPool(
+        num_workers, initializer=_start, initargs=[scratch], context=get_context("forkserver")
+    ) as pool:
+        futures = [
+            pool.schedule(_try_one, args=[scratch, kind, number, seed], timeout=limit_s)
+            for kind, number in plan
+        ]
+        waiting = tqdm(zip(plan, futures, strict=True), total=len(plan), unit="input")
+        outcomes = [_wait(kind, number, future) for (kind, number), future in waiting]
+    return outcomes, list(_find_strays(scratch))
+
+
+def _start(scratch: Path) -> None:
+    """Give this process a home, a folder for temporary files and a working folder of its own."""
+    os.environ |= {
+        "HOME": str(scratch / "home"), "TMPDIR": str(scratch / "temporary"), "HF_HUB_OFFLINE": "1",
+    }  # fmt: skip
+    for name in [name for name in os.environ if name.startswith("XDG_")]:
+        del os.environ[name]
+    tempfile.tempdir = None
+    os.chdir(scratch / "outside")
+
+
+def _try_one(scratch: Path, kind: Kind, number: int, seed: int) -> Outcome:
+    """Spoil a good input by a seed of its own, and read it."""
+    folder = scratch / "inputs" / f"{kind}-{number}"
+    folder.mkdir()
+    write_spoilt(kind, scratch / "good", folder, random.Random(f"{seed} {kind} {number}"))
+    start = time.monotonic()
+    try:
+        message = read_input(kind, folder, scratch / "good")
+        verdict = "refused" if message else "used"
+    except Exception:  # any is a weakness, whatever it is
+        verdict, message = "traceback", "".join(traceback.format_exc().splitlines(True)[-LINES:])
+    if SECRET in message:
+        verdict = "showed a file outside"
+    if verdict in ("used", "refused"):
+        shutil.rmtree(folder)
+    return Outcome(kind, number, verdict, message, time.monotonic() - start, _peak_mb())
+
+
+def _peak_mb() -> float:
+    own, children = (
+        resource.getrusage(who).ru_maxrss
+        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+    return max(own, children) * 1_024 / MEBIBYTE
+
+
+def _wait(kind: Kind, number: int, future: "ProcessFuture[Outcome]") -> Outcome:
+    try:
+        return future.result()
+    except TookTooLongError:
+        return Outcome(kind, number, "hang", "", 0.0, 0.0)
+    except ProcessExpired as error:
+        return Outcome(kind, number, "death of the process", str(error), 0.0, 0.0)
+
+
+def _find_strays(scratch: Path) -> Iterator[Path]:
+    """Yield what was written beside the inputs, or changed there."""
+    secret = scratch / "outside" / "secret.txt"
+    for folder in ("home", "temporary", "outside"):
+        for path in (scratch / folder).rglob("*"):
+            if path != secret:
+                yield path
+    if secret.read_text() != SECRET:
+        yield secret
+
+
+def _is_right(outcome: Outcome, max_mb: float) -> bool:
+    return outcome.verdict in ("used", "refused") and outcome.peak_mb <= max_mb
+
+
+def _count(kind: Kind, outcomes: Sequence[Outcome], max_mb: float) -> dict[str, str | int | float]:
+    verdicts = Counter(outcome.verdict for outcome in outcomes)
+    return {
+        "kind": kind,
+        "inputs": len(outcomes),
+        "used": verdicts["used"],
+        "refused": verdicts["refused"],
+        "weak": sum(not _is_right(outcome, max_mb) for outcome in outcomes),
+        "slowest, s": max((outcome.seconds for outcome in outcomes), default=0.0),
+    }
+
+
+if __name__ == "__main__":
+    typer.run(main)
