@@ -4,24 +4,14 @@ import json
 import random
 import shutil
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, assert_never, get_args
+from typing import Any, Final, Literal, assert_never, get_args
 
 import numpy as np
 import yaml
 
 from benchmarks.mutations import mutate_bytes, mutate_tree
-from oragen.config.params import load_params
-from oragen.corpora.csv import read_csv
-from oragen.corpora.manifest import build_manifest
-from oragen.schema.errors import UserError
-from oragen.schema.tables import CLIPS
-from oragen.store.formats import PartFormat
-from oragen.store.parts import PartStore, Row, write_part
-
-if TYPE_CHECKING:
-    from oragen.predictor import Predictor
+from oragen.store.parts import Row, write_part
 
 Kind = Literal["media", "part", "model", "table", "params"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
@@ -68,27 +58,6 @@ def write_spoilt(kind: Kind, good: Path, folder: Path, chance: random.Random) ->
                 _spoil_bytes(chosen, chosen.parent, chance)
         case _:
             assert_never(kind)
-
-
-def read_input(kind: Kind, folder: Path, good: Path) -> str:
-    """Read an input as the pipeline and the predictor do; return why it is refused, or ""."""
-    try:
-        match kind:
-            case "media":
-                return _read_media(folder, good)
-            case "part":
-                return _read_parts(folder)
-            case "model":
-                _predict(folder / "tiny", good)
-            case "table":
-                _read_table(folder)
-            case "params":
-                load_params(folder / "params.yaml")
-            case _:
-                assert_never(kind)
-    except UserError as error:
-        return str(error)
-    return ""
 
 
 def _spoil_bytes(source: Path, folder: Path, chance: random.Random) -> None:
@@ -171,51 +140,3 @@ def _write_model(folder: Path) -> None:
     pack_model(folder / "head", folder / "tiny")
     shutil.rmtree(folder / "encoders")
     shutil.rmtree(folder / "head")
-
-
-def _read_media(folder: Path, good: Path) -> str:
-    """Predict from a file with the good model; return why it is of no use, if so."""
-    [path] = folder.iterdir()
-    prediction = _load(good / "model" / "tiny")(path)
-    text = prediction.to_json()
-    if "NaN" in text or "Infinity" in text:
-        raise ValueError(f"the prediction is not finite: {text}")
-    reasons = [report.reason for report in prediction.modalities.values() if report.reason]
-    return "" if prediction.is_predicted else "; ".join(reasons)
-
-
-@cache
-def _load(folder: Path) -> "Predictor":
-    from oragen.predictor import Predictor
-
-    return Predictor.from_pretrained(folder, device="cpu")
-
-
-def _read_parts(folder: Path) -> str:
-    """Read all rows of the parts of both formats, as a stage that needs them all does."""
-    refused: list[str] = []
-    for part_format in get_args(PartFormat):
-        store = PartStore(folder, part_format)
-        try:
-            for _ in store.read_many([*store.index().values()]):
-                pass
-        except UserError as error:
-            refused.append(str(error))
-    return "; ".join(refused)
-
-
-def _predict(model: Path, good: Path) -> None:
-    """Load a spoilt model and predict from a good clip."""
-    from oragen.predictor import Predictor
-
-    prediction = Predictor.from_pretrained(model, device="cpu")(good / "media" / "talk.mp4")
-    text = prediction.to_json()
-    if "NaN" in text or "Infinity" in text:
-        raise ValueError(f"the prediction is not finite: {text}")
-
-
-def _read_table(folder: Path) -> None:
-    """List the clips of a corpus, and write its table as `index_clips` does."""
-    records = read_csv("mine", folder, Path("labels.csv"), {})
-    manifest = build_manifest("mine", folder, records, None)
-    CLIPS.write(folder / "clips.parquet", manifest.clips)

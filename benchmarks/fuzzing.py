@@ -8,47 +8,28 @@ printed with its number, its input is kept in FOLDER with --keep, and the exit c
 """
 
 import os
-import random
-import resource
 import shutil
 import tempfile
-import time
-import traceback
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import TimeoutError as TookTooLongError
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Annotated, Final, NamedTuple
+from typing import Annotated
 
 import typer
-from pebble import ProcessExpired, ProcessFuture, ProcessPool
 from tqdm import tqdm
 
-from benchmarks.fuzzed_inputs import KINDS, Kind, read_input, write_good_inputs, write_spoilt
+from benchmarks.fuzzed_inputs import KINDS, Kind, write_good_inputs
+from benchmarks.fuzzed_reading import SECRET, Outcome, Task, try_one
 from benchmarks.measuring import show
-
-SECRET: Final = "a file that no input may read"
-MEBIBYTE: Final = 2**20
-LINES: Final = 12  # of a traceback
-
-
-class Outcome(NamedTuple):
-    """What became of one input."""
-
-    kind: Kind
-    number: int
-    verdict: str  # "used", "refused", or the weakness
-    message: str
-    seconds: float
-    peak_mb: float  # of the process until now, and of its children
+from oragen.isolation.limits import Limits
+from oragen.isolation.workers import Failure, Workers
 
 
 def main(
     num_inputs: Annotated[int, typer.Option(min=1, help="Inputs of all kinds together.")] = 2_000,
     seed: Annotated[int, typer.Option(help="Another seed makes other inputs.")] = 0,
     kind: Annotated[Kind | None, typer.Option(help="Of this kind only.")] = None,
-    limit_s: Annotated[float, typer.Option(help="An input that takes longer hangs.")] = 90.0,
+    limit_s: Annotated[float, typer.Option(help="Work of more seconds is a hang.")] = 90.0,
     max_mb: Annotated[float, typer.Option(help="More memory is a weakness.")] = 2_048.0,
     num_workers: Annotated[int, typer.Option(min=1, help="Processes.")] = os.cpu_count() or 1,
     keep: Annotated[Path | None, typer.Option(help="Folder for inputs that show one.")] = None,
@@ -89,63 +70,18 @@ def fuzz(
         (scratch / name).mkdir()
     (scratch / "outside" / "secret.txt").write_text(SECRET)
     write_good_inputs(scratch / "good")
-    plan = [(kinds[number % len(kinds)], number) for number in range(num_inputs)]
-    with ProcessPool(
-        num_workers, initializer=_start, initargs=[scratch], context=get_context("forkserver")
-    ) as pool:
-        futures = [
-            pool.schedule(_try_one, args=[scratch, kind, number, seed], timeout=limit_s)
-            for kind, number in plan
-        ]
-        waiting = tqdm(zip(plan, futures, strict=True), total=len(plan), unit="input")
-        outcomes = [_wait(kind, number, future) for (kind, number), future in waiting]
+    plan = [Task(scratch, kinds[number % len(kinds)], number, seed) for number in range(num_inputs)]
+    limits = Limits(memory_gb=16.0, work_s=limit_s)
+    with Workers(num_workers, limits=limits, action="reading") as workers:
+        results = tqdm(workers.map(try_one, plan), total=len(plan), unit="input")
+        outcomes = [_judge(task, result) for task, result in zip(plan, results, strict=True)]
     return outcomes, list(_find_strays(scratch))
 
 
-def _start(scratch: Path) -> None:
-    """Give this process a home, a folder for temporary files and a working folder of its own."""
-    os.environ |= {
-        "HOME": str(scratch / "home"), "TMPDIR": str(scratch / "temporary"), "HF_HUB_OFFLINE": "1",
-    }  # fmt: skip
-    for name in [name for name in os.environ if name.startswith("XDG_")]:
-        del os.environ[name]
-    tempfile.tempdir = None
-    os.chdir(scratch / "outside")
-
-
-def _try_one(scratch: Path, kind: Kind, number: int, seed: int) -> Outcome:
-    """Spoil a good input by a seed of its own, and read it."""
-    folder = scratch / "inputs" / f"{kind}-{number}"
-    folder.mkdir()
-    write_spoilt(kind, scratch / "good", folder, random.Random(f"{seed} {kind} {number}"))
-    start = time.monotonic()
-    try:
-        message = read_input(kind, folder, scratch / "good")
-        verdict = "refused" if message else "used"
-    except Exception:  # any is a weakness, whatever it is
-        verdict, message = "traceback", "".join(traceback.format_exc().splitlines(True)[-LINES:])
-    if SECRET in message:
-        verdict = "showed a file outside"
-    if verdict in ("used", "refused"):
-        shutil.rmtree(folder)
-    return Outcome(kind, number, verdict, message, time.monotonic() - start, _peak_mb())
-
-
-def _peak_mb() -> float:
-    own, children = (
-        resource.getrusage(who).ru_maxrss
-        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    )
-    return max(own, children) * 1_024 / MEBIBYTE
-
-
-def _wait(kind: Kind, number: int, future: "ProcessFuture[Outcome]") -> Outcome:
-    try:
-        return future.result()
-    except TookTooLongError:
-        return Outcome(kind, number, "hang", "", 0.0, 0.0)
-    except ProcessExpired as error:
-        return Outcome(kind, number, "death of the process", str(error), 0.0, 0.0)
+def _judge(task: Task, result: Outcome | Failure) -> Outcome:
+    if isinstance(result, Outcome):
+        return result
+    return Outcome(task.kind, task.number, result.reason, "", 0.0, 0.0)
 
 
 def _find_strays(scratch: Path) -> Iterator[Path]:
