@@ -113,7 +113,9 @@ def predict(
     if output is not None:
         check_suffix(output)
     _check_device(device)
-    clips = find_clips(inputs, sys.stdin.buffer if STANDARD_INPUT in inputs else ())
+    passed_over: list[Path] = []
+    lines = sys.stdin.buffer if STANDARD_INPUT in inputs else ()
+    clips = find_clips(inputs, lines, passed_over)
     if not clips:
         raise MisuseError("Standard input names no file: write one path a line.")
     drawings = _plan_files(clips, draw, "--draw", DRAWN_SUFFIXES)
@@ -140,7 +142,7 @@ def predict(
                 write(prediction)
             shown.append(prediction)
             refused += _draw_all(clip, prediction, drawings, plots)
-    _report(shown, refused, is_piped=is_piped)
+    _report(shown, refused, passed_over, is_piped=is_piped)
     if refused or not all(prediction.is_predicted for prediction in shown):
         raise typer.Exit(EXIT_UNPREDICTED)
 
@@ -254,7 +256,11 @@ def _draw_all(
 
 
 def _report(
-    predictions: Sequence["Prediction"], refused: Sequence[Refused], *, is_piped: bool
+    predictions: Sequence["Prediction"],
+    refused: Sequence[Refused],
+    passed_over: Sequence[Path],
+    *,
+    is_piped: bool,
 ) -> None:
     """Show the predictions as a table, unless standard output has them; then what went wrong."""
     from oragen.predictor.output import printable, reasons_of
@@ -273,6 +279,11 @@ def _report(
         for prediction in predicted
         for note in prediction.notes
     ]
+    if passed_over:
+        lines.append(
+            f"{len(passed_over)} other files in the folders are no sound, video or picture, or "
+            f"hidden, e.g. {printable(str(passed_over[0]))}"
+        )
     for line in lines:
         typer.echo(line, err=is_piped)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from oragen.corpora.csv import IMAGE_SUFFIXES, SOUND_SUFFIXES
+from oragen.media.signatures import looks_like_media
 from oragen.predictor.prediction import ModalityReport, Prediction
 from oragen.predictor.predictor import Predictor
 
@@ -15,6 +16,7 @@ VIDEO_SUFFIXES: Final = (
     ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".mts", ".m2ts", ".ts",
     ".wmv", ".flv", ".ogv", ".3gp",
 )  # fmt: skip
+# Such a file is a clip even if nothing in it can be read; any other one is if its content says so.
 MEDIA_SUFFIXES: Final = frozenset((*VIDEO_SUFFIXES, *SOUND_SUFFIXES, *IMAGE_SUFFIXES))
 
 
@@ -25,18 +27,24 @@ class NamedClip(NamedTuple):
     reason: str | None = None
 
 
-def find_clips(inputs: Sequence[str], lines: Iterable[bytes] = ()) -> list[NamedClip]:
+def find_clips(
+    inputs: Sequence[str], lines: Iterable[bytes] = (), passed_over: list[Path] | None = None
+) -> list[NamedClip]:
     """Find the clips of all inputs, in their order and each once.
 
     Args:
-        inputs: files of any name; folders, searched for files with a suffix of audio, video or
-            pictures, through links but without hidden names; patterns such as `clips/**/*.mp4`;
-            `-` for `lines`.
+        inputs: files of any name; folders, searched through links for audio, video and pictures by
+            their suffix or content, without hidden names; patterns such as `clips/**/*.mp4`; `-`
+            for `lines`.
         lines: lines that each name an input, as bytes since a name may be in any encoding.
+        passed_over: gets the files in folders that are no clips, sorted.
     """
     clips: dict[str, NamedClip] = {}
-    for clip in _find_all(inputs, lines):
+    others: list[Path] = []
+    for clip in _find_all(inputs, lines, others):
         clips.setdefault(os.path.realpath(clip.path), clip)
+    if passed_over is not None:
+        passed_over += sorted(set(others))
     return list(clips.values())
 
 
@@ -84,54 +92,60 @@ def _to_empty_prediction(path: Path, reason: str, model: dict[str, str]) -> Pred
     )
 
 
-def _find_all(inputs: Sequence[str], lines: Iterable[bytes]) -> Iterator[NamedClip]:
+def _find_all(
+    inputs: Sequence[str], lines: Iterable[bytes], others: list[Path]
+) -> Iterator[NamedClip]:
     for name in inputs:
         if name == STANDARD_INPUT:
             for line in lines:
                 path = os.fsdecode(line.rstrip(b"\r\n"))
                 if path.strip():
-                    yield from _find(path)
+                    yield from _find(path, others)
         else:
-            yield from _find(name)
+            yield from _find(name, others)
 
 
-def _find(name: str) -> Iterator[NamedClip]:
+def _find(name: str, others: list[Path]) -> Iterator[NamedClip]:
     if os.path.isdir(name):  # noqa: PTH112  # an impossible name is simply no folder
-        yield from _search(Path(name))
+        yield from _search(Path(name), others)
     elif os.path.lexists(name):
         yield NamedClip(Path(name))
     elif has_magic(name):
         matches = sorted(glob(name, recursive=True))  # noqa: PTH207  # patterns may be absolute
         for match in matches:
-            yield from _find(match)
+            yield from _find(match, others)
         if not matches:
             yield NamedClip(Path(name), "no file matches")
     else:
         yield NamedClip(Path(name), "no such file")
 
 
-def _search(folder: Path) -> Iterator[NamedClip]:
+def _search(folder: Path, others: list[Path]) -> Iterator[NamedClip]:
     """Yield the media files below a folder, sorted by path, and the folders that cannot be read."""
     clips: list[NamedClip] = []
-    _collect(folder, clips, visited=set())
+    _collect(folder, clips, others, visited=set())
     if not clips:
         yield NamedClip(folder, "no sound, video or picture in this folder")
     yield from sorted(clips)
 
 
-def _collect(folder: Path, clips: list[NamedClip], visited: set[str]) -> None:
+def _collect(folder: Path, clips: list[NamedClip], others: list[Path], visited: set[str]) -> None:
     real_path = os.path.realpath(folder)
     if real_path in visited:  # a link that leads back
         return
     visited.add(real_path)
     try:
-        entries = [path for path in folder.iterdir() if not path.name.startswith(".")]
+        entries = list(folder.iterdir())
     except OSError as error:
         reason = "no permission" if isinstance(error, PermissionError) else "unreadable"
         clips.append(NamedClip(folder, reason))
         return
     for path in entries:
+        is_hidden = path.name.startswith(".")
         if path.is_dir():
-            _collect(path, clips, visited)
-        elif path.suffix.lower() in MEDIA_SUFFIXES:
+            if not is_hidden:
+                _collect(path, clips, others, visited)
+        elif not is_hidden and (path.suffix.lower() in MEDIA_SUFFIXES or looks_like_media(path)):
             clips.append(NamedClip(path))
+        else:
+            others.append(path)
