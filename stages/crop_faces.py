@@ -1,8 +1,8 @@
 """Clips -> crops of the main face, one a second, in immutable HDF5 parts, and their table."""
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,12 +12,14 @@ from oragen.config.options import fill
 from oragen.config.params import load_params
 from oragen.detection.face_detectors import detector_fingerprint
 from oragen.detection.faces import CropOptions, crop_clip
+from oragen.isolation.workers import Workers
+from oragen.media.verified import Reading, count_bytes, read_verified
 from oragen.schema.tables import CLIPS, CROPS
-from oragen.schema.vocabulary import Made, Skipped
-from oragen.store.fill import Wanted, fill_store, skipped_rows
+from oragen.schema.vocabulary import Skipped
+from oragen.store.fill import Wanted, failed_clips, fill_store, skipped_rows
 from oragen.store.keys import crop_key, faces_key
 from oragen.store.parts import PartStore, Row
-from stages.running import account, run_stage
+from stages.running import account, refuse_failures, run_stage
 
 STAGE = "crop_faces"
 
@@ -28,27 +30,31 @@ def main(corpus: str) -> None:
     root = params.corpora[corpus].root
     clips = CLIPS.read(paths.clips_table(corpus)).set_index("clip_id")
     pictured = clips[clips["picture_hash"].notna()]
-    sources = find_sources(pictured, root)
+    boxes = {clip: to_box(box) for clip, box in pictured["face_box"].items()}
     options = fill(CropOptions, params.faces)
     cache_parameters = params.faces.as_cache_parameters()
-    is_needed = any(source.face_box is None for source in sources.values())
+    is_needed = None in boxes.values()
     detector = detector_fingerprint(options.detector, weights=options.weights) if is_needed else ""
     keys = {
-        clip: faces_key(digest, cache_parameters, detector, sources[clip].face_box)
+        clip: faces_key(digest, cache_parameters, detector, boxes[clip])
         for clip, digest in pictured["picture_hash"].items()
     }
+    sources = find_sources(pictured, root, boxes, options)
     store = PartStore(paths.faces_store(corpus), "h5")
-    num_new = fill_store(
-        store,
-        {key: Wanted(clip, sources[clip]) for clip, key in keys.items()},
-        partial(crop_source, options=options),
-        spec={"values": "RGB uint8: crop x height x width x 3", "faces": cache_parameters},
-        part_bytes=params.execution.part_bytes,
-        num_workers=params.execution.num_processes,
-        title=STAGE,
-    )
-    index = store.index()
-    rows = {clip: index[key].row for clip, key in keys.items()}
+    with Workers(params.execution.num_processes, limits=params.execution.clip_limits) as workers:
+        filled = fill_store(
+            store,
+            {key: Wanted(clip, sources[clip]) for clip, key in keys.items()},
+            read_verified,
+            nothing=np.zeros((0, options.crop_px, options.crop_px, 3), np.uint8),
+            spec={"values": "RGB uint8: crop x height x width x 3", "faces": cache_parameters},
+            part_bytes=params.execution.part_bytes,
+            workers=workers,
+            title=STAGE,
+            size_of=count_bytes,
+        )
+    rows = {clip: filled.located[key].row for clip, key in keys.items() if key in filled.located}
+    failed = failed_clips(STAGE, keys, filled)
     crops = [crop for clip, row in rows.items() for crop in list_crops(clip, row)]
     CROPS.write(paths.crops_table(corpus), CROPS.frame(crops))
     without_pictures = clips.index.difference(pictured.index)
@@ -59,39 +65,36 @@ def main(corpus: str) -> None:
         clips_out=[clip for clip, row in rows.items() if not row.reason],
         skipped=[
             *skipped_rows(STAGE, rows),
+            *failed,
             *(Skipped(clip, STAGE, "sound without pictures") for clip in without_pictures),
         ],
-        made=f"{len(crops)} crops, {num_new} clips searched now",
+        made=f"{len(crops)} crops, {filled.num_made} clips searched now",
     )
+    refuse_failures(STAGE, corpus, failed)
 
 
-class Source(NamedTuple):
-    """A file with pictures, and where in them the face is, if that is known."""
-
-    path: Path
-    face_box: tuple[float, float, float, float] | None
+Box = tuple[float, float, float, float]
 
 
-def find_sources(pictured: pd.DataFrame, root: Path) -> dict[str, Source]:
-    """Rows of the clips table that have pictures -> where those of each clip come from."""
+def find_sources(
+    pictured: pd.DataFrame, root: Path, boxes: Mapping[str, Box | None], options: CropOptions
+) -> dict[str, Reading]:
+    """Rows of the clips table that have pictures -> where those come from, and what to make."""
     files = pictured["video_path"].fillna(pictured["image_path"])
     return {
-        clip: Source(root / file, to_box(box))
-        for clip, file, box in zip(pictured.index, files, pictured["face_box"], strict=True)
+        clip: Reading(
+            root / file, digest, partial(crop_clip, options=options, face_box=boxes[clip])
+        )
+        for clip, file, digest in zip(pictured.index, files, pictured["picture_hash"], strict=True)
     }
 
 
-def to_box(edges: np.ndarray | None) -> tuple[float, float, float, float] | None:
+def to_box(edges: np.ndarray | None) -> Box | None:
     """Convert a box as it is read from the table."""
     if edges is None:
         return None
     x1, y1, x2, y2 = edges.tolist()
     return x1, y1, x2, y2
-
-
-def crop_source(source: Source, *, options: CropOptions) -> Made:
-    """Cut out a clip's face in another process."""
-    return crop_clip(source.path, options=options, face_box=source.face_box)
 
 
 def list_crops(clip: str, row: Row) -> list[dict[str, object]]:

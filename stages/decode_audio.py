@@ -2,19 +2,21 @@
 
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from oragen.config import paths
 from oragen.config.params import load_params
+from oragen.isolation.workers import Workers
 from oragen.media.audio import decode_clip
+from oragen.media.verified import Reading, count_bytes, read_verified
 from oragen.schema.tables import CLIPS
-from oragen.schema.vocabulary import Made, Skipped
-from oragen.store.fill import Wanted, fill_store, skipped_rows
+from oragen.schema.vocabulary import Skipped
+from oragen.store.fill import Wanted, failed_clips, fill_store, skipped_rows
 from oragen.store.keys import audio_keys
 from oragen.store.parts import PartStore
-from stages.running import account, run_stage
+from stages.running import account, refuse_failures, run_stage
 
 STAGE = "decode_audio"
 
@@ -26,19 +28,22 @@ def main(corpus: str) -> None:
     clips = CLIPS.read(paths.clips_table(corpus))
     cache_parameters = params.audio.as_cache_parameters()
     keys = audio_keys(clips, cache_parameters)
-    sources = find_sources(clips, root)
+    sources = find_sources(clips, root, params.audio.max_duration_s)
     store = PartStore(paths.audio_store(corpus), "h5")
-    num_new = fill_store(
-        store,
-        {key: Wanted(clip, sources[clip]) for clip, key in keys.items()},
-        partial(decode_source, max_duration_s=params.audio.max_duration_s),
-        spec={"values": "int16 mono 16 kHz", "audio": cache_parameters},
-        part_bytes=params.execution.part_bytes,
-        num_workers=params.execution.num_processes,
-        title=STAGE,
-    )
-    index = store.index()
-    rows = {clip: index[key].row for clip, key in keys.items()}
+    with Workers(params.execution.num_processes, limits=params.execution.clip_limits) as workers:
+        filled = fill_store(
+            store,
+            {key: Wanted(clip, sources[clip]) for clip, key in keys.items()},
+            read_verified,
+            nothing=np.zeros(0, np.int16),
+            spec={"values": "int16 mono 16 kHz", "audio": cache_parameters},
+            part_bytes=params.execution.part_bytes,
+            workers=workers,
+            title=STAGE,
+            size_of=count_bytes,
+        )
+    rows = {clip: filled.located[key].row for clip, key in keys.items() if key in filled.located}
+    failed = failed_clips(STAGE, keys, filled)
     mute = [clip for clip in clips["clip_id"] if clip not in keys]
     account(
         STAGE,
@@ -47,32 +52,31 @@ def main(corpus: str) -> None:
         clips_out=[clip for clip, row in rows.items() if not row.reason],
         skipped=[
             *skipped_rows(STAGE, rows),
+            *failed,
             *(Skipped(clip, STAGE, "a picture without sound") for clip in mute),
         ],
-        made=f"{num_new} decoded now",
+        made=f"{filled.num_made} decoded now",
     )
+    refuse_failures(STAGE, corpus, failed)
 
 
-class Source(NamedTuple):
-    """A file with sound, and how it is stored where it does not say so itself."""
-
-    path: Path
-    encoding: str | None
-
-
-def find_sources(clips: pd.DataFrame, root: Path) -> dict[str, Source]:
-    """Clips table -> where the sound of each clip that has any comes from."""
+def find_sources(clips: pd.DataFrame, root: Path, max_duration_s: float) -> dict[str, Reading]:
+    """Clips table -> where the sound of each clip that has any comes from, and what to make."""
     audible = clips[clips["audio_path"].notna()]
-    columns = zip(audible["clip_id"], audible["audio_path"], audible["audio_encoding"], strict=True)
+    names = ["clip_id", "audio_path", "audio_hash", "audio_encoding"]
+    columns = zip(*(audible[name] for name in names), strict=True)
     return {
-        clip: Source(root / path, None if pd.isna(encoding) else encoding)
-        for clip, path, encoding in columns
+        clip: Reading(
+            root / path,
+            digest,
+            partial(
+                decode_clip,
+                max_duration_s=max_duration_s,
+                encoding=None if pd.isna(encoding) else encoding,
+            ),
+        )
+        for clip, path, digest, encoding in columns
     }
-
-
-def decode_source(source: Source, *, max_duration_s: float) -> Made:
-    """Decode a clip's sound in another process."""
-    return decode_clip(source.path, max_duration_s=max_duration_s, encoding=source.encoding)
 
 
 if __name__ == "__main__":

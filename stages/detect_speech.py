@@ -8,11 +8,13 @@ from oragen.config import paths
 from oragen.config.options import fill
 from oragen.config.params import load_params
 from oragen.detection.speech import SpeechOptions, detect_clip_speech
+from oragen.isolation.workers import ThisProcess, Workers
+from oragen.schema.errors import UserError
 from oragen.schema.tables import CLIPS, SPEECH
-from oragen.store.fill import Wanted, fill_store, skipped_rows
+from oragen.store.fill import Wanted, failed_clips, fill_store, find_rows, skipped_rows
 from oragen.store.keys import audio_keys, speech_key
 from oragen.store.parts import Located, PartStore
-from stages.running import account, run_stage
+from stages.running import account, refuse_failures, run_stage
 
 STAGE = "detect_speech"
 
@@ -24,42 +26,57 @@ def main(corpus: str) -> None:
     cache_parameters = params.speech.as_cache_parameters()
     keys = {clip: speech_key(sound.row.key, cache_parameters) for clip, sound in sounds.items()}
     store = PartStore(paths.speech_store(corpus), "h5")
-    num_new = fill_store(
-        store,
-        {keys[clip]: Wanted(clip, sound) for clip, sound in sounds.items()},
-        partial(detect_clip_speech, options=fill(SpeechOptions, params.speech)),
-        spec={
-            "values": "int64 samples at 16 kHz: span x (start, stop)",
-            "speech": cache_parameters,
-        },
-        part_bytes=params.execution.part_bytes,
-        num_workers=params.execution.num_processes,
-        title=STAGE,
-    )
-    index = store.index()
-    used = [index[key] for key in dict.fromkeys(keys.values())]
-    spans = {located.row.key: values for located, values in store.read_many(used)}
+    with open_workers(params.execution.num_processes) as workers:
+        filled = fill_store(
+            store,
+            {keys[clip]: Wanted(clip, sound) for clip, sound in sounds.items()},
+            partial(detect_clip_speech, options=fill(SpeechOptions, params.speech)),
+            nothing=np.zeros((0, 2), np.int64),
+            spec={
+                "values": "int64 samples at 16 kHz: span x (start, stop)",
+                "speech": cache_parameters,
+            },
+            part_bytes=params.execution.part_bytes,
+            workers=workers,
+            title=STAGE,
+        )
+    found = {key: located for key, located in filled.located.items() if located.row.key == key}
+    spans = {located.row.key: values for located, values in store.read_many([*found.values()])}
     table = [
-        to_row(clip, index[keys[clip]], sound.row.key, spans[keys[clip]])
-        for clip, sound in sounds.items()
+        to_row(clip, found[key], sounds[clip].row.key, spans[key])
+        for clip, key in keys.items()
+        if key in found
     ]
     SPEECH.write(paths.speech_table(corpus), SPEECH.frame(table))
-    rows = {clip: index[key].row for clip, key in keys.items()}
+    rows = {clip: filled.located[key].row for clip, key in keys.items() if key in filled.located}
+    failed = failed_clips(STAGE, keys, filled)
     account(
         STAGE,
         corpus,
         clips_in=list(sounds),
         clips_out=[clip for clip, row in rows.items() if not row.reason],
-        skipped=skipped_rows(STAGE, rows),
-        made=f"{sum(len(spans[key]) for key in keys.values())} spans, {num_new} clips searched now",
+        skipped=[*skipped_rows(STAGE, rows), *failed],
+        made=f"{sum(map(len, spans.values()))} spans, {filled.num_made} clips searched now",
     )
+    refuse_failures(STAGE, corpus, failed)
+
+
+def open_workers(num_workers: int) -> Workers | ThisProcess:
+    """Return the processes that search; one alone would import torch a second time."""
+    return ThisProcess() if num_workers == 1 else Workers(num_workers, action="speech detection")
 
 
 def find_sounds(corpus: str, audio: dict[str, object]) -> dict[str, Located]:
     """Return where the sound of each clip that has one is."""
     index = PartStore(paths.audio_store(corpus), "h5").index()
     keys = audio_keys(CLIPS.read(paths.clips_table(corpus)), audio)
-    sounds = {clip: index[key] for clip, key in keys.items()}
+    rows = find_rows(index, keys.values())
+    if missing := [clip for clip, key in keys.items() if key not in rows]:
+        raise UserError(
+            f"{len(missing)} clips of {corpus} are not decoded, e.g. {missing[0]}. "
+            f"Run `dvc repro decode_audio@{corpus}`."
+        )
+    sounds = {clip: rows[key] for clip, key in keys.items()}
     return {clip: sound for clip, sound in sounds.items() if sound.row.reason is None}
 
 

@@ -5,15 +5,16 @@ import logging
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Final
 
 import typer
 
 from oragen.config import paths
 from oragen.schema.errors import UserError
+from oragen.schema.files import remove
 from oragen.schema.tables import SKIPPED
-from oragen.schema.vocabulary import Skipped
+from oragen.schema.vocabulary import CHANGED, Skipped
 
 logger = logging.getLogger(__name__)
 
@@ -82,6 +83,27 @@ def account(
         stage, corpus, len(set(clips_in)), len(out), len(gone), _why(whole), partly,
         made, time.monotonic() - _started,
     )  # fmt: skip
+
+
+def refuse_failures(stage: str, corpus: str, failed: Sequence[Skipped]) -> None:
+    """End a stage whose clips could not all be read, after what could be read is stored.
+
+    So DVC does not take it as done, and tries these clips again.
+
+    Raises:
+        UserError: some could not be read.
+    """
+    if not failed:
+        return
+    again = "Put that right and run `dvc repro` again: only these clips are tried."
+    if any(row.reason == CHANGED for row in failed):
+        remove(paths.hash_memory(corpus))
+        again += f" If they stay as they are, run `dvc repro --force index_clips@{corpus}` first."
+    raise UserError(
+        f"{stage} {corpus}: {len(failed)} clips could not be read"
+        f"{_why(Counter(row.reason for row in failed))}, e.g. {failed[0].clip_id}. All others are "
+        f"stored; {paths.skipped_table(corpus, stage)} lists these. {again}"
+    )
 
 
 def _why(reasons: Counter[str]) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from oragen.detection.faces import CropOptions, crop_clip
+from oragen.isolation.workers import Workers
 from oragen.media.audio import decode_clip
 from oragen.store.fill import Wanted, fill_store
 from oragen.store.parts import PartStore
@@ -37,15 +38,18 @@ NAMES = ["sound.wav", "video.mp4", "broken.mp4"]
 
 
 def decode_all(folder: Path, store: PartStore, num_workers: int) -> int:
-    return fill_store(
-        store,
-        {f"key of {name}": Wanted(name, folder / name) for name in NAMES},
-        partial(decode_clip, max_duration_s=60.0),
-        spec={},
-        part_bytes=2**20,
-        num_workers=num_workers,
-        title="test",
-    )
+    with Workers(num_workers) as workers:
+        filled = fill_store(
+            store,
+            {f"key of {name}": Wanted(name, folder / name) for name in NAMES},
+            partial(decode_clip, max_duration_s=60.0),
+            nothing=np.zeros(0, np.int16),
+            spec={},
+            part_bytes=2**20,
+            workers=workers,
+            title="test",
+        )
+    return filled.num_made
 
 
 def test_sound_is_kept_and_what_has_none_says_why(folder: Path) -> None:

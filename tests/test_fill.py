@@ -1,6 +1,7 @@
 """Work on many clips by several processes: order, and nothing done twice."""
 
 import os
+import signal
 import time
 from functools import partial
 from pathlib import Path
@@ -8,21 +9,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from oragen.isolation.limits import Limits
+from oragen.isolation.workers import Workers
+from oragen.schema.errors import UserError
 from oragen.schema.vocabulary import Made
-from oragen.store.fill import Wanted, fill_store, map_in_processes
-from oragen.store.parts import PartStore
-
-
-def wait_and_tell(milliseconds: int) -> tuple[int, int]:
-    time.sleep(milliseconds / 1000)
-    return milliseconds, os.getpid()
+from oragen.store.fill import Filled, Wanted, fill_store
+from oragen.store.parts import PartStore, PartWriter
 
 
 def count_letters(word: str, *, log: Path) -> Made:
     """Leave a file for each call in `log`; refuse an empty word, and stop at `stop`."""
     (log / f"{word}-{time.monotonic_ns()}").touch()
     if word == "stop":
-        raise RuntimeError("stopped")
+        raise UserError("stopped")
+    if word == "gone":
+        return Made(np.zeros(0), "no such file", {"notes": []})
+    if word.startswith("SIG"):
+        os.kill(os.getpid(), getattr(signal, word))
+    if word == "once" and len(list(log.glob("once-*"))) == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if word == "large":
+        np.ones(2**30, np.uint8)
     if not word:
         return Made(np.zeros(0, np.int16), "empty word", {})
     return Made(np.full(len(word), ord(word[0]), np.int16), None, {"word": word})
@@ -39,23 +46,38 @@ def store(tmp_path: Path) -> PartStore:
     return PartStore(tmp_path / "store", "h5")
 
 
+def fill_with(
+    store: PartStore,
+    log: Path,
+    words: list[str],
+    *,
+    part_bytes: int = 2**20,
+    num_workers: int = 1,
+    limits: Limits | None = None,
+) -> Filled:
+    with Workers(num_workers, limits=limits) as workers:
+        return fill_store(
+            store,
+            {f"key of {word}": Wanted(f"clip of {word}", word) for word in words},
+            partial(count_letters, log=log),
+            nothing=np.zeros(0, np.int16),
+            spec={"values": "letters"},
+            part_bytes=part_bytes,
+            workers=workers,
+            title="test",
+        )
+
+
 def fill(
     store: PartStore, log: Path, words: list[str], *, part_bytes: int = 2**20, num_workers: int = 1
 ) -> list[str]:
     """Fill a store with words, and return those that were worked on."""
     for call in log.iterdir():
         call.unlink()
-    num_made = fill_store(
-        store,
-        {f"key of {word}": Wanted(f"clip of {word}", word) for word in words},
-        partial(count_letters, log=log),
-        spec={"values": "letters"},
-        part_bytes=part_bytes,
-        num_workers=num_workers,
-        title="test",
-    )
+    filled = fill_with(store, log, words, part_bytes=part_bytes, num_workers=num_workers)
     worked_on = sorted(call.name.rpartition("-")[0] for call in log.iterdir())
-    assert len(worked_on) == num_made
+    assert len(worked_on) == filled.num_made
+    assert list(filled.located) == [f"key of {word}" for word in words]
     return worked_on
 
 
@@ -65,19 +87,6 @@ def read(store: PartStore) -> dict[str, list[int]]:
         located.row.key: values.tolist()
         for located, values in store.read_many(list(index.values()))
     }
-
-
-def test_results_come_in_order_from_two_processes() -> None:
-    """The first takes longest, so that a later one is ready before it."""
-    results = list(map_in_processes(wait_and_tell, [300, 1, 200, 2], num_workers=2, title="test"))
-    assert [milliseconds for milliseconds, _ in results] == [300, 1, 200, 2]
-    processes = {process for _, process in results}
-    assert len(processes) == 2
-    assert os.getpid() not in processes
-
-
-def test_no_items_give_no_results() -> None:
-    assert list(map_in_processes(wait_and_tell, [], num_workers=2, title="test")) == []
 
 
 def test_only_what_is_missing_is_made(store: PartStore, log: Path) -> None:
@@ -122,7 +131,7 @@ def test_one_worker_and_two_make_the_same_parts(tmp_path: Path, log: Path) -> No
 
 
 def test_what_was_made_before_an_error_is_not_made_again(store: PartStore, log: Path) -> None:
-    with pytest.raises(RuntimeError, match="stopped"):
+    with pytest.raises(UserError, match="stopped"):
         fill(store, log, ["ab", "cd", "stop", "ef"], part_bytes=4)
     assert sorted(read(store)) == ["key of ab", "key of cd"]
     assert fill(store, log, ["ab", "cd", "ef"]) == ["ef"]
@@ -130,7 +139,58 @@ def test_what_was_made_before_an_error_is_not_made_again(store: PartStore, log: 
 
 def test_an_error_in_another_process_leaves_whole_parts_alone(store: PartStore, log: Path) -> None:
     fill(store, log, ["ab", "cd"])
-    with pytest.raises(RuntimeError, match="stopped"):
+    with pytest.raises(UserError, match="stopped"):
         fill(store, log, ["ef", "stop", "gh"], num_workers=2)
     assert sorted(read(store)) == ["key of ab", "key of cd"]
     assert not list(store.folder.glob("*.unfinished*"))
+
+
+def test_what_says_nothing_of_a_clip_is_reported_and_tried_again(
+    store: PartStore, log: Path
+) -> None:
+    filled = fill_with(store, log, ["ab", "gone", "SIGKILL", "cd"])
+    assert filled.failures == {
+        "key of gone": "no such file", "key of SIGKILL": "decoding was killed (SIGKILL)",
+    }  # fmt: skip
+    assert sorted(filled.located) == sorted(read(store)) == ["key of ab", "key of cd"]
+    assert filled.num_made == 2
+    for call in log.iterdir():
+        call.unlink()
+    fill_with(store, log, ["ab", "gone", "SIGKILL", "cd"])
+    tried = sorted(call.name.rpartition("-")[0] for call in log.iterdir())
+    assert tried == ["SIGKILL", "SIGKILL", "gone"]
+
+
+def test_a_clip_that_was_killed_once_is_tried_again_alone(store: PartStore, log: Path) -> None:
+    filled = fill_with(store, log, ["ab", "once", "cd"], num_workers=2)
+    assert filled.failures == {}
+    assert sorted(read(store)) == ["key of ab", "key of cd", "key of once"]
+
+
+def test_a_clip_over_a_limit_waits_for_another_limit(store: PartStore, log: Path) -> None:
+    small, large = Limits(memory_gb=0.7), Limits(memory_gb=3.0)
+    first = fill_with(store, log, ["large", "SIGSEGV", "ab"], limits=small)
+    assert first.failures == {}
+    assert {key: located.row.reason for key, located in first.located.items()} == {
+        "key of large": "decoding needs more than 0.7 GB of memory",
+        "key of SIGSEGV": "decoding crashed (SIGSEGV)",
+        "key of ab": None,
+    }
+    assert fill_with(store, log, ["large", "SIGSEGV", "ab"], limits=small).num_made == 0
+    later = fill_with(store, log, ["large", "ab"], limits=large)
+    assert later.num_made == 1
+    assert later.located["key of large"].row.reason is None
+    assert fill_with(store, log, ["large"], limits=small).located == {
+        "key of large": later.located["key of large"]
+    }
+
+
+def test_rows_of_older_versions_without_a_lasting_reason_are_made_again(
+    store: PartStore, log: Path
+) -> None:
+    with PartWriter(store, {"values": "letters"}, None) as writer:
+        for word, reason in (("ab", "no such file"), ("cd", "unreadable"), ("", "empty word")):
+            writer.add(f"key of {word}", "clip", np.zeros(0, np.int16), reason=reason,
+                       details={"notes": []})  # fmt: skip
+    assert fill(store, log, ["ab", "cd", ""]) == ["ab", "cd"]
+    assert read(store) == {"key of ab": [97, 97], "key of cd": [99, 99], "key of ": []}

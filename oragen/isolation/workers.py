@@ -160,6 +160,37 @@ def _run(call: _Call, free: "SimpleQueue[_Worker]") -> Any:
         free.put(worker)
 
 
+class ThisProcess:
+    """Runs calls here, one after the other: for work on data of our own. A context manager."""
+
+    num_workers = 1
+    limits = None
+
+    def __enter__(self) -> "ThisProcess":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """There is nothing to end."""
+
+    def submit(
+        self, function: Callable[[Item], Result], item: Item, *, num_bytes: int = 0
+    ) -> "Future[Result | Failure]":
+        """Call `function(item)`; as in `Workers`, but an error is raised here."""
+        done: Future[Result | Failure] = Future()
+        done.set_result(function(item))
+        return done
+
+    def map(
+        self,
+        function: Callable[[Item], Result],
+        items: Iterable[Item],
+        *,
+        size_of: Callable[[Item], int] = lambda _: 0,
+    ) -> "Iterator[Result | Failure]":
+        """Yield the result of each item in order."""
+        return map(function, items)
+
+
 def _close(threads: ThreadPoolExecutor, workers: "Sequence[_Worker]") -> None:
     threads.shutdown(wait=False, cancel_futures=True)
     for worker in workers:

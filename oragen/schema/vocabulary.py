@@ -76,11 +76,6 @@ class Made(NamedTuple):
     reason: str | None
     details: dict[str, Json]
 
-    @property
-    def is_passing(self) -> bool:
-        """Return whether the reason lies in the surroundings, so that it may be gone next time."""
-        return self.reason in PASSING_REASONS
-
 
 def encode_labels(labels: Iterable[object], words: Sequence[str]) -> Int64[np.ndarray, " labels"]:
     """Give each label its place among the words; another one, or none, is `UNKNOWN_LABEL`."""

@@ -1,16 +1,27 @@
-"""Clips and what a store lacks of them -> the store with all of them, by several processes."""
+"""Clips and what a store lacks of them -> the store with all of them, by several processes.
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Final, NamedTuple, TypeVar
+A store remembers only what follows from the bytes of a clip. What comes from the surroundings, such
+as a disk that is away, is reported for this run and tried again at the next.
+"""
 
-from joblib import Parallel, delayed
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from typing import Final, NamedTuple
+
+import numpy as np
 from tqdm import tqdm
 
-from oragen.schema.vocabulary import Json, Made, Skipped
-from oragen.store.parts import PartStore, PartWriter, Row
+from oragen.isolation.workers import Failure, ThisProcess, Workers
+from oragen.schema.vocabulary import PASSING_REASONS, Json, Made, Skipped
+from oragen.store.keys import failure_key
+from oragen.store.parts import Located, PartStore, PartWriter, Row
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+logger = logging.getLogger(__name__)
+
+OF: Final = "of"  # in the details of a row of a failed clip: the key that it has no row of
+DECODERS: Final = ("av", "opencv-python-headless", "oragen")
 
 
 class Wanted(NamedTuple):
@@ -20,18 +31,13 @@ class Wanted(NamedTuple):
     source: object
 
 
-def map_in_processes(
-    function: Callable[[Item], Result], items: Sequence[Item], *, num_workers: int, title: str
-) -> Iterator[Result]:
-    """Yield `function(item)` for every item, in the items' order, with a progress bar.
+@dataclass(frozen=True)
+class Filled:
+    """The rows of the wanted keys, and why the others have none this time."""
 
-    `function` runs in other processes, so it and its arguments must be picklable.
-    """
-    if not items:
-        return
-    parallel = Parallel(n_jobs=min(num_workers, len(items)), return_as="generator")
-    results = parallel(delayed(function)(item) for item in items)
-    yield from tqdm(results, total=len(items), desc=title, unit="clip")
+    located: dict[str, Located]
+    failures: dict[str, str]
+    num_made: int
 
 
 # How a note of a clip begins if part of the clip is lost; other notes say what was chosen.
@@ -43,23 +49,98 @@ def fill_store(
     wanted: Mapping[str, Wanted],
     make: Callable[..., Made],
     *,
+    nothing: np.ndarray,
     spec: Mapping[str, Json],
     part_bytes: int,
-    num_workers: int,
+    workers: Workers | ThisProcess,
     title: str,
-) -> int:
-    """Make what the store lacks of the wanted keys; return how many that were.
+    size_of: Callable[..., int] = lambda _: 0,
+) -> Filled:
+    """Make what the store lacks of the wanted keys.
 
-    A clip that gives nothing has a row with the reason, so that it is not tried again.
+    A clip that gives nothing has a row with the reason, so that it is not tried again. A clip that
+    took too much work or memory, or crashed its process even when it was alone, has a row too, but
+    only for these limits and these versions of the decoders.
+
+    Args:
+        store: to fill.
+        wanted: the key of each clip, and what to make it from.
+        make: a clip's source -> its values; it runs in another process.
+        nothing: the values of a clip that gives none.
+        spec: what the values are.
+        part_bytes: size at which a part is written.
+        workers: the processes.
+        title: of the progress bar.
+        size_of: the bytes of a source: more may take longer.
     """
-    present = store.index()
-    missing = {key: item for key, item in wanted.items() if key not in present}
-    sources = [item.source for item in missing.values()]
-    results = map_in_processes(make, sources, num_workers=num_workers, title=title)
+    circumstances = _describe_circumstances(workers)
+    index = store.index()
+    missing = {
+        key: item
+        for key, item in wanted.items()
+        if key not in index and failure_key(key, circumstances) not in index
+    }
+    failures: dict[str, str] = {}
     with PartWriter(store, spec, part_bytes) as writer:
-        for (key, item), made in zip(missing.items(), results, strict=True):
-            writer.add(key, item.clip_id, made.values, reason=made.reason, details=made.details)
-    return len(missing)
+        for key, result in _try_all(missing, make, workers, size_of, title):
+            clip = missing[key].clip_id
+            match result:
+                case Made(reason=reason) if reason in PASSING_REASONS:
+                    failures[key] = str(reason)
+                case Made(values, reason, details):
+                    writer.add(key, clip, values, reason=reason, details=details)
+                case Failure(reason, "passing"):
+                    failures[key] = reason
+                case Failure(reason):
+                    details = {"notes": [], OF: key, "circumstances": circumstances}
+                    failed = failure_key(key, circumstances)
+                    writer.add(failed, clip, nothing, reason=reason, details=details)
+    return Filled(find_rows(store.index(), wanted), failures, len(missing) - len(failures))
+
+
+def _try_all(
+    missing: Mapping[str, Wanted],
+    make: Callable[..., Made],
+    workers: Workers | ThisProcess,
+    size_of: Callable[..., int],
+    title: str,
+) -> Iterator[tuple[str, Made | Failure]]:
+    """Yield what came of each clip; one whose process died or waited is tried again, alone."""
+    sources = [item.source for item in missing.values()]
+    results = workers.map(make, sources, size_of=size_of)
+    shown = tqdm(results, total=len(missing), desc=title, unit="clip", disable=not missing)
+    again: list[str] = []
+    for key, result in zip(missing, shown, strict=True):
+        if isinstance(result, Failure) and result.kind != "limit":
+            logger.info("%s: %s; it is tried again alone", missing[key].clip_id, result.reason)
+            again.append(key)
+        else:
+            yield key, result
+    for key in again:
+        source = missing[key].source
+        yield key, workers.submit(make, source, num_bytes=size_of(source)).result()
+
+
+def _describe_circumstances(workers: Workers | ThisProcess) -> dict[str, Json]:
+    """Return what decides, beside the bytes of a file, whether it can be decoded."""
+    limits = {} if workers.limits is None else asdict(workers.limits)
+    return limits | {name: version(name) for name in DECODERS}
+
+
+def find_rows(index: Mapping[str, Located], keys: Iterable[str]) -> dict[str, Located]:
+    """Index of a store -> the row of each key, or the row that says how its clip failed."""
+    failed = {located.row.details.get(OF): located for located in index.values()}
+    rows = {key: index.get(key) or failed.get(key) for key in keys}
+    return {key: located for key, located in rows.items() if located is not None}
+
+
+def failed_clips(stage: str, keys: Mapping[str, str], filled: Filled) -> list[Skipped]:
+    """Keys by clip -> the clips that could not be read this time."""
+    return [
+        Skipped(clip, stage, filled.failures[key])
+        for clip, key in keys.items()
+        if key in filled.failures
+    ]
 
 
 def skipped_rows(stage: str, rows: Mapping[str, Row]) -> list[Skipped]:

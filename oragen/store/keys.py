@@ -65,6 +65,11 @@ def faces_key(
     return make_key(made="faces", media=media_hash, params=cutting, box=list(face_box))
 
 
+def failure_key(key: str, circumstances: Mapping[str, Json]) -> str:
+    """Return the key of the fact that a value could not be made with these limits and versions."""
+    return make_key(made="failure", of=key, circumstances=dict(circumstances))
+
+
 def crop_key(faces: str, sample: int) -> str:
     """Return the key of one crop."""
     return make_key(made="crop", faces=faces, sample=sample)

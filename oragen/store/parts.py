@@ -19,7 +19,7 @@ from typing import Any, Final
 import numpy as np
 
 from oragen.schema.files import atomic_write, find_leftovers, remove
-from oragen.schema.vocabulary import Json
+from oragen.schema.vocabulary import PASSING_REASONS, Json
 from oragen.store.formats import (
     PartFormat,
     hash_content,
@@ -71,14 +71,19 @@ class PartStore:
     def index(self) -> dict[str, Located]:
         """Return where each key is: the union of the parts' own tables.
 
-        Parts of another schema version hold nothing that is in use.
+        Parts of another schema version hold nothing that is in use. Neither do rows of clips that
+        could not be read for a passing reason, as older versions kept them.
         """
         located: dict[str, Located] = {}
         for part in self.parts():
             header = read_header(part, self.part_format)
             version = header["schema_version"]
             if version == SCHEMA_VERSION:
-                located |= {row.key: Located(part, row) for row in list_rows(part, header)}
+                located |= {
+                    row.key: Located(part, row)
+                    for row in list_rows(part, header)
+                    if row.reason not in PASSING_REASONS
+                }
             else:
                 logger.info("%s is of schema version %s: not used", part, version)
         return located

@@ -60,7 +60,8 @@ class Usage:
     def names(self, row: Row, spec: Mapping[str, Json]) -> bool:
         """Whether a row of a part of this spec is in use."""
         gave_nothing = row.start == row.stop and row.clip_id in self.clips
-        return row.key in self.keys or (gave_nothing and self._made(spec))
+        is_named = row.key in self.keys or row.details.get("of") in self.keys
+        return is_named or (gave_nothing and self._made(spec))
 
     def _made(self, spec: Mapping[str, Json]) -> bool:
         return all(spec.get(name) == value for name, value in self.params.items())
