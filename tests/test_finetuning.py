@@ -31,7 +31,13 @@ from oragen.schema.vocabulary import GENDERS, Precision
 from oragen.training.devices import make_fabric
 from oragen.training.history import ClassWeights, DivergedError
 from oragen.training.losses import TaskWeights
-from oragen.training.scoring import group_predictions, join_labels, score_clips, selection_score
+from oragen.training.scoring import (
+    WindowPredictions,
+    group_predictions,
+    join_labels,
+    score_clips,
+    selection_score,
+)
 from tests.finetuning_runs import (
     GENDER_ONLY,
     OPTIONS,
@@ -429,6 +435,33 @@ def test_a_damaged_state_is_a_warning_and_a_fresh_start(
             torch.save({"identity": "mine", "weights": {}}, path)
     assert read_checkpoint(path, identity="mine") is None
     assert "training starts over" in caplog.text
+
+
+def test_a_state_with_weights_that_are_no_numbers_is_not_resumed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = make_face_model()
+    with torch.no_grad():
+        model.get_parameter("decisions.gender.bias")[0] = math.nan
+    path = tmp_path / "state.ckpt"
+    write_checkpoint(path, make_learner(model).checkpoint(Progress()), identity="mine")
+    assert read_checkpoint(path, identity="mine") is None
+    assert "decisions.gender.bias: training starts over" in caplog.text
+
+
+def test_a_model_that_predicts_no_numbers_for_dev_is_divergence(
+    tables: Tables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    examples, dev = crops(tables["crops_train"]), crops(tables["crops_dev"])
+    predict = Learner.predict
+
+    def predict_nothing(self: Learner, *arguments: Any, **options: Any) -> WindowPredictions:
+        predictions = predict(self, *arguments, **options)
+        return predictions._replace(age_years=predictions.age_years * math.nan)
+
+    monkeypatch.setattr(Learner, "predict", predict_nothing)
+    with pytest.raises(DivergedError, match="its predictions are not finite"):
+        train(make_face_model(), examples, dev, tmp_path / "c", OPTIONS)
 
 
 def test_a_state_in_the_writing_does_not_replace_the_last_one(

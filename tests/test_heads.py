@@ -280,6 +280,15 @@ def test_labels_that_do_not_fit_the_head_are_refused(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_a_head_of_a_training_that_diverged_is_not_written(tmp_path: Path) -> None:
+    head = make_head("joint")
+    with torch.no_grad():
+        next(head.parameters()).fill_(torch.nan)
+    with pytest.raises(ValueError, match="not finite, and is not written: its training diverged"):
+        save_head(tmp_path, head, {})
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_folder_without_a_head_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"holds no head: head\.json cannot be read"):
         load_head(tmp_path / "nowhere")

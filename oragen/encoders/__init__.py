@@ -9,8 +9,8 @@ from oragen.encoders.audio import (
     load_audio_encoder,
     prepare_sounds,
 )
+from oragen.encoders.errors import EncoderError
 from oragen.encoders.face import FaceEncoder, load_face_encoder, prepare_crops
-from oragen.encoders.source import EncoderError
 
 __all__ = [
     "AudioEncoder",

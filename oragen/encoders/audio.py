@@ -4,7 +4,8 @@ import json
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
-from typing import Any, NamedTuple, assert_never
+from pathlib import Path
+from typing import NamedTuple, assert_never
 
 import numpy as np
 import torch
@@ -13,18 +14,20 @@ from torch import Tensor, nn
 from transformers import AutoFeatureExtractor, PreTrainedModel, Wav2Vec2FeatureExtractor
 
 from oragen.encoders.embedded_audio import design_wav2vec2
+from oragen.encoders.errors import EncoderError, explained
+from oragen.encoders.files import check_preparation
 from oragen.encoders.fingerprint import fingerprint
 from oragen.encoders.levels import INTERMEDIATE, autocast, keep_output, pool_positions, unpooled
 from oragen.encoders.source import (
-    EncoderError,
-    explained,
     load_complete,
     load_finetuned,
     refuse_late,
+    refuse_useless,
 )
 from oragen.media.samples import to_floats
 from oragen.models.unimodal import SavedUnimodal, UnimodalAudioModel, Waveforms, prepare_waveforms
 from oragen.models.unimodal.front_end import count_steps, hides_padding
+from oragen.models.unimodal.input import SoundInput, check_input
 from oragen.models.unimodal.waveforms import Order
 from oragen.schema.choices.encoders import EMBEDDED
 from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Level, Precision
@@ -245,21 +248,45 @@ def load_audio_encoder(
             f"Encoder {source!r} is a {model.config.model_type}; expected a speech transformer "
             "with a convolutional front end (wav2vec2, hubert, wavlm, data2vec-audio)."
         )
-    with explained(source, revision):
-        extractor = AutoFeatureExtractor.from_pretrained(source, revision=revision)
-    return AudioEncoder(model, extractor, precision)
+    return _try_out(source, model, _load_extractor(source, revision), precision)
 
 
 def _from_finetuned(source: str, saved: SavedUnimodal, precision: Precision) -> AudioEncoder:
     if not isinstance(saved.model, UnimodalAudioModel):
         raise EncoderError(f"Encoder {source!r} is a model of faces; expected one of voices.")
-    return AudioEncoder(saved.model, _load_input(source, saved.metadata), precision)
+    if "input" in saved.metadata:
+        found = check_input(Path(source), SoundInput, saved.metadata)
+        prepared = PublishedInput(order=found.waveform_order, min_samples=found.min_samples)
+        return AudioEncoder(saved.model, prepared, precision)
+    return _try_out(source, saved.model, _load_extractor(source, None), precision)
 
 
-def _load_input(source: str, metadata: dict[str, Any]) -> Wav2Vec2FeatureExtractor | PublishedInput:
-    if "input" in metadata:
-        saved = metadata["input"]
-        return PublishedInput(order=saved["waveform_order"], min_samples=saved["min_samples"])
-    with explained(source, None):
-        extractor: Wav2Vec2FeatureExtractor = AutoFeatureExtractor.from_pretrained(source)
+def _load_extractor(source: str, revision: str | None) -> Wav2Vec2FeatureExtractor:
+    with explained(source, revision):
+        extractor = AutoFeatureExtractor.from_pretrained(
+            source, revision=revision, trust_remote_code=False
+        )
+    if (
+        not isinstance(extractor, Wav2Vec2FeatureExtractor)
+        or extractor.sampling_rate != SAMPLE_RATE_HZ
+    ):
+        raise EncoderError(
+            f"Encoder {source!r} prepares sound by a {type(extractor).__name__}, expected a "
+            f"Wav2Vec2FeatureExtractor at {SAMPLE_RATE_HZ} Hz. Name another encoder."
+        )
+    check_preparation(source, json.loads(extractor.to_json_string()))
     return extractor
+
+
+def _try_out(
+    source: str,
+    model: PreTrainedModel | UnimodalAudioModel,
+    extractor: Wav2Vec2FeatureExtractor,
+    precision: Precision,
+) -> AudioEncoder:
+    """Encode a second of silence: a network and a preparation may not fit each other."""
+    encoder = AudioEncoder(model, extractor, precision)
+    with explained(source, None):
+        [steps] = encoder.encode([np.zeros(SAMPLE_RATE_HZ, np.int16)])
+        refuse_useless(source, steps)
+    return encoder

@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Collection, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Final
 
 import numpy as np
 import torch
@@ -11,20 +12,24 @@ from torch import Tensor, nn
 from transformers import AutoImageProcessor, BaseImageProcessor, PreTrainedModel, ViTImageProcessor
 
 from oragen.encoders.embedded_face import IMAGE_PX, design_vit
+from oragen.encoders.errors import EncoderError, explained
+from oragen.encoders.files import check_preparation
 from oragen.encoders.fingerprint import fingerprint
 from oragen.encoders.levels import INTERMEDIATE, autocast, pool_positions, unpooled
 from oragen.encoders.source import (
-    EncoderError,
-    explained,
     load_complete,
     load_finetuned,
     refuse_late,
+    refuse_useless,
 )
 from oragen.encoders.timm_source import is_timm, load_timm
 from oragen.models.unimodal import SavedUnimodal, UnimodalFaceModel
+from oragen.models.unimodal.input import PictureInput, check_input
 from oragen.models.unimodal.timm_vit import TimmVit
 from oragen.schema.choices.encoders import EMBEDDED
 from oragen.schema.vocabulary import Level, Precision
+
+BLANK_PX: Final = 32
 
 
 def prepare_crops(
@@ -72,7 +77,7 @@ class FaceEncoder(nn.Module):
 
     def feature_shape(self, level: Level = "intermediate") -> tuple[int, int]:
         """Return rows and width of the embedding of a crop; encodes a blank one."""
-        blank = np.zeros((32, 32, 3), np.uint8)
+        blank = np.zeros((BLANK_PX, BLANK_PX, 3), np.uint8)
         rows, width = self.encode([blank], level)[0].shape
         return rows, width
 
@@ -144,32 +149,51 @@ def load_face_encoder(
         processor = ViTImageProcessor(size={"height": IMAGE_PX, "width": IMAGE_PX})
         return FaceEncoder(design_vit(), processor, precision)
     if is_timm(source):
-        return FaceEncoder(*load_timm(source, revision), precision)
+        return _try_out(source, *load_timm(source, revision), precision)
     model = load_complete(source, revision)
     if not hasattr(model.config, "patch_size"):
         raise EncoderError(
             f"Encoder {source!r} is a {model.config.model_type}; expected a vision transformer. "
             "Those of timm are named `timm:NAME`."
         )
-    with explained(source, revision):
-        processor = AutoImageProcessor.from_pretrained(source, revision=revision)
-    return FaceEncoder(model, processor, precision)
+    return _try_out(source, model, _load_processor(source, revision), precision)
 
 
 def _from_finetuned(source: str, saved: SavedUnimodal, precision: Precision) -> FaceEncoder:
     if not isinstance(saved.model, UnimodalFaceModel):
         raise EncoderError(f"Encoder {source!r} is a model of voices; expected one of faces.")
-    return FaceEncoder(saved.model, _load_processor(source, saved.metadata), precision)
+    return _try_out(source, saved.model, _choose_processor(source, saved), precision)
 
 
-def _load_processor(source: str, metadata: dict[str, Any]) -> BaseImageProcessor:
-    if "input" in metadata:
-        saved = metadata["input"]
-        return ViTImageProcessor(
-            size={"height": saved["image_px"], "width": saved["image_px"]},
-            image_mean=saved["image_mean"],
-            image_std=saved["image_std"],
+def _choose_processor(source: str, saved: SavedUnimodal) -> BaseImageProcessor:
+    if "input" not in saved.metadata:
+        return _load_processor(source, None)
+    found = check_input(Path(source), PictureInput, saved.metadata)
+    return ViTImageProcessor(
+        size={"height": found.image_px, "width": found.image_px},
+        image_mean=found.image_mean,
+        image_std=found.image_std,
+    )
+
+
+def _load_processor(source: str, revision: str | None) -> BaseImageProcessor:
+    with explained(source, revision):
+        processor: BaseImageProcessor = AutoImageProcessor.from_pretrained(
+            source, revision=revision, trust_remote_code=False
         )
-    with explained(source, None):
-        processor: BaseImageProcessor = AutoImageProcessor.from_pretrained(source)
+        check_preparation(source, json.loads(processor.to_json_string()))
     return processor
+
+
+def _try_out(
+    source: str,
+    model: PreTrainedModel | TimmVit | UnimodalFaceModel,
+    processor: BaseImageProcessor,
+    precision: Precision,
+) -> FaceEncoder:
+    """Encode a blank picture: a network and a preparation may not fit each other."""
+    encoder = FaceEncoder(model, processor, precision)
+    with explained(source, None):
+        [rows] = encoder.encode([np.zeros((BLANK_PX, BLANK_PX, 3), np.uint8)])
+        refuse_useless(source, rows)
+    return encoder

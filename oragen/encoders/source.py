@@ -1,58 +1,72 @@
 """The name of an encoder -> the loaded network, or one sentence on why it cannot be loaded."""
 
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+from torch import nn
 from transformers import AutoModel, PreTrainedModel
 
+from oragen.encoders.errors import EncoderError, explained
+from oragen.encoders.files import check_files
+from oragen.models.finite import find_not_finite
 from oragen.models.folder import DESCRIPTION_FILE
 from oragen.models.unimodal import SavedUnimodal, holds_unimodal, load_unimodal
-from oragen.schema.errors import UserError
 from oragen.schema.vocabulary import Level
 
 UNUSED_WEIGHTS: Final = ("pooler.", "masked_spec_embed", "embeddings.mask_token")
-
-
-class EncoderError(UserError):
-    """An encoder cannot be loaded, or is of the wrong kind."""
-
-
-@contextmanager
-def explained(source: str, revision: str | None) -> Iterator[None]:
-    """Turn the error of a download or folder into one sentence."""
-    try:
-        yield
-    except (OSError, ValueError, RuntimeError) as error:
-        first_line = str(error).strip().partition("\n")[0]
-        raise EncoderError(
-            f"Encoder {source!r} (revision {revision or 'main'}) cannot be loaded: {first_line} "
-            "Give a hub id, a folder made by save_pretrained, `timm:NAME`, or `embedded`; without "
-            "network, download it once with `huggingface-cli download`."
-        ) from error
 
 
 def load_complete(source: str, revision: str | None) -> PreTrainedModel:
     """Load a model, all of whose used weights are in the checkpoint.
 
     A missing weight would be random and differ on every run, so it is refused. Weights that no
-    embedding depends on may be missing.
+    embedding depends on may be missing. No code in the folder or repository is run.
 
     Raises:
-        EncoderError: it cannot be loaded, or is not complete.
+        EncoderError: it cannot be loaded, is not complete, or has weights that are not finite.
     """
     model: PreTrainedModel
     with explained(source, revision):
+        check_files(source, revision)
         model, report = AutoModel.from_pretrained(
-            source, revision=revision, output_loading_info=True
+            source, revision=revision, output_loading_info=True, trust_remote_code=False
         )
     if missing := [name for name in report["missing_keys"] if not is_unused(name)]:
         raise EncoderError(
             f"Encoder {source!r} lacks {len(missing)} weights of a {model.config.model_type}, e.g. "
             f"{missing[0]}: it was saved from another kind of model."
         )
+    refuse_not_finite(source, model)
     return model
+
+
+def refuse_not_finite(source: str, network: nn.Module) -> None:
+    """Refuse a network with weights that are NaN or infinite: all it gives would be NaN.
+
+    Raises:
+        EncoderError: names the first one.
+    """
+    used = {name: w for name, w in network.state_dict().items() if not is_unused(name)}
+    if name := find_not_finite(used):
+        raise EncoderError(
+            f"Encoder {source!r} has numbers in {name} that are not finite. Fetch it again, or "
+            "name another one."
+        )
+
+
+def refuse_useless(source: str, embedding: np.ndarray) -> None:
+    """Refuse an encoder that gives NaN for silence or a blank picture.
+
+    Raises:
+        EncoderError: names it.
+    """
+    if not np.isfinite(embedding).all():
+        raise EncoderError(
+            f"Encoder {source!r} gives numbers that are not finite for silence or a blank picture. "
+            "Fetch it again, or name another one."
+        )
 
 
 def load_finetuned(source: str) -> SavedUnimodal | None:

@@ -1,26 +1,52 @@
 """A name in timm, or a folder that timm wrote -> a vision transformer and its image processor."""
 
-import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import timm
+import torch
+from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import EntryNotFoundError
 from PIL.Image import Resampling
 from timm.data.config import resolve_data_config
 from transformers import BaseImageProcessor, ViTImageProcessor
 
-from oragen.encoders.source import EncoderError, explained
-from oragen.models.unimodal.timm_vit import VITS, TimmVit
+from oragen.encoders.errors import EncoderError, explained
+from oragen.encoders.files import (
+    CONFIG_FILE,
+    check_count,
+    check_preparation,
+    count_weights,
+    read_config,
+)
+from oragen.encoders.source import refuse_not_finite
+from oragen.models.unimodal.timm_arguments import (
+    VITS,
+    check_architecture,
+    check_arguments,
+)
+from oragen.models.unimodal.timm_vit import TimmVit
+from oragen.schema.links import find_inside
 
 PREFIX: Final = "timm:"
-CONFIG_FILE: Final = "config.json"
 HUB: Final = "hf-hub:"
+FOLDER: Final = "local-dir:"
+WEIGHTS: Final = ("model.safetensors", "pytorch_model.bin", "pytorch_model.pth", "model.pth")
+# Of the fields of a pretrained config those that say what the weights are, and not where.
+_DESCRIPTIVE: Final = (
+    "tag", "num_classes", "input_size", "fixed_input_size", "interpolation", "crop_pct",
+    "crop_mode", "mean", "std", "pool_size", "first_conv", "classifier", "global_pool",
+    "label_offset", "license",
+)  # fmt: skip
 
 
 def is_timm(source: str) -> bool:
     """Return whether a source is of timm, and not of transformers."""
-    return source.startswith(PREFIX) or _holds_timm(_read_config(Path(source)))
+    if source.startswith(PREFIX):
+        return True
+    return Path(source).is_dir() and _holds_timm(Path(source))
 
 
 def load_timm(source: str, revision: str | None) -> tuple[TimmVit, BaseImageProcessor]:
@@ -34,13 +60,16 @@ def load_timm(source: str, revision: str | None) -> tuple[TimmVit, BaseImageProc
     Raises:
         EncoderError: it cannot be loaded, or is no ViT with a CLS token.
     """
-    name = source.removeprefix(PREFIX)
-    config = _read_config(Path(name))
+    name = source.removeprefix(PREFIX).removeprefix(FOLDER)
+    arguments: dict[str, Any] = {}
     with explained(source, revision):
-        # With its classifier: without one, timm would accept missing weights.
-        vit: Any = timm.create_model(
-            f"local-dir:{name}" if config else _pin(name, revision), pretrained=True
-        )
+        if Path(name).is_dir():
+            vit, arguments = _load_folder(source, Path(name))
+        elif name.startswith(HUB):
+            vit, _ = _load_folder(source, _download(name.removeprefix(HUB), revision))
+        else:
+            # With its classifier: without one, timm would accept missing weights.
+            vit = timm.create_model(_refuse_revision(name, revision), pretrained=True)
     if not isinstance(vit, VITS):
         raise EncoderError(
             f"Encoder {source!r} is a {type(vit).__name__}; expected one of timm's vision "
@@ -51,7 +80,8 @@ def load_timm(source: str, revision: str | None) -> tuple[TimmVit, BaseImageProc
             f"Encoder {source!r} has no CLS token, whose rows are the features. Choose a vision "
             "transformer with one, e.g. timm:vit_small_patch16_224."
         )
-    return _wrap(vit, config.get("model_args", {})), _build_processor(vit)
+    refuse_not_finite(source, vit)
+    return _wrap(vit, arguments), _build_processor(vit)
 
 
 def _wrap(vit: Any, arguments: Mapping[str, Any]) -> TimmVit:
@@ -64,29 +94,63 @@ def _wrap(vit: Any, arguments: Mapping[str, Any]) -> TimmVit:
     )
 
 
-def _read_config(folder: Path) -> Mapping[str, Any]:
-    """Return a folder's `config.json`; empty if there is none."""
-    file = folder / CONFIG_FILE
-    if not file.is_file():
-        return {}
-    with explained(str(folder), None):
-        config: dict[str, Any] = json.loads(file.read_bytes())
-    return config
+def _load_folder(source: str, folder: Path) -> tuple[Any, dict[str, Any]]:
+    """Build the network that a folder describes, from the weights in the folder and no others."""
+    config = read_config(str(folder), None)
+    architecture = check_architecture(config.get("architecture"))
+    arguments = check_arguments(config.get("model_args", {}))
+    described: dict[str, Any] = config.get("pretrained_cfg", config)
+    pretrained: dict[str, Any] = {key: described[key] for key in _DESCRIPTIVE if key in described}
+    if "num_classes" in config:
+        pretrained["num_classes"] = config["num_classes"]
+    check_preparation(source, pretrained)
+    weights = _find_weights(source, folder)
+    build = partial(timm.create_model, architecture, **arguments)
+    with torch.device("meta"), torch.random.fork_rng(devices=[]):
+        outline = build(pretrained=False, pretrained_cfg={**pretrained})
+    check_count(source, outline, count_weights(weights))
+    # With its classifier: without one, timm would accept missing weights.
+    return build(pretrained=True, pretrained_cfg={**pretrained, "file": str(weights)}), arguments
 
 
-def _holds_timm(config: Mapping[str, Any]) -> bool:
+def _find_weights(source: str, folder: Path) -> Path:
+    for name in WEIGHTS:
+        if (folder / name).exists():
+            return find_inside(folder, name)
+    raise EncoderError(
+        f"Encoder {source!r} has no weights: expected one of {', '.join(WEIGHTS)}. Save it with "
+        "timm.models.save_for_hf."
+    )
+
+
+def _download(repository: str, revision: str | None) -> Path:
+    """Return the folder of a repository's config and weights in the cache of the hub."""
+    owner_and_name, _, pinned = repository.partition("@")
+    fetch = partial(hf_hub_download, owner_and_name, revision=revision or pinned or None)
+    folder = Path(fetch(CONFIG_FILE)).parent
+    for name in WEIGHTS:
+        try:
+            fetch(name)
+        except EntryNotFoundError:
+            continue
+        break
+    return folder
+
+
+def _holds_timm(folder: Path) -> bool:
+    if not (folder / CONFIG_FILE).exists():
+        return False
+    config = read_config(str(folder), None)
     return "architecture" in config and "model_type" not in config  # transformers wraps timm, too
 
 
-def _pin(name: str, revision: str | None) -> str:
-    if revision is None:
-        return name
-    if not name.startswith(HUB):
+def _refuse_revision(name: str, revision: str | None) -> str:
+    if revision is not None:
         raise EncoderError(
             f"Encoder {PREFIX + name!r} has no revisions, found {revision!r}. Remove it, or name "
             f"the repository: {PREFIX}{HUB}timm/{name}."
         )
-    return f"{name}@{revision}"
+    return check_architecture(name)
 
 
 def _build_processor(vit: Any) -> BaseImageProcessor:

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from oragen.models.finite import find_not_finite
+from oragen.models.torch_files import read_torch_file
 from oragen.schema.files import atomic_write, remove_leftovers
 from oragen.training.history import Epoch
 
@@ -87,7 +89,7 @@ def read_checkpoint(path: Path, *, identity: str) -> Checkpoint | None:
     if not path.exists():
         return None
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = read_torch_file(path)
         found = content.pop("identity")
         progress = content.pop("progress")
         history = [Epoch(**line) for line in progress.pop("history")]
@@ -100,4 +102,8 @@ def read_checkpoint(path: Path, *, identity: str) -> Checkpoint | None:
     if found != identity:
         logger.info("%s is of another training: this one starts from the beginning.", path)
         return None
+    for weights in (checkpoint.weights, checkpoint.progress.best_weights):
+        if name := find_not_finite(weights):
+            logger.warning("%s has infinite numbers in %s: training starts over.", path, name)
+            return None
     return checkpoint

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import torch
 from jaxtyping import Int64
 from lightning_fabric import Fabric
@@ -28,7 +29,7 @@ from oragen.finetuning.learner import Learner, freeze_idle, keep_all_layers
 from oragen.schema.errors import UserError
 from oragen.training.history import ClassWeights, DivergedError, Epoch, score_epoch, weigh_classes
 from oragen.training.losses import TaskWeights
-from oragen.training.scoring import group_predictions
+from oragen.training.scoring import WindowPredictions, group_predictions
 
 logger = logging.getLogger(__name__)
 
@@ -112,6 +113,7 @@ def finetune(
             )
             checkpoints.write_if_due(learner, progress)
         of_examples = learner.predict(islice(dev_batches, num_dev_batches), num_examples=len(dev))
+        _refuse_not_finite(of_examples, progress, options)
         predictions = group_predictions(dev.table["clip_id"], of_examples, genders=genders)
         scored = score_epoch(
             progress.epoch,
@@ -199,6 +201,16 @@ def _learn_step(
             f"finite. Lower its learning_rate ({options.learning_rate:g})."
         )
     progress.count_step(loss, [len(batch.places) for batch in batches])
+
+
+def _refuse_not_finite(
+    predictions: WindowPredictions, progress: Progress, options: FinetuningOptions
+) -> None:
+    if not all(np.isfinite(values).all() for values in predictions if values is not None):
+        raise DivergedError(
+            f"The fine-tuning diverged in epoch {progress.epoch}: its predictions are not finite. "
+            f"Lower its learning_rate ({options.learning_rate:g})."
+        )
 
 
 def _is_finished(progress: Progress, options: FinetuningOptions) -> bool:

@@ -5,20 +5,29 @@ Names of weights and fields of `head.json` are those of folders that exist, see 
 
 import hashlib
 import json
+import math
+from collections import Counter
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
 from safetensors import SafetensorError
 from safetensors.torch import load, save
-from torch import Tensor
+from torch import Tensor, nn
 
+from oragen.models.finite import find_not_finite
+from oragen.models.state_dict import Shape, find_misfits, shapes
 from oragen.schema.errors import UserError
 from oragen.schema.files import atomic_write
+from oragen.schema.links import find_inside
+from oragen.schema.strict_json import MAX_BYTES, JsonError, parse_object, shorten
+from oragen.schema.vocabulary import GENDERS_WITH_CHILD, MASK_TYPES
 
 WEIGHTS_FILE: Final = "model.safetensors"
 DESCRIPTION_FILE: Final = "head.json"
 FORMAT_VERSION: Final = 1
+MAX_HEADER_BYTES: Final = 10_000_000  # of a safetensors file
+MAX_WEIGHT_BYTES: Final = 8  # of one number
 
 Kind = Literal[
     "head",  # on cached features
@@ -30,7 +39,10 @@ TITLES: Final[Mapping[str, str]] = {
     "unimodal_audio": "a unimodal audio model",
     "unimodal_face": "a unimodal face model",
 }
-LABELS: Final = ("genders", "mask_types")
+LABELS: Final[Mapping[str, tuple[str, ...]]] = {
+    "genders": GENDERS_WITH_CHILD,
+    "mask_types": MASK_TYPES,
+}
 _WRITTEN_HERE: Final = ("format_version", "kind", "weights_sha256", "metadata")
 
 
@@ -52,8 +64,13 @@ def write_model(
         metadata: plain JSON to save with the model.
 
     Raises:
-        UserError: the folder cannot be written.
+        UserError: the folder cannot be written, or a weight is not a finite number.
     """
+    if name := find_not_finite(weights):
+        raise UserError(
+            f"The model for {folder} has numbers in {name} that are not finite, and is not "
+            "written: its training diverged. Lower its learning_rate."
+        )
     content = save({name: tensor.contiguous() for name, tensor in weights.items()})
     full = {
         "format_version": FORMAT_VERSION,
@@ -100,21 +117,57 @@ def read_description(folder: Path, kinds: Collection[Kind]) -> dict[str, Any]:
     return description
 
 
-def read_weights(folder: Path) -> dict[str, Tensor]:
+def read_weights(folder: Path, expected: Mapping[str, Shape]) -> dict[str, Tensor]:
     """Read the weights that the folder's description belongs to, onto the CPU.
 
+    Args:
+        folder: of the model.
+        expected: the shapes of the weights that it describes.
+
     Raises:
-        UserError: they are missing, or were not written with the description.
+        UserError: they are missing, do not fit, are not finite, or were not written with the
+            description.
     """
-    expected = _read_json(folder, "model").get("weights_sha256")
-    content = _read(folder, WEIGHTS_FILE, "model")
+    limit = MAX_HEADER_BYTES + MAX_WEIGHT_BYTES * sum(map(math.prod, expected.values()))
+    if (size := _count_bytes(folder)) > limit:
+        raise damaged(folder, f"{WEIGHTS_FILE} has {size} bytes, expected at most {limit}")
+    wanted = _read_json(folder, "model").get("weights_sha256")
+    content = _find(folder, WEIGHTS_FILE, "model").read_bytes()
     found = hashlib.sha256(content).hexdigest()
-    if found != expected:
-        raise damaged(folder, f"{WEIGHTS_FILE} has SHA-256 {found}, expected {expected}")
+    if found != wanted:
+        told = shorten(str(wanted))
+        raise damaged(folder, f"{WEIGHTS_FILE} has SHA-256 {found}, expected {told}")
     try:
-        return load(content)
-    except SafetensorError as error:
-        raise damaged(folder, f"{WEIGHTS_FILE} holds no weights: {error}") from error
+        weights: dict[str, Tensor] = load(content)
+    except (SafetensorError, ValueError, RuntimeError, KeyError) as error:
+        reason = shorten(str(error))
+        raise damaged(folder, f"{WEIGHTS_FILE} holds no weights: {reason}") from error
+    if misfits := find_misfits(weights, expected):
+        raise damaged(folder, f"the weights do not fit the model that it describes: {misfits}")
+    if name := find_not_finite(weights):
+        raise damaged(folder, f"{name} in {WEIGHTS_FILE} holds numbers that are not finite")
+    return weights
+
+
+def check_count(folder: Path, model: nn.Module, max_weights: int | None) -> None:
+    """Refuse a description of a model with more weights than there are.
+
+    Args:
+        folder: of the model.
+        model: as it is described.
+        max_weights: None: as many as the folder's file of weights has bytes.
+
+    Raises:
+        UserError: says both numbers.
+    """
+    found = sum(math.prod(shape) for shape in shapes(model.state_dict()).values())
+    most = _count_bytes(folder) if max_weights is None else max_weights
+    if found > most:
+        raise damaged(
+            folder,
+            f"the weights do not fit the model that it describes, which has {found} of them: "
+            f"there are at most {most}",
+        )
 
 
 def own_part(description: Mapping[str, Any]) -> dict[str, Any]:
@@ -125,17 +178,29 @@ def own_part(description: Mapping[str, Any]) -> dict[str, Any]:
 def check_labels(
     folder: Path, *, num_genders: int, num_mask_types: int, metadata: Mapping[str, object]
 ) -> None:
-    """Refuse lists of labels whose lengths differ from the sizes of the model's output.
+    """Refuse lists of labels that do not fit the model's output, are unknown or repeated.
 
     Raises:
         UserError: names both.
     """
-    for key, size in zip(LABELS, (num_genders, num_mask_types), strict=True):
-        labels = metadata.get(key)
-        if isinstance(labels, list | tuple) and len(labels) != size:
+    for (key, known), size in zip(LABELS.items(), (num_genders, num_mask_types), strict=True):
+        if key not in metadata:
+            continue
+        labels = metadata[key]
+        if not isinstance(labels, list | tuple) or len(labels) != size:
             raise UserError(
-                f"{folder}: the model has {size} {key}, its labels are {list(labels)}. Train and "
-                f"save it with one list of labels."
+                f"{folder}: the model has {size} {key}, its labels are {shorten(str(labels))}. "
+                f"Train and save it with one list of labels."
+            )
+        if wrong := [label for label in labels if label not in known]:
+            raise UserError(
+                f"{folder}: {shorten(repr(wrong[0]))} is none of the {key} {', '.join(known)}. "
+                "Train and save the model with these labels."
+            )
+        if repeated := [label for label, count in Counter(labels).items() if count > 1]:
+            raise UserError(
+                f"{folder}: {repeated[0]!r} is listed twice in the {key} of the model. Train and "
+                "save it with each label once."
             )
 
 
@@ -153,25 +218,32 @@ def _kind(folder: Path, description: Mapping[str, Any]) -> Kind:
     for kind in get_args(Kind):
         if kind == found:
             return kind  # type: ignore[no-any-return]
-    raise damaged(folder, f"{DESCRIPTION_FILE} describes an unknown kind of model, {found!r}")
+    shown = shorten(repr(found))
+    raise damaged(folder, f"{DESCRIPTION_FILE} describes an unknown kind of model, {shown}")
 
 
 def _read_json(folder: Path, wanted: str) -> dict[str, Any]:
+    file = _find(folder, DESCRIPTION_FILE, wanted)
     try:
-        description = json.loads(_read(folder, DESCRIPTION_FILE, wanted))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise damaged(folder, f"{DESCRIPTION_FILE} is not JSON: {error}") from error
-    if not isinstance(description, dict) or description.get("format_version") != FORMAT_VERSION:
+        with file.open("rb") as opened:
+            description = parse_object(opened.read(MAX_BYTES + 1))
+    except JsonError as error:
+        raise damaged(folder, f"{DESCRIPTION_FILE} cannot be used: {error}") from error
+    if description.get("format_version") != FORMAT_VERSION:
         raise damaged(folder, f"{DESCRIPTION_FILE} does not have format_version {FORMAT_VERSION}")
     return description
 
 
-def _read(folder: Path, name: str, wanted: str) -> bytes:
+def _find(folder: Path, name: str, wanted: str) -> Path:
     try:
-        return (folder / name).read_bytes()
+        return find_inside(folder, name)
     except OSError as error:
         raise UserError(
             f"{folder} holds no {wanted}: {name} cannot be read ({error.strerror}). Name a folder "
             f"with {DESCRIPTION_FILE} and {WEIGHTS_FILE}, as `dvc repro train_head` and `oragen "
             f"convert` write it."
         ) from error
+
+
+def _count_bytes(folder: Path) -> int:
+    return _find(folder, WEIGHTS_FILE, "model").stat().st_size

@@ -11,6 +11,7 @@ from typing import Final
 from torch import Tensor
 
 from oragen.schema.errors import UserError
+from oragen.schema.strict_json import shorten
 
 Shape = tuple[int, ...]
 
@@ -40,22 +41,38 @@ def check_state_dict(
     Raises:
         UserError: names the weights.
     """
-    known = {**expected, **optional}
+    if found := find_misfits(
+        state_dict, expected, optional=optional, original_names=original_names
+    ):
+        raise UserError(
+            f"These {len(state_dict)} entries are not the state dict of {title}: {found}. {remedy}"
+        )
+
+
+def find_misfits(
+    state_dict: Mapping[str, Tensor],
+    expected: Mapping[str, Shape],
+    *,
+    optional: Mapping[str, Shape] | None = None,
+    original_names: Mapping[str, str] | None = None,
+) -> str:
+    """Name the weights that are missing, unknown or of another shape; "" if all fit.
+
+    The arguments are those of `check_state_dict`; no original names: they are the present ones.
+    """
+    known = {**expected, **(optional or {})}
+    names = original_names or {name: name for name in state_dict}
     misshapen = [
-        f"{original_names[name]} (expected {_text(known[name])}, found {_text(tensor.shape)})"
+        f"{names[name]} (expected {_text(known[name])}, found {_text(tensor.shape)})"
         for name, tensor in state_dict.items()
         if name in known and not _fits(tuple(tensor.shape), known[name])
     ]
     problems = {
         "missing": [name for name in expected if name not in state_dict],
-        "unknown": [original_names[name] for name in state_dict if name not in known],
+        "unknown": [names[name] for name in state_dict if name not in known],
         "of another shape": misshapen,
     }
-    if any(problems.values()):
-        listed = "; ".join(f"{kind}: {_listed(names)}" for kind, names in problems.items() if names)
-        raise UserError(
-            f"These {len(state_dict)} entries are not the state dict of {title}: {listed}. {remedy}"
-        )
+    return "; ".join(f"{kind}: {_listed(found)}" for kind, found in problems.items() if found)
 
 
 def shapes(state_dict: Mapping[str, Tensor]) -> dict[str, Shape]:
@@ -70,7 +87,7 @@ def _fits(shape: Shape, expected: Shape) -> bool:
 
 
 def _listed(names: Iterable[str]) -> str:
-    names = list(names)
+    names = [shorten(name, 200) for name in names]
     more = f" and {len(names) - _MAX_LISTED} more" if len(names) > _MAX_LISTED else ""
     return ", ".join(names[:_MAX_LISTED]) + more
 

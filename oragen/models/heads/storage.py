@@ -5,9 +5,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+import torch
+
+from oragen.models.description import HeadForm, check_form
 from oragen.models.folder import (
     DESCRIPTION_FILE,
     Kind,
+    check_count,
     check_labels,
     damaged,
     own_part,
@@ -17,6 +21,7 @@ from oragen.models.folder import (
 )
 from oragen.models.heads.build import build_head
 from oragen.models.heads.contract import Head, HeadSizes
+from oragen.models.state_dict import shapes
 
 HEAD_KINDS: Final[tuple[Kind, ...]] = ("head",)
 
@@ -53,32 +58,35 @@ def load_head(folder: Path) -> SavedHead:
             not fit each other.
     """
     saved = build_described_head(folder)
-    try:
-        saved.head.load_state_dict(read_weights(folder))
-    except RuntimeError as error:
-        raise damaged(
-            folder, f"the weights do not fit the head that it describes: {error}"
-        ) from error
+    saved.head.load_state_dict(read_weights(folder, shapes(saved.head.state_dict())))
     return saved
 
 
-def build_described_head(folder: Path) -> SavedHead:
+def build_described_head(folder: Path, *, max_weights: int | None = None) -> SavedHead:
     """Build the head that a folder describes, with fresh weights; its own are not read.
+
+    Args:
+        folder: of the head.
+        max_weights: refuse a head with more, before memory is taken for it. None: as many as the
+            file of its weights has bytes.
 
     Raises:
         UserError: the description is missing, damaged, or of another kind of model.
     """
     description = read_description(folder, HEAD_KINDS)
-    head = _build(folder, own_part(description))
-    _check_labels(folder, head.spec.sizes, description["metadata"])
-    return SavedHead(head.eval(), description["metadata"])
+    spec = own_part(description)
+    form = check_form(folder, "describes no head", HeadForm, spec)
+    _check_labels(folder, HeadSizes(**form.sizes.model_dump()), description["metadata"])
+    with torch.device("meta"):
+        outline = _build(folder, spec)
+    check_count(folder, outline, max_weights)
+    return SavedHead(_build(folder, spec).eval(), description["metadata"])
 
 
-def _build(folder: Path, spec: dict[str, Any]) -> Head:
+def _build(folder: Path, spec: Mapping[str, Any]) -> Head:
     try:
-        sizes = HeadSizes(**spec.pop("sizes"))
-        return build_head(sizes=sizes, **spec)
-    except (KeyError, TypeError, ValueError, AssertionError) as error:
+        return build_head(**{**spec, "sizes": HeadSizes(**spec["sizes"])})
+    except (ValueError, AssertionError) as error:  # such as a width that its heads cannot share
         raise damaged(folder, f"{DESCRIPTION_FILE} describes no head: {error!r}") from error
 
 

@@ -184,14 +184,15 @@ def _convert_own(
         )
     file = {"converted": {**_describe_file(checkpoint), "like": str(like)}}
     weights = {name: tensor.float() for name, tensor in state_dict.items()}
+    num_weights = sum(tensor.numel() for tensor in weights.values())
     kind = read_kind(like)
     if kind == "head":
-        head, metadata = build_described_head(like)
+        head, metadata = build_described_head(like, max_weights=num_weights)
         _check_own(like, weights, head)
         head.load_state_dict(weights)
         save_head(folder, head, metadata | file)
     else:
-        model, metadata = build_described_unimodal(like)
+        model, metadata = build_described_unimodal(like, max_weights=num_weights)
         _check_own(like, weights, model)
         model.load_state_dict(weights, assign=True)
         save_unimodal(folder, model, metadata | file)

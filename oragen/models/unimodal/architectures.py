@@ -7,6 +7,7 @@ from typing import Any, Final
 import torch
 from transformers import AutoConfig, AutoModel, PreTrainedModel
 
+from oragen.models.encoder_configs import check_config
 from oragen.models.unimodal.timm_vit import TimmVit
 
 Encoder = PreTrainedModel | TimmVit
@@ -27,14 +28,25 @@ def describe_encoder(encoder: Encoder) -> dict[str, object]:
     }
 
 
+def outline_encoder(description: Mapping[str, Any]) -> Encoder:
+    """Build the encoder on the `meta` device: it has shapes and takes no memory.
+
+    Raises:
+        ValueError: the description is of no known encoder.
+        EncoderConfigError: it asks for what no encoder has.
+    """
+    with torch.device("meta"):
+        return _build(description)
+
+
 def build_encoder(description: Mapping[str, Any]) -> Encoder:
     """Build the encoder without weights: its parameters are on the `meta` device if possible.
 
     Raises:
         ValueError: the description is of no known encoder.
+        EncoderConfigError: it asks for what no encoder has.
     """
-    with torch.device("meta"):
-        encoder = _build(description)
+    encoder = outline_encoder(description)
     # Buffers that are not saved must be computed, which `meta` does not do.
     return _build(description) if _computes_buffers(encoder) else encoder
 
@@ -50,9 +62,11 @@ def _build(description: Mapping[str, Any]) -> Encoder:
 
 
 def _build_from_config(description: Mapping[str, Any]) -> PreTrainedModel:
-    config = AutoConfig.for_model(description["model_type"], **description["config"])
+    model_type, fields = description["model_type"], description["config"]
+    check_config(model_type, fields)
+    config = AutoConfig.for_model(model_type, **fields)
     with torch.random.fork_rng(devices=[]):  # the caller's randomness stays as it was
-        encoder: PreTrainedModel = AutoModel.from_config(config)
+        encoder: PreTrainedModel = AutoModel.from_config(config, trust_remote_code=False)
     if _has_pooler(encoder) and not description["has_pooler"]:
         encoder.register_module("pooler", None)
     return encoder

@@ -4,11 +4,11 @@ import pickle
 from pathlib import Path
 from typing import Any, Final
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from oragen.models.torch_files import TorchFileError, read_torch_file
 from oragen.schema.errors import UserError
 
 _NESTED_UNDER: Final = ("state_dict", "model_state_dict", "model", "weights")
@@ -57,7 +57,11 @@ def _read(path: Path) -> Any:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        return read_torch_file(path)
+    except TorchFileError as error:
+        raise UserError(
+            f"{path} is not read: {error}. Save its state dict with torch.save or safetensors."
+        ) from error
     except pickle.UnpicklingError as error:
         raise UserError(
             f"{path} holds more than tensors, or is no checkpoint, and is not read: unpickling it "

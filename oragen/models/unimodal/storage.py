@@ -1,6 +1,6 @@
 """A unimodal model <-> a folder: `model.safetensors` and the `head.json` that explains it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple, assert_never
 
@@ -9,9 +9,12 @@ from huggingface_hub.errors import StrictDataclassError
 from torch import nn
 from transformers import PreTrainedModel
 
+from oragen.models.description import UnimodalForm, check_form
+from oragen.models.encoder_configs import EncoderConfigError
 from oragen.models.folder import (
     DESCRIPTION_FILE,
     Kind,
+    check_count,
     check_labels,
     damaged,
     own_part,
@@ -21,21 +24,28 @@ from oragen.models.folder import (
     write_model,
 )
 from oragen.models.state_dict import shapes
-from oragen.models.unimodal.architectures import build_encoder, describe_encoder
+from oragen.models.unimodal.architectures import (
+    build_encoder,
+    describe_encoder,
+    outline_encoder,
+)
 from oragen.models.unimodal.audio import UnimodalAudioModel
 from oragen.models.unimodal.audio_pooling import MeanPooling, TransformerPooling
 from oragen.models.unimodal.build import build_audio_model, build_face_model
 from oragen.models.unimodal.face import UnimodalFaceModel
 from oragen.models.unimodal.face_pooling import GatedPooling, SelfAttentionPooling
 from oragen.models.unimodal.output_layers import OutputLayers
+from oragen.models.unimodal.timm_vit import TimmVit
+from oragen.schema.errors import UserError
+from oragen.schema.strict_json import shorten
 
 UnimodalModel = UnimodalAudioModel | UnimodalFaceModel
 
 UNIMODAL_KINDS: Final[tuple[Kind, ...]] = ("unimodal_audio", "unimodal_face")
 # Errors of building from a damaged description, in our builders and in those of encoders.
 _UNBUILDABLE: Final = (
-    KeyError, TypeError, ValueError, AttributeError, RuntimeError, AssertionError,
-    StrictDataclassError,
+    LookupError, TypeError, ValueError, AttributeError, RuntimeError, AssertionError,
+    ArithmeticError, StrictDataclassError,
 )  # fmt: skip
 
 
@@ -62,7 +72,7 @@ def save_unimodal(folder: Path, model: UnimodalModel, metadata: Mapping[str, obj
     description, weights = _describe(model), model.state_dict()
     _check_labels(folder, model.decisions, metadata)
     kind: Kind = "unimodal_audio" if isinstance(model, UnimodalAudioModel) else "unimodal_face"
-    described = _build(kind, description).state_dict()
+    described = _build(kind, description, outline_encoder).state_dict()
     if shapes(described) != shapes(weights):
         raise ValueError(
             f"{folder}: this model cannot be saved: its description {description} is of another "
@@ -79,28 +89,41 @@ def load_unimodal(folder: Path) -> SavedUnimodal:
             not fit each other.
     """
     saved = build_described_unimodal(folder)
-    try:
-        saved.model.load_state_dict(read_weights(folder), assign=True)
-    except RuntimeError as error:
-        raise damaged(
-            folder, f"the weights do not fit the model that it describes: {error}"
-        ) from error
+    described = saved.model.state_dict()
+    weights = read_weights(folder, shapes(described))
+    for name, weight in weights.items():
+        if weight.dtype not in {described[name].dtype, torch.float32}:
+            raise damaged(folder, f"{name} is {weight.dtype}, expected {described[name].dtype}")
+    saved.model.load_state_dict(weights, assign=True)
     return saved
 
 
-def build_described_unimodal(folder: Path) -> SavedUnimodal:
+def build_described_unimodal(folder: Path, *, max_weights: int | None = None) -> SavedUnimodal:
     """Build the model that a folder describes; `load_state_dict` it with `assign=True`.
 
     Most of it is on the `meta` device; the weights in the folder are not read.
+
+    Args:
+        folder: of the model.
+        max_weights: refuse a model with more, before memory is taken for it. None: as many as the
+            file of its weights has bytes.
 
     Raises:
         UserError: the description is missing, damaged, or of another kind of model.
     """
     description = read_description(folder, UNIMODAL_KINDS)
+    own = own_part(description)
+    check_form(folder, "describes no model", UnimodalForm, own)
     try:
-        model = _build(description["kind"], own_part(description))
+        check_count(folder, _build(description["kind"], own, outline_encoder), max_weights)
+        model = _build(description["kind"], own, build_encoder)
+    except UserError:
+        raise
+    except EncoderConfigError as error:
+        raise damaged(folder, f"{DESCRIPTION_FILE} describes no model: {error}") from error
     except _UNBUILDABLE as error:
-        raise damaged(folder, f"{DESCRIPTION_FILE} describes no model: {error!r}") from error
+        reason = shorten(" ".join(str(error).split()) or type(error).__name__, 300)
+        raise damaged(folder, f"{DESCRIPTION_FILE} describes no model: {reason}") from error
     _check_labels(folder, model.decisions, description["metadata"])
     return SavedUnimodal(model.eval(), description["metadata"])
 
@@ -148,9 +171,13 @@ def _num_outputs(layer: nn.Linear | nn.Sequential | None) -> int:
     return last.out_features
 
 
-def _build(kind: str, description: Mapping[str, Any]) -> UnimodalModel:
+def _build(
+    kind: str,
+    description: Mapping[str, Any],
+    build: Callable[[Mapping[str, Any]], PreTrainedModel | TimmVit],
+) -> UnimodalModel:
     """Build the model without weights; most of it is on the `meta` device."""
-    encoder, pooling = build_encoder(description["encoder"]), dict(description["summary"])
+    encoder, pooling = build(description["encoder"]), dict(description["summary"])
     name = pooling.pop("name")
     sizes: dict[str, Any] = {key: description[key] for key in ("num_genders", "num_mask_types")}
     age_as_fraction: bool = description["age_as_fraction"]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import timm
 import torch
@@ -12,7 +12,7 @@ from timm.models.eva import Eva
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
-VITS: Final = (VisionTransformer, Eva, Beit)  # timm's ViT, DeiT, DINOv2; DINOv3, EVA-02; BEiT
+from oragen.models.unimodal.timm_arguments import check_architecture, check_arguments
 
 
 @dataclass(frozen=True)
@@ -58,10 +58,11 @@ class TimmVit(nn.Module):
         """Build the network of a `description`, with random weights; works offline.
 
         Raises:
-            RuntimeError: timm knows no such architecture.
+            EncoderConfigError: timm knows no such architecture, or it takes no such argument.
             TypeError: the architecture does not take such arguments.
         """
-        architecture, arguments = description["architecture"], description["arguments"]
+        architecture = check_architecture(description["architecture"])
+        arguments = check_arguments(description["arguments"])
         with torch.random.fork_rng(devices=[]):  # the caller's randomness stays as it was
             vit: Any = timm.create_model(architecture, pretrained=False, num_classes=0, **arguments)
         return cls(vit, architecture=architecture, arguments=arguments)
