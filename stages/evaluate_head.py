@@ -7,9 +7,9 @@ from oragen.config.params import load_params
 from oragen.features.dataset import load_dataset, read_dataset
 from oragen.models.heads import load_head
 from oragen.schema.vocabulary import GENDERS
-from oragen.training.calibration import read_calibration
 from oragen.training.devices import choose_device
 from oragen.training.evaluation import predict_all, refuse_other_features
+from oragen.training.head_metadata import read_metadata, refuse_other_labels
 from stages.running import run_stage
 
 logger = logging.getLogger(__name__)
@@ -21,26 +21,28 @@ def main(head: str) -> None:
     folder = paths.head_folder(head)
     device = choose_device(params.execution.device)
     saved = {seed: load_head(folder / f"seed-{seed}") for seed in params.train.seeds}
-    metadata = next(iter(saved.values())).metadata  # but for the seed they are all alike
+    metadata = {
+        seed: read_metadata(folder / f"seed-{seed}", model) for seed, model in saved.items()
+    }
+    alike = next(iter(metadata.values()))  # but for their calibration
+    refuse_other_labels(folder, alike)
     table = read_dataset(paths.EVALUATION_DATASET, params.evaluate.splits)
     dataset = load_dataset(
         table,
         level=params.heads[head].level,
         genders=GENDERS,
         memory_bytes=params.train.memory_bytes,
-        specs=metadata["features"],
+        specs=alike.features,
     )
-    refuse_other_features(folder, metadata["features"], dataset.specs)
+    refuse_other_features(folder, alike.features, dataset.specs)
     predictions = predict_all(
         {seed: model.head.to(device) for seed, model in saved.items()},
         dataset,
         table,
         genders=GENDERS,
         protocol=params.protocol,
-        calibrations={
-            seed: read_calibration(model.metadata["calibration"]) for seed, model in saved.items()
-        },
-        baseline=metadata["usual_labels"] if params.protocol == "paper" else None,
+        calibrations={seed: of_seed.calibration for seed, of_seed in metadata.items()},
+        baseline=alike.usual_labels if params.protocol == "paper" else None,
     )
     path = paths.predictions_table(head)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -48,7 +50,7 @@ def main(head: str) -> None:
         head=head,
         variant=params.heads[head].variant,
         level=params.heads[head].level,
-        trained_on=", ".join(metadata["trained_on"]),
+        trained_on=", ".join(alike.trained_on),
     ).to_parquet(path, index=False)
     clips, scored = table["clip_id"].nunique(), dataset.table["clip_id"].nunique()
     logger.info(

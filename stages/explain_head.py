@@ -14,7 +14,7 @@ from oragen.reporting.figures.explanations import attention_path, clip_path
 from oragen.schema.tables import CROPS, SPEECH
 from oragen.schema.vocabulary import GENDERS, SAMPLE_RATE_HZ, Span, to_spans
 from oragen.store.parts import OpenParts, PartStore
-from oragen.training.calibration import read_calibration
+from oragen.training.head_metadata import read_metadata, refuse_other_labels
 from stages.running import run_stage
 
 logger = logging.getLogger(__name__)
@@ -24,9 +24,12 @@ def main() -> None:
     """Draw some clips of the evaluation as the first of `use_heads` predicts them."""
     params = load_params()
     name = params.use_heads[0]
-    head, metadata = load_head(paths.head_folder(name) / f"seed-{params.train.seeds[0]}")
+    folder = paths.head_folder(name) / f"seed-{params.train.seeds[0]}"
+    saved = load_head(folder)
+    head, metadata = saved.head, read_metadata(folder, saved)
+    refuse_other_labels(folder, metadata)
     table = read_dataset(paths.EVALUATION_DATASET, params.evaluate.splits)
-    level, features = params.heads[name].level, metadata["features"]
+    level, features = params.heads[name].level, metadata.features
     used = [modality for modality in features if head.modality in (None, modality)]
     usable = keep_usable(table, level=level, modalities=used)
     shutil.rmtree(paths.EXPLANATIONS, ignore_errors=True)
@@ -48,7 +51,7 @@ def main() -> None:
             crops=read_crops(corpus, clip_id),
             speech=read_speech(corpus, clip_id),
             genders=GENDERS,
-            calibration=read_calibration(metadata["calibration"]),
+            calibration=metadata.calibration,
         )
         draw_example(clip_path(paths.EXPLANATIONS, number), example)
         draw_attention(attention_path(paths.EXPLANATIONS, number), maps, fullest, clip_id)

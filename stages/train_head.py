@@ -72,7 +72,7 @@ def main(head: str) -> None:
 
 def calibrate(head: Head, dev: WindowDataset) -> Calibration:
     """Fit the calibration of a head on the dev clips."""
-    windows, predictions = predict_windows(head, dev, modalities=modality_sets_of(head)[0])
+    windows, predictions, _ = predict_windows(head, dev, modalities=modality_sets_of(head)[0])
     clips = dev.table["clip_id"].iloc[windows]
     labels = dev.table.drop_duplicates("clip_id").set_index("clip_id")
     return fit_calibration(clips, predictions, labels, genders=GENDERS)

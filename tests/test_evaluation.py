@@ -19,7 +19,7 @@ from oragen.schema.errors import UserError
 from oragen.schema.tables import DATASET
 from oragen.schema.vocabulary import GENDERS, MODALITY_SETS
 from oragen.training.evaluation import predict_all, refuse_other_features
-from oragen.training.inference import predict_clips
+from oragen.training.inference import predict_clips, predict_windows
 from tests.feature_stores import load_speakers, write_speakers
 
 SIZES = HeadSizes(
@@ -99,6 +99,35 @@ def test_a_prediction_is_missing_where_there_is_no_window_and_nowhere_else(
 ) -> None:
     for column in PREDICTED:
         assert (predictions[column].isna() == (predictions["num_windows"] == 0)).all()
+
+
+def test_a_clip_with_output_that_is_not_finite_has_a_row_and_no_prediction(
+    dataset: WindowDataset, table: pd.DataFrame, caplog: pytest.LogCaptureFixture
+) -> None:
+    head = make_head(0, "audio_only")
+    with torch.no_grad():
+        head.get_parameter("decisions.gender.bias").fill_(torch.inf)
+    rows = predict_all({0: head}, dataset, table, genders=GENDERS)
+    assert len(rows) == 12
+    assert (rows["num_windows"] == 0).all()
+    assert rows["predicted_gender"].isna().all()
+    assert "10 clips have no prediction, as the model's output for them is not" in caplog.text
+
+
+def test_of_the_clips_of_a_dataset_only_those_without_numbers_are_left_out(
+    dataset: WindowDataset,
+) -> None:
+    assert dataset.in_memory is not None
+    damaged = {name: part.copy() for name, part in dataset.in_memory.items()}
+    first = next(name for name in damaged if name.modality == "audio")
+    damaged[first][0] = np.nan  # one position of one window
+    head = make_head(0, "audio_only")
+    whole = predict_windows(head, dataset, modalities="audio")
+    found = predict_windows(head, replace(dataset, in_memory=damaged), modalities="audio")
+    assert len(found.not_finite) == 1
+    lost = dataset.table["clip_id"].iloc[whole.windows].isin(found.not_finite).to_numpy()
+    assert found.windows.tolist() == whole.windows[~lost].tolist()
+    assert np.array_equal(found.predictions.gender, whole.predictions.gender[~lost])
 
 
 @pytest.mark.parametrize("name", ["late_fusion", "concatenation", "joint", "cross_attention"])

@@ -68,7 +68,7 @@ def explain_clip(
         genders: the head's labels in order.
         calibration: of its probabilities.
     """
-    windows, predictions = predict_windows(head, dataset, modalities=modality_sets_of(head)[0])
+    windows, predictions, _ = predict_windows(head, dataset, modalities=modality_sets_of(head)[0])
     predictions = calibration.apply(predictions)
     table = dataset.table.iloc[windows]
     spans = [Span(*span) for span in zip(table["start"], table["stop"], strict=True)]

@@ -7,14 +7,17 @@ rate, whatever the model.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Final
+from pathlib import Path
+from typing import Annotated, Final
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
+from pydantic import Field
 
+from oragen.models.description import Form, check_form
 from oragen.schema.vocabulary import MASK_TYPES
 from oragen.training.metrics import group_probabilities
 from oragen.training.scoring import WindowPredictions, group_predictions
@@ -23,6 +26,10 @@ COVERAGE: Final = 0.9
 MIN_LABELLED_CLIPS: Final = 10  # with fewer the temperature stays 1
 MAX_TEMPERATURE: Final = 20.0
 _SMALLEST: Final = 1e-12  # of a probability, before its logarithm
+
+
+# A fit ends between 1 / `MAX_TEMPERATURE` and `MAX_TEMPERATURE`; others may have fitted otherwise.
+Temperature = Annotated[float, Field(ge=1e-3, le=1e3)]
 
 
 @dataclass(frozen=True)
@@ -53,9 +60,29 @@ class Calibration:
 UNCALIBRATED: Final = Calibration()
 
 
-def read_calibration(saved: Mapping[str, float | None]) -> Calibration:
-    """Return the calibration of `as_json`."""
-    return Calibration(**saved)  # type: ignore[arg-type]  # checked by beartype and by the tests
+class CalibrationForm(Form):
+    """A `Calibration`, as it is written in head.json."""
+
+    gender_temperature: Temperature = 1.0
+    mask_type_temperature: Temperature = 1.0
+    age_half_width_years: Annotated[float, Field(ge=0, le=1000)] | None = None
+    coverage: Annotated[float, Field(gt=0, lt=1)] = COVERAGE
+
+
+def read_calibration(saved: object, folder: Path = Path()) -> Calibration:
+    """Return the calibration of `as_json`.
+
+    Args:
+        saved: what a head.json holds; None or nothing: not calibrated.
+        folder: of the head, for the message.
+
+    Raises:
+        UserError: names the first field that does not fit.
+    """
+    if saved is None:
+        return UNCALIBRATED
+    form = check_form(folder, "has a wrong metadata.calibration", CalibrationForm, saved)
+    return Calibration(**form.model_dump())
 
 
 def apply_temperature(

@@ -1,5 +1,6 @@
 """A head and windows -> predictions of clips."""
 
+import logging
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -17,6 +18,8 @@ from oragen.training.calibration import UNCALIBRATED, Calibration
 from oragen.training.metrics import GroupingRule
 from oragen.training.scoring import WindowPredictions, group_predictions
 
+logger = logging.getLogger(__name__)
+
 
 def modality_sets_of(head: Head) -> tuple[ModalitySet, ...]:
     """Return the sets of modalities that a head can predict from, the largest first."""
@@ -28,6 +31,7 @@ class DatasetPredictions(NamedTuple):
 
     windows: Int64[np.ndarray, " predicted"]  # their rows in the dataset's table, in order
     predictions: WindowPredictions  # of these windows
+    not_finite: list[str]  # clips whose predictions are not finite numbers: none of their windows
 
 
 @torch.inference_mode()
@@ -42,7 +46,8 @@ def predict_windows(
 
     Args:
         head: in evaluation mode.
-        dataset: windows; those without any of the modalities are skipped.
+        dataset: windows; those without any of the modalities are skipped, and clips for which the
+            output is not finite.
         modalities: `audio` hides all faces, `face` all audio.
         batch_size: in windows.
     """
@@ -66,7 +71,32 @@ def predict_windows(
         age_years=torch.cat(ages_years)[order].numpy(),
         mask_type=torch.cat(mask_types)[order].numpy() if mask_types else None,
     )
-    return DatasetPredictions(rows[order].numpy(), predictions)
+    return _keep_finite(dataset.table["clip_id"], rows[order].numpy(), predictions)
+
+
+def _keep_finite(
+    clips: pd.Series, windows: Int64[np.ndarray, " predicted"], predictions: WindowPredictions
+) -> DatasetPredictions:
+    """Take out the clips that have a prediction which is not finite, and say so."""
+    finite = np.isfinite(predictions.age_years) & np.isfinite(predictions.gender).all(axis=1)
+    if predictions.mask_type is not None:
+        finite &= np.isfinite(predictions.mask_type).all(axis=1)
+    if finite.all():
+        return DatasetPredictions(windows, predictions, [])
+    of_windows = clips.iloc[windows]
+    not_finite = of_windows[~finite].unique().tolist()
+    logger.warning(
+        "%d clips have no prediction, as the model's output for them is not finite, e.g. %s",
+        len(not_finite), not_finite[0],
+    )  # fmt: skip
+    kept = ~of_windows.isin(not_finite).to_numpy()
+    mask_type = predictions.mask_type
+    chosen = WindowPredictions(
+        predictions.gender[kept],
+        predictions.age_years[kept],
+        None if mask_type is None else mask_type[kept],
+    )
+    return DatasetPredictions(windows[kept], chosen, not_finite)
 
 
 def predict_clips(

@@ -151,6 +151,11 @@ def train_head(
         predictions = predict_clips(
             model, dev, genders=genders, modalities=modality_sets_of(head)[0]
         )
+        if len(dev) and predictions.empty:
+            raise DivergedError(
+                f"The training of seed {seed} diverged in epoch {epoch}: its predictions are not "
+                f"finite. Lower train.learning_rate ({options.learning_rate:g})."
+            )
         tasks = options.task_weights.tasks
         history.append(score_epoch(epoch, train_loss, predictions, dev.table, tasks))
         progress.set_postfix(dev=f"{history[-1].dev_score:.3f}", best=f"{best_score:.3f}")

@@ -43,6 +43,7 @@ def group_predictions(
     predictions: WindowPredictions,
     *,
     genders: Sequence[str],
+    mask_types: Sequence[str] = MASK_TYPES,
     rule: GroupingRule = "mean",
     round_to_years: bool = False,
 ) -> pd.DataFrame:
@@ -52,6 +53,7 @@ def group_predictions(
         clips: the `clip_id` of each window.
         predictions: of each window.
         genders: the model's labels in order.
+        mask_types: likewise, if it predicts them.
         rule: mean of the probabilities, or the shares of the windows' votes.
         round_to_years: round the age of a clip.
 
@@ -65,7 +67,7 @@ def group_predictions(
         clips, predictions.age_years, round_to_years=round_to_years
     )
     if predictions.mask_type is not None:
-        columns |= _choose("mask_type", clips, predictions.mask_type, MASK_TYPES, rule)
+        columns |= _choose("mask_type", clips, predictions.mask_type, mask_types, rule)
     num_windows = clips.value_counts(sort=False)
     return pd.DataFrame({"num_windows": num_windows, **columns}).rename_axis("clip_id")
 

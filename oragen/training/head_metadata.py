@@ -1,0 +1,103 @@
+"""The metadata of a trained head -> its labels, features and calibration, known to be usable."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from oragen.models.description import LooseForm, Sha256, Size, Text, check_form
+from oragen.models.heads import Head, SavedHead
+from oragen.schema.errors import UserError
+from oragen.schema.vocabulary import GENDERS, MASK_TYPES, Level, Modality, Precision
+from oragen.training.calibration import Calibration, read_calibration
+
+
+class FeatureForm(LooseForm):
+    """The features of a modality, as `FeatureSpec`."""
+
+    encoder: Text
+    source: Text
+    fingerprint: Sha256
+    level: Level
+    precision: Precision
+    shape: Annotated[list[Size], Field(min_length=2, max_length=2)]
+
+
+class UsualLabels(LooseForm):
+    """The majority baseline, see `find_majority_baseline`."""
+
+    gender: Text | None = None
+    mask_type: Text | None = None
+    age_years: Annotated[float, Field(ge=0, le=200)] | None = None
+
+
+class MetadataForm(LooseForm):
+    """What `train_head` saves with a head, as far as it is read again."""
+
+    genders: list[Text]
+    mask_types: list[Text]
+    trained_on: list[Text] = Field(default_factory=list)
+    weights_sha256: Text = ""
+    features: Annotated[dict[Modality, FeatureForm], Field(min_length=1)]
+    usual_labels: UsualLabels = UsualLabels()
+
+
+@dataclass(frozen=True)
+class HeadMetadata:
+    """What a head was trained on, and how its output is calibrated."""
+
+    genders: list[str]
+    mask_types: list[str]
+    trained_on: list[str]
+    weights_sha256: str
+    features: dict[Modality, dict[str, Any]]
+    calibration: Calibration
+    usual_labels: dict[str, str | float | None]
+
+
+def read_metadata(folder: Path, saved: SavedHead) -> HeadMetadata:
+    """Return the metadata of a trained head.
+
+    Raises:
+        UserError: names the first field that is missing or does not fit.
+    """
+    form = check_form(folder, "has wrong metadata", MetadataForm, saved.metadata)
+    _refuse_other_widths(folder, saved.head, form)
+    return HeadMetadata(
+        genders=form.genders,
+        mask_types=form.mask_types,
+        trained_on=form.trained_on,
+        weights_sha256=form.weights_sha256,
+        features={modality: saved.metadata["features"][modality] for modality in form.features},
+        calibration=read_calibration(saved.metadata.get("calibration"), folder),
+        usual_labels=form.usual_labels.model_dump(),
+    )
+
+
+def refuse_other_labels(folder: Path, metadata: HeadMetadata) -> None:
+    """Refuse a head whose labels are not those of the project, in its order.
+
+    Raises:
+        UserError: names both.
+    """
+    expected = {"genders": list(GENDERS), "mask types": list(MASK_TYPES)}
+    found = {"genders": metadata.genders, "mask types": metadata.mask_types or list(MASK_TYPES)}
+    for task, labels in found.items():
+        if labels != expected[task]:
+            raise UserError(
+                f"The head in {folder} predicts the {task} {', '.join(labels)}; expected "
+                f"{', '.join(expected[task])}. Run `dvc repro train_head`."
+            )
+
+
+def _refuse_other_widths(folder: Path, head: Head, form: MetadataForm) -> None:
+    """Refuse features that the head itself could not take."""
+    sizes = head.spec.sizes
+    widths = {"audio": sizes.audio_width, "face": sizes.face_width}
+    for modality, spec in form.features.items():
+        if spec.shape[1] != widths[modality]:
+            raise UserError(
+                f"The head in {folder} takes {modality} features of width {widths[modality]}, and "
+                f"its head.json says that they have {spec.shape[1]}. Fetch it again (`dvc pull`)."
+            )
