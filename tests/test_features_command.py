@@ -53,7 +53,7 @@ def test_the_file_holds_what_the_encoders_give(tmp_path: Path, clip: Path) -> No
     head = write_model(tmp_path / "head")
     run("features", clip, "--output", tmp_path / "x.npz", "--model", head)
     found = read(tmp_path / "x.npz")
-    inputs = read_clip_inputs(clip, read_preprocessing(PREPROCESSING))
+    inputs = read_clip_inputs(clip, read_preprocessing(PREPROCESSING, head))
     assert found["windows"].tolist() == [list(window.span) for window in inputs.windows]
     assert found["crops"].tolist() == [window.crops for window in inputs.windows]
     place = next(i for i, window in enumerate(inputs.windows) if window.has_speech)

@@ -166,7 +166,11 @@ def test_embedded_encoders_are_not_copied(tmp_path: Path) -> None:
     assert predict(tmp_path / "packed") == predict(head)
 
 
-def test_the_weights_of_the_face_detector_are_taken_along(tmp_path: Path) -> None:
+def test_the_weights_of_the_face_detector_are_taken_along(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published = (hashlib.sha256(b"weights").hexdigest(),)
+    monkeypatch.setattr("oragen.detection.face_detectors.KNOWN_YUNET", published)
     (tmp_path / "yunet.onnx").write_bytes(b"weights")
     head = write_model(tmp_path / "head")
     description = json.loads((head / DESCRIPTION_FILE).read_text())

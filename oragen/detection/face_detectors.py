@@ -32,6 +32,12 @@ YUNET_URL: Final = (
     f"https://github.com/opencv/opencv_zoo/raw/main/models/face_detection_yunet/{YUNET_FILE}"
 )
 YUNET_SHA256: Final = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
+# Of YuNet as it was published: the file that we fetch, and that of libfacedetection.train.
+KNOWN_YUNET: Final = (
+    YUNET_SHA256,
+    "25a606a145a5b6d7271ae138fbd00eba91dad8b83222ae3f2c7ecd0f4a7b0e31",
+)
+MAX_YUNET_BYTES: Final = 10_000_000
 _WITH_LANDMARKS: Final = " with landmarks"
 _WEIGHTS_ADVICE: Final = (
     f"Download {YUNET_URL} (SHA-256 {YUNET_SHA256}), by hand or with "
@@ -262,6 +268,21 @@ def find_yunet_weights(path: Path | None) -> Path:
     if not file.is_file():
         raise FaceWeightsError(f"No YuNet weights at {file}. {_WEIGHTS_ADVICE}")
     return file
+
+
+def refuse_unknown_yunet(file: Path, remedy: str) -> None:
+    """Refuse a file that is not one of the published ones.
+
+    Raises:
+        FaceWeightsError: says what it is, and what to do.
+    """
+    is_small = file.stat().st_size <= MAX_YUNET_BYTES
+    found = f"SHA-256 {_sha256(file)}" if is_small else f"more than {MAX_YUNET_BYTES} bytes"
+    if not is_small or _sha256(file) not in KNOWN_YUNET:
+        raise FaceWeightsError(
+            f"{file} is not YuNet as it was published: it has {found}, expected SHA-256 "
+            f"{YUNET_SHA256}. {remedy}"
+        )
 
 
 def fetch_yunet_weights(folder: Path, *, url: str = YUNET_URL, sha256: str = YUNET_SHA256) -> Path:

@@ -52,7 +52,8 @@ class ModalityEncoders:
         for start in range(0, len(contents), self.batch_size):
             prepared = encoder.prepare(list(contents[start : start + self.batch_size]))
             embeddings = encoder.embed(prepared, (level,))[level]
-            rows += [embedding.astype(STORED_TYPE) for embedding in embeddings]
+            with np.errstate(over="ignore"):  # the output is not finite then, which is looked at
+                rows += [embedding.astype(STORED_TYPE) for embedding in embeddings]
         return rows
 
 

@@ -85,7 +85,7 @@ def export_head(folder: Path, output: Path, *, force: bool = False) -> str:
     """
     _check_output(output, force=force)
     saved = load_head(folder)
-    calibration = read_calibration(saved.metadata.get("calibration") or {})
+    calibration = read_calibration(saved.metadata.get("calibration"), folder)
     calibrated = CalibratedHead(saved.head, calibration).eval()
     model = _to_onnx(calibrated, saved.head)
     weights_sha256 = read_description(folder, HEAD_KINDS)["weights_sha256"]

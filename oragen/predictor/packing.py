@@ -1,6 +1,5 @@
 """A trained head, and encoders in any place -> one folder that can be moved or published."""
 
-import hashlib
 import shutil
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -9,7 +8,12 @@ from typing import Any, Final
 
 import timm
 
-from oragen.detection.face_detectors import YUNET_FILE, find_yunet_weights
+from oragen.detection.face_detectors import (
+    YUNET_FILE,
+    find_yunet_weights,
+    refuse_unknown_yunet,
+)
+from oragen.detection.faces import CropOptions
 from oragen.encoders import AudioEncoder, FaceEncoder
 from oragen.models.folder import DESCRIPTION_FILE, WEIGHTS_FILE
 from oragen.models.unimodal.timm_vit import TimmVit
@@ -20,14 +24,19 @@ from oragen.predictor.pretrained import (
     load_pretrained,
     locate_encoder,
 )
+from oragen.predictor.sums import SUMS_FILE, sum_up
 from oragen.reporting.bootstrap import Measure
 from oragen.reporting.table_formats import PRESENTATIONS
 from oragen.schema.choices.encoders import EMBEDDED
 from oragen.schema.files import atomic_folder
+from oragen.schema.links import find_inside
 from oragen.schema.vocabulary import Modality
 
 CARD_FILE: Final = "README.md"
-SUMS_FILE: Final = "SHA256SUMS"
+# All that a model of ours is read from.
+ENCODER_FILES: Final = (
+    DESCRIPTION_FILE, WEIGHTS_FILE, "preprocessor_config.json", "processor_config.json",
+)  # fmt: skip
 # Of `data/reports/metrics.json`, in the order of the card.
 MEASURES: Final[tuple[Measure, ...]] = ("gender_uar", "age_mae_years", "mask_type_uar")
 
@@ -56,7 +65,8 @@ def pack_model(folder: Path, target: Path, *, metrics: Metrics | None = None) ->
     """Copy a head and put its encoders beside it, with a model card and SHA-256 sums.
 
     Before the copy appears under its name it is loaded, and its encoders are compared with those of
-    the training. An `embedded` encoder is part of the program and is not copied.
+    the training. Only files that the model is read from are copied: their content, never a link
+    that leads out of its folder. An `embedded` encoder is part of the program and is not copied.
 
     Args:
         folder: of a head whose encoders are available.
@@ -71,6 +81,8 @@ def pack_model(folder: Path, target: Path, *, metrics: Metrics | None = None) ->
             available.
         UserError: a part is damaged, or differs when it is read again.
     """
+    if target.is_symlink():
+        raise ModelError(f"{target} is a link. Name a new or an empty folder.")
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise ModelError(f"{target} is not empty. Name a new or an empty folder.")
     model = load_pretrained(folder)
@@ -79,7 +91,7 @@ def pack_model(folder: Path, target: Path, *, metrics: Metrics | None = None) ->
             _copy_parts(folder, model, unfinished)
             packed = load_pretrained(unfinished)
             (unfinished / CARD_FILE).write_text(write_card(packed, metrics or {}), encoding="utf-8")
-            (unfinished / SUMS_FILE).write_text(_sum_up(unfinished), encoding="utf-8")
+            (unfinished / SUMS_FILE).write_text(sum_up(unfinished), encoding="utf-8")
     except OSError as error:
         raise ModelError(
             f"The model cannot be written to {target}: {error.strerror}. Name another folder."
@@ -178,10 +190,8 @@ def _list_results(metrics: Metrics) -> list[str]:
 
 def _copy_parts(folder: Path, model: Pretrained, target: Path) -> None:
     for name in (DESCRIPTION_FILE, WEIGHTS_FILE):
-        shutil.copyfile(folder / name, target / name)
-    faces = model.preprocessing.faces
-    if faces.detector == "yunet" and faces.weights is not None:
-        shutil.copyfile(find_yunet_weights(faces.weights), target / YUNET_FILE)
+        _copy(folder, name, target)
+    _copy_detector(model.preprocessing.faces, target)
     encoders: dict[Modality, AudioEncoder | FaceEncoder | None] = {
         "audio": model.audio, "face": model.face,
     }  # fmt: skip
@@ -193,11 +203,32 @@ def _copy_parts(folder: Path, model: Pretrained, target: Path) -> None:
             _copy_encoder(Path(source), encoder, target / ENCODER_FOLDERS[modality])
 
 
+def _copy(folder: Path, name: str, target: Path) -> None:
+    """Copy the content of a file, unless it is a link that leads out of its folder."""
+    shutil.copyfile(find_inside(folder, name), target / name)
+
+
+def _copy_detector(faces: CropOptions, target: Path) -> None:
+    """Copy YuNet, and nothing else that a head.json or params.yaml names as its weights."""
+    if faces.detector != "yunet" or faces.weights is None:
+        return
+    file = find_yunet_weights(faces.weights)
+    refuse_unknown_yunet(
+        file,
+        "So it is not given away with the model. Train the head with published weights, see "
+        "`faces.weights` in params.yaml; or move the file away, pack, and add it yourself under "
+        f"the name {YUNET_FILE}, removing {SUMS_FILE}.",
+    )
+    shutil.copyfile(file, target / YUNET_FILE)
+
+
 def _copy_encoder(source: Path, encoder: AudioEncoder | FaceEncoder, target: Path) -> None:
     """Copy a fine-tuned or converted encoder; save an encoder of another source."""
     if (source / DESCRIPTION_FILE).is_file():
-        unneeded = shutil.ignore_patterns(".*", "history.csv")
-        shutil.copytree(source, target, ignore=unneeded, copy_function=shutil.copyfile)
+        target.mkdir()
+        for name in ENCODER_FILES:
+            if (source / name).exists():
+                _copy(source, name, target)
         return
     prepare = encoder.extractor if isinstance(encoder, AudioEncoder) else encoder.processor
     network = encoder.network
@@ -210,12 +241,3 @@ def _copy_encoder(source: Path, encoder: AudioEncoder | FaceEncoder, target: Pat
     else:
         network.save_pretrained(target)
         prepare.save_pretrained(target)  # type: ignore[union-attr]
-
-
-def _sum_up(folder: Path) -> str:
-    """List the SHA-256 of every file, as `sha256sum --check` reads them."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return "".join(
-        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(folder).as_posix()}\n"
-        for path in files
-    )

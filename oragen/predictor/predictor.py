@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -30,6 +31,7 @@ from oragen.training.scoring import WindowPredictions, group_predictions
 
 WINDOWS_AT_ONCE: Final = 64  # whose features are in memory: an hour has 1,800
 CLIPS_AHEAD: Final = 2  # decoded while the encoders are at work
+NOT_FINITE: Final = "the model's output for it is not finite"
 
 
 class Predictor:
@@ -159,7 +161,11 @@ class Predictor:
         for start in range(0, len(inputs.windows), WINDOWS_AT_ONCE):
             chunk = inputs.windows[start : start + WINDOWS_AT_ONCE]
             dataset = embed_windows(inputs, chunk, self._encoders)
-            places, predictions = predict_windows(self._head, dataset, modalities=self._modalities)
+            places, predictions, not_finite = predict_windows(
+                self._head, dataset, modalities=self._modalities
+            )
+            if not_finite:
+                return self._to_prediction(_without_input(inputs, NOT_FINITE), [], None)
             blocks.append(model.calibration.apply(predictions))
             windows += [
                 self._to_window(chunk[place], blocks[-1], row) for row, place in enumerate(places)
@@ -168,7 +174,9 @@ class Predictor:
             return self._to_prediction(inputs, [], None)
         merged = _merge(blocks)
         clips = pd.Series([inputs.name] * len(windows))
-        grouped = group_predictions(clips, merged, genders=model.genders)
+        grouped = group_predictions(
+            clips, merged, genders=model.genders, mask_types=model.mask_types
+        )
         return self._to_prediction(inputs, windows, grouped.iloc[0])
 
     def _to_window(
@@ -222,6 +230,11 @@ class Predictor:
         return {
             modality: ModalityReport(reason is None, reason) for modality, reason in reasons.items()
         }
+
+
+def _without_input(inputs: ClipInputs, reason: str) -> ClipInputs:
+    """Return a clip of which nothing could be used, for a reason."""
+    return replace(inputs, audio_reason=reason, face_reason=reason)
 
 
 def _merge(blocks: Sequence[WindowPredictions]) -> WindowPredictions:

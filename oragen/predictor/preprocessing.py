@@ -1,14 +1,24 @@
 """The parameters saved with a head -> typed options of speech, faces and windows."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
+from pydantic import Field
+
+from oragen.detection.face_detectors import YUNET_FILE, refuse_unknown_yunet
 from oragen.detection.faces import CropOptions
 from oragen.detection.speech import SpeechOptions
 from oragen.detection.windows import Window, WindowOptions, cut_windows
+from oragen.models.description import Form, LooseForm, Text, check_form
+from oragen.schema.choices.face_detectors import DetectorName
+from oragen.schema.choices.windows import WindowRule
+from oragen.schema.links import find_inside
 from oragen.schema.vocabulary import Span
+
+Duration = Annotated[float, Field(gt=0, le=10**7)]
+Milliseconds = Annotated[int, Field(ge=0, le=10**7)]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 @dataclass(frozen=True)
@@ -29,13 +39,87 @@ class Preprocessing:
         )
 
 
-def read_preprocessing(saved: Mapping[str, Any]) -> Preprocessing:
-    """Read what `train_head` saved under `preprocessing`."""
-    faces = saved["faces"]
-    weights = faces["weights"]
+class AudioForm(Form):
+    """As `audio` of params.yaml."""
+
+    max_duration_s: Duration
+
+
+class SpeechForm(Form):
+    """As `SpeechOptions`."""
+
+    threshold: Share
+    min_speech_ms: Milliseconds
+    min_silence_ms: Milliseconds
+    pad_ms: Milliseconds
+
+
+class FacesForm(Form):
+    """As `CropOptions`."""
+
+    detector: DetectorName
+    weights: Text | None = None
+    min_score: Share
+    max_gap: Annotated[int, Field(ge=0, le=10**6)]
+    margin: Annotated[float, Field(ge=0, le=2)]
+    crop_px: Annotated[int, Field(ge=16, le=1024)]
+    max_duration_s: Duration
+
+
+class WindowsForm(Form):
+    """As `WindowOptions.from_seconds` takes it."""
+
+    rule: WindowRule
+    length_s: Annotated[float, Field(ge=0.025, le=600)]
+    hop_s: Annotated[float, Field(ge=0.01, le=600)]
+    min_length_s: Annotated[float, Field(ge=0.025, le=600)]
+
+
+class PreprocessingForm(LooseForm):
+    """What `train_head` saves under `preprocessing`."""
+
+    audio: AudioForm
+    speech: SpeechForm
+    faces: FacesForm
+    windows: WindowsForm
+
+
+def read_preprocessing(saved: object, folder: Path) -> Preprocessing:
+    """Read what `train_head` saved under `preprocessing`.
+
+    Args:
+        saved: from the head.json.
+        folder: of the head. If it holds weights of a face detector, these are used.
+
+    Raises:
+        UserError: names the first field that is missing or does not fit, or weights that are
+            not to be used.
+    """
+    form = check_form(folder, "has wrong metadata.preprocessing", PreprocessingForm, saved)
+    faces = form.faces.model_dump()
     return Preprocessing(
-        max_audio_s=saved["audio"]["max_duration_s"],
-        speech=SpeechOptions(**saved["speech"]),
-        faces=CropOptions(**faces | {"weights": None if weights is None else Path(weights)}),
-        windows=WindowOptions.from_seconds(**saved["windows"]),
+        max_audio_s=form.audio.max_duration_s,
+        speech=SpeechOptions(**form.speech.model_dump()),
+        faces=CropOptions(**faces | {"weights": _choose_weights(folder, form.faces)}),
+        windows=WindowOptions.from_seconds(**form.windows.model_dump()),
     )
+
+
+def _choose_weights(folder: Path, faces: FacesForm) -> Path | None:
+    """Return the weights beside the head, or published ones where its head.json says.
+
+    A head may come from elsewhere. So it cannot name any file of this machine to be read.
+    """
+    if faces.detector != "yunet":
+        return None
+    if (folder / YUNET_FILE).exists():
+        return find_inside(folder, YUNET_FILE)
+    if faces.weights is None:
+        return None
+    named = Path(faces.weights)
+    file = named / YUNET_FILE if named.is_dir() else named
+    if file.is_file():
+        refuse_unknown_yunet(
+            file, f"If you trust this file, copy it to {folder / YUNET_FILE}, where it is used."
+        )
+    return file

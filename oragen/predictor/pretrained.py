@@ -1,17 +1,18 @@
 """The folder of a model -> its head, its encoders and the preprocessing of clips."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from oragen.detection.face_detectors import YUNET_FILE
 from oragen.models.folder import DESCRIPTION_FILE, read_kind
 from oragen.models.heads import Head, load_head
 from oragen.predictor.preprocessing import Preprocessing, read_preprocessing
+from oragen.predictor.sums import check_sums
 from oragen.schema.errors import UserError
 from oragen.schema.vocabulary import Modality, Precision
-from oragen.training.calibration import Calibration, read_calibration
+from oragen.training.calibration import Calibration
+from oragen.training.head_metadata import HeadMetadata, read_metadata
 
 if TYPE_CHECKING:
     from oragen.encoders import AudioEncoder, FaceEncoder
@@ -53,32 +54,34 @@ def load_pretrained(
 
     Raises:
         ModelError: there is no head, or an encoder is not the one of its training.
-        UserError: a part is damaged.
+        UserError: a part is damaged, or says what cannot be.
     """
     if not (folder / DESCRIPTION_FILE).is_file():
         raise _no_model(folder)
-    head, metadata = load_head(folder)
-    if "preprocessing" not in metadata or not metadata.get("features"):
+    check_sums(folder)
+    saved = load_head(folder)
+    if not saved.metadata.get("preprocessing") or not saved.metadata.get("features"):
         raise ModelError(
             f"The head in {folder} does not say which features it needs, nor how to prepare clips. "
             "It was converted or trained elsewhere. Name a head that `dvc repro` trained, or the "
             "folder of all three published checkpoints."
         )
-    specs: dict[Modality, dict[str, Any]] = metadata["features"]
+    metadata = read_metadata(folder, saved)
+    preprocessing = read_preprocessing(saved.metadata["preprocessing"], folder)
     encoders: dict[Modality, Any] = {
         modality: _load_encoder(folder, modality, spec, precision, revision)
-        for modality, spec in specs.items()
+        for modality, spec in metadata.features.items()
     }
     return Pretrained(
-        head=head,
+        head=saved.head,
         audio=encoders.get("audio"),
         face=encoders.get("face"),
-        preprocessing=_read_preprocessing(folder, metadata["preprocessing"]),
-        calibration=read_calibration(metadata.get("calibration") or {}),
-        genders=metadata["genders"],
-        mask_types=metadata["mask_types"],
-        specs=specs,
-        description=_describe(folder, head, specs, metadata),
+        preprocessing=preprocessing,
+        calibration=metadata.calibration,
+        genders=metadata.genders,
+        mask_types=metadata.mask_types,
+        specs=metadata.features,
+        description=_describe(folder, saved.head, metadata),
     )
 
 
@@ -108,15 +111,6 @@ def _may_be_head(model: Path) -> bool:
         return read_kind(model) == "head"
     except UserError:
         return True
-
-
-def _read_preprocessing(folder: Path, saved: Mapping[str, Any]) -> Preprocessing:
-    """Return the preprocessing, with the weights of the face detector beside the head if any."""
-    preprocessing = read_preprocessing(saved)
-    if not (folder / YUNET_FILE).is_file():
-        return preprocessing
-    faces = replace(preprocessing.faces, weights=folder / YUNET_FILE)
-    return replace(preprocessing, faces=faces)
 
 
 def _load_encoder(
@@ -156,16 +150,14 @@ def locate_encoder(folder: Path, modality: Modality, source: str) -> str:
     return source
 
 
-def _describe(
-    folder: Path, head: Head, specs: Mapping[Modality, Mapping[str, Any]], metadata: dict[str, Any]
-) -> dict[str, str]:
+def _describe(folder: Path, head: Head, metadata: HeadMetadata) -> dict[str, str]:
     described = {
         "folder": str(folder),
         "head": head.spec.name,
-        "trained_on": ", ".join(metadata.get("trained_on", [])),
-        "weights_sha256": metadata.get("weights_sha256", ""),
+        "trained_on": ", ".join(metadata.trained_on),
+        "weights_sha256": metadata.weights_sha256,
     }
-    for modality, spec in specs.items():
+    for modality, spec in metadata.features.items():
         described[f"{modality}_encoder"] = spec["encoder"]
         described[f"{modality}_fingerprint"] = spec["fingerprint"]
     return described

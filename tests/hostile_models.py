@@ -1,0 +1,223 @@
+"""A good model -> models that somebody tampered with, and what each of them ends in.
+
+All randomness is of a generator that is passed, so a case is found again by its seed.
+"""
+
+import hashlib
+import json
+import shutil
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import safetensors.torch
+import torch
+
+from oragen.predictor import Predictor
+from oragen.predictor.packing import pack_model
+from oragen.predictor.sums import SUMS_FILE, sum_up
+from oragen.schema.errors import UserError
+
+JSON_FILES: Final = (
+    "head.json",
+    "audio_encoder/head.json",
+    "audio_encoder/preprocessor_config.json",
+    "face_encoder/config.json",
+    "face_encoder/preprocessor_config.json",
+)
+WEIGHTS: Final = (
+    "model.safetensors",
+    "audio_encoder/model.safetensors",
+    "face_encoder/model.safetensors",
+)
+MAX_LETTERS: Final = 2000  # of a message
+VALUES: Final[tuple[Any, ...]] = (
+    None, True, -1, 0, 1, 3, 10**6, 10**9, 10**40, 0.5, -0.5, 1e30, float("nan"), float("inf"),
+    "", "x" * 5000, "../../../etc/passwd", "https://example.org/x", "hf-hub:someone/model",
+    "/dev/zero", "\x1b[31m", "\ud800", [], {}, [1] * 3000, [[[[[]]]]], {"a": {"b": {"c": 1}}},
+    "float16", "relu", [0.0, 0.0, 0.0],
+)  # fmt: skip
+KEYS: Final = (
+    "auto_map", "trust_remote_code", "quantization_config", "attn_implementation", "architecture",
+    "model_type", "checkpoint_path", "pretrained_cfg", "num_labels", "dtype", "layers",
+)  # fmt: skip
+
+
+def write_good_model(folder: Path, *, of: Path) -> Path:
+    """Pack a model with small encoders: one of ours for voices, one of transformers for faces.
+
+    Args:
+        folder: to write to.
+        of: a folder for what the model is made of.
+    """
+    from tests.test_packing import save_as_transformers_does, save_finetuned, write_model
+
+    audio, _ = save_finetuned(of / "ours")
+    _, face = save_as_transformers_does(of / "others")
+    pack_model(write_model(of / "head", audio=audio, face=face), folder)
+    return folder
+
+
+def tamper(good: Path, folder: Path, rng: np.random.Generator) -> str:
+    """Copy a good model and change something in the copy; return what."""
+    shutil.copytree(good, folder)
+    changes: tuple[Callable[[Path, np.random.Generator], str], ...] = (
+        _change_json, _change_json, _change_json, _change_bytes, _change_weights, _change_header,
+        _change_sums,
+    )  # fmt: skip
+    change = changes[rng.integers(len(changes))]
+    said = change(folder, rng)
+    if change is not _change_sums and rng.random() < 0.9:
+        fit_sums(folder)
+    return said
+
+
+def fit_sums(folder: Path) -> None:
+    """Write sums that fit, as somebody who tampers would; head.json keeps its bytes if broken."""
+    for weights in WEIGHTS:
+        _write_digest((folder / weights).parent)
+    (folder / SUMS_FILE).write_text(sum_up(folder))
+
+
+def try_out(folder: Path, crops: list[np.ndarray], sound: np.ndarray) -> str:
+    """Predict with a model: return `predicted`, or the sentence of a refusal; all else is raised.
+
+    Raises:
+        AssertionError: a prediction that is no JSON, or a refusal of several lines.
+    """
+    try:
+        prediction = Predictor.from_pretrained(folder, device="cpu").predict(
+            audio=sound, faces=crops
+        )
+    except UserError as error:
+        said = str(error)
+    else:
+        json.loads(prediction.to_json())  # refuses NaN
+        return "predicted"
+    assert "\n" not in said.strip()
+    assert len(said) < MAX_LETTERS
+    return said
+
+
+def _write_digest(folder: Path) -> None:
+    description = folder / "head.json"
+    if not description.is_file() or not (folder / "model.safetensors").is_file():
+        return
+    try:
+        fields = json.loads(description.read_bytes())
+        fields["weights_sha256"] = hashlib.sha256(
+            (folder / "model.safetensors").read_bytes()
+        ).hexdigest()
+        description.write_text(json.dumps(fields))
+    except (ValueError, TypeError, RecursionError, UnicodeError):
+        return
+
+
+def _change_json(folder: Path, rng: np.random.Generator) -> str:
+    name = JSON_FILES[rng.integers(len(JSON_FILES))]
+    fields = json.loads((folder / name).read_text())
+    place, parent, key = _choose_place(fields, rng)
+    match rng.integers(4):
+        case 0:
+            del parent[key]
+            said = f"{name}: without {place}"
+        case 1 if isinstance(parent, dict):
+            added = KEYS[rng.integers(len(KEYS))]
+            parent[added] = VALUES[rng.integers(len(VALUES))]
+            said = f"{name}: beside {place} {added} = {str(parent[added])[:40]!r}"
+        case _:
+            parent[key] = VALUES[rng.integers(len(VALUES))]
+            said = f"{name}: {place} = {str(parent[key])[:40]!r}"
+    (folder / name).write_text(json.dumps(fields))
+    return said
+
+
+def _choose_place(fields: Any, rng: np.random.Generator) -> tuple[str, Any, Any]:
+    """Return a random place of nested JSON: its name, and the container and key of its value."""
+    places: list[tuple[str, Any, Any]] = []
+    waiting: list[tuple[str, Any]] = [("", fields)]
+    while waiting:
+        name, value = waiting.pop()
+        keys = list(value) if isinstance(value, dict) else list(range(len(value)))
+        for key in keys:
+            places.append((f"{name}.{key}", value, key))
+            if isinstance(value[key], dict | list) and value[key]:
+                waiting.append((f"{name}.{key}", value[key]))
+    return places[rng.integers(len(places))]
+
+
+def _change_bytes(folder: Path, rng: np.random.Generator) -> str:
+    names = (*JSON_FILES, *WEIGHTS)
+    name = names[rng.integers(len(names))]
+    content = bytearray((folder / name).read_bytes())
+    at = int(rng.integers(len(content)))
+    match rng.integers(5):
+        case 0:
+            content = content[:at]
+        case 1:
+            content[at] ^= 1 << rng.integers(8)
+        case 2:
+            content = content[:at] + rng.bytes(20) + content[at:]
+        case 3:
+            content = bytearray(b"[" * 100_000)
+        case _:
+            content = bytearray(b'{"a": 1, "a": 2}')
+    (folder / name).write_bytes(content)
+    return f"{name}: bytes at {at}"
+
+
+def _change_weights(folder: Path, rng: np.random.Generator) -> str:
+    """Give one tensor other numbers, or another shape or type, in a file that is whole."""
+    path = folder / WEIGHTS[rng.integers(len(WEIGHTS))]
+    weights = safetensors.torch.load(path.read_bytes())
+    name = list(weights)[rng.integers(len(weights))]
+    changed: tuple[torch.Tensor, ...] = (
+        torch.full_like(weights[name], float("nan")),
+        torch.full_like(weights[name], float("inf")),
+        torch.full_like(weights[name], 1e30),
+        weights[name].double(),
+        weights[name].to(torch.int8),
+        weights[name][None].contiguous(),
+        torch.zeros(0),
+    )
+    which = int(rng.integers(len(changed)))
+    safetensors.torch.save_file(weights | {name: changed[which]}, path)
+    return f"{path.parent.name}: {name} changed ({which})"
+
+
+def _change_header(folder: Path, rng: np.random.Generator) -> str:
+    """Let the header of a file of weights say what is not so."""
+    path = folder / WEIGHTS[rng.integers(len(WEIGHTS))]
+    content = path.read_bytes()
+    (length,) = struct.unpack("<Q", content[:8])
+    header, data = json.loads(content[8 : 8 + length]), content[8 + length :]
+    name = next(key for key in header if key != "__metadata__")
+    changes: dict[str, Any] = {
+        "shape": [10**6, 10**6],
+        "data_offsets": [0, 10**12],
+        "dtype": "F64",
+    }
+    field = list(changes)[rng.integers(len(changes))]
+    header[name][field] = changes[field]
+    text = json.dumps(header).encode()
+    size = int(rng.choice([len(text), 2**40, 2**63, 90_000_000]))
+    path.write_bytes(struct.pack("<Q", size) + text + data)
+    return f"{path.parent.name}: header {field}, length {size}"
+
+
+def _change_sums(folder: Path, rng: np.random.Generator) -> str:
+    lines = (folder / SUMS_FILE).read_text().splitlines()
+    at = int(rng.integers(len(lines)))
+    changes = (
+        lines[:at] + lines[at + 1 :],
+        [*lines, lines[at]],
+        [*lines, f"{'0' * 64}  ../../etc/passwd"],
+        [*lines, f"{'0' * 64}  /etc/passwd"],
+        [*lines, "no sum"],
+        [*lines[:at], "0" * 64 + lines[at][64:], *lines[at + 1 :]],
+    )
+    which = int(rng.integers(len(changes)))
+    (folder / SUMS_FILE).write_text("\n".join(changes[which]) + "\n")
+    return f"sums: change {which} at {at}"
