@@ -156,8 +156,12 @@ def test_one_file_gives_an_object_and_a_folder_a_list(
     alone.mkdir()
     shutil.copy2(clips / "voice.mp4", alone)
     run(alone / "voice.mp4", "--model", model, "-o", tmp_path / "one.json")
-    run(alone, "--model", model, "-o", tmp_path / "all.json")
-    assert [read_json(tmp_path / "one.json")] == read_json(tmp_path / "all.json")
+    (alone / "notes.txt").write_text("It was a dark and stormy night.")
+    done = run(alone, "--model", model, "-o", tmp_path / "all.json")
+    one = read_json(tmp_path / "one.json")
+    assert [one] == read_json(tmp_path / "all.json")
+    assert one["notes"] == []  # there is no picture, and that is a reason
+    assert f"passed over in folders: 1 file, e.g. {alone}/notes.txt" in done.stdout
 
 
 def test_standard_output_is_nothing_but_json_lines(model: Path, clips: Path) -> None:

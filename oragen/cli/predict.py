@@ -280,9 +280,10 @@ def _report(
         for note in prediction.notes
     ]
     if passed_over:
+        files = "1 file" if len(passed_over) == 1 else f"{len(passed_over)} files"
         lines.append(
-            f"{len(passed_over)} other files in the folders are no sound, video or picture, or "
-            f"hidden, e.g. {printable(str(passed_over[0]))}"
+            f"passed over in folders: {files}, e.g. {printable(str(passed_over[0]))}: hidden, or "
+            "no sound, video or picture"
         )
     for line in lines:
         typer.echo(line, err=is_piped)

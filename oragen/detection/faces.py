@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
@@ -14,7 +14,7 @@ from jaxtyping import Int64, UInt8
 from oragen.detection.face_detectors import Box, FaceDetector, build_detector
 from oragen.detection.landmarks import Rgb
 from oragen.media.errors import UnusableMediaError
-from oragen.media.video import sample_pictures
+from oragen.media.video import count_tracks, sample_pictures
 from oragen.schema.choices.face_detectors import DetectorName
 from oragen.schema.vocabulary import Made
 
@@ -78,17 +78,37 @@ def _detect_faces(
 ) -> "list[_FaceInPicture | None]":
     """Find the main face in each picture, None where it is not found.
 
+    Of several video tracks, such as a shared screen and a camera, it is the first with a face.
+    """
+    faces = _detect_in_track(path, 0, options, notes)
+    if any(faces):
+        return faces
+    for track in range(1, count_tracks(path)):
+        more_notes: list[str] = []
+        others = _detect_in_track(path, track, options, more_notes)
+        if any(others):
+            notes[:] = more_notes
+            return others
+    return faces
+
+
+def _detect_in_track(
+    path: Path, track: int, options: CropOptions, notes: list[str]
+) -> "list[_FaceInPicture | None]":
+    """Find the main face in each picture of a track.
+
     The clip is decoded twice, so that no more than one picture is held at a time: an hour in HD
     would be 20 GB.
     """
     detector = _detector(options.detector, options.weights, options.min_score)
-    pictures = sample_pictures(path, max_duration_s=options.max_duration_s, notes=notes)
-    boxes = [detector.detect(picture.rgb) for picture in pictures]
+    sample = partial(
+        sample_pictures, path, max_duration_s=options.max_duration_s, num_passed_tracks=track
+    )
+    boxes = [detector.detect(picture.rgb) for picture in sample(notes=notes)]
     main = track_main_face(boxes, max_gap=options.max_gap)
-    again = sample_pictures(path, max_duration_s=options.max_duration_s)
     return [
         _FaceInPicture(picture.sample, box, _crop(picture.rgb, box, options)) if box else None
-        for picture, box in zip(again, main, strict=True)
+        for picture, box in zip(sample(), main, strict=True)
     ]
 
 

@@ -26,7 +26,7 @@ from oragen.media.downmix import MIN_VOICE_RANGE_DB, Channels, Downmix
 from oragen.media.errors import UnusableMediaError
 from oragen.media.limits import check_sound
 from oragen.media.samples import to_int16
-from oragen.media.tracks import rank_audio_tracks, start_of
+from oragen.media.tracks import note_use, rank_audio_tracks, start_of
 from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Made
 
 # A longer hole in the time stamps becomes silence; a shorter one is rounding by the file format.
@@ -82,13 +82,13 @@ def decode_audio(
     """
     source = _Source(path, max_duration_s, encoding)
     with source.open() as container:
-        candidates = [track.index for track in rank_audio_tracks(path, container)]
-        numbers = {track.index: place + 1 for place, track in enumerate(container.streams.audio)}
-    decoded = _decode_best(source, candidates)
+        candidates = {
+            track.index: note_use(track, container.streams.audio)
+            for track in rank_audio_tracks(path, container)
+        }
+    decoded = _decode_best(source, list(candidates))
     if notes is not None:
-        notes += decoded.notes
-        if len(numbers) > 1 and decoded.track != min(numbers):
-            notes.append(f"audio track {numbers[decoded.track]} of {len(numbers)} was used")
+        notes += [*decoded.notes, *candidates[decoded.track]]
     return decoded.samples
 
 

@@ -1,5 +1,6 @@
 """The tracks of a container -> those to use, in the order in which they are tried."""
 
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import TypeVar
@@ -48,6 +49,18 @@ def rank_video_tracks(path: Path, container: InputContainer) -> list[VideoStream
         raise UnusableMediaError(path, "no video track")
     best = container.streams.best("video")
     return _decodable(path, sorted(tracks, key=lambda track: track is not best))
+
+
+def note_use(track: Track, tracks: Sequence[Track]) -> list[str]:
+    """Note which of several tracks was used, if it is not the first one of the file."""
+    number = [one.index for one in tracks].index(track.index) + 1
+    return [f"{track.type} track {number} of {len(tracks)} was used"] if number > 1 else []
+
+
+def find_noted_use(notes: Iterable[str], tracks: Sequence[Track], default: Track) -> Track:
+    """Return the track that notes of `note_use` name."""
+    by_note = {note: track for track in tracks for note in note_use(track, tracks)}
+    return next((by_note[note] for note in notes if note in by_note), default)
 
 
 def _is_beside_speech(track: AudioStream) -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from av.audio.frame import AudioFrame
+from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -15,10 +16,11 @@ from oragen.media.container import (
     open_media,
     too_long,
 )
+from oragen.media.errors import UnusableMediaError
 from oragen.media.images import Picture, check_declared, decode_image, is_image
 from oragen.media.limits import MAX_PIXELS, check_size
 from oragen.media.pictures import pixel_aspect, to_rgb
-from oragen.media.tracks import rank_video_tracks, start_of
+from oragen.media.tracks import note_use, rank_video_tracks, start_of
 from oragen.schema.vocabulary import SAMPLE_RATE_HZ
 
 _ROUNDING_S: Final = Fraction(1, 1000)  # Matroska keeps whole milliseconds
@@ -31,6 +33,7 @@ def sample_pictures(
     max_duration_s: float,
     pictures_per_second: float = 1.0,
     max_pixels: int = MAX_PIXELS,
+    num_passed_tracks: int = 0,
     notes: list[str] | None = None,
 ) -> Iterator[Picture]:
     """Yield one picture for every `1 / pictures_per_second` seconds of a video; an image gives one.
@@ -41,7 +44,16 @@ def sample_pictures(
     picture. Pictures are as a player shows them: turned and mirrored as the file says, with
     square pixels. A video that breaks off or is damaged midway is decoded as far as possible; each
     problem adds a line to `notes`. A JPEG file that breaks off yields its intact rows, or the whole
-    picture in less detail if it was stored in passes.
+    picture in less detail if it was stored in passes. Of several tracks, the first that can be
+    decoded is used, in the order of a player.
+
+    Args:
+        path: of the file.
+        max_duration_s: a longer video is refused.
+        pictures_per_second: of a video.
+        max_pixels: a larger picture is refused.
+        num_passed_tracks: so many tracks of a video that can be decoded are passed over.
+        notes: gets a line for each problem, and for a track that is not the first.
 
     Raises:
         UnusableMediaError: on the first step, no media file, no pictures, too large, or too long by
@@ -49,22 +61,61 @@ def sample_pictures(
     """
     notes = [] if notes is None else notes
     step = 1 / Fraction(pictures_per_second).limit_denominator(1000)
-    with open_media(path, max_duration_s=max_duration_s) as container:
-        if is_image(container):
-            yield decode_image(path, container, max_pixels, notes)
+    track = num_passed_tracks
+    while True:
+        with open_media(path, max_duration_s=max_duration_s) as container:
+            if is_image(container):
+                yield decode_image(path, container, max_pixels, notes)
+                return
+            ranked = rank_video_tracks(path, container)
+            stream = ranked[track]
+            limits = _Limits(max_duration_s, max_pixels)
+            pictures = _sample_track(path, container, stream, step, limits, notes)
+            try:
+                first = next(pictures, None)
+            except UnusableMediaError:
+                track += 1
+                if track == len(ranked):
+                    raise
+                continue
+            if first is not None:
+                yield first
+                yield from pictures
+            notes += note_use(stream, container.streams.video)
             return
-        stream = rank_video_tracks(path, container)[0]
-        check_declared(path, stream, max_pixels)
-        stream.thread_type = "AUTO"
-        stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
-        frames = time_frames(
-            decode_frames(path, container, stream, notes), stream, start_of(container)
-        )
-        for time, frame in _take_every(step, frames, most_s=max_duration_s):
-            if time > max_duration_s:
-                raise too_long(path, max_duration_s, "its pictures go on after that")
-            check_size(path, frame.width, frame.height, max_pixels)
-            yield Picture(round(time * SAMPLE_RATE_HZ), to_rgb(frame, pixel_aspect(stream)))
+
+
+class _Limits(NamedTuple):
+    """A longer video and a larger picture are refused."""
+
+    max_duration_s: float
+    max_pixels: int
+
+
+def _sample_track(
+    path: Path,
+    container: InputContainer,
+    stream: VideoStream,
+    step: Fraction,
+    limits: _Limits,
+    notes: list[str],
+) -> Iterator[Picture]:
+    """Yield the pictures of one track of an open file."""
+    check_declared(path, stream, limits.max_pixels)
+    stream.thread_type = "AUTO"
+    stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
+    frames = time_frames(decode_frames(path, container, stream, notes), stream, start_of(container))
+    for time, frame in _take_every(step, frames, most_s=limits.max_duration_s):
+        if time > limits.max_duration_s:
+            raise too_long(path, limits.max_duration_s, "its pictures go on after that")
+        check_size(path, frame.width, frame.height, limits.max_pixels)
+        yield Picture(round(time * SAMPLE_RATE_HZ), to_rgb(frame, pixel_aspect(stream)))
+
+
+def count_tracks(path: Path) -> int:
+    """Return how many video tracks of a file could be decoded; an image has one."""
+    with open_media(path, max_duration_s=float("inf")) as container:
+        return 1 if is_image(container) else len(rank_video_tracks(path, container))
 
 
 class _TimedFrame(NamedTuple):

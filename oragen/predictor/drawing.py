@@ -2,7 +2,7 @@
 
 import heapq
 import math
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from fractions import Fraction
 from itertools import chain
@@ -29,7 +29,12 @@ from oragen.media.container import (
 from oragen.media.errors import UnusableMediaError
 from oragen.media.images import is_image, read_image
 from oragen.media.pictures import pixel_aspect, to_rgb
-from oragen.media.tracks import rank_audio_tracks, rank_video_tracks, start_of
+from oragen.media.tracks import (
+    find_noted_use,
+    rank_audio_tracks,
+    rank_video_tracks,
+    start_of,
+)
 from oragen.media.video import time_frames
 from oragen.predictor.overlay import (
     BACKGROUND_COLOUR,
@@ -130,14 +135,15 @@ def _draw_image(clip: Path, prediction: Prediction, target: Path) -> None:
 def _draw_recording(clip: Path, prediction: Prediction, target: Path) -> None:
     with (
         open_media(clip, max_duration_s=math.inf) as container,
-        closing(_read_sound(clip)) as sound,
+        closing(_read_sound(clip, prediction.notes)) as sound,
     ):
         declared_s = (container.duration or 0) / av.time_base
         is_longer = prediction.length_s > declared_s + 1  # of recordings that were joined
         length_s = prediction.length_s if is_longer else declared_s
         sounds = _begin(sound)
         try:
-            stream = rank_video_tracks(clip, container)[0]
+            ranked = rank_video_tracks(clip, container)
+            stream = find_noted_use(prediction.notes, container.streams.video, ranked[0])
             pictures = _read_pictures(clip, container, stream)
             first = next(pictures)
         except UnusableMediaError:
@@ -184,14 +190,17 @@ def _read_pictures(
         yield _TimedPicture(start, stop, rgb)
 
 
-def _read_sound(clip: Path) -> Generator[_TimedSound, None, None]:
+def _read_sound(clip: Path, notes: Sequence[str]) -> Generator[_TimedSound, None, None]:
     """Yield the audio in one or two channels; holes and a late start become silence.
+
+    It is the track that notes of the prediction name, or the one that a player would choose.
 
     Raises:
         UnusableMediaError: on the first step; there is no audio.
     """
     with open_media(clip, max_duration_s=math.inf) as container:
-        stream = rank_audio_tracks(clip, container)[0]
+        ranked = rank_audio_tracks(clip, container)
+        stream = find_noted_use(notes, container.streams.audio, ranked[0])
         rate_hz = stream.rate if stream.rate in AAC_RATES_HZ else DEFAULT_RATE_HZ
         num_samples = 0
         for start, sound in _convert(clip, container, stream, rate_hz):

@@ -1,0 +1,87 @@
+"""Several video tracks in one file -> the pictures of the one with the speaker."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from oragen.corpora.generator import CorpusSpec, plan_clips, write_clip
+from oragen.detection.faces import CropOptions, crop_clip
+from oragen.media.errors import UnusableMediaError
+from oragen.media.video import sample_pictures
+from oragen.predictor.drawing import draw_clip
+from tests.media_files import Rgb, plain
+from tests.test_prediction_files import NOT_PREDICTED
+
+CASCADE = CropOptions("cascade", None, 0.5, 2, 0.0, 32, 60.0)
+
+
+def write_tracks(path: Path, tracks: list[Rgb | None]) -> Path:
+    """Write a second of each picture as a track; None is a track of nothing but damage."""
+    with av.open(str(path), "w") as container:
+        streams = []
+        for picture in tracks:
+            stream = container.add_stream("libx264", rate=5)
+            height, width = (400, 400) if picture is None else picture.shape[:2]
+            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+            streams.append(stream)
+        for stream, picture in zip(streams, tracks, strict=True):
+            if picture is None:
+                packet = av.Packet(b"no H.264 at all" * 9)
+                packet.stream, packet.pts, packet.dts = stream, 0, 0
+                container.mux(packet)
+                continue
+            for _ in range(5):
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            container.mux(stream.encode(None))
+    return path
+
+
+def sample(path: Path) -> tuple[list[int], list[str]]:
+    notes: list[str] = []
+    pictures = list(sample_pictures(path, max_duration_s=9.0, notes=notes))
+    return [round(picture.rgb.mean() / 10) * 10 for picture in pictures], notes
+
+
+def test_a_track_that_cannot_be_decoded_gives_way_to_one_that_can(tmp_path: Path) -> None:
+    path = write_tracks(tmp_path / "a.mkv", [None, plain(80, width=320, height=240)])
+    assert sample(path) == ([80], ["video track 2 of 2 was used"])
+
+
+def test_where_no_track_can_be_decoded_there_is_a_reason(tmp_path: Path) -> None:
+    path = write_tracks(tmp_path / "a.mkv", [None, None])
+    with pytest.raises(UnusableMediaError, match=r"truncated or damaged|empty track"):
+        sample(path)
+
+
+def test_of_two_good_tracks_the_one_that_a_player_chooses_is_used(tmp_path: Path) -> None:
+    large, small = plain(80, width=640, height=480), plain(160, width=64, height=48)
+    assert sample(write_tracks(tmp_path / "a.mkv", [large, small])) == (
+        [80], [],
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def face(tmp_path_factory: pytest.TempPathFactory) -> Rgb:
+    path = tmp_path_factory.mktemp("face") / "a.mp4"
+    spec = CorpusSpec("studio", 6, seed=3, clips_per_speaker=(1, 1), duration_s=(1.0, 1.1))
+    write_clip(replace(plan_clips(spec)[0], mask_type="none", fault="none"), path)
+    return next(sample_pictures(path, max_duration_s=9.0)).rgb
+
+
+def test_the_camera_beside_a_shared_screen_has_the_face(tmp_path: Path, face: Rgb) -> None:
+    path = write_tracks(tmp_path / "a.mkv", [plain(80, width=640, height=480), face])
+    faces = crop_clip(path, options=CASCADE)
+    assert (faces.reason, faces.details["notes"]) == (None, ["video track 2 of 2 was used"])
+    notes = faces.details["notes"]
+    draw_clip(path, replace(NOT_PREDICTED, notes=notes, length_s=1.0), tmp_path / "drawn.mp4")
+    drawn = next(sample_pictures(tmp_path / "drawn.mp4", max_duration_s=9.0)).rgb
+    assert np.ptp(drawn[: len(face)].astype(int)) > 100  # no plain screen
+
+
+def test_without_a_face_in_any_track_the_first_is_used(tmp_path: Path) -> None:
+    path = write_tracks(tmp_path / "a.mkv", [plain(80, width=640, height=480), plain(9)])
+    faces = crop_clip(path, options=CASCADE)
+    assert (faces.reason, faces.details["notes"]) == ("no face", [])
