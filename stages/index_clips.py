@@ -1,11 +1,16 @@
 """Corpus tree -> clips table."""
 
+import logging
+
 from oragen.config import paths
 from oragen.config.params import load_params
 from oragen.corpora.manifest import STAGE, build_manifest
-from oragen.corpora.registry import read_corpus
+from oragen.corpora.registry import CARDS, read_corpus
+from oragen.corpora.statistics import find_oddities
 from oragen.schema.tables import CLIPS
 from stages.running import account, run_stage
+
+logger = logging.getLogger(__name__)
 
 
 def main(corpus: str) -> None:
@@ -19,6 +24,8 @@ def main(corpus: str) -> None:
         paths.hash_memory(corpus),
         follow_links=entry.follow_links,
     )
+    for oddity in find_oddities(manifest.clips, manifest.skipped, CARDS[entry.reader]):
+        logger.warning("Corpus %r: %s", corpus, oddity)
     CLIPS.write(paths.clips_table(corpus), manifest.clips)
     account(
         STAGE,

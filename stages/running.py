@@ -13,6 +13,7 @@ import typer
 from oragen.config import paths
 from oragen.schema.errors import UserError
 from oragen.schema.files import remove
+from oragen.schema.names import PrintableFormatter
 from oragen.schema.tables import SKIPPED
 from oragen.schema.vocabulary import CHANGED, Skipped
 
@@ -30,6 +31,8 @@ def run_stage(main: Callable[..., None]) -> None:
     A mistake of the user ends it with one sentence and exit code 2, without a traceback.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(PrintableFormatter())
     for library in ("httpx", "transformers", "lightning_fabric"):
         logging.getLogger(library).setLevel(logging.WARNING)
     keep_freed_memory()

@@ -85,6 +85,7 @@ def test_a_check_counts_the_clips_beside_what_is_published(folder: Path, timit: 
     assert ["male speakers", "438", "2"] in lines
     left_out = [cells for cells in lines if "FNEW0" in " ".join(cells)]
     assert len(left_out) == 1
+    assert "Warning: All 2 clips of test are of one speaker." in run.output
     assert not (folder / "data").exists()
 
 

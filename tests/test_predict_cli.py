@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple
 
 import av
 import cv2
+import pyarrow.parquet as pq
 import pytest
 import torch
 import typer
@@ -147,6 +149,27 @@ def test_what_cannot_be_predicted_is_listed_and_the_rest_is_predicted(
     assert "nobody.mp4: not predicted: audio: no audio track; face: no face" in done.stdout
     statuses = [prediction["status"] for prediction in read_json(out)]
     assert statuses == ["no_predictions", "no_predictions", "ok", "no_predictions"]
+
+
+def test_names_of_any_kind_are_predicted_and_written(
+    model: Path, clips: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    names = [os.fsdecode(b"k\xe4se.png"), "two\nlines.png", "\x1b[31mred.png", "-rf [b]$x$.png"]
+    for name in names:
+        shutil.copy2(clips / "still.png", folder / name)
+    os.mkfifo(folder / "pipe.mp4")
+    for suffix in (".csv", ".parquet"):
+        done = run(folder, "--model", model, "-o", tmp_path / f"all{suffix}", "--plot", tmp_path)
+        assert done.exit_code == 3
+    assert "pipe.mp4: not predicted: not a file" in done.stdout
+    assert r"\x1b[31mred.png" in done.stdout
+    assert not {"\x1b", "\udce4"} & set(done.stdout)
+    table = pq.read_table(tmp_path / "all.parquet").to_pandas().set_index("input")["status"]
+    assert table.value_counts().to_dict() == {"ok": 4, "no_predictions": 1}
+    assert f"{folder}/k\\udce4se.png" in table.index
+    assert {Path(name).stem for name in names} <= {path.stem for path in tmp_path.glob("*.png")}
 
 
 def test_one_file_gives_an_object_and_a_folder_a_list(

@@ -27,7 +27,6 @@ from oragen.predictor.output import (
     describe,
     flatten,
     open_output,
-    printable,
 )
 from oragen.predictor.plot import find_stretches, plot_prediction, to_clip_predictions
 from oragen.reporting.figures.example import ExampleWindow
@@ -268,7 +267,6 @@ def test_standard_output_gets_a_line_a_prediction(capsys: pytest.CaptureFixture[
 def test_a_prediction_is_described_in_words() -> None:
     assert describe(PREDICTED) == ["male 75%", "40 years (30–50)", "mask: ffp 88%"]
     assert describe(NOT_PREDICTED) == ["no prediction (empty file)"]
-    assert printable("Käse.mp4") == "Käse.mp4"
 
 
 def test_seconds_in_a_row_are_one_stretch() -> None:

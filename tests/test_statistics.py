@@ -1,14 +1,21 @@
 """Counts of a clips table, by hand."""
 
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 import pytest
 
-from oragen.corpora.corpus_card import Statistics
-from oragen.corpora.statistics import Comparison, compare_with_published, count_clips
+from oragen.corpora.corpus_card import CorpusCard, Statistics
+from oragen.corpora.statistics import (
+    Comparison,
+    compare_with_published,
+    count_clips,
+    find_oddities,
+)
 from oragen.schema.ages import band_ages
 from oragen.schema.tables import CLIPS
+from oragen.schema.vocabulary import Skipped
 
 
 def clip(number: int, split: str, speaker: str, **labels: Any) -> dict[str, object]:
@@ -27,6 +34,32 @@ def clips() -> pd.DataFrame:
             clip(3, "test", "c", mask_type="ffp"),
         ]
     )
+
+
+CARD = CorpusCard("C", "audio", "gender, age, mask type", "none", "none", "none", "none")
+
+
+def test_a_table_that_loses_what_it_says_is_odd() -> None:
+    table = CLIPS.frame([clip(number, "train", str(number), gender="male") for number in range(4)])
+    lost = [Skipped(f"c/{number}", "index_clips", "no such file") for number in range(4, 9)]
+    unlabelled = [Skipped(f"c/{number}", "index_clips", "no label") for number in range(9, 99)]
+    oddities = list(find_oddities(table, lost + unlabelled, CARD))
+    assert [oddity.split(".")[0] for oddity in oddities] == [
+        "5 of 9 listed clips are skipped",
+        "No clip has a label of age, so the corpus does not train it",
+        "No clip has a label of mask type, so the corpus does not train it",
+        "There are about as many speakers as clips: 4 of 4",
+        "All clips of train with a gender are male",
+    ]
+
+
+def test_a_split_of_one_speaker_is_odd(clips: pd.DataFrame) -> None:
+    assert list(find_oddities(clips, [], CARD)) == ["All 1 clips of test are of one speaker."]
+
+
+def test_labels_that_the_corpus_does_not_promise_are_not_missed(clips: pd.DataFrame) -> None:
+    sounds = clips[clips["split"] == "train"].assign(mask_type=None)
+    assert not list(find_oddities(sounds, [], replace(CARD, labels="gender, age")))
 
 
 def test_ages_are_in_bands_with_the_start_included() -> None:

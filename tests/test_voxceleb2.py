@@ -290,15 +290,28 @@ def test_a_clip_without_any_label_is_unusable(tmp_path: Path) -> None:
 
 
 def test_ages_that_differ_or_are_none_are_unusable(tmp_path: Path) -> None:
-    rows = [enriched("id90001/v1", title_age=age) for age in ("20.0", "21.0", "20.0")]
+    rows = [enriched("id90001/v1", title_age=age) for age in ("20.0", "22.0", "20.0")]
     rows += [enriched("id90001/v2", title_age="30.0")] * 2
     rows += [enriched("id90001/v3", title_age="young")]
     media = [f"id90001/v{number}/00001.m4a" for number in (1, 2, 3)]
     assert [record.unusable for record in read(make(tmp_path, *rows, media=media))] == [
-        "more than one speaker_age_title_only: 20.0 and 21.0",
+        "more than one speaker_age_title_only: 20.0 and 22.0",
         None,
         "speaker_age_title_only is no number: young",
     ]
+
+
+def test_ages_that_differ_by_a_year_are_a_range(tmp_path: Path) -> None:
+    """A birthday between the recording and the upload is no contradiction."""
+    rows = [enriched("id90001/v1", title_age=age) for age in ("41.0", "40.0", "nan", "41")]
+    rows += [enriched("id90001/v2", title_age=age) for age in ("30", "30.0")]
+    media = [f"id90001/v{number}/00001.m4a" for number in (1, 2)]
+    records = read(make(tmp_path, *rows, media=media))
+    assert [(one.age_years, one.age_low, one.age_high) for one in records] == [
+        (40.5, 40.0, 41.0),
+        (30.0, None, None),
+    ]
+    assert [record.unusable for record in records] == [None, None]
 
 
 def test_agevoxceleb_has_an_age_for_a_clip(tmp_path: Path) -> None:

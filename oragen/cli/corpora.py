@@ -13,6 +13,7 @@ from oragen.config.corpora import Corpus, read_corpus_entry
 from oragen.config.messages import ParamsError, suggest
 from oragen.config.params import load_params
 from oragen.schema.errors import UserError
+from oragen.schema.names import shorten
 
 if TYPE_CHECKING:
     from oragen.corpora.corpus_card import CorpusCard
@@ -80,6 +81,7 @@ def check(
     typer.echo(f"{name}: {CARDS[entry.reader].title}, at {entry.root}")
     _print_counts(manifest)
     _print_skipped(manifest)
+    _print_oddities(manifest, CARDS[entry.reader])
     _compare(manifest, CARDS[entry.reader])
 
 
@@ -140,10 +142,17 @@ def _print_skipped(manifest: "Manifest") -> None:
     table = Table("skipped because", "an example", title="skipped clips")
     table.add_column("clips", justify="right")
     for reason, count in reasons.most_common(20):
-        table.add_row(escape(reason), escape(example[reason]), f"{count:,}")
+        table.add_row(escape(reason), escape(shorten(example[reason])), f"{count:,}")
     print_table(table)
     if (rest := len(reasons) - 20) > 0:
         typer.echo(f"... and {rest} more reasons; the pipeline writes all to data/skipped.")
+
+
+def _print_oddities(manifest: "Manifest", card: "CorpusCard") -> None:
+    from oragen.corpora.statistics import find_oddities
+
+    for oddity in find_oddities(manifest.clips, manifest.skipped, card):
+        typer.echo(f"Warning: {oddity}")
 
 
 def _compare(manifest: "Manifest", card: "CorpusCard") -> None:

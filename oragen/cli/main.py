@@ -20,6 +20,7 @@ from oragen.config.corpora import GeneratedCorpus
 from oragen.config.messages import ParamsError, suggest
 from oragen.config.params import load_params
 from oragen.schema.errors import UserError
+from oragen.schema.names import printable_lines
 
 EXIT_USER_ERROR = 2
 app = typer.Typer(
@@ -140,5 +141,5 @@ def run() -> None:
     try:
         app()
     except UserError as error:
-        typer.echo(str(error), err=True)
+        typer.echo(printable_lines(str(error)), err=True)
         sys.exit(EXIT_USER_ERROR)

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from oragen.schema.names import neutralise
+
 
 def to_oceanai(
     predictions: Annotated[
@@ -36,10 +38,11 @@ def to_oceanai(
         ours = oceanai.to_frame(read, with_folders=oceanai.has_folders(theirs))
         frame = oceanai.merge(theirs, ours)
     has_numbers = frame.index.name == oceanai.INDEX
+    text = frame.map(neutralise).to_csv(index=has_numbers)
     if output is None:
-        typer.echo(frame.to_csv(index=has_numbers), nl=False)
+        typer.echo(text, nl=False)
         return
-    _write(output, frame.to_csv(index=has_numbers))
+    _write(output, text)
     num_predicted = int((frame["Gender"].notna()).sum())
     typer.echo(f"{output}: {len(frame)} clips, {num_predicted} with predictions.")
 

@@ -15,6 +15,7 @@ from rich.table import Table
 from oragen.cli.printing import print_table
 from oragen.cli.trained import find_trained_head
 from oragen.schema.errors import UserError
+from oragen.schema.names import fold_name, printable
 from oragen.schema.vocabulary import Precision
 
 if TYPE_CHECKING:  # importing these takes seconds, which --help need not wait for
@@ -186,8 +187,8 @@ def _plan_files(
         suffix = suffixes[-1] if _is_image(clip.path) else suffixes[0]
         numbers = (f"-{number}" for number in count(2))
         names = (f"{clip.path.stem}{number}{suffix}" for number in chain([""], numbers))
-        name = next(name for name in names if name not in taken)
-        taken.add(name)
+        name = next(name for name in names if fold_name(name) not in taken)
+        taken.add(fold_name(name))
         planned[clip.path] = target / name
     return planned
 
@@ -263,21 +264,19 @@ def _report(
     is_piped: bool,
 ) -> None:
     """Show the predictions as a table, unless standard output has them; then what went wrong."""
-    from oragen.predictor.output import printable, reasons_of
+    from oragen.predictor.output import reasons_of
 
     predicted = [prediction for prediction in predictions if prediction.is_predicted]
     if predicted and not is_piped:
         _print_predictions(predicted)
     lines = [
-        f"{printable(prediction.input)}: not predicted: {reasons_of(prediction)}"
+        f"{prediction.input}: not predicted: {reasons_of(prediction)}"
         for prediction in predictions
         if not prediction.is_predicted
     ]
-    lines += [f"{printable(one.name)}: not drawn: {one.reason}" for one in refused]
+    lines += [f"{one.name}: not drawn: {one.reason}" for one in refused]
     lines += [
-        f"{printable(prediction.input)}: {note}"
-        for prediction in predicted
-        for note in prediction.notes
+        f"{prediction.input}: {note}" for prediction in predicted for note in prediction.notes
     ]
     if passed_over:
         files = "1 file" if len(passed_over) == 1 else f"{len(passed_over)} files"
@@ -286,7 +285,7 @@ def _report(
             "no sound, video or picture"
         )
     for line in lines:
-        typer.echo(line, err=is_piped)
+        typer.echo(printable(line), err=is_piped)
 
 
 def _print_predictions(predictions: Sequence["Prediction"]) -> None:
@@ -297,13 +296,11 @@ def _print_predictions(predictions: Sequence["Prediction"]) -> None:
     table.add_column("windows", justify="right")
     table.add_column("predicted from")
     for prediction in predictions:
-        table.add_row(*map(escape, _to_row(prediction)))
+        table.add_row(*(escape(printable(cell)) for cell in _to_row(prediction)))
     print_table(table)
 
 
 def _to_row(prediction: "Prediction") -> tuple[str, ...]:
-    from oragen.predictor.output import printable
-
     age, mask_type = prediction.age, prediction.mask_type
     assert prediction.gender is not None
     assert age is not None
@@ -318,7 +315,7 @@ def _to_row(prediction: "Prediction") -> tuple[str, ...]:
     if prediction.reasons:
         used += f" ({prediction.reasons})"
     return (
-        printable(prediction.input),
+        prediction.input,
         _with_share(prediction.gender),
         years,
         "–" if mask_type is None else _with_share(mask_type),

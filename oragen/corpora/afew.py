@@ -149,7 +149,7 @@ def _find_files(corpus: str, root: Path, suffix: str) -> list[_Clip]:
         files += [
             _Clip(PurePosixPath(path.relative_to(root)), split, path.parent.name)
             for path in sorted((root / folder).glob("*/*"))
-            if path.suffix.lower() == suffix
+            if path.suffix.lower() == suffix and (suffix != ".xml" or path.is_file())
         ]
     return files
 

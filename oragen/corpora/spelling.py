@@ -6,10 +6,11 @@ addresses, in another case, and in the decomposed Unicode of macOS.
 
 import os
 import re
-import unicodedata
 from collections import defaultdict
 from typing import Final, NamedTuple
 from urllib.parse import unquote
+
+from oragen.schema.names import fold_name, restore
 
 MAX_NAMED: Final = 3
 _FILE_ADDRESS: Final = re.compile(r"file:(//(localhost)?(?=/))?", re.IGNORECASE)
@@ -37,7 +38,7 @@ class Speller:
             return Respelled(None, reason)
         address = _FILE_ADDRESS.match(path)
         plain = unquote(path[address.end() :]) if address else path
-        plain = plain.replace("\\", "/").removeprefix(f"{self._root}/")
+        plain = restore(plain).replace("\\", "/").removeprefix(f"{self._root}/")
         if plain.startswith("/"):
             return Respelled(None, "it is outside the root of the corpus")
         return self._find(plain)
@@ -47,7 +48,7 @@ class Speller:
         for part in path.split("/"):
             if part in ("", "."):
                 continue
-            names = self._list(found).get(_fold(part), [])
+            names = self._list(found).get(fold_name(part), [])
             if part in names:
                 names = [part]
             if len(names) != 1 or part == "..":
@@ -62,7 +63,7 @@ class Speller:
             try:
                 with os.scandir(f"{self._root}/{folder}") as entries:
                     for entry in entries:
-                        names[_fold(entry.name)].append(entry.name)
+                        names[fold_name(entry.name)].append(entry.name)
             except OSError:  # no folder, or one that may not be read: nothing is found in it
                 names.clear()
             self._folders[folder] = dict(names)
@@ -78,8 +79,3 @@ def _find_foreign(path: str) -> str | None:
     if _DRIVE.match(path):
         return "a path with a drive of Windows: write it relative to the root of the corpus"
     return None
-
-
-def _fold(name: str) -> str:
-    """Return what names share that differ in case, form of Unicode or blanks around them."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name.strip()).casefold())

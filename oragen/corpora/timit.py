@@ -129,7 +129,7 @@ def _find_table(corpus: str, root: Path, tree: Path) -> Path:
         documents = [entry for entry in _list(folder) if entry.name.lower() == "doc"]
         for place in (*documents, folder):
             for entry in _list(place):
-                if entry.name.lower() == TABLE:
+                if entry.name.lower() == TABLE and entry.is_file():
                     return entry
     raise wrong_layout(corpus, root, CARD, f"there is no SPKRINFO.TXT with {tree}")
 

@@ -38,6 +38,7 @@ TABLE_FOLDERS: Final = (
 _TRACK_NAMES: Final[dict[Tracks, str]] = {
     "both": "a track", "audio": "sound", "video": "pictures",
 }  # fmt: skip
+MAX_DIFFERENCE_YEARS: Final = 1
 SPLIT_WORDS: Final = {"dev": TRAIN_OR_DEV, "test": "test"}
 ENRICHED_GENDERS: Final = ("female", "male")  # `transgender female` is neither
 
@@ -94,6 +95,14 @@ class Speaker(NamedTuple):
     problems: list[str]
 
 
+class AgeRange(NamedTuple):
+    """Years; of a range its first and last one, and their middle."""
+
+    years: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
 @dataclass(frozen=True)
 class Ages:
     """Ages as text, by `<speaker>/<video>` or `<speaker>/<video>/<utterance>`.
@@ -116,13 +125,23 @@ class Ages:
         """Return the name under which the age of a clip is stored."""
         return clip if self.by_clip else clip.rpartition("/")[0]
 
-    def look_up(self, clip: str, problems: list[str]) -> float | None:
-        """Return the years of a clip, or None; several ages or no number add to `problems`."""
+    def look_up(self, clip: str, problems: list[str]) -> AgeRange:
+        """Return the years of a clip, if they are known.
+
+        Ages that differ by a year, as around a birthday, are a range. Others, or what is no number,
+        add to `problems`.
+        """
         texts = self.texts.get(self.key(clip), [])
-        if len(texts) > 1:
+        numbers = [to_number(self.column, text, problems) for text in texts]
+        years = sorted(number for number in numbers if number is not None)
+        if not years:
+            return AgeRange()
+        if years[-1] - years[0] > MAX_DIFFERENCE_YEARS:
             problems.append(f"more than one {self.column}: {' and '.join(texts)}")
-            return None
-        return to_number(self.column, texts[0], problems) if texts else None
+            return AgeRange()
+        if years[0] == years[-1]:
+            return AgeRange(years[0])
+        return AgeRange((years[0] + years[-1]) / 2, years[0], years[-1])
 
 
 class _Clip(NamedTuple):
@@ -191,10 +210,10 @@ def _to_record(clip: _Clip, speakers: dict[str, Speaker], ages: Ages) -> ClipRec
     )
     problems = [*speaker.problems]
     gender = speaker.gender or ages.genders.get(speaker_id)
-    years = ages.look_up(clip.name, problems)
+    age = ages.look_up(clip.name, problems)
     if video_and_utterance in EXCLUDED:
         problems.append(f"excluded by the published experiments: {video_and_utterance}")
-    if not gender and years is None and not problems:
+    if not gender and age.years is None and not problems:
         problems.append("no label")
     return ClipRecord(
         stem=clip.name,
@@ -203,7 +222,9 @@ def _to_record(clip: _Clip, speakers: dict[str, Speaker], ages: Ages) -> ClipRec
         audio_path=clip.audio,
         video_path=clip.video,
         gender=gender,
-        age_years=years,
+        age_years=age.years,
+        age_low=age.low,
+        age_high=age.high,
         unusable="; ".join(problems) or None,
     )
 

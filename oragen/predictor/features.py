@@ -31,6 +31,7 @@ if TYPE_CHECKING:  # their import takes seconds, so it waits until they are load
     from oragen.encoders import AudioEncoder, FaceEncoder
 
 BATCH_SIZE: Final = 16  # windows or crops
+ONE_CLIP: Final = "clip"  # for the name of a file may be no text
 UNUSED_PART: Final = Path("in memory")
 Embedding = Float16[np.ndarray, "_ width"]
 
@@ -76,7 +77,7 @@ def embed_windows(
     embedded: dict[Modality, list[Embedding]] = {"audio": audio, "face": face}
     unknown = torch.full((len(windows),), UNKNOWN_LABEL)
     return WindowDataset(
-        table=pd.DataFrame({"clip_id": [inputs.name] * len(windows)}),
+        table=pd.DataFrame({"clip_id": [ONE_CLIP] * len(windows)}),
         audio=Source(_locate(audio, encoders.specs.get("audio")), row_of_window),
         face=Source(_locate(face, encoders.specs.get("face")), np.array(slots)),
         gender=unknown,

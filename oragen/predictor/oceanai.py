@@ -13,6 +13,7 @@ from typing import Any, Final
 import pandas as pd
 
 from oragen.schema.errors import UserError
+from oragen.schema.names import encodable
 
 INDEX: Final = "Person ID"
 PATH: Final = "Path"
@@ -134,7 +135,7 @@ def _to_row(prediction: Mapping[str, Any], *, with_folders: bool) -> list[object
             f"{str(prediction)[:60]!r} is no prediction: it needs `input`, `gender` and `age`. "
             "Take them from `oragen predict` or `Prediction.to_dict`."
         )
-    path: str = prediction["input"]
+    path = encodable(prediction["input"])
     gender, age, mask_type = (prediction.get(key) for key in ("gender", "age", "mask_type"))
     return [
         path if with_folders else _name(path),

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from oragen.predictor.prediction import ClassPrediction, Prediction
 from oragen.schema.errors import UserError
 from oragen.schema.files import atomic_write
+from oragen.schema.names import encodable, neutralise
 
 SUFFIXES: Final = (".json", ".jsonl", ".csv", ".parquet")
 STANDARD_OUTPUT: Final = Path("-")
@@ -85,7 +86,7 @@ def flatten(prediction: Prediction) -> Row:
     low, high = (age and age.interval) or (None, None)
     audio, face = prediction.modalities["audio"], prediction.modalities["face"]
     return {
-        "input": printable(prediction.input),
+        "input": encodable(prediction.input),
         "status": "ok" if prediction.is_predicted else "no_predictions",
         **_flatten_class("gender", prediction.gender),
         "age": None if age is None else round(age.value, 3),
@@ -121,11 +122,6 @@ def reasons_of(prediction: Prediction) -> str:
     """Return in one line what was missing; a reason of both modalities is given once."""
     reasons = {report.reason for report in prediction.modalities.values()}
     return reasons.pop() or "" if len(reasons) == 1 else prediction.reasons
-
-
-def printable(name: str) -> str:
-    """Return the name of a file that may be in no known encoding, with escapes for what is not."""
-    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _flatten_class(task: str, prediction: ClassPrediction | None) -> Row:
@@ -170,7 +166,7 @@ def _write_whole(
     if suffix == ".csv":
         writer = csv.DictWriter(file, columns.names)
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({name: neutralise(cell) for name, cell in row.items()} for row in rows)
     else:
         pq.write_table(pa.Table.from_pylist(rows, schema=columns), file.buffer)
 

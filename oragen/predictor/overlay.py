@@ -18,6 +18,7 @@ from oragen.predictor.clip_inputs import FaceBox
 from oragen.predictor.output import describe
 from oragen.predictor.prediction import Prediction
 from oragen.reporting.figures.canvas import GREEN, INK, ORANGE, SKY
+from oragen.schema.names import printable
 from oragen.schema.vocabulary import SAMPLE_RATE_HZ
 
 BACKGROUND_COLOUR: Final = "#3a4048"
@@ -211,9 +212,10 @@ def plain_picture(width_px: int, height_px: int, colour: str = INK) -> Rgb:
 def _write_label(words: Sequence[str], font_px: int, max_px: int) -> Rgb:
     """Write words on one line, or on a line each if that line would be wider than `max_px`."""
     margin = font_px // 3
+    words = list(map(printable, words))
     lines = [" · ".join(words)]
     if _width(lines[0], font_px) + 2 * margin > max_px:
-        lines = list(words)
+        lines = words
     width = 2 * margin + math.ceil(max(_width(line, font_px) for line in lines))
     line_px = round(1.3 * font_px)
     label = plain_picture(width, 2 * (margin // 2) + line_px * len(lines))

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from oragen.predictor.output import describe, printable
+from oragen.predictor.output import describe
 from oragen.predictor.prediction import Prediction
 from oragen.reporting.figures.example import ExampleWindow
 from oragen.reporting.figures.prediction import ClipPredictions, draw_predictions
+from oragen.schema.names import printable
 from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Span
 
 

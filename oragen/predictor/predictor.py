@@ -14,7 +14,7 @@ from jaxtyping import Float, Int16, UInt8
 
 from oragen.detection.windows import Window
 from oragen.predictor.clip_inputs import ClipInputs, read_clip_inputs, take_clip_inputs
-from oragen.predictor.features import BATCH_SIZE, ModalityEncoders, embed_windows
+from oragen.predictor.features import BATCH_SIZE, ONE_CLIP, ModalityEncoders, embed_windows
 from oragen.predictor.prediction import (
     AgePrediction,
     ClassPrediction,
@@ -173,7 +173,7 @@ class Predictor:
         if not windows:
             return self._to_prediction(inputs, [], None)
         merged = _merge(blocks)
-        clips = pd.Series([inputs.name] * len(windows))
+        clips = pd.Series([ONE_CLIP] * len(windows))
         grouped = group_predictions(
             clips, merged, genders=model.genders, mask_types=model.mask_types
         )

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from oragen.reporting.bootstrap import Measure
+from oragen.schema.names import neutralise
 
 HOW_TO_READ: Final = (  # once in a report, above all tables
     "Brackets: 95 % bootstrap interval over speakers. ±: standard deviation over training seeds. "
@@ -120,7 +121,7 @@ def to_csv(table: ReportTable) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, list(records[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(records)
+    writer.writerows({name: neutralise(cell) for name, cell in row.items()} for row in records)
     return text.getvalue()
 
 

@@ -4,7 +4,9 @@ Names of files and cells of tables are text that a stranger may have chosen. A t
 sequences, a direction override shows a name backwards, and a spreadsheet computes a formula.
 """
 
+import logging
 import re
+import unicodedata
 from typing import Final, TypeVar
 
 Cell = TypeVar("Cell")
@@ -36,6 +38,27 @@ def shorten(text: str) -> str:
     """Return a text as `printable` gives it, cut to what a line of a message holds."""
     text = printable(text[: MAX_SHOWN + 1])
     return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 1]}…"
+
+
+def encodable(text: str) -> str:
+    """Return a text that UTF-8 can hold: bytes of a name that are in no encoding become escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def fold_name(name: str) -> str:
+    """Return what names of files share that differ in case, form of Unicode or blanks around them.
+
+    Some file systems take such names for one.
+    """
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name.strip()).casefold())
+
+
+class PrintableFormatter(logging.Formatter):
+    """Formats messages of logs as `printable_lines` gives them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the text of a record."""
+        return printable_lines(super().format(record))
 
 
 def neutralise(cell: Cell) -> Cell | str:

@@ -11,6 +11,8 @@ from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from oragen.schema.names import printable
+
 # Okabe & Ito, "Color Universal Design" (2008): told apart with any kind of colour blindness.
 BLUE: Final = "#0072b2"
 VERMILION: Final = "#d55e00"
@@ -94,9 +96,10 @@ def put_legend(axes: Axes, *, is_reversed: bool = False) -> None:
 
 
 def write_title(figure: Figure, title: str) -> None:
-    """Write a title above everything, in as many lines as it needs."""
+    """Write a title above everything, in as many lines as it needs; it may be any file's name."""
     num_characters = int(7.2 * figure.get_figwidth())
-    figure.suptitle(fill(title, num_characters, break_on_hyphens=False), x=0.015, ha="left")
+    lines = fill(printable(title), num_characters, break_on_hyphens=False)
+    figure.suptitle(lines, x=0.015, ha="left", parse_math=False)
 
 
 def count(number: int, singular: str, plural: str | None = None) -> str:

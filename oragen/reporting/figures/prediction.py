@@ -25,6 +25,7 @@ from oragen.reporting.figures.canvas import (
     write_title,
 )
 from oragen.reporting.figures.example import ExampleWindow
+from oragen.schema.names import printable
 
 WIDTH_IN: Final = 11.0
 AGE_IN, CLASSES_IN, COVERAGE_IN = 2.0, 1.5, 0.95
@@ -78,7 +79,7 @@ def draw_predictions(path: Path, clip: ClipPredictions) -> None:
         _draw_coverage(coverage, clip)
         coverage.set(xlabel="seconds", xlim=(0, max(clip.length_s, 0.001)))
         top = grid[0, 0]
-        top.set_title(clip.words, fontweight="normal")
+        top.set_title(printable(clip.words), fontweight="normal", parse_math=False)
         figure.align_ylabels(grid[:, 0])
 
 

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from markupsafe import Markup
 
 from oragen.reporting.figures.figure import Figure
 from oragen.reporting.page.sections import PagePart, PageSection, PageTable
 from oragen.schema.errors import UserError
+from oragen.schema.names import printable_lines
 
 FOLDER: Final = Path(__file__).parent
 TEMPLATE: Final = "page.html.jinja"
@@ -82,6 +84,7 @@ def _load_template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        finalize=_show,
     )
     environment.filters |= {
         "group_figures": _group_figures,
@@ -91,6 +94,12 @@ def _load_template() -> Template:
     }
     environment.tests["table"] = lambda part: isinstance(part, PageTable)
     return environment.get_template(TEMPLATE)
+
+
+def _show(value: object) -> object:
+    """Escape in any text of the page what is not safe to show, beside its markup."""
+    is_text = isinstance(value, str) and not isinstance(value, Markup)
+    return printable_lines(str(value)) if is_text else value
 
 
 def _group_figures(parts: Sequence[PagePart]) -> list[list[PagePart]]:
