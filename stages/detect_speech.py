@@ -68,13 +68,13 @@ def open_workers(num_workers: int) -> Workers | ThisProcess:
 
 def find_sounds(corpus: str, audio: dict[str, object]) -> dict[str, Located]:
     """Return where the sound of each clip that has one is."""
-    index = PartStore(paths.audio_store(corpus), "h5").index()
     keys = audio_keys(CLIPS.read(paths.clips_table(corpus)), audio)
-    rows = find_rows(index, keys.values())
+    rows = find_rows(PartStore(paths.audio_store(corpus), "h5").find(), keys.values())
     if missing := [clip for clip, key in keys.items() if key not in rows]:
         raise UserError(
             f"{len(missing)} clips of {corpus} are not decoded, e.g. {missing[0]}. "
-            f"Run `dvc repro decode_audio@{corpus}`."
+            f"Run `dvc repro decode_audio@{corpus}`, after `oragen cache verify --remove` if a "
+            "part is named above."
         )
     sounds = {clip: rows[key] for clip, key in keys.items()}
     return {clip: sound for clip, sound in sounds.items() if sound.row.reason is None}

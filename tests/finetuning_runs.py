@@ -65,7 +65,7 @@ def _rows(folder: Path, numbers: Sequence[int], spans: Sequence[tuple[int, int]]
     rows: list[dict[str, object]] = [
         {
             "clip_id": f"c/{split}{number:03}", "start": start, "stop": stop,
-            "content_key": f"{number}-{start}", "store": str(folder), "key": f"key {number}",
+            "content_key": f"{number}-{start}", "store": str(folder), "key": f"{number:032x}",
             "corpus": "c", "split": split, "speaker_id": f"{split}{number}", "landmarks": points,
             "gender": GENDERS[number % 2], "age_years": 20.0 + 3 * (number % 17),
             "mask_type": MASK_TYPES[number % 3],
@@ -84,7 +84,7 @@ def write_sounds(folder: Path, num_clips: int, *, split: str = "train") -> pd.Da
         for number in range(num_clips):
             hum = np.sin(2 * np.pi * (200, 120)[number % 2] * seconds)
             sound = 3000 * hum + rng.normal(0, 500, len(seconds))
-            writer.add(f"key {number}", f"c/{split}{number:03}", sound.astype(np.int16))
+            writer.add(f"{number:032x}", f"c/{split}{number:03}", sound.astype(np.int16))
     return _rows(folder, range(num_clips), [(0, 3200), (2400, 4800)], split, None)
 
 
@@ -98,7 +98,7 @@ def write_crops(folder: Path, num_clips: int, *, split: str = "train") -> pd.Dat
             crops[:, CROP_PX // 2 :, :, 1] += 40 * (number % 3)
             crops[:, : CROP_PX // 2, :, 2] += 6 * (number % 17)
             pixels = crops.clip(0, 255).astype(np.uint8)
-            writer.add(f"key {number}", f"c/{split}{number:03}", pixels)
+            writer.add(f"{number:032x}", f"c/{split}{number:03}", pixels)
     points = [10.0, 12.0, 22.0, 12.0, 16.0, 19.0, 11.0, 26.0, 21.0, 26.0]
     return _rows(folder, range(num_clips), [(0, 1), (1, 2)], split, points)
 

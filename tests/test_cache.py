@@ -15,7 +15,8 @@ from oragen.config import paths
 from oragen.schema.files import find_leftovers
 from oragen.schema.tables import CLIPS, CROPS, DATASET, EXAMPLES, FEATURE_ROWS
 from oragen.store.compaction import compact, plan_compaction, write_merged
-from oragen.store.formats import DamagedPartError, PartFormat, read_header, verify_part
+from oragen.store.failures import DamagedPartError
+from oragen.store.formats import PartFormat, read_header, verify_part
 from oragen.store.inventory import (
     add_up,
     find_damage,
@@ -431,7 +432,7 @@ def test_damage_is_not_copied_under_a_name_that_fits(
     store = PartStore(tmp_path / "store", part_format)
     for name in "ab":
         with PartWriter(store, {}, 2**20) as writer:
-            writer.add(name, name, np.full(50, ord("c"), np.uint8).reshape(1, 50))
+            writer.add(key_of(name), name, np.full(50, ord("c"), np.uint8).reshape(1, 50))
     flip_a_byte(store.parts()[0])
     before = stamps(store.folder)
     with pytest.raises(DamagedPartError, match=r"part-.*Remove it.*compact again"):

@@ -11,6 +11,7 @@ from oragen.detection.faces import CropOptions, crop_clip
 from oragen.isolation.workers import Workers
 from oragen.media.audio import decode_clip
 from oragen.store.fill import Wanted, fill_store
+from oragen.store.hashing import make_key
 from oragen.store.parts import PartStore
 from tests.media_files import plain, tone, write_fade, write_sound
 
@@ -41,7 +42,7 @@ def decode_all(folder: Path, store: PartStore, num_workers: int) -> int:
     with Workers(num_workers) as workers:
         filled = fill_store(
             store,
-            {f"key of {name}": Wanted(name, folder / name) for name in NAMES},
+            {make_key(of=name): Wanted(name, folder / name) for name in NAMES},
             partial(decode_clip, max_duration_s=60.0),
             nothing=np.zeros(0, np.int16),
             spec={},
@@ -72,7 +73,7 @@ def test_what_was_decoded_is_not_opened_again(folder: Path) -> None:
     for name in NAMES:
         (folder / name).unlink()
     assert decode_all(folder, store, num_workers=1) == 0
-    assert store.index()["key of sound.wav"].row.reason is None
+    assert store.index()[make_key(of="sound.wav")].row.reason is None
 
 
 def test_two_workers_write_the_parts_that_one_writes(folder: Path) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -19,7 +20,8 @@ import zarr
 from torch.utils.data import DataLoader, Dataset
 
 from oragen.store import hashing
-from oragen.store.formats import DamagedPartError, PartFormat, read_header, verify_part
+from oragen.store.failures import DamagedPartError
+from oragen.store.formats import PartFormat, read_header, verify_part
 from oragen.store.parts import (
     Located,
     OpenParts,
@@ -44,11 +46,16 @@ def numbers(first: int, num_rows: int = 1) -> np.ndarray:
     return np.repeat(np.arange(first, first + num_rows, dtype=np.float16)[:, None], 2, axis=1)
 
 
+def key_of(name: int | str) -> str:
+    """A key as they are: 32 hexadecimal digits."""
+    return f"{name:032x}" if isinstance(name, int) else hashing.make_key(name=name)
+
+
 def fill(store: PartStore, keys: range, part_bytes: int = 12) -> None:
-    """Write `key-7` with the row `7, 7` and so on; three rows of four bytes make a part."""
+    """Write `key_of(7)` with the row `7, 7` and so on; three rows of four bytes make a part."""
     with PartWriter(store, SPEC, part_bytes) as writer:
         for key in keys:
-            writer.add(f"key-{key}", f"clip-{key}", numbers(key))
+            writer.add(key_of(key), f"clip-{key}", numbers(key))
 
 
 def read_all(store: PartStore) -> dict[str, list[list[float]]]:
@@ -76,13 +83,13 @@ def contents(folder: Path) -> dict[str, str]:
 
 def test_what_was_added_is_read_back(store: PartStore) -> None:
     fill(store, range(8))
-    assert read_all(store) == {f"key-{key}": [[key, key]] for key in range(8)}
+    assert read_all(store) == {key_of(key): [[key, key]] for key in range(8)}
 
 
 def test_a_part_is_written_as_soon_as_it_is_full(store: PartStore) -> None:
     with PartWriter(store, SPEC, part_bytes=12) as writer:
         for key, num_parts in enumerate([0, 0, 1, 1, 1, 2, 2]):
-            writer.add(f"key-{key}", "clip", numbers(key))
+            writer.add(key_of(key), "clip", numbers(key))
             assert len(store.parts()) == num_parts
     assert len(store.parts()) == 3  # the seventh row
 
@@ -91,28 +98,28 @@ def test_rows_may_have_any_number_of_values(store: PartStore) -> None:
     rows = {"one": numbers(1), "three": numbers(2, 3), "none": numbers(0, 0), "two": numbers(9, 2)}
     with PartWriter(store, SPEC, 2**20) as writer:
         for key, values in rows.items():
-            writer.add(key, "clip", values)
-    assert read_all(store) == {key: values.tolist() for key, values in rows.items()}
+            writer.add(key_of(key), "clip", values)
+    assert read_all(store) == {key_of(key): values.tolist() for key, values in rows.items()}
     assert {key: found.row.stop - found.row.start for key, found in store.index().items()} == {
-        "one": 1, "three": 3, "none": 0, "two": 2,
+        key_of("one"): 1, key_of("three"): 3, key_of("none"): 0, key_of("two"): 2,
     }  # fmt: skip
 
 
 def test_a_reason_stands_in_the_place_of_values(store: PartStore) -> None:
     with PartWriter(store, SPEC, 2**20) as writer:
         writer.add(
-            "broken", "clip-1", numbers(0, 0), reason="empty file", details={"tries": [1, 2]}
+            *(key_of(1), "clip-1", numbers(0, 0)), reason="empty file", details={"tries": [1, 2]}
         )
     (located,) = store.index().values()
-    assert located.row == Row("broken", "clip-1", 0, 0, "empty file", {"tries": [1, 2]})
-    assert read_all(store) == {"broken": []}
+    assert located.row == Row(key_of(1), "clip-1", 0, 0, "empty file", {"tries": [1, 2]})
+    assert read_all(store) == {key_of(1): []}
     verify_part(located.part, store.part_format)
 
 
 def test_details_come_back_as_they_were(store: PartStore) -> None:
     details = {"boxes": [[0.1, 2.5e-8]], "notes": ["Straße, ж", ""], "number": 3, "none": None}
     with PartWriter(store, SPEC, 2**20) as writer:
-        writer.add("key", "корпус/клип", numbers(0), details=details)
+        writer.add(key_of(1), "корпус/клип", numbers(0), details=details)
     (located,) = store.index().values()
     assert located.row.details == details
     assert located.row.clip_id == "корпус/клип"
@@ -153,8 +160,8 @@ def test_equal_content_has_an_equal_name_and_is_kept_once(store: PartStore) -> N
 def test_other_content_has_another_name(
     tmp_path: Path, values: np.ndarray, key: str, spec: dict[str, int]
 ) -> None:
-    before = write_part(tmp_path, "h5", numbers(0), [Row("key", "clip", 0, 1)], {"a": 1})
-    assert write_part(tmp_path, "h5", values, [Row(key, "clip", 0, 1)], spec) != before
+    before = write_part(tmp_path, "h5", numbers(0), [Row(key_of("key"), "clip", 0, 1)], {"a": 1})
+    assert write_part(tmp_path, "h5", values, [Row(key_of(key), "clip", 0, 1)], spec) != before
 
 
 def test_two_stores_become_one_by_copying(store: PartStore, tmp_path: Path) -> None:
@@ -166,15 +173,15 @@ def test_two_stores_become_one_by_copying(store: PartStore, tmp_path: Path) -> N
         if not (store.folder / part.name).exists():
             copy(part, store.folder / part.name)
     assert len(store.parts()) == 3
-    assert read_all(store) == {f"key-{key}": [[key, key]] for key in range(9)}
+    assert read_all(store) == {key_of(key): [[key, key]] for key in range(9)}
 
 
 def test_a_key_in_two_parts_is_found_in_the_same_one_every_time(store: PartStore) -> None:
     fill(store, range(3))
     fill(store, range(2), part_bytes=8)
     assert len(store.parts()) == 2
-    assert store.index()["key-1"].part == store.parts()[-1]
-    assert read_all(store) == {f"key-{key}": [[key, key]] for key in range(3)}
+    assert store.index()[key_of(1)].part == store.parts()[-1]
+    assert read_all(store) == {key_of(key): [[key, key]] for key in range(3)}
 
 
 def test_only_finished_parts_count(store: PartStore) -> None:
@@ -182,7 +189,7 @@ def test_only_finished_parts_count(store: PartStore) -> None:
     suffix = store.part_format
     (store.folder / f"part-0.{suffix}.unfinished-1").write_bytes(b"half")
     (store.folder / "notes.txt").write_text("mine")
-    assert list(store.index()) == ["key-0", "key-1", "key-2"]
+    assert list(store.index()) == [key_of(0), key_of(1), key_of(2)]
 
 
 def test_the_next_writer_removes_leftovers_and_nothing_else(store: PartStore) -> None:
@@ -199,14 +206,14 @@ def test_the_next_writer_removes_leftovers_and_nothing_else(store: PartStore) ->
 def test_an_error_keeps_full_parts_and_writes_nothing_unfinished(store: PartStore) -> None:
     with pytest.raises(KeyboardInterrupt):
         fill_and_stop(store, range(5))
-    assert list(store.index()) == ["key-0", "key-1", "key-2"]
+    assert list(store.index()) == [key_of(0), key_of(1), key_of(2)]
     assert names(store.folder) == [part.name for part in store.parts()]
 
 
 def fill_and_stop(store: PartStore, keys: range) -> None:
     with PartWriter(store, SPEC, part_bytes=12) as writer:
         for key in keys:
-            writer.add(f"key-{key}", "clip", numbers(key))
+            writer.add(key_of(key), "clip", numbers(key))
         raise KeyboardInterrupt
 
 
@@ -230,12 +237,12 @@ def test_a_disk_that_is_full_leaves_nothing_behind(store: PartStore) -> None:
         try:
             store = PartStore(Path({str(store.folder)!r}), {store.part_format!r})
             with PartWriter(store, {{}}, 1) as writer:
-                writer.add("large", "clip", values)
+                writer.add(f"{1:032x}", "clip", values)
         except OSError as error:
             print("refused", error)
     """
     assert "refused" in run_python(script)
-    assert list(store.index()) == ["key-0", "key-1", "key-2"]
+    assert list(store.index()) == [key_of(0), key_of(1), key_of(2)]
     assert names(store.folder) == [part.name for part in store.parts()]
 
 
@@ -256,11 +263,11 @@ from oragen.store.parts import PartStore, PartWriter
 
 store = PartStore(Path(sys.argv[1]), sys.argv[2])
 present = store.index()
-missing = [number for number in range(400) if f"key-{number}" not in present]
+missing = [number for number in range(400) if f"{number:032x}" not in present]
 with PartWriter(store, {"values": "numbers"}, part_bytes=5 * 2**15) as writer:
     for number in missing:
         values = np.random.default_rng(number).integers(0, 255, (1, 2**15), np.uint8)
-        writer.add(f"key-{number}", "clip", values)
+        writer.add(f"{number:032x}", "clip", values)
 """
 
 
@@ -291,7 +298,7 @@ def test_a_killed_writer_leaves_whole_parts_that_the_next_one_completes(store: P
     assert len(found) == 400
     for number in range(400):
         made = np.random.default_rng(number).integers(0, 255, (1, 2**15), np.uint8)
-        assert (found[f"key-{number}"] == made).all()
+        assert (found[key_of(number)] == made).all()
 
 
 def test_bytes_are_the_same_from_two_processes(store: PartStore, tmp_path: Path) -> None:
@@ -303,7 +310,8 @@ def test_bytes_are_the_same_from_two_processes(store: PartStore, tmp_path: Path)
         values = np.random.default_rng(0).standard_normal((40, 30, 50)).astype(np.float16)
         with PartWriter(store, {{"b": 1, "a": [2.5]}}, 2**16) as writer:
             for row in range(40):
-                writer.add(f"k{{row}}", "c", values[row : row + 1], details={{"z": row, "y": 0.1}})
+                details = {{"z": row, "y": 0.1}}
+                writer.add(f"{{row:032x}}", "c", values[row : row + 1], details=details)
     """
     for folder in ("one", "two"):
         run_python(script.replace("FOLDER", folder))
@@ -316,7 +324,7 @@ def test_damage_is_named(store: PartStore, change: str) -> None:
     rows = np.random.default_rng(0).standard_normal((50, 40)).astype(np.float16)
     part = write_part(
         *(make_folder(store), store.part_format, rows),
-        [Row(f"key-{row}", "clip", row, row + 1) for row in range(50)],
+        [Row(key_of(row), "clip", row, row + 1) for row in range(50)],
         {},
     )
     verify_part(part, store.part_format)
@@ -342,7 +350,7 @@ def make_folder(store: PartStore) -> Path:
 def test_every_single_damaged_byte_is_named_or_means_nothing(store: PartStore) -> None:
     part = write_part(
         *(make_folder(store), store.part_format, numbers(0, 9)),
-        [Row(f"key-{row}", "clip", row, row + 1) for row in range(9)],
+        [Row(key_of(row), "clip", row, row + 1) for row in range(9)],
         {},
     )
     before = read_all(store)
@@ -366,22 +374,24 @@ def test_zarr_values_that_were_lost_or_damaged_are_not_read_as_zeros(tmp_path: P
     store = PartStore(tmp_path / "store", "zarr")
     rows = np.random.default_rng(0).standard_normal((50, 40)).astype(np.float16)
     folder = make_folder(store)
-    part = write_part(folder, "zarr", rows, [Row("key", "clip", 0, 50)], {})
+    part = write_part(folder, "zarr", rows, [Row(key_of("key"), "clip", 0, 50)], {})
     (shard,) = (file for file in files_of(part) if file.name == "0")
     whole = shard.read_bytes()
-    for broken in (b"", whole[:1000] + bytes([whole[1000] ^ 1]) + whole[1001:]):
-        shard.write_bytes(broken)
-        with pytest.raises(DamagedPartError, match=part.name):
-            read_all(store)
+    shard.write_bytes(whole[:1000] + bytes([whole[1000] ^ 1]) + whole[1001:])
+    with pytest.raises(DamagedPartError, match=part.name):
+        read_all(store)
+    shard.write_bytes(b"")
+    assert read_all(store) == {}
     shard.unlink()
     with pytest.raises(DamagedPartError, match="lost its values"):
-        read_all(store)
+        verify_part(part, "zarr")
+    assert read_all(store) == {}
 
 
 def test_zeros_are_values(store: PartStore) -> None:
     with PartWriter(store, SPEC, 2**20) as writer:
-        writer.add("zeros", "clip", np.zeros((3, 2), np.float16))
-    assert read_all(store) == {"zeros": [[0, 0]] * 3}
+        writer.add(key_of(0), "clip", np.zeros((3, 2), np.float16))
+    assert read_all(store) == {key_of(0): [[0, 0]] * 3}
 
 
 def test_parts_of_another_schema_version_are_not_used(
@@ -403,10 +413,15 @@ def test_the_schema_version_is_part_of_every_key(monkeypatch: pytest.MonkeyPatch
     assert hashing.make_key(a=1) != key
 
 
-def test_what_is_no_part_at_all_is_refused(store: PartStore) -> None:
-    (make_folder(store) / f"part-0.{store.part_format}").write_text("no part")
-    with pytest.raises(DamagedPartError, match=r"part-0\.\w+ cannot be read"):
-        store.index()
+def test_what_is_no_part_at_all_is_named_and_the_others_are_used(
+    store: PartStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    fill(store, range(3))
+    (store.folder / f"part-0.{store.part_format}").write_text("no part")
+    assert [*store.index()] == [key_of(0), key_of(1), key_of(2)]
+    store.index()
+    assert re.match(r".*part-0\.\w+ cannot be read", caplog.text)
+    assert caplog.text.count("cannot be read") == 1
 
 
 def test_a_zarr_part_explains_itself_to_plain_zarr(tmp_path: Path) -> None:
@@ -416,7 +431,7 @@ def test_a_zarr_part_explains_itself_to_plain_zarr(tmp_path: Path) -> None:
     head: Any = group.attrs["head"]
     assert head["spec"] == SPEC
     assert head["schema_version"] == hashing.SCHEMA_VERSION
-    assert head["entries"]["key"] == ["key-0", "key-1", "key-2"]
+    assert head["entries"]["key"] == [key_of(0), key_of(1), key_of(2)]
     assert head["entries"]["clip_id"] == ["clip-0", "clip-1", "clip-2"]
     values = group["values"]
     assert isinstance(values, zarr.Array)
@@ -436,13 +451,15 @@ def test_an_hdf5_part_explains_itself_to_plain_h5py(tmp_path: Path) -> None:
 def test_a_zarr_part_is_three_files_however_many_rows(tmp_path: Path, num_rows: int) -> None:
     """6 MB here, in chunks of 1 MB: group, array, and one shard."""
     values = np.random.default_rng(0).integers(0, 255, (num_rows, 2000), np.uint8)
-    part = write_part(tmp_path, "zarr", values, [Row("key", "clip", 0, num_rows)], {})
+    part = write_part(tmp_path, "zarr", values, [Row(key_of("key"), "clip", 0, num_rows)], {})
     assert [file.name for file in files_of(part)] == ["0", "zarr.json", "zarr.json"]
 
 
 def test_a_zarr_part_without_rows_is_valid_zarr(tmp_path: Path) -> None:
     """The specification wants chunks of a length of at least one."""
-    part = write_part(tmp_path, "zarr", numbers(0, 0), [Row("key", "clip", 0, 0, "silent")], {})
+    part = write_part(
+        tmp_path, "zarr", numbers(0, 0), [Row(key_of("key"), "clip", 0, 0, "silent")], {}
+    )
     values = zarr.open_group(part, mode="r")["values"]
     assert isinstance(values, zarr.Array)
     assert (values.shape, values.chunks) == ((0, 2), (1, 2))
@@ -451,20 +468,20 @@ def test_a_zarr_part_without_rows_is_valid_zarr(tmp_path: Path) -> None:
 def test_stretches_of_rows_are_read_by_their_own_count(store: PartStore) -> None:
     with PartWriter(store, SPEC, part_bytes=40) as writer:
         for key in range(4):
-            writer.add(f"key-{key}", "clip", numbers(100 * key, 10))
+            writer.add(key_of(key), "clip", numbers(100 * key, 10))
     with OpenParts(store) as parts:
-        assert parts.read("key-2", 3, 5).tolist() == [[203, 203], [204, 204]]
-        assert parts.read("key-0", 9, 10).tolist() == [[9, 9]]
-        assert parts.read("key-2", 0, 1).tolist() == [[200, 200]]
+        assert parts.read(key_of(2), 3, 5).tolist() == [[203, 203], [204, 204]]
+        assert parts.read(key_of(0), 9, 10).tolist() == [[9, 9]]
+        assert parts.read(key_of(2), 0, 1).tolist() == [[200, 200]]
 
 
 def test_wanted_rows_are_read_part_after_part(store: PartStore) -> None:
     fill(store, range(9))
     index = store.index()
-    wanted = [index[f"key-{key}"] for key in (8, 0, 4, 1)]
+    wanted = [index[key_of(key)] for key in (8, 0, 4, 1)]
     found = [located for located, _ in store.read_many(wanted)]
     assert sorted(parts_in_order(found)) == parts_in_order(found)
-    assert {located.row.key for located in found} == {"key-8", "key-0", "key-4", "key-1"}
+    assert {located.row.key for located in found} == {key_of(8), key_of(0), key_of(4), key_of(1)}
 
 
 def parts_in_order(found: list[Located]) -> list[str]:

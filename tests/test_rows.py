@@ -16,7 +16,7 @@ from oragen.features.rows import (
     MixedFeaturesError,
     locate_features,
 )
-from oragen.store.formats import DamagedPartError
+from oragen.store.failures import DamagedPartError
 from oragen.store.parts import PartStore
 from tests.feature_stores import make_spec, write_features
 

@@ -119,7 +119,7 @@ def test_the_stage_reads_the_rows_of_its_clips_and_no_others(
         writer.add(sound, "mini/a", np.zeros(8, np.int16), details={"notes": []})
     key = speech_key(sound, params.speech.as_cache_parameters())
     with PartWriter(PartStore(paths.speech_store("mini"), "h5"), {}, None) as writer:
-        for one in (key, "of earlier parameters"):
+        for one in (key, "0" * 32):
             details = {"num_samples": 8, "notes": []}
             writer.add(one, "mini/a", np.array([[0, 8]]), details=details)
     read: list[str] = []

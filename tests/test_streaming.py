@@ -17,7 +17,7 @@ from oragen.features.dataset import Batch, WindowDataset
 from oragen.features.rows import FeatureRows
 from oragen.features.streaming import Parts, gather, read_ahead, read_parts
 from oragen.schema.tables import DATASET
-from oragen.store.formats import DamagedPartError
+from oragen.store.failures import PartError
 from oragen.store.parts import PartStore
 from tests.feature_stores import AUDIO_SHAPE, FACE_SHAPE, load_speakers, make_spec, write_features
 
@@ -212,7 +212,7 @@ def test_a_part_that_is_damaged_ends_the_epoch_with_its_name(table: pd.DataFrame
     dataset = load_speakers(table, memory_bytes=1)
     rows = dataset.audio.rows
     gone = replace(rows, parts=(Path("part-gone.zarr"), *rows.parts[1:]))
-    with pytest.raises(DamagedPartError, match=r"part-gone\.zarr cannot be read"):
+    with pytest.raises(PartError, match=r"part-gone\.zarr cannot be read"):
         list(stream(replace(dataset, audio=replace(dataset.audio, rows=gone))))
 
 

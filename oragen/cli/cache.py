@@ -1,15 +1,22 @@
 """`oragen cache`: the stores of what was computed -> statistics, damaged parts, fewer parts."""
 
 import json
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.filesize import decimal
+from rich.markup import escape
 from rich.table import Table
 
 from oragen.cli.printing import print_table
 from oragen.config.params import Params, load_params
+
+if TYPE_CHECKING:
+    from oragen.store.usage import CorpusStore
 
 EXIT_DAMAGED = 1
 cache_app = typer.Typer(
@@ -47,7 +54,7 @@ def stats(
             used, unused = f"{line.rows_in_use:,}", f"{line.rows - line.rows_in_use:,}"
         if line is total:
             table.add_section()
-        described = [asdict(line)[name] for name in names]
+        described = [escape(asdict(line)[name]) for name in names]
         table.add_row(
             *described, f"{line.parts:,}", f"{line.rows:,}", used, unused, decimal(line.bytes)
         )
@@ -60,39 +67,72 @@ def verify(
         bool, typer.Option("--remove", help="Remove damaged parts; `dvc repro` makes them again.")
     ] = False,
 ) -> None:
-    """Read every part and name those that are damaged.
+    """Read every part and name those that are damaged, or are not what oragen writes.
 
     The name of a part is the checksum of its content. `dvc repro` computes what a removed part
-    held, and nothing else. Exit code 0: every part is whole, or what was damaged has been removed
-    (`--remove`); 1: some parts are damaged.
+    held, and nothing else. A part that cannot be read at present is named, and never removed.
+    Exit code 0: every part is whole, or what was damaged has been removed (`--remove`); 1: some
+    parts are not.
     """
-    from tqdm import tqdm
-
-    from oragen.schema.files import find_leftovers
-    from oragen.store.inventory import find_damage, remove_part
+    from oragen.store.locks import take_store
     from oragen.store.usage import find_stores
 
     stores = find_stores()
-    parts = [
-        (part, store.part_store.part_format)
-        for store in stores
-        for part in store.part_store.parts()
-    ]
-    progress = tqdm(parts, desc="verifying", unit="part")
-    checked = {part: find_damage(part, part_format) for part, part_format in progress}
-    damaged = {part: damage for part, damage in checked.items() if damage}
-    for part, damage in damaged.items():
-        typer.echo(damage)
+    with ExitStack() as stack:
         if remove:
-            remove_part(part)
-    for leftover in (path for store in stores for path in find_leftovers(store.folder)):
-        typer.echo(f"{leftover} is unfinished: whatever writes next to its store removes it.")
-    typer.echo(f"{len(parts)} parts, {len(damaged)} damaged{' and removed' if remove else ''}.")
+            for store in stores:
+                stack.enter_context(take_store(store.folder, "oragen cache verify --remove"))
+        num_parts, damaged, unreachable = _check_stores(stores)
+        _list_unused(stores, remove=remove)
+        _remove(damaged if remove else [])
+    typer.echo(
+        f"{num_parts} parts, {len(damaged)} damaged{' and removed' if remove else ''}"
+        f"{f', {unreachable} not read' if unreachable else ''}."
+    )
     if damaged and remove:
         typer.echo("Run `dvc repro`: only what the removed parts held is computed again.")
     elif damaged:
         typer.echo("Run `oragen cache verify --remove`, then `dvc repro`.")
+    if unreachable or (damaged and not remove):
         raise typer.Exit(EXIT_DAMAGED)
+
+
+def _check_stores(stores: Sequence["CorpusStore"]) -> tuple[int, list[Path], int]:
+    """Read all parts; return how many, which are damaged, and how many could not be read."""
+    from tqdm import tqdm
+
+    from oragen.store.failures import DamagedPartError
+    from oragen.store.inventory import find_fault
+
+    kept = [store.part_store for store in stores]
+    parts = [(part, store.part_format) for store in kept for part in store.parts()]
+    progress = tqdm(parts, desc="verifying", unit="part")
+    faults = {part: find_fault(part, part_format) for part, part_format in progress}
+    for fault in filter(None, faults.values()):
+        typer.echo(str(fault))
+    damaged = [part for part, fault in faults.items() if isinstance(fault, DamagedPartError)]
+    return len(parts), damaged, sum(fault is not None for fault in faults.values()) - len(damaged)
+
+
+def _list_unused(stores: Sequence["CorpusStore"], *, remove: bool) -> None:
+    """Say what lies in the stores beside their parts; remove what was set aside if asked to."""
+    from oragen.schema.files import find_leftovers
+
+    for store in stores:
+        for leftover in find_leftovers(store.folder):
+            typer.echo(f"{leftover} is unfinished: whatever writes next to its store removes it.")
+        aside = store.part_store.parts_aside()
+        for part in aside:
+            done = "It is removed" if remove else "`oragen cache verify --remove` removes it"
+            typer.echo(f"{part} was damaged and is not used: its rows were made again. {done}.")
+        _remove(aside if remove else [])
+
+
+def _remove(parts: Sequence[Path]) -> None:
+    from oragen.store.inventory import remove_part
+
+    for part in parts:
+        remove_part(part)
 
 
 @cache_app.command("compact")

@@ -1,7 +1,8 @@
 """One clip's audio -> its spans of speech."""
 
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,7 +10,7 @@ from jaxtyping import Int16
 
 from oragen.media.samples import to_floats
 from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Made, Span
-from oragen.store.formats import open_part
+from oragen.store.formats import map_values
 from oragen.store.parts import Located
 
 if TYPE_CHECKING:
@@ -28,9 +29,14 @@ class SpeechOptions:
 
 def detect_clip_speech(audio: Located, *, options: SpeechOptions) -> Made:
     """Find the speech in a clip's decoded audio, see `detect_samples_speech`."""
-    with open_part(audio.part, "h5") as part:
-        samples = part["values"][audio.row.start : audio.row.stop]
+    samples = _map_sounds(audio.part)[audio.row.start : audio.row.stop]
     return detect_samples_speech(samples, options=options)
+
+
+@lru_cache(maxsize=2)
+def _map_sounds(part: Path) -> np.ndarray:
+    """Map a part once for all of its clips, which come one after the other."""
+    return map_values(part, "h5")
 
 
 def detect_samples_speech(

@@ -15,7 +15,7 @@ import torch
 from rich.filesize import decimal
 from tqdm import tqdm
 
-from oragen.features.rows import FeatureSpec, to_half
+from oragen.features.rows import FeatureSpec, find_foreign, to_half
 from oragen.schema.errors import UserError
 from oragen.schema.vocabulary import Level
 from oragen.store.parts import Located, PartStore, PartWriter
@@ -85,10 +85,38 @@ def extract(
         DiskTooSmallError: when the missing rows do not fit on the disk.
         EmbeddingError: when an embedding does not fit into float16.
     """
-    store.folder.mkdir(parents=True, exist_ok=True)  # DVC expects it, even if it is empty
-    missing = find_missing(store.index(), {item.key: item for item in inputs}.values(), specs)
-    if not missing:
-        return 0
+    by_key = {item.key: item for item in inputs}
+    with store.writing():  # DVC expects its folder, even if it is empty
+        missing = find_missing(find_present(store, by_key, specs), by_key.values(), specs)
+        if missing:
+            _encode(store, missing, encoder, specs, batch_size=batch_size, part_bytes=part_bytes)
+    return len(missing)
+
+
+def find_present(
+    store: PartStore, keys: Iterable[str], specs: Sequence[FeatureSpec]
+) -> dict[str, Located]:
+    """Return the rows that the store has; parts with anything wrong in them are set aside."""
+    wanted = {spec.key_of(key): spec for key in keys for spec in specs}
+    present = store.find(wanted, mend=True)
+    while foreign := find_foreign(present, wanted):
+        for part in foreign:
+            logger.warning("%s holds rows under the keys of other features", part)
+            store.set_aside(part)
+        present = store.find(wanted, mend=True)
+    return present
+
+
+def _encode(
+    store: PartStore,
+    missing: Sequence["Missing"],
+    encoder: Encoder,
+    specs: Sequence[FeatureSpec],
+    *,
+    batch_size: int,
+    part_bytes: int,
+) -> None:
+    """Encode and store what is missing, in groups."""
     check_disk(store, missing, specs)
     groups = group_inputs(
         [item for item, _ in missing],
@@ -116,7 +144,6 @@ def extract(
                 progress.update(len(batch))
             for writer in writers.values():
                 writer.write_part()
-    return len(missing)
 
 
 class Missing(NamedTuple):

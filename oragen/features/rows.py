@@ -15,11 +15,15 @@ from jaxtyping import Float, Float16, Int64
 
 from oragen.schema.errors import UserError
 from oragen.schema.vocabulary import Json, Level, Modality, Precision
-from oragen.store.formats import map_values, read_header
+from oragen.store.failures import name_failures
+from oragen.store.formats import map_values, read_layout
 from oragen.store.hashing import make_key
+from oragen.store.headers import shorten
+from oragen.store.layouts import PartLayout
 from oragen.store.parts import Located, PartStore
 
 STORED_TYPE: Final = np.float16
+MAX_ROW_VALUES: Final = 2**26  # of 128 MB; a window of 4 s of the largest encoders has 2**18
 NONE: Final = -1  # in place of a row: no speech in a window, no crop in a slot
 # Fields of a spec that a head depends on; an encoder may get another name or source.
 SEEN_BY_HEADS: Final = ("fingerprint", "level", "precision", "shape")
@@ -189,24 +193,73 @@ def locate_features(stores: Mapping[str, Sequence[str]]) -> FeatureRows:
 
 
 def _locate(store: PartStore, keys: Sequence[str]) -> list[Located]:
-    index = store.index()
-    if absent := [key for key in keys if key not in index]:
+    found = store.find(keys)
+    if absent := [key for key in keys if key not in found]:
         raise MissingFeaturesError(
             f"{store.folder} lacks {len(absent)} of {len(keys)} feature rows, e.g. {absent[0]}. "
-            "Run `dvc repro`."
+            "Run `dvc repro`, after `oragen cache verify --remove` if a part is named above."
         )
-    return [index[key] for key in keys]
+    return [found[key] for key in keys]
+
+
+def find_foreign(present: Mapping[str, Located], wanted: Mapping[str, FeatureSpec]) -> list[Path]:
+    """Return the parts that hold a row under a key of other features than theirs.
+
+    Args:
+        present: where each key is.
+        wanted: what the features of each key are.
+    """
+    pairs = {(located.part, wanted[key]): None for key, located in present.items()}
+    made = {part: read_layout(part, "zarr").header["spec"] for part, _ in pairs}
+    foreign: dict[Path, None] = {}
+    for part, spec in pairs:
+        if _decide(made[part]) != _decide(spec.as_json()):
+            foreign[part] = None
+    return [*foreign]
+
+
+def _decide(spec: Mapping[str, Json]) -> str:
+    """Return what two specs share if their features are alike."""
+    return make_key(**{name: spec.get(name) for name in DECISIVE})
 
 
 def _find_spec(parts: Sequence[Path]) -> dict[str, Json]:
     """Return the spec of all parts; they may differ in fields that are not `DECISIVE`."""
     specs: dict[str, dict[str, Json]] = {}
     for part in parts:
-        spec = read_header(part, "zarr")["spec"]
-        specs.setdefault(make_key(**{name: spec[name] for name in DECISIVE}), spec)
+        spec = _read_spec(part)
+        specs.setdefault(_decide(spec), spec)
     if len(specs) != 1:
         raise MixedFeaturesError(
             f"The features were made in {len(specs)} ways, expected 1: {list(specs.values())}. "
             "Run `dvc repro` for all corpora with one encoder."
         )
     return next(iter(specs.values()))
+
+
+def _read_spec(part: Path) -> dict[str, Json]:
+    """Return the spec of a part, which may come from anywhere, once its values are as it says."""
+    layout = read_layout(part, "zarr")
+    with name_failures(part):
+        _check_spec(layout)
+    return dict(layout.header["spec"])
+
+
+def _check_spec(layout: PartLayout) -> None:
+    """Refuse features whose size is not that of their spec, which batches are made after."""
+    spec, rows = layout.header["spec"], layout.header["entries"]
+    match spec.get("shape"):
+        case [int(positions), int(width)] if 0 < positions * width <= MAX_ROW_VALUES:
+            pass
+        case shape:
+            raise ValueError(f"the shape in its spec is {shorten(shape)}")
+    if layout.dtype != STORED_TYPE or layout.shape[1:] != (width,):
+        raise ValueError(
+            f"its values are {layout.dtype} {layout.shape}, its spec says {width} wide"
+        )
+    if any(
+        stop - start > positions for start, stop in zip(rows["start"], rows["stop"], strict=True)
+    ):
+        raise ValueError(f"a row has more than the {positions} positions of its spec")
+    if missing := [name for name in DECISIVE if name not in spec]:
+        raise ValueError(f"its spec has no {missing[0]}")

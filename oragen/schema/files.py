@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from glob import escape
 from pathlib import Path
-from secrets import token_hex
 from typing import Final
+
+from oragen.schema.owners import is_abandoned, name_owner, own
 
 UNFINISHED: Final = ".unfinished"  # in the name of all that is not whole yet; see .dvcignore
 LONGEST_NAME: Final = 200  # bytes; most file systems take 255, with what is added
@@ -15,26 +16,18 @@ LONGEST_NAME: Final = 200  # bytes; most file systems take 255, with what is add
 
 @contextmanager
 def atomic_write(target: Path, *, flush: bool = False) -> Iterator[Path]:
-    """Give the block a path of its own to write a file to; then rename the file to `target`.
+    """Give the block an empty file of its own to write to; then rename the file to `target`.
 
-    The path is in the same folder and has the same suffix. An error in the block removes the file
-    and leaves `target` as it was.
+    It is in the same folder and has the same suffix. It is new, so nothing is written through a
+    link that stood there. An error in the block removes it and leaves `target` as it was.
 
     Args:
         target: replaced if it is there; its folder is made if it is not.
         flush: wait until the content is on the disk, so that it outlives a loss of power.
     """
-    unfinished = _unfinished_path(target)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+    with _unfinished(target, flush=flush) as unfinished:
+        os.close(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
         yield unfinished
-        if flush:
-            flush_tree(unfinished)
-        unfinished.replace(target)
-        if flush:
-            _flush(target.parent)
-    finally:
-        remove(unfinished)
 
 
 @contextmanager
@@ -43,11 +36,27 @@ def atomic_folder(target: Path, *, flush: bool = False) -> Iterator[Path]:
 
     As `atomic_write`, but a `target` that is there must be an empty folder.
     """
-    with atomic_write(target, flush=flush) as unfinished:
+    with _unfinished(target, flush=flush) as unfinished:
         unfinished.mkdir()
         yield unfinished
         if target.is_dir():
             target.rmdir()
+
+
+@contextmanager
+def _unfinished(target: Path, *, flush: bool) -> Iterator[Path]:
+    unfinished = unfinished_path(target)
+    with own(unfinished):
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            yield unfinished
+            if flush:
+                flush_tree(unfinished)
+            unfinished.replace(target)
+            if flush:
+                _flush(target.parent)
+        finally:
+            remove(unfinished)
 
 
 def find_leftovers(folder: Path) -> list[Path]:
@@ -55,15 +64,20 @@ def find_leftovers(folder: Path) -> list[Path]:
     return sorted(folder.glob(f"*{UNFINISHED}*"))
 
 
+def find_abandoned(folder: Path, pattern: str = f"*{UNFINISHED}*") -> list[Path]:
+    """Return the leftovers in a folder that nobody is writing any more."""
+    return [leftover for leftover in sorted(folder.glob(pattern)) if is_abandoned(leftover)]
+
+
 def remove_leftovers(target: Path) -> None:
-    """Remove what killed writers of `target` left; nobody else may be writing it."""
-    for leftover in target.parent.glob(f"{escape(_prefix(target))}*"):
+    """Remove what killed writers of `target` left, and nothing of those at work."""
+    for leftover in find_abandoned(target.parent, f"{escape(_prefix(target))}*"):
         remove(leftover)
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a folder, if it is there."""
-    if path.is_dir():
+    """Remove a file, a link or a folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
@@ -75,9 +89,9 @@ def flush_tree(path: Path) -> None:
         _flush(written)
 
 
-def _unfinished_path(target: Path) -> Path:
-    """Return a name that no other writer has, in this process or another."""
-    return target.with_name(f"{_prefix(target)}{token_hex(4)}{target.suffix}")
+def unfinished_path(target: Path) -> Path:
+    """Return a name that no other writer has, and that says whose it is."""
+    return target.with_name(f"{_prefix(target)}{name_owner()}{target.suffix}")
 
 
 def _prefix(target: Path) -> str:

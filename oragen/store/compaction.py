@@ -11,7 +11,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from oragen.schema.vocabulary import Json
-from oragen.store.formats import DamagedPartError
+from oragen.store.failures import DamagedPartError
 from oragen.store.inventory import (
     HeldPart,
     find_damage,
@@ -19,6 +19,7 @@ from oragen.store.inventory import (
     read_parts,
     remove_part,
 )
+from oragen.store.locks import take_store
 from oragen.store.parts import Located, PartStore, PartWriter, Row
 from oragen.store.usage import Usage
 
@@ -97,11 +98,13 @@ def compact(store: PartStore, compaction: Compaction, part_bytes: int) -> None:
 
     Raises:
         DamagedPartError: when a part that is to be rewritten is not whole; nothing is changed.
+        StoreInUseError: when another process is writing to the store; nothing is changed.
     """
-    written = write_merged(store, compaction, part_bytes)
-    for part in compaction.replaced:
-        if part not in written:  # one may have come out equal to what it was
-            remove_part(part)
+    with take_store(store.folder, "oragen cache compact"):
+        written = write_merged(store, compaction, part_bytes)
+        for part in compaction.replaced:
+            if part not in written:  # one may have come out equal to what it was
+                remove_part(part)
 
 
 def write_merged(store: PartStore, compaction: Compaction, part_bytes: int) -> list[Path]:

@@ -60,7 +60,8 @@ def fill_store(
 
     A clip that gives nothing has a row with the reason, so that it is not tried again. A clip that
     took too much work or memory, or crashed its process even when it was alone, has a row too, but
-    only for these limits and these versions of the decoders.
+    only for these limits and these versions of the decoders. The parts that hold what is wanted are
+    read and checked; what a damaged one held is made again.
 
     Args:
         store: to fill.
@@ -74,28 +75,30 @@ def fill_store(
         size_of: the bytes of a source: more may take longer.
     """
     circumstances = _describe_circumstances(workers)
-    index = store.index()
-    missing = {
-        key: item
-        for key, item in wanted.items()
-        if key not in index and failure_key(key, circumstances) not in index
-    }
+    failed = {key: failure_key(key, circumstances) for key in wanted}
     failures: dict[str, str] = {}
-    with PartWriter(store, spec, part_bytes) as writer:
-        for key, result in _try_all(missing, make, workers, size_of, title):
-            clip = missing[key].clip_id
-            match result:
-                case Made(reason=reason) if reason in PASSING_REASONS:
-                    failures[key] = str(reason)
-                case Made(values, reason, details):
-                    writer.add(key, clip, values, reason=reason, details=details)
-                case Failure(reason, "passing"):
-                    failures[key] = reason
-                case Failure(reason):
-                    details = {"notes": [], OF: key, "circumstances": circumstances}
-                    failed = failure_key(key, circumstances)
-                    writer.add(failed, clip, nothing, reason=reason, details=details)
-    return Filled(find_rows(store.index(), wanted), failures, len(missing) - len(failures))
+    with store.writing():
+        present = store.find({*wanted, *failed.values()}, mend=True)
+        missing = {
+            key: item
+            for key, item in wanted.items()
+            if key not in present and failed[key] not in present
+        }
+        with PartWriter(store, spec, part_bytes) as writer:
+            for key, result in _try_all(missing, make, workers, size_of, title):
+                clip = missing[key].clip_id
+                match result:
+                    case Made(reason=reason) if reason in PASSING_REASONS:
+                        failures[key] = str(reason)
+                    case Made(values, reason, details):
+                        writer.add(key, clip, values, reason=reason, details=details)
+                    case Failure(reason, "passing"):
+                        failures[key] = reason
+                    case Failure(reason):
+                        details = {"notes": [], OF: key, "circumstances": circumstances}
+                        writer.add(failed[key], clip, nothing, reason=reason, details=details)
+        located = find_rows(store.index(), wanted)
+    return Filled(located, failures, len(missing) - len(failures))
 
 
 def _try_all(

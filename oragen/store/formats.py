@@ -1,172 +1,136 @@
-"""An array and its header <-> the file of one part: HDF5, or a folder of Zarr.
+"""An array and its header <-> one part: an HDF5 file, or a folder of Zarr.
 
 The header is JSON: `schema_version`, `spec` (what the values are) and `entries` (a column for each
-property of the rows). It is stored under the name `head`.
+property of the rows). It is stored under the name `head`, with a checksum of it and of the values.
+A part may come from anywhere. Exactly what is written here is accepted, and nothing else.
 """
 
 import hashlib
-import io
-import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Literal, assert_never
+from typing import Final, Literal, assert_never
 
 import google_crc32c
-import h5py
 import numpy as np
-import zarr
-from zarr.codecs import Crc32cCodec
 
-from oragen.schema.errors import UserError
 from oragen.schema.vocabulary import Json
+from oragen.store.failures import ADVICE, DamagedPartError, name_failures
+from oragen.store.hdf5_files import locate_hdf5, write_hdf5
+from oragen.store.headers import check_header
+from oragen.store.layouts import PartLayout, crc_of_values, describe, refuse_links
+from oragen.store.zarr_folders import locate_zarr, write_zarr
 
 PartFormat = Literal["h5", "zarr"]
-HEADER: Final = "head"  # its name in the file
-_ADVICE: Final = "Remove it and run `dvc repro`: only what it held is made again."
+_RECENT_S: Final = 2.0  # a file may change once more within the clock of its file system
+
+_Stamp = tuple[int, ...]
+_proven: set[tuple[Path, _Stamp]] = set()  # parts of this process that were compared with a name
 
 
-class DamagedPartError(UserError):
-    """A part cannot be read, or does not hold what its name says."""
-
-
-@contextmanager
-def open_part(path: Path, part_format: PartFormat) -> Iterator[Any]:
-    """Open a part for reading; `part["values"]` is its array.
+def read_layout(path: Path, part_format: PartFormat) -> PartLayout:
+    """Find header and values of a part; the values are not read.
 
     Raises:
-        DamagedPartError: when it cannot be opened, or not be read inside the block.
+        DamagedPartError: when it is not what oragen writes, or its header is damaged.
+        UnreachablePartError: when it cannot be read at present.
     """
-    with name_damaged(path):
+    with name_failures(path):
+        refuse_links(path)
         match part_format:
             case "h5":
-                with h5py.File(path, "r") as part:
-                    yield part
+                layout = locate_hdf5(path)
             case "zarr":
-                part = zarr.open_group(path, mode="r")
-                _refuse_missing_values(part, path)
-                yield part
+                layout = locate_zarr(path)
             case _:
                 assert_never(part_format)
-
-
-def map_values(path: Path) -> np.ndarray:
-    """Map the values of a Zarr part into memory, once their checksum has been compared.
-
-    Their one chunk holds them as they are in memory, and a CRC-32C behind them: no copy is made,
-    the page cache is all the memory it takes, and any row costs the same.
-
-    Raises:
-        DamagedPartError: when they are not what was written.
-    """
-    with open_part(path, "zarr") as part:
-        array = part["values"]
-        if array.size == 0:
-            return np.zeros(array.shape, array.dtype)
-        chunk = array.metadata.encode_chunk_key((0,) * array.ndim)
-        stored = np.memmap(path / "values" / chunk, np.uint8, "r").view(np.ndarray)
-        values, checksum = stored[: array.nbytes], stored[array.nbytes :]
-        if google_crc32c.value(values) != int.from_bytes(checksum.tobytes(), "little"):
-            raise ValueError("its checksum does not fit")
-        mapped: np.ndarray = values.view(array.dtype).reshape(array.shape)
-        return mapped
+        check_header(layout.header, layout.shape[0])
+        if layout.header_crc not in (None, google_crc32c.value(layout.describe())):
+            raise ValueError("the checksum of its header does not fit")
+        return layout
 
 
 def read_header(path: Path, part_format: PartFormat) -> dict[str, Json]:
-    """Return a part's `schema_version`, `spec` and `entries` (columns).
+    """Return a part's `schema_version`, `spec` and `entries` (columns), see `read_layout`."""
+    return dict(read_layout(path, part_format).header)
+
+
+def check_part(path: Path, part_format: PartFormat) -> PartLayout:
+    """Read a part whole and compare it with its checksums, or with its name if it has none.
 
     Raises:
-        DamagedPartError: when there is none.
+        DamagedPartError: when the content is not the one that was written.
+        UnreachablePartError: when it cannot be read at present.
     """
-    with open_part(path, part_format) as part:
-        if part_format == "h5":
-            header: dict[str, Json] = json.loads(part[HEADER][()])
-        else:
-            header = dict(part.attrs[HEADER])
-        _ = header["schema_version"], header["spec"], header["entries"]
-    return header
+    layout = read_layout(path, part_format)
+    with name_failures(path):
+        if layout.header_crc is None and (path, _stamp(path, layout)) not in _proven:
+            _check_name(path, layout)
+        elif layout.values_crc not in (None, crc_of_values(layout)):
+            raise ValueError("the checksum of its values does not fit")
+    return layout
+
+
+def map_values(path: Path, part_format: PartFormat = "zarr") -> np.ndarray:
+    """Map the values of a part into memory, once they have been compared as in `check_part`.
+
+    They are on the disk as they are in memory: no copy is made, the page cache is all the memory
+    it takes, any row costs the same, and no file stays open.
+    """
+    layout = check_part(path, part_format)
+    with name_failures(path):
+        return layout.map_values()
 
 
 def write_values(
     path: Path, part_format: PartFormat, values: np.ndarray, header: Mapping[str, Json]
 ) -> None:
-    """Write the file of a part."""
+    """Write the file of a part, or what is in its folder."""
     match part_format:
         case "h5":
-            _write_hdf5(path, values, header)
+            write_hdf5(path, values, header)
         case "zarr":
-            _write_zarr(path, values, header)
+            write_zarr(path, values, header)
         case _:
             assert_never(part_format)
 
 
 def hash_content(values: np.ndarray, header: Mapping[str, Json]) -> str:
     """Return what a part is named after."""
-    digest = hashlib.sha256(_to_json(header).encode())
-    digest.update(f"{values.dtype.str}{values.shape}".encode())
+    digest = hashlib.sha256(describe(dict(header), values.dtype, values.shape))
     digest.update(np.ascontiguousarray(values).view(np.uint8).reshape(-1).data)
     return digest.hexdigest()[:32]
 
 
 def verify_part(path: Path, part_format: PartFormat) -> None:
-    """Read a part whole and compare it with its name.
+    """Read a part whole and compare it with its checksums and its name.
 
     Raises:
         DamagedPartError: when the content is not the one that was written.
+        UnreachablePartError: when it cannot be read at present.
     """
-    header = read_header(path, part_format)
-    with open_part(path, part_format) as part:
-        values = np.asarray(part["values"][...])
-    if path.stem != (expected := f"part-{hash_content(values, header)}"):
-        raise DamagedPartError(f"{path} is damaged: its content belongs to {expected}. {_ADVICE}")
+    layout = check_part(path, part_format)
+    with name_failures(path):
+        _check_name(path, layout)
 
 
-@contextmanager
-def name_damaged(path: Path) -> Iterator[None]:
-    """Say which part cannot be read in the block.
-
-    HDF5, Zarr, Blosc and JSON each have errors of their own for bytes that make no sense.
-    """
-    try:
-        yield
-    except DamagedPartError:
-        raise
-    except (OSError, LookupError, TypeError, ValueError, RuntimeError) as error:
-        raise DamagedPartError(f"{path} cannot be read ({error}). {_ADVICE}") from error
+def _check_name(path: Path, layout: PartLayout) -> None:
+    """Compare a part with its name, and remember that it fits as long as its file stays."""
+    stamp = _stamp(path, layout)
+    digest = hashlib.sha256(layout.describe())
+    for block in layout.read_blocks():
+        digest.update(block)
+    if path.stem != (expected := f"part-{digest.hexdigest()[:32]}"):
+        raise DamagedPartError(f"{path} is damaged: its content belongs to {expected}. {ADVICE}")
+    if time.time() - stamp[-1] / 1e9 > _RECENT_S:
+        _proven.add((path, stamp))
 
 
-def _refuse_missing_values(part: zarr.Group, path: Path) -> None:
-    """Zarr reads zeros where a file is missing or empty; a whole part has all of its files."""
-    values, chunks = part["values"], (path / "values" / "c").rglob("*")
-    is_whole = isinstance(values, zarr.Array) and (
-        values.size == 0 or any(file.is_file() and file.stat().st_size for file in chunks)
-    )
-    if not is_whole:
-        raise DamagedPartError(f"{path} has lost its values. {_ADVICE}")
-
-
-def _write_hdf5(path: Path, values: np.ndarray, header: Mapping[str, Json]) -> None:
-    image = io.BytesIO()  # libhdf5 would crash the process when the disk is full
-    with h5py.File(image, "w") as part:
-        part.create_dataset("values", data=values)
-        # A string of fixed length: libhdf5 can hang on a damaged heap of variable ones.
-        part.create_dataset(HEADER, data=np.bytes_(_to_json(header).encode()))
-    path.write_bytes(image.getbuffer())
-
-
-def _write_zarr(path: Path, values: np.ndarray, header: Mapping[str, Json]) -> None:
-    part = zarr.create_group(path, attributes={HEADER: json.loads(_to_json(header))})
-    array = part.create_array(
-        "values",
-        shape=values.shape,
-        dtype=values.dtype,
-        chunks=(max(1, len(values)), *values.shape[1:]),  # one chunk as it is: see `map_values`
-        compressors=Crc32cCodec(),
-        dimension_names=header["spec"].get("dimension_names"),
-        config={"write_empty_chunks": True},  # zeros are values too: see _refuse_missing_values
-    )
-    array[...] = values
-
-
-def _to_json(header: Mapping[str, Json]) -> str:
-    return json.dumps(header, sort_keys=True, allow_nan=False)
+def _stamp(path: Path, layout: PartLayout) -> _Stamp:
+    """Return what changes when a file of a part is written: it cannot be set back unseen."""
+    files = [path] if layout.file == path else [path / "zarr.json", path / "values" / "zarr.json"]
+    if layout.num_bytes and layout.file != path:
+        files.append(layout.file)
+    states = [file.stat() for file in files]
+    numbers = [number for at in states for number in (at.st_dev, at.st_ino, at.st_size)]
+    return (*numbers, *(at.st_mtime_ns for at in states), max(at.st_ctime_ns for at in states))

@@ -1,23 +1,20 @@
 """A store's parts -> what they hold, how much of it is in use, and what is damaged."""
 
-import os
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from oragen.schema.files import UNFINISHED, remove
+from oragen.schema.files import remove, unfinished_path
 from oragen.schema.vocabulary import Json
-from oragen.store.formats import (
-    DamagedPartError,
-    PartFormat,
-    open_part,
-    read_header,
-    verify_part,
-)
+from oragen.store.failures import DamagedPartError, PartError
+from oragen.store.formats import PartFormat, read_layout, verify_part
 from oragen.store.hashing import SCHEMA_VERSION, make_key
 from oragen.store.parts import PartStore, Row, list_rows
 from oragen.store.usage import CorpusStore, StoreKind, Usage
+
+logger = logging.getLogger(__name__)
 
 FINGERPRINT_DIGITS: Final = 8
 
@@ -62,7 +59,8 @@ class HeldPart:
 
 def size_on_disk(part: Path) -> int:
     """Return the bytes of a part's files."""
-    return sum(file.stat().st_size for file in [part, *part.rglob("*")] if file.is_file())
+    states = [file.lstat() for file in [part, *part.rglob("*")] if not file.is_dir()]
+    return sum(state.st_size for state in states)
 
 
 def take_statistics(store: CorpusStore, usage: Usage | None) -> list[StoreStatistics]:
@@ -113,23 +111,36 @@ def _describe(store: CorpusStore, part: HeldPart) -> tuple[str, str, str, str]:
         return (f"(schema version {part.schema_version})", "", "", "")
     if store.kind != "features":
         return ("", "", "", "")
-    fingerprint = spec["fingerprint"][:FINGERPRINT_DIGITS]
-    return (spec["encoder"], spec["level"], spec["precision"], fingerprint)
+    names = ("encoder", "level", "precision", "fingerprint")
+    encoder, level, precision, fingerprint = (_show(spec.get(name)) for name in names)
+    return (encoder, level, precision, fingerprint[:FINGERPRINT_DIGITS])
+
+
+def _show(value: Json) -> str:
+    """Return a word of a spec, which may come from elsewhere, as characters that print."""
+    return "".join(letter if letter.isprintable() else "?" for letter in str(value))[:80]
 
 
 def read_parts(store: PartStore) -> list[HeldPart]:
-    """Return what the parts of a store say about themselves, without their values."""
-    return [_read_part(path, store.part_format) for path in store.parts()]
+    """Return what the parts of a store say about themselves, without their values.
+
+    Those that cannot be used are named and passed over.
+    """
+    held = []
+    for path in store.parts():
+        try:
+            held.append(_read_part(path, store.part_format))
+        except DamagedPartError as error:
+            logger.warning("%s", error)
+    return held
 
 
 def _read_part(path: Path, part_format: PartFormat) -> HeldPart:
-    header = read_header(path, part_format)
-    version = header["schema_version"]
-    rows = list_rows(path, header) if version == SCHEMA_VERSION else []
-    with open_part(path, part_format) as part:
-        values = part["values"]
-        layout = f"{values.dtype.str}{values.shape[1:]}"
-        return HeldPart(path, version, header["spec"], rows, int(values.nbytes), layout)
+    layout = read_layout(path, part_format)
+    version = layout.header["schema_version"]
+    rows = list_rows(path, layout.header) if version == SCHEMA_VERSION else []
+    described = f"{layout.dtype.str}{layout.shape[1:]}"
+    return HeldPart(path, version, layout.header["spec"], rows, layout.num_bytes, described)
 
 
 def find_rows_in_use(parts: Sequence[HeldPart], usage: Usage | None) -> dict[Path, list[Row]]:
@@ -146,16 +157,28 @@ def find_rows_in_use(parts: Sequence[HeldPart], usage: Usage | None) -> dict[Pat
 
 
 def find_damage(part: Path, part_format: PartFormat) -> str | None:
-    """Read a part whole -> what is wrong with it, None if it is as it was written."""
+    """Read a part whole -> what is wrong with it, None if it is as it was written.
+
+    Raises:
+        UnreachablePartError: when it cannot be read at present.
+    """
+    fault = find_fault(part, part_format)
+    if fault is None or isinstance(fault, DamagedPartError):
+        return None if fault is None else str(fault)
+    raise fault
+
+
+def find_fault(part: Path, part_format: PartFormat) -> PartError | None:
+    """Read a part whole -> why it cannot be used: it is damaged, or cannot be read at present."""
     try:
         verify_part(part, part_format)
-    except DamagedPartError as error:
-        return str(error)
+    except PartError as error:
+        return error
     return None
 
 
 def remove_part(part: Path) -> None:
     """Remove a part; a kill in between leaves no half of it that counts as a part."""
-    gone = part.with_name(f"{part.name}{UNFINISHED}-removed-{os.getpid()}")
+    gone = unfinished_path(part)
     part.rename(gone)
     remove(gone)

@@ -7,31 +7,46 @@ name is the hash of its content. So equal parts have equal names, two stores mer
 crash loses at most the part under way.
 """
 
+import errno
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field, fields
-from functools import cached_property
+from collections import OrderedDict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import cache, cached_property
 from pathlib import Path
+from secrets import token_hex
 from threading import Lock
-from typing import Any, Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
-from oragen.schema.files import atomic_write, find_leftovers, remove
+from oragen.schema.files import (
+    atomic_folder,
+    atomic_write,
+    find_abandoned,
+    flush_tree,
+    remove,
+)
 from oragen.schema.vocabulary import PASSING_REASONS, Json
+from oragen.store.failures import DamagedPartError, PartError, name_failures
 from oragen.store.formats import (
     PartFormat,
+    check_part,
     hash_content,
     map_values,
-    name_damaged,
-    open_part,
-    read_header,
+    read_layout,
     write_values,
 )
 from oragen.store.hashing import SCHEMA_VERSION
+from oragen.store.headers import MAX_ROWS, ROW_COLUMNS
+from oragen.store.locks import share_store
 
 logger = logging.getLogger(__name__)
+
+SET_ASIDE: Final = ".damaged-"  # in the name of a part that is not used; see .dvcignore
+MAX_MAPPED: Final = 4096  # parts of a store at a time
 
 
 @dataclass(frozen=True)
@@ -46,15 +61,16 @@ class Row:
     details: dict[str, Json] = field(default_factory=dict)
 
 
-ROW_COLUMNS: Final = tuple(column.name for column in fields(Row))
-
-
 @dataclass(frozen=True)
 class Located:
     """A row and the part that holds it."""
 
     part: Path
     row: Row
+
+
+class MissingRowsError(PartError):
+    """A store lacks rows that a table names."""
 
 
 class PartStore:
@@ -68,84 +84,196 @@ class PartStore:
         """Return the finished parts, by name."""
         return sorted(self.folder.glob(f"part-*.{self.part_format}"))
 
+    def parts_aside(self) -> list[Path]:
+        """Return the parts that were set aside because they cannot be used."""
+        return sorted(self.folder.glob(f"part-*.{self.part_format}{SET_ASIDE}*"))
+
     def index(self) -> dict[str, Located]:
         """Return where each key is: the union of the parts' own tables.
 
         Parts of another schema version hold nothing that is in use. Neither do rows of clips that
-        could not be read for a passing reason, as older versions kept them.
+        could not be read for a passing reason, as older versions kept them. A part that cannot be
+        used is named, and its rows are missing.
         """
-        located: dict[str, Located] = {}
-        for part in self.parts():
-            header = read_header(part, self.part_format)
-            version = header["schema_version"]
-            if version == SCHEMA_VERSION:
-                located |= {
-                    row.key: Located(part, row)
-                    for row in list_rows(part, header)
-                    if row.reason not in PASSING_REASONS
-                }
-            else:
-                logger.info("%s is of schema version %s: not used", part, version)
-        return located
+        return _join(self._read_tables(mend=False))
+
+    def find(
+        self, keys: Collection[str] | None = None, *, mend: bool = False
+    ) -> dict[str, Located]:
+        """Return where those of the keys are that the store has, by tables that are as written.
+
+        A part without a checksum of its table is read and compared with its name.
+
+        Args:
+            keys: of the rows; None = all.
+            mend: read every part that holds one of them, and set those aside that cannot be used,
+                so that what they held is made again.
+        """
+        tables = self._read_tables(mend=mend)
+        checked = set() if mend else {part for part, table in tables.items() if table.is_checked}
+        while True:
+            index = _join(tables)
+            wanted = index if keys is None else keys
+            found = {key: index[key] for key in wanted if key in index}
+            used = sorted({located.part for located in found.values()} - checked)
+            damaged = self._find_damaged(used, mend=mend)
+            if not damaged:
+                return found
+            checked.update(used)
+            tables = {part: table for part, table in tables.items() if part not in damaged}
+
+    def require(self, keys: Collection[str]) -> dict[str, Located]:
+        """Return where all keys are, see `find`.
+
+        Raises:
+            MissingRowsError: the store lacks some.
+        """
+        found = self.find(keys)
+        if absent := [key for key in keys if key not in found]:
+            raise _missing(self.folder, len(absent), len(keys), absent[0])
+        return found
 
     def read_many(self, wanted: Sequence[Located]) -> Iterator[tuple[Located, np.ndarray]]:
-        """Yield the values of the wanted rows, part after part, each part opened once.
-
-        An HDF5 part of which half is wanted is read whole.
-        """
+        """Yield the values of the wanted rows, part after part, each part mapped once."""
         by_part: dict[Path, list[Located]] = {}
         for located in wanted:
             by_part.setdefault(located.part, []).append(located)
         for path, members in sorted(by_part.items()):
-            with open_part(path, self.part_format) as part:
-                if self.part_format == "zarr":
-                    values = map_values(path)
-                else:
-                    num_wanted = sum(item.row.stop - item.row.start for item in members)
-                    values = part["values"]
-                    values = values[:] if 2 * num_wanted >= len(values) else values
-                for located in members:
-                    yield located, np.asarray(values[located.row.start : located.row.stop])
+            values = map_values(path, self.part_format)
+            for located in members:
+                yield located, values[located.row.start : located.row.stop]
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Have the right to write parts while the block runs; see `share_store`."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with share_store(self.folder):
+            self.remove_unfinished()
+            yield
 
     def remove_unfinished(self) -> None:
-        """Remove what a killed writer left."""
-        for leftover in find_leftovers(self.folder):
+        """Remove what killed writers left."""
+        for leftover in find_abandoned(self.folder):
             logger.info("removing unfinished %s", leftover.name)
             remove(leftover)
 
+    def set_aside(self, part: Path) -> None:
+        """Give a part a name under which neither this store nor DVC sees it."""
+        aside = part.with_name(f"{part.name}{SET_ASIDE}{token_hex(4)}")
+        try:
+            part.rename(aside)
+        except FileNotFoundError:  # another writer has done it
+            return
+        logger.warning("%s is kept as %s, and what it held is made again", part, aside.name)
+
+    def _read_tables(self, *, mend: bool) -> dict[Path, "_RowTable"]:
+        tables = {}
+        for part in self.parts():
+            try:
+                tables[part] = _read_rows(part, self.part_format)
+            except DamagedPartError as error:
+                self._pass_over(part, error, mend=mend)
+        return tables
+
+    def _find_damaged(self, parts: Sequence[Path], *, mend: bool) -> set[Path]:
+        """Read parts whole, several at a time; return those that are not as they were written."""
+        damaged = set()
+        with ThreadPoolExecutor() as executor:
+            for part, error in zip(parts, executor.map(self._check, parts), strict=True):
+                if error is not None:
+                    self._pass_over(part, error, mend=mend)
+                    damaged.add(part)
+        return damaged
+
+    def _check(self, part: Path) -> DamagedPartError | None:
+        try:
+            check_part(part, self.part_format)
+        except DamagedPartError as error:
+            return error
+        return None
+
+    def _pass_over(self, part: Path, error: DamagedPartError, *, mend: bool) -> None:
+        _warn_once(str(error))
+        if mend:
+            self.set_aside(part)
+
+
+class _RowTable(NamedTuple):
+    """The rows of a part, and whether a checksum says that they are as they were written."""
+
+    rows: list[Row]
+    is_checked: bool
+
+
+def _read_rows(part: Path, part_format: PartFormat) -> _RowTable:
+    layout = read_layout(part, part_format)
+    version = layout.header["schema_version"]
+    if version == SCHEMA_VERSION:
+        rows = [row for row in list_rows(part, layout.header) if row.reason not in PASSING_REASONS]
+        return _RowTable(rows, layout.header_crc is not None)
+    logger.info("%s is of schema version %s: not used", part, version)
+    return _RowTable([], is_checked=True)
+
+
+def _join(tables: Mapping[Path, _RowTable]) -> dict[str, Located]:
+    return {row.key: Located(part, row) for part, table in tables.items() for row in table.rows}
+
+
+def _missing(folder: Path, num_absent: int, num_keys: int, example: str) -> MissingRowsError:
+    return MissingRowsError(
+        f"{folder} lacks {num_absent} of {num_keys} rows that are wanted, e.g. {example}. Run "
+        "`oragen cache verify --remove`, which names and removes damaged parts, then `dvc repro`."
+    )
+
+
+@cache
+def _warn_once(message: str) -> None:
+    logger.warning("%s", message)
+
 
 class OpenParts:
-    """Parts kept open while stretches of single rows are read, by any thread.
+    """Parts kept mapped while stretches of single rows are read, by any thread.
 
-    A context manager.
+    No file stays open. A context manager.
     """
 
-    def __init__(self, store: PartStore) -> None:
+    def __init__(self, store: PartStore, max_mapped: int = MAX_MAPPED) -> None:
         self._store = store
-        self._files = ExitStack()
-        self._opened: dict[Path, Any] = {}
+        self._max_mapped = max_mapped
+        self._mapped: OrderedDict[Path, np.ndarray] = OrderedDict()  # the last used at the end
         self._one_at_a_time = Lock()
 
     def __enter__(self) -> "OpenParts":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._files.close()
+        self._mapped.clear()
 
     @cached_property
     def _index(self) -> dict[str, Located]:
         return self._store.index()  # not before something is read: often nothing is
 
     def read(self, key: str, start: int, stop: int) -> np.ndarray:
-        """Return the values `start:stop` of a row, counted from its first."""
+        """Return the values `start:stop` of a row, counted from its first.
+
+        Raises:
+            MissingRowsError: the store lacks the row.
+            DamagedPartError: its part is not as it was written.
+        """
         with self._one_at_a_time:
+            if key not in self._index:
+                raise _missing(self._store.folder, 1, 1, key)
             path, row = self._index[key].part, self._index[key].row
-            if path not in self._opened:
-                part = open_part(path, self._store.part_format)
-                self._opened[path] = self._files.enter_context(part)
-            with name_damaged(path):
-                stretch = slice(row.start + start, row.start + stop)
-                return np.asarray(self._opened[path]["values"][stretch])
+            values = self._map(path)[row.start + start : row.start + stop]
+            return values.copy()  # a view would keep the whole part
+
+    def _map(self, path: Path) -> np.ndarray:
+        if path not in self._mapped:
+            while len(self._mapped) >= self._max_mapped:
+                self._mapped.popitem(last=False)
+            self._mapped[path] = map_values(path, self._store.part_format)
+        self._mapped.move_to_end(path)
+        return self._mapped[path]
 
 
 class PartWriter:
@@ -153,8 +281,7 @@ class PartWriter:
 
     With None it does so only when `write_part` is called. Use it as a context manager: the rest is
     written when the block ends well, and nothing when it ends in an error. All values have the same
-    dtype, and the same shape but for the first axis. A store has one writer at a time: what another
-    left unfinished is removed.
+    dtype, and the same shape but for the first axis. Others may write to the store meanwhile.
     """
 
     def __init__(self, store: PartStore, spec: Mapping[str, Json], part_bytes: int | None) -> None:
@@ -166,15 +293,16 @@ class PartWriter:
         self._rows: list[Row] = []
         self._num_positions = 0
         self._num_bytes = 0
+        self._writing = ExitStack()
 
     def __enter__(self) -> "PartWriter":
-        self.store.folder.mkdir(parents=True, exist_ok=True)
-        self.store.remove_unfinished()
+        self._writing.enter_context(self.store.writing())
         return self
 
     def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
-        if failure is None:
-            self.write_part()
+        with self._writing:
+            if failure is None:
+                self.write_part()
 
     def add(
         self,
@@ -192,7 +320,8 @@ class PartWriter:
         self._values.append(values)
         self._num_positions = row.stop
         self._num_bytes += values.nbytes
-        if self.part_bytes is not None and self._num_bytes >= self.part_bytes:
+        is_full = self.part_bytes is not None and self._num_bytes >= self.part_bytes
+        if is_full or len(self._rows) == MAX_ROWS:
             self.write_part()
 
     def write_part(self) -> None:
@@ -211,18 +340,41 @@ def write_part(
     rows: Sequence[Row],
     spec: Mapping[str, Json],
 ) -> Path:
-    """Write one part under a temporary name, flush it to the disk, and rename it."""
+    """Write one part under a temporary name, flush it to the disk, check it, and rename it."""
     columns = {name: [getattr(row, name) for row in rows] for name in ROW_COLUMNS}
     header = {"schema_version": SCHEMA_VERSION, "spec": dict(spec), "entries": columns}
     path = folder / f"part-{hash_content(values, header)}.{part_format}"
-    if not path.exists():  # else a part of equal content, so the same part
-        with atomic_write(path, flush=True) as unfinished:
+    store = PartStore(folder, part_format)
+    if _is_there(path, store):  # a part of equal content, so the same part
+        return path
+    begin = atomic_folder if part_format == "zarr" else atomic_write
+    try:
+        with begin(path, flush=True) as unfinished:
             write_values(unfinished, part_format, values, header)
+            flush_tree(unfinished)
+            check_part(unfinished, part_format)
+    except OSError as error:
+        # Another writer may have finished the same folder meanwhile.
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or not _is_there(path, store):
+            raise
     return path
+
+
+def _is_there(path: Path, store: PartStore) -> bool:
+    """Whether a part is there, and whole; a damaged one gives way."""
+    if not (path.exists() or path.is_symlink()):
+        return False
+    try:
+        check_part(path, store.part_format)
+    except DamagedPartError as error:
+        _warn_once(str(error))
+        store.set_aside(path)
+        return False
+    return True
 
 
 def list_rows(path: Path, header: Mapping[str, Json]) -> list[Row]:
     """Return the rows that the header of a part lists."""
-    with name_damaged(path):
+    with name_failures(path):
         columns = [header["entries"][name] for name in ROW_COLUMNS]
         return [Row(*values) for values in zip(*columns, strict=True)]

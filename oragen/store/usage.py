@@ -80,7 +80,13 @@ def find_stores() -> list[CorpusStore]:
         for kind, pattern in patterns.items()
         for folder in sorted(Path().glob(str(pattern)))
     ]
-    return [store for store in stores if store.part_store.parts() or find_leftovers(store.folder)]
+    return [
+        store
+        for store in stores
+        if store.part_store.parts()
+        or store.part_store.parts_aside()
+        or find_leftovers(store.folder)
+    ]
 
 
 def find_usage(

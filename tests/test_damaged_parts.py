@@ -1,0 +1,216 @@
+"""Damage is noticed by the run that meets it: what a damaged part held is made again, once."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import google_crc32c
+import h5py
+import numpy as np
+import pytest
+
+from oragen.features.rows import locate_features
+from oragen.isolation.workers import ThisProcess
+from oragen.schema.vocabulary import Made
+from oragen.store.failures import DamagedPartError
+from oragen.store.fill import Wanted, fill_store
+from oragen.store.formats import PartFormat, read_layout, verify_part
+from oragen.store.parts import MissingRowsError, OpenParts, PartStore, PartWriter
+from tests.feature_stores import make_spec, write_features
+
+KEYS = [f"{number:032x}" for number in range(4)]
+FORMATS: tuple[PartFormat, ...] = ("h5", "zarr")
+
+
+@pytest.fixture(params=FORMATS)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> PartStore:
+    """Four rows of three numbers each, in one part."""
+    store = PartStore(tmp_path / "store", request.param)
+    fill(store)
+    return store
+
+
+def make(number: int) -> Made:
+    return Made(np.full((3, 2), number, np.float16), None, {"notes": []})
+
+
+def fill(store: PartStore, part_bytes: int = 2**20) -> int:
+    """Make what the store lacks; return how many rows that was."""
+    return fill_store(
+        store,
+        {key: Wanted(f"clip {number}", number) for number, key in enumerate(KEYS)},
+        make,
+        nothing=np.zeros((0, 2), np.float16),
+        spec={},
+        part_bytes=part_bytes,
+        workers=ThisProcess(),
+        title="test",
+    ).num_made
+
+
+def read_all(store: PartStore) -> dict[str, list[list[float]]]:
+    rows = store.read_many([*store.index().values()])
+    return {located.row.key: values.tolist() for located, values in rows}
+
+
+def replace(part: Path, old: bytes, new: bytes) -> None:
+    """Change the bytes in the one file of a part that has them."""
+    for file in [part, *part.rglob("*")]:
+        if file.is_file() and old in (content := file.read_bytes()):
+            file.write_bytes(content.replace(old, new, 1))
+            return
+    raise AssertionError(f"{part} does not hold {old!r}")
+
+
+def flip_a_value(part: Path) -> None:
+    two = np.full(3, 2, np.float16).tobytes()
+    replace(part, two, bytes([two[0] ^ 1, *two[1:]]))
+
+
+def swap_two_rows(part: Path) -> None:
+    """Exchange where the first two rows are, as JSON of either format."""
+    if part.is_file():
+        replace(part, b'"start": [0, 3,', b'"start": [3, 0,')
+        replace(part, b'"stop": [3, 6,', b'"stop": [6, 3,')
+        return
+    group = json.loads((part / "zarr.json").read_text())
+    for column in ("start", "stop"):
+        rows = group["attributes"]["head"]["entries"][column]
+        rows[:2] = rows[1::-1]
+    (part / "zarr.json").write_text(json.dumps(group))
+
+
+def change_a_clip(part: Path) -> None:
+    replace(part, b"clip 1", b"clip 3")
+
+
+def change_a_key(part: Path) -> None:
+    replace(part, KEYS[1].encode(), KEYS[1].replace("1", "9").encode())
+
+
+def cut(part: Path) -> None:
+    file = part if part.is_file() else part / "values" / "c" / "0" / "0"
+    file.write_bytes(file.read_bytes()[:-1])
+
+
+DAMAGES = (flip_a_value, swap_two_rows, change_a_clip, change_a_key, cut)
+damages = pytest.mark.parametrize("damage", DAMAGES)
+
+
+@damages
+def test_what_a_damaged_part_held_is_made_again_and_dvc_does_not_see_it(
+    store: PartStore, damage: Callable[[Path], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    before = read_all(store)
+    (part,) = store.parts()
+    damage(part)
+    assert fill(store) == 4
+    assert part.name in caplog.text
+    assert read_all(store) == before
+    (made,) = store.parts()
+    verify_part(made, store.part_format)
+    (aside,) = store.parts_aside()
+    assert aside.match("*.damaged-*")  # as in .dvcignore
+    assert fill(store) == 0
+
+
+def test_dvc_does_not_look_at_what_a_store_keeps_beside_its_parts() -> None:
+    ignored = (Path(__file__).parents[1] / ".dvcignore").read_text().splitlines()
+    assert {"*.unfinished*", "*.damaged-*", ".store.lock"} <= {*ignored}
+
+
+@damages
+def test_a_reader_never_uses_damage(store: PartStore, damage: Callable[[Path], None]) -> None:
+    (part,) = store.parts()
+    damage(part)
+    with pytest.raises((DamagedPartError, MissingRowsError), match="cache verify --remove"):
+        [*store.read_many([*store.require(KEYS).values()])]
+    with OpenParts(store) as parts, pytest.raises((DamagedPartError, MissingRowsError)):
+        parts.read(KEYS[1], 0, 1)
+    assert store.parts() == [part]  # a reader removes nothing
+
+
+@damages
+def test_damage_is_found_in_parts_of_earlier_versions(
+    store: PartStore, damage: Callable[[Path], None]
+) -> None:
+    """They have no checksum of their rows, and those of HDF5 none of their values."""
+    before = read_all(store)
+    (part,) = store.parts()
+    drop_checksums(part)
+    assert read_layout(part, store.part_format).header_crc is None
+    assert fill(store) == 0
+    assert read_all(store) == before
+    damage(part)
+    with pytest.raises((DamagedPartError, MissingRowsError), match="cache verify --remove"):
+        [*store.read_many([*store.require(KEYS).values()])]
+    assert fill(store) == 4
+    assert read_all(store) == before
+
+
+def drop_checksums(part: Path) -> None:
+    """Make a part what earlier versions wrote: its name is the same."""
+    if part.is_dir():
+        group = json.loads((part / "zarr.json").read_text())
+        del group["attributes"]["crc32c"]
+        (part / "zarr.json").write_text(json.dumps(group))
+    else:
+        with h5py.File(part, "a") as file:
+            del file["crc32c"]
+
+
+def test_a_whole_copy_elsewhere_is_used_for_a_damaged_row(store: PartStore) -> None:
+    before = read_all(store)
+    other = PartStore(store.folder.parent / "other", store.part_format)
+    fill(other, part_bytes=24)  # two rows a part
+    for part in other.parts():
+        shutil.move(part, store.folder / part.name)
+    assert len(store.parts()) == 3
+    for part in store.parts()[1:]:
+        layout = read_layout(part, store.part_format)
+        content = bytearray(layout.file.read_bytes())
+        content[layout.offset] ^= 1
+        layout.file.write_bytes(content)
+    fill(store)
+    assert read_all(store) == before
+
+
+def test_damage_that_comes_out_again_takes_no_part_of_the_same_name(store: PartStore) -> None:
+    """The same rows make a part of the same name, where the damaged one is."""
+    (part,) = store.parts()
+    flip_a_value(part)
+    with PartWriter(store, {}, 2**20) as writer:
+        for number, key in enumerate(KEYS):
+            writer.add(key, f"clip {number}", make(number).values, details={"notes": []})
+    assert writer.written == [part]
+    verify_part(part, store.part_format)
+
+
+def test_checksums_are_those_of_any_crc32c(store: PartStore) -> None:
+    (part,) = store.parts()
+    layout = read_layout(part, store.part_format)
+    values = np.concatenate([make(number).values for number in range(4)])
+    assert layout.values_crc == google_crc32c.value(values.tobytes())
+    described = json.dumps(layout.header, sort_keys=True) + "<f2(12, 2)"
+    assert layout.header_crc == google_crc32c.value(described.encode())
+
+
+def test_features_that_say_another_size_than_they_have_are_refused(tmp_path: Path) -> None:
+    """Batches are made after the size in the spec."""
+    spec = make_spec(shape=(4, 3))
+    keys = write_features(tmp_path, {"a": np.zeros((4, 3))}, spec)
+    (part,) = PartStore(tmp_path, "zarr").parts()
+    values = np.zeros((4, 3), np.float16)
+    for shape in ([2, 3], [4, 4], [10**9, 3], [0, 3], "4, 3", [4.0, 3]):
+        shutil.rmtree(part, ignore_errors=True)
+        for old in PartStore(tmp_path, "zarr").parts():
+            shutil.rmtree(old)
+        with PartWriter(
+            PartStore(tmp_path, "zarr"), {**spec.as_json(), "shape": shape}, None
+        ) as writer:
+            writer.add(keys["a"], "clip", values)
+        with pytest.raises(DamagedPartError, match="spec"):
+            locate_features({str(tmp_path): [keys["a"]]})
+        write_features(tmp_path, {"a": np.zeros((4, 3))}, spec)  # which sets it aside
+        assert len(locate_features({str(tmp_path): [keys["a"]]})) == 1
