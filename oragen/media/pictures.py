@@ -5,6 +5,7 @@ from fractions import Fraction
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from oragen.media.colour import needs_conversion, to_screen
 from oragen.media.orientation import Rgb, display_matrix, turn_upright
 
 
@@ -16,5 +17,9 @@ def pixel_aspect(stream: VideoStream) -> Fraction:
 
 def to_rgb(frame: VideoFrame, pixel_aspect: Fraction) -> Rgb:
     """Video frame -> picture as a player shows it: upright, with square pixels."""
-    rgb = frame.to_ndarray(format="rgb24", width=round(frame.width * pixel_aspect))
+    width = round(frame.width * pixel_aspect)
+    if needs_conversion(frame):
+        rgb = to_screen(frame, frame.to_ndarray(format="rgb48le", width=width))
+    else:
+        rgb = frame.to_ndarray(format="rgb24", width=width)
     return turn_upright(rgb, display_matrix(frame))
