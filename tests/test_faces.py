@@ -25,8 +25,8 @@ from oragen.detection.faces import (
     crop_clip,
     crop_face,
     place_landmarks,
-    track_main_face,
 )
+from oragen.detection.tracking import track_main_face
 from oragen.media.video import sample_pictures
 from oragen.schema.tables import CROPS
 from oragen.schema.vocabulary import Made

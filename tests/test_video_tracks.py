@@ -1,9 +1,10 @@
-"""Several video tracks in one file -> the pictures of the one with the speaker."""
+"""Several video tracks, or sizes, in one file -> the pictures of the speaker."""
 
 from dataclasses import replace
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 
@@ -12,7 +13,7 @@ from oragen.detection.faces import CropOptions, crop_clip
 from oragen.media.errors import UnusableMediaError
 from oragen.media.video import sample_pictures
 from oragen.predictor.drawing import draw_clip
-from tests.media_files import Rgb, plain
+from tests.media_files import Rgb, plain, write_video
 from tests.test_prediction_files import NOT_PREDICTED
 
 CASCADE = CropOptions("cascade", None, 0.5, 2, 0.0, 32, 60.0)
@@ -85,3 +86,22 @@ def test_without_a_face_in_any_track_the_first_is_used(tmp_path: Path) -> None:
     path = write_tracks(tmp_path / "a.mkv", [plain(80, width=640, height=480), plain(9)])
     faces = crop_clip(path, options=CASCADE)
     assert (faces.reason, faces.details["notes"]) == ("no face", [])
+
+
+def test_a_face_is_followed_and_drawn_where_pictures_change_their_size(
+    tmp_path: Path, face: Rgb
+) -> None:
+    """As a call does that begins in low resolution."""
+    large = np.asarray(cv2.resize(face, None, fx=2, fy=2), np.uint8)
+    times_s = [k / 5 for k in range(10)]
+    parts = [
+        write_video(tmp_path / "part.ts", times_s, [rgb] * 10, codec="mpeg4").read_bytes()
+        for rgb in (face, large)
+    ]
+    path = tmp_path / "a.ts"
+    path.write_bytes(b"".join(parts))
+    sizes = {picture.rgb.shape for picture in sample_pictures(path, max_duration_s=9.0)}
+    assert sizes == {face.shape, large.shape}
+    details = crop_clip(path, options=CASCADE).details
+    assert details["num_pictures"] == len(details["boxes"]) >= 4
+    np.testing.assert_allclose(details["boxes"][-1][:4], details["boxes"][0][:4], atol=8)

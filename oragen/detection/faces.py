@@ -1,18 +1,16 @@
 """Pictures of one clip -> crops of its main face, one a second."""
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, partial
-from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int64, UInt8
 
 from oragen.detection.face_detectors import Box, FaceDetector, build_detector
 from oragen.detection.landmarks import Rgb
+from oragen.detection.tracking import track_main_face
 from oragen.media.errors import UnusableMediaError
 from oragen.media.video import count_tracks, sample_pictures
 from oragen.schema.choices.face_detectors import DetectorName
@@ -98,18 +96,48 @@ def _detect_in_track(
     """Find the main face in each picture of a track.
 
     The clip is decoded twice, so that no more than one picture is held at a time: an hour in HD
-    would be 20 GB.
+    would be 20 GB. If pictures change their size midway, boxes are in pixels of the first.
     """
     detector = _detector(options.detector, options.weights, options.min_score)
     sample = partial(
         sample_pictures, path, max_duration_s=options.max_duration_s, num_passed_tracks=track
     )
-    boxes = [detector.detect(picture.rgb) for picture in sample(notes=notes)]
+    scales: list[_Scale] = []
+    boxes: list[list[Box]] = []
+    size: tuple[int, int] | None = None  # of the first picture
+    for picture in sample(notes=notes):
+        height, width = picture.rgb.shape[:2]
+        size = size or (width, height)
+        scale = _Scale(size[0] / width, size[1] / height)
+        scales.append(scale)
+        boxes.append([scale.apply(box) for box in detector.detect(picture.rgb)])
     main = track_main_face(boxes, max_gap=options.max_gap)
     return [
-        _FaceInPicture(picture.sample, box, _crop(picture.rgb, box, options)) if box else None
-        for picture, box in zip(sample(), main, strict=True)
+        _FaceInPicture(picture.sample, box, _crop(picture.rgb, scale.undo(box), options))
+        if box
+        else None
+        for picture, box, scale in zip(sample(), main, scales, strict=True)
     ]
+
+
+class _Scale(NamedTuple):
+    """From pixels of a picture to those of the first."""
+
+    across: float
+    down: float
+
+    def apply(self, box: Box) -> Box:
+        if self == (1, 1):
+            return box
+        x1, y1, x2, y2 = box[:4]
+        landmarks = box.landmarks and tuple(
+            value * self[number % 2] for number, value in enumerate(box.landmarks)
+        )
+        across, down = self
+        return Box(x1 * across, y1 * down, x2 * across, y2 * down, box.score, landmarks)
+
+    def undo(self, box: Box) -> Box:
+        return _Scale(1 / self.across, 1 / self.down).apply(box)
 
 
 def _place_faces(
@@ -155,74 +183,6 @@ def _crop(rgb: Rgb, box: Box, options: CropOptions) -> _Crop:
         crop_face(rgb, box, margin=margin, crop_px=crop_px),
         place_landmarks(rgb, box, margin=margin, crop_px=crop_px),
     )
-
-
-_Track: TypeAlias = dict[int, Box]  # number of the picture -> where the face is in it
-
-
-def track_main_face(
-    boxes_by_picture: Sequence[Sequence[Box]], *, max_move: float = 1.0, max_gap: int = 2
-) -> list[Box | None]:
-    """Faces of consecutive pictures -> the main face in each, None where it is not found.
-
-    Detections are linked into tracks; the main track has the greatest sum of score x side, which
-    is its length x mean score x size. So neither one large false detection nor a passer-by wins.
-    A face that comes back where it left counts as the same, however long it was away.
-
-    Args:
-        boxes_by_picture: faces of each picture, in order of time.
-        max_move: how far a face may go, or grow, from one detection to the next: the distance of
-            the centres in mean sides, plus the absolute logarithm of the ratio of the sides.
-        max_gap: up to this many missed pictures between two detections are filled by linear
-            interpolation, as boxes of score 0 without landmarks; longer gaps stay None.
-    """
-    tracks = _link(boxes_by_picture, max_move)
-    main = max(tracks, key=_prominence, default={})
-    _fill_gaps(main, max_gap)
-    return [main.get(picture) for picture in range(len(boxes_by_picture))]
-
-
-def _link(boxes_by_picture: Sequence[Sequence[Box]], max_move: float) -> list[_Track]:
-    """Grow tracks picture by picture; the closest pair of track and box is joined first."""
-    tracks: list[_Track] = []
-    for picture, boxes in enumerate(boxes_by_picture):
-        sized = [box for box in boxes if box.side > 0]
-        moves = [
-            (_move(track[max(track)], box), t, b)
-            for t, track in enumerate(tracks)
-            for b, box in enumerate(sized)
-        ]
-        taken: set[int] = set()
-        for move, t, b in sorted(moves):
-            if move <= max_move and b not in taken and picture not in tracks[t]:
-                tracks[t][picture] = sized[b]
-                taken.add(b)
-        tracks += [{picture: box} for b, box in enumerate(sized) if b not in taken]
-    return tracks
-
-
-def _move(a: Box, b: Box) -> float:
-    between = math.dist(
-        ((a.x1 + a.x2) / 2, (a.y1 + a.y2) / 2), ((b.x1 + b.x2) / 2, (b.y1 + b.y2) / 2)
-    )
-    return between / ((a.side + b.side) / 2) + abs(math.log(a.side / b.side))
-
-
-def _prominence(track: _Track) -> float:
-    return sum(box.score * box.side for box in track.values())
-
-
-def _fill_gaps(track: _Track, max_gap: int) -> None:
-    for before, after in pairwise(sorted(track)):
-        if after - before - 1 <= max_gap:
-            for picture in range(before + 1, after):
-                share = (picture - before) / (after - before)
-                track[picture] = _between(track[before], track[after], share)
-
-
-def _between(a: Box, b: Box, share: float) -> Box:
-    x1, y1, x2, y2 = ((1 - share) * p + share * q for p, q in zip(a[:4], b[:4], strict=True))
-    return Box(x1, y1, x2, y2, 0.0)
 
 
 def crop_face(
