@@ -11,6 +11,7 @@ from oragen.detection.windows import (
     cut_windows,
     every_overlap,
     fill_slots,
+    join_pieces,
     paper_overlaps,
     slide,
 )
@@ -238,3 +239,49 @@ def test_the_paper_rule_finds_some_of_the_overlaps_and_no_other(seed: int) -> No
     assert set(paper) <= set(every)
     assert all(span.stop - span.start >= MIN_LENGTH for span in every)
     assert all(any(s.start <= span.start and span.stop <= s.stop for s in speech) for span in every)
+
+
+WORDS = [Span(second * SECOND, second * SECOND + 12_800) for second in range(4)]  # 0.8 s each
+
+
+def test_short_pieces_of_speech_are_joined_in_a_clip_that_has_no_other() -> None:
+    """3.2 s of speech in four pieces of 0.8 s; the second window holds the last two."""
+    assert [window.span for window in cut(5 * SECOND, WORDS)] == [
+        Span(0, 3 * SECOND + 12_800),
+        Span(2 * SECOND, 3 * SECOND + 12_800),
+    ]
+    assert all(window.has_speech for window in cut(5 * SECOND, WORDS))
+
+
+def test_the_shortest_piece_goes_down_where_the_pauses_are_long() -> None:
+    """Two pieces of 0.75 s, five seconds apart: no window holds both."""
+    speech = [Span(0, 12_000), Span(5 * SECOND, 5 * SECOND + 12_000)]
+    assert [window.span for window in cut(6 * SECOND, speech)] == speech
+
+
+def test_speech_of_less_than_the_minimum_in_all_is_not_joined() -> None:
+    assert cut(5 * SECOND, [Span(0, 7_999), Span(SECOND, SECOND + 8_000)]) == []
+    assert join_pieces([], [Span(0, 5 * SECOND)], min_length=SECOND) == []
+
+
+def test_a_clip_that_has_windows_joins_nothing() -> None:
+    long = Span(5 * SECOND, 6 * SECOND)
+    assert {window.span for window in cut(7 * SECOND, [*WORDS, long])} == {long}
+    crops = [second * SECOND for second in range(4)]
+    assert not any(window.has_speech for window in cut(5 * SECOND, WORDS, crops))
+
+
+def test_the_paper_rule_joins_nothing() -> None:
+    assert cut(5 * SECOND, WORDS, rule="paper") == []
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_joined_pieces_begin_and_end_with_speech_inside_a_window(seed: int) -> None:
+    draw = random.Random(seed)
+    starts = sorted(draw.sample(range(0, 20 * SECOND, SECOND), 8))
+    speech = [Span(start, start + draw.randint(4_000, 15_000)) for start in starts]
+    found = [window.span for window in cut(20 * SECOND, speech)]
+    assert found
+    assert all(span.stop - span.start <= LENGTH for span in found)
+    for edge in (span.start for span in found):
+        assert any(spoken.start <= edge < spoken.stop for spoken in speech)

@@ -82,6 +82,20 @@ def paper_overlaps(
     return pieces
 
 
+def join_pieces(windows: Sequence[Span], speech: Sequence[Span], *, min_length: int) -> list[Span]:
+    """Return the stretch of each window from its first to its last speech, pauses included.
+
+    For a clip whose pieces of speech are all shorter than `min_length`, but add up to it. Joined
+    pieces may be shorter too where the pauses are long; then the longest of them are returned.
+    """
+    if sum(spoken.stop - spoken.start for spoken in speech) < min_length:
+        return []
+    pieces = [every_overlap([window], speech, min_length=1) for window in windows]
+    joined = [Span(inside[0].start, inside[-1].stop) for inside in pieces if inside]
+    shortest = min(min_length, max((span.stop - span.start for span in joined), default=0))
+    return [span for span in joined if span.stop - span.start >= shortest]
+
+
 def fill_slots(span: Span, crop_at_second: Mapping[int, int], *, num_slots: int) -> list[int]:
     """Return the crop of each whole second inside the span; NO_CROP where there is none.
 
@@ -115,6 +129,9 @@ def cut_windows(
     without regard to the audio; its windows are marked as having no speech. A clip with neither
     has no window.
 
+    Pieces of speech shorter than the minimum do not count. Only a clip that would have no window at
+    all has windows of joined pieces, see `join_pieces`; the rule `paper` never joins.
+
     A still picture shows the face of all speech: its crop is in the first slot of every window
     with speech. Without speech only the first window holds it: more would repeat it.
 
@@ -127,20 +144,28 @@ def cut_windows(
     """
     crop_at_second = {sample // SAMPLE_RATE_HZ: crop for crop, sample in enumerate(crop_samples)}
     num_slots = -(-options.length // SAMPLE_RATE_HZ)
-    sliding = _slide(Span(0, num_samples), options)
-    if pieces := _overlaps(options.rule, list(sliding), speech, options.min_length):
-        held = hold_still(crop_samples, num_slots=num_slots) if is_still else None
+    sliding = list(_slide(Span(0, num_samples), options))
+    held = hold_still(crop_samples, num_slots=num_slots) if is_still else None
+
+    def with_speech(pieces: list[Span]) -> list[Window]:
         return [
             Window(piece, True, held or fill_slots(piece, crop_at_second, num_slots=num_slots))
             for piece in sorted(set(pieces))
         ]
+
+    if pieces := _overlaps(options.rule, sliding, speech, options.min_length):
+        return with_speech(pieces)
     end_of_crops = max(crop_samples, default=-SAMPLE_RATE_HZ) + SAMPLE_RATE_HZ
     whole = Span(0, max(num_samples, end_of_crops))
     silent = [
         Window(span, False, fill_slots(span, crop_at_second, num_slots=num_slots))
         for span in _slide(whole, options)
     ]
-    return [window for window in silent if set(window.crops) != {NO_CROP}]
+    if windows := [window for window in silent if set(window.crops) != {NO_CROP}]:
+        return windows
+    if options.rule == "paper":
+        return []
+    return with_speech(join_pieces(sliding, speech, min_length=options.min_length))
 
 
 def _slide(whole: Span, options: WindowOptions) -> Iterator[Span]:
