@@ -24,9 +24,8 @@ PREDICT_ONE: Final = "from benchmarks.predicting import predict_one; predict_one
 PREDICT_ALL: Final = "from benchmarks.predicting import predict_all; predict_all({!r}, {!r}, {!r})"
 # The timed steps of a prediction: the module that calls a function, and its name there.
 STEPS: Final = {
-    "decode audio": ("oragen.predictor.clip_inputs", "decode_clip"),
+    "wait for sound and faces": ("oragen.predictor.clip_decoder", "wait_for"),
     "detect speech": ("oragen.predictor.clip_inputs", "detect_samples_speech"),
-    "detect and crop faces": ("oragen.predictor.clip_inputs", "crop_clip"),
     "encode audio and faces": ("oragen.predictor.predictor", "embed_windows"),
     "run the head": ("oragen.predictor.predictor", "predict_windows"),
 }

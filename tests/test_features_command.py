@@ -14,7 +14,7 @@ from oragen.cli.models import export, features, pack
 from oragen.corpora.generator import CorpusSpec, plan_clips, write_clip
 from oragen.encoders import load_audio_encoder, load_face_encoder
 from oragen.predictor import Predictor
-from oragen.predictor.clip_inputs import read_clip_inputs
+from oragen.predictor.clip_decoder import read_clip_inputs
 from oragen.predictor.preprocessing import read_preprocessing
 from oragen.schema.errors import UserError
 from tests.media_files import tone, write_sound

@@ -5,12 +5,15 @@ import sys
 
 import pytest
 
+DECODING = "oragen.media.audio, oragen.media.verified, oragen.detection.faces, cv2"
+
 
 @pytest.mark.parametrize(
     ("modules", "heavy"),
     [
         ("stages.make_datasets, stages.report", "torch"),
         ("oragen.predictor.output", "matplotlib"),
+        *((DECODING, heavy) for heavy in ("torch", "transformers", "pandas", "zarr", "h5py")),
     ],
 )
 def test_importing_loads_nothing_heavy(modules: str, heavy: str) -> None:

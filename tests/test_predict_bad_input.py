@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,11 +12,15 @@ import numpy as np
 import pytest
 
 from oragen.corpora.generator import CorpusSpec, plan_clips, write_clip
+from oragen.isolation.limits import Limits
 from oragen.media.audio import decode_audio
 from oragen.media.video import sample_pictures
 from oragen.predictor import Prediction, Predictor
+from oragen.predictor.clip_decoder import ClipDecoder
+from oragen.predictor.pretrained import load_pretrained
 from oragen.schema.errors import UserError
 from oragen.schema.vocabulary import SAMPLE_RATE_HZ
+from tests import bombs
 from tests.broken_clips import write_broken_clips
 from tests.media_files import add_sound
 from tests.test_predict_cli import save_model
@@ -137,6 +142,35 @@ def test_a_file_that_may_not_be_read_says_so(
     assert isinstance(prediction, Prediction)
     for report in prediction.modalities.values():
         assert report.reason == "no permission"
+
+
+def test_a_bomb_is_named_and_all_others_are_predicted(
+    folder: Path, predictions: dict[str, Prediction], tmp_path: Path
+) -> None:
+    bombs.write_flac(tmp_path / "rate.flac", rate_hz=1, num_samples=0)
+    bombs.write_jpeg(tmp_path / "pixels.jpg", width=65_500, height=65_500)
+    video = bombs.write_huge_video(tmp_path / "work.mp4", count=300)
+    model = load_pretrained(save_model(tmp_path / "model"))
+    predictor = Predictor(model, decoder=ClipDecoder(Limits(memory_gb=1.5, work_s=4.0)))
+    good = folder / "good.mp4"
+    paths = [good, video, tmp_path / "rate.flac", tmp_path / "pixels.jpg", good]
+    first, *bad, last = predictor.predict_files(paths)
+    for prediction in (first, last):
+        assert prediction.windows == predictions["good.mp4"].windows
+    reasons = [prediction.reasons for prediction in bad]
+    assert reasons[0].startswith("audio: no audio track; face: decoding needs more than ")
+    assert reasons[1] == "audio: implausible sample rate; face: no video track"
+    assert reasons[2] == "audio: no audio track; face: picture too large"
+
+
+def test_what_nobody_waits_for_is_given_up(predictor: Predictor, folder: Path) -> None:
+    predictions = predictor.predict_files([folder / "good.mp4"] * 9)
+    next(predictions)
+    assert isinstance(predictions, Generator)
+    predictions.close()
+    again = predictor(folder / "good.mp4")
+    assert isinstance(again, Prediction)
+    assert again.is_predicted
 
 
 @pytest.mark.slow

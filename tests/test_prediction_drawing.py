@@ -13,7 +13,7 @@ import pytest
 
 from oragen.media.audio import decode_audio
 from oragen.media.images import read_image
-from oragen.predictor import FaceBox, Prediction
+from oragen.predictor import FaceBox, ModalityReport, Prediction
 from oragen.predictor.drawing import BACKGROUND_PX, DrawingError, draw_clip
 from oragen.predictor.overlay import BOX_COLOUR, SPEECH_COLOUR, Overlay, box_at
 from oragen.schema.vocabulary import Span
@@ -287,3 +287,12 @@ def test_where_h264_is_missing_mpeg_4_is_written(
     drawn = decode(tmp_path / "drawn.mp4")
     assert drawn.times_s == pytest.approx(decode(clip).times_s, abs=1e-4)
     assert has_colour(drawn.pictures[0][120:170, 100], BOX_COLOUR, tolerance=60)
+
+
+def test_pictures_beyond_the_limits_are_not_drawn(tmp_path: Path) -> None:
+    clip, target = grey_video(tmp_path / "clip.mp4"), tmp_path / "drawn.mp4"
+    report = ModalityReport(usable=False, reason="decoding needs more than 60 s of work")
+    prediction = replace(PREDICTED, modalities=PREDICTED.modalities | {"face": report})
+    with pytest.raises(DrawingError, match=r"needs more than 60 s of work\."):
+        draw_clip(clip, prediction, target)
+    assert not target.exists()

@@ -39,7 +39,7 @@ def features(
     """
     if output.suffix != ".npz":
         raise UserError(f"{output} does not end in .npz. Name a file that does.")
-    from oragen.predictor.clip_inputs import read_clip_inputs
+    from oragen.predictor.clip_decoder import read_clip_inputs
     from oragen.predictor.features import choose_level, describe_features, embed_clip
     from oragen.predictor.pretrained import load_pretrained
 

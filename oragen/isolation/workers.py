@@ -89,9 +89,9 @@ class Workers:
     def __exit__(self, *_: object) -> None:
         self._finalizer()
 
-    def start(self) -> None:
-        """Start all processes now, and do not wait until they are there."""
-        for worker in self._workers:
+    def start(self, num_workers: int) -> None:
+        """Start so many processes now, and do not wait until they are there."""
+        for worker in self._workers[:num_workers]:
             worker.start()
 
     def submit(
@@ -231,7 +231,7 @@ class _Worker:
         try:
             connection = self.start()
             if call.is_abandoned:  # before there was a process to kill
-                return None
+                return Failure(f"{self._action} was given up", "passing")
             connection.send_bytes(content)
             if not connection.poll(wait_s):
                 self.kill()

@@ -30,6 +30,8 @@ def read_verified(reading: Reading) -> Made:
     a problem is read once more: so a disk that fails midway is not taken for a damaged file.
     """
     try:
+        if reading.path.exists() and not reading.path.is_file():  # a pipe would be waited for
+            return Made(NOTHING, "not a file", {"notes": []})
         with reading.path.open("rb", buffering=0) as file:
             if _hash(file) != reading.sha256:
                 return Made(NOTHING, CHANGED, {"notes": []})
@@ -42,8 +44,6 @@ def read_verified(reading: Reading) -> Made:
             return Made(NOTHING, CHANGED, {"notes": []})
     except FileNotFoundError:
         return Made(NOTHING, "no such file", {"notes": []})
-    except IsADirectoryError:
-        return Made(NOTHING, "not a file", {"notes": []})
     except PermissionError:
         return Made(NOTHING, "no permission", {"notes": []})
     except OSError as error:

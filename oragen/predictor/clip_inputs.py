@@ -2,16 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int16, UInt8
 
-from oragen.detection.faces import crop_clip
 from oragen.detection.speech import detect_samples_speech
 from oragen.detection.windows import Window
-from oragen.media.audio import decode_clip
 from oragen.media.samples import to_floats, to_int16
 from oragen.predictor.preprocessing import Preprocessing
 from oragen.schema.errors import UserError
@@ -54,22 +51,6 @@ class ClipInputs:
         return max([audio_s, *(box.time_s + 1 for box in self.boxes)])
 
 
-def read_clip_inputs(
-    path: Path, preprocessing: Preprocessing, *, use_audio: bool = True, use_face: bool = True
-) -> ClipInputs:
-    """Decode a file, find speech and the main face in it, and cut it into windows.
-
-    The suffix of the file does not matter. A file without usable audio or pictures is no error: the
-    record has the reasons.
-    """
-    sound, faces = _absent(np.int16), _absent(np.uint8)
-    if use_audio:
-        sound = decode_clip(path, max_duration_s=preprocessing.max_audio_s)
-    if use_face:
-        faces = crop_clip(path, options=preprocessing.faces)
-    return _to_clip_inputs(str(path), sound, faces, preprocessing, is_still=False)
-
-
 def take_clip_inputs(
     preprocessing: Preprocessing,
     *,
@@ -99,7 +80,7 @@ def take_clip_inputs(
     if len(faces):
         crops = _resize_faces(faces, preprocessing.faces.crop_px)
     is_still = len(faces) == 1 and audio is not None
-    return _to_clip_inputs(name, sound, crops, preprocessing, is_still=is_still)
+    return to_clip_inputs(name, sound, crops, preprocessing, is_still=is_still)
 
 
 def to_samples(
@@ -143,14 +124,15 @@ def _resize_faces(faces: Sequence[np.ndarray], crop_px: int) -> Made:
     return Made(np.stack(crops), None, details)  # crop, height, width, 3
 
 
-def _absent(kind: type[np.generic], reason: str = NOT_REQUESTED) -> Made:
-    """No values of a modality that was not requested, or not given."""
+def _absent(kind: type[np.generic], reason: str) -> Made:
+    """No values of a modality that was not given."""
     return Made(np.zeros(0, kind), reason, {"notes": []})
 
 
-def _to_clip_inputs(
+def to_clip_inputs(
     name: str, sound: Made, faces: Made, preprocessing: Preprocessing, *, is_still: bool
 ) -> ClipInputs:
+    """Find speech in decoded sound, and cut the sound and the crops into windows."""
     spans: list[Span] = []
     audio_reason = sound.reason
     if sound.reason is None:

@@ -105,6 +105,9 @@ def draw_clip(clip: Path, prediction: Prediction, target: Path) -> None:
     Raises:
         DrawingError: the clip cannot be decoded, or the target cannot be written.
     """
+    reason = prediction.modalities["face"].reason or ""
+    if reason.startswith("decoding "):  # more than a clip may take; drawing would take it here
+        raise DrawingError(f"{clip} cannot be drawn: {reason}.")
     try:
         with atomic_write(target) as unfinished:
             if is_still(clip):
@@ -118,6 +121,8 @@ def draw_clip(clip: Path, prediction: Prediction, target: Path) -> None:
                 _draw_recording(clip, prediction, unfinished)
     except UnusableMediaError as error:
         raise DrawingError(f"{clip} cannot be drawn: {error.reason}.") from error
+    except MemoryError as error:
+        raise DrawingError(f"{clip} cannot be drawn: it needs too much memory.") from error
     except OSError as error:  # of writing; some errors of FFmpeg are OSErrors, too
         raise DrawingError(f"{clip} cannot be drawn to {target}: {error}.") from error
 

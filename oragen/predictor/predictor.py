@@ -4,7 +4,6 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +12,8 @@ import pandas as pd
 from jaxtyping import Float, Int16, UInt8
 
 from oragen.detection.windows import Window
-from oragen.predictor.clip_inputs import ClipInputs, read_clip_inputs, take_clip_inputs
+from oragen.predictor.clip_decoder import ClipDecoder, Decoding, finish
+from oragen.predictor.clip_inputs import ClipInputs, take_clip_inputs
 from oragen.predictor.features import BATCH_SIZE, ONE_CLIP, ModalityEncoders, embed_windows
 from oragen.predictor.prediction import (
     AgePrediction,
@@ -30,7 +30,6 @@ from oragen.training.inference import modality_sets_of, predict_windows
 from oragen.training.scoring import WindowPredictions, group_predictions
 
 WINDOWS_AT_ONCE: Final = 64  # whose features are in memory: an hour has 1,800
-CLIPS_AHEAD: Final = 2  # decoded while the encoders are at work
 NOT_FINITE: Final = "the model's output for it is not finite"
 
 
@@ -41,7 +40,10 @@ class Predictor:
     parameters of the head's training. So a prediction here equals that of the pipeline.
     """
 
-    def __init__(self, model: Pretrained, device: str = "auto") -> None:
+    def __init__(
+        self, model: Pretrained, device: str = "auto", decoder: ClipDecoder | None = None
+    ) -> None:
+        self._decoder = decoder or ClipDecoder()
         self.device = choose_device(device)
         self._model = model
         self._head = model.head.to(self.device)
@@ -75,7 +77,10 @@ class Predictor:
             UserError: the model is missing or damaged, or its parts do not belong together.
         """
         folder = find_model(source, revision)
-        return cls(load_pretrained(folder, precision=precision, revision=revision), device)
+        decoder = ClipDecoder()
+        decoder.start()  # it imports what it needs while the model is loaded
+        model = load_pretrained(folder, precision=precision, revision=revision)
+        return cls(model, device, decoder)
 
     @property
     def description(self) -> dict[str, str]:
@@ -112,20 +117,21 @@ class Predictor:
             use_audio: False ignores all audio.
             use_face: False ignores all faces.
         """
-        read = partial(
-            read_clip_inputs,
-            preprocessing=self._model.preprocessing,
-            use_audio=use_audio,
-            use_face=use_face,
-        )
-        with ThreadPoolExecutor(1) as executor:  # the detectors of speech and faces keep a state
-            ahead: deque[Future[ClipInputs]] = deque()
-            for path in clips:
-                ahead.append(executor.submit(read, Path(path)))
-                if len(ahead) > CLIPS_AHEAD:
-                    yield self.predict_inputs(ahead.popleft().result())
-            while ahead:
-                yield self.predict_inputs(ahead.popleft().result())
+        preprocessing = self._model.preprocessing
+        ahead: deque[tuple[Decoding, Future[ClipInputs]]] = deque()
+        with ThreadPoolExecutor(1) as executor:  # the detector of speech keeps a state
+            try:
+                for path in clips:
+                    decoding = self._decoder.begin(
+                        Path(path), preprocessing, use_audio=use_audio, use_face=use_face
+                    )
+                    ahead.append((decoding, executor.submit(finish, decoding, preprocessing)))
+                    if len(ahead) > self._decoder.num_ahead:
+                        yield self.predict_inputs(ahead.popleft()[1].result())
+                while ahead:
+                    yield self.predict_inputs(ahead.popleft()[1].result())
+            finally:
+                self._decoder.abandon(decoding for decoding, _ in ahead)
 
     def predict(
         self,
