@@ -1,5 +1,6 @@
 """Models from elsewhere: each ends in a prediction or in one sentence, and nothing foreign runs."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -406,6 +407,23 @@ def test_links_into_a_cache_that_is_named_by_content_are_followed(
     assert find_inside(tmp_path / "snapshot", "file").read_text() == "content"
 
 
+def test_a_model_in_the_cache_of_the_hub_is_loaded_and_packed(good: Path, tmp_path: Path) -> None:
+    """Every file is a link into `blobs/`, whose names have no suffix."""
+    repository = tmp_path / "models--someone--model"
+    snapshot, blobs = repository / "snapshots" / ("a" * 40), repository / "blobs"
+    blobs.mkdir(parents=True)
+    for file in (path for path in good.rglob("*") if path.is_file()):
+        blob = blobs / hashlib.sha256(file.read_bytes()).hexdigest()
+        shutil.copyfile(file, blob)
+        link = snapshot / file.relative_to(good)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(os.path.relpath(blob, link.parent))
+    load_pretrained(snapshot)
+    pack_model(snapshot, tmp_path / "packed")
+    assert not any(path.is_symlink() for path in (tmp_path / "packed").rglob("*"))
+    load_pretrained(tmp_path / "packed")
+
+
 @pytest.mark.parametrize("target", ["/dev/zero", "itself"])
 def test_a_device_or_a_link_to_itself_is_no_file(target: str, tmp_path: Path) -> None:
     (tmp_path / "itself").symlink_to(target)
@@ -443,7 +461,7 @@ def test_the_address_of_weights_is_not_fetched(head: Path) -> None:
 def test_weights_beside_a_head_are_used_as_before(head: Path) -> None:
     (head / YUNET_FILE).write_bytes(b"of its owner")
     change(head / "head.json", "metadata", "preprocessing", "faces", "detector", value="yunet")
-    assert load_pretrained(head).preprocessing.faces.weights == (head / YUNET_FILE).resolve()
+    assert load_pretrained(head).preprocessing.faces.weights == head / YUNET_FILE
 
 
 # ---- Sums of a packed model

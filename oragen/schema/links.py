@@ -18,7 +18,7 @@ _OF_A_CACHE: Final = re.compile(
 
 
 def find_inside(folder: Path, name: str) -> Path:
-    """Return the path of a regular file in a folder, with all links resolved.
+    """Return the path of a regular file in a folder, by its own name also where it is a link.
 
     Raises:
         FileNotFoundError: there is none.
@@ -35,4 +35,4 @@ def find_inside(folder: Path, name: str) -> Path:
         )
     if not stat.S_ISREG(found.stat().st_mode):
         raise UserError(f"{folder / name} is no regular file. Replace it by one.")
-    return found
+    return folder / name
