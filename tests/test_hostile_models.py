@@ -336,6 +336,15 @@ def test_a_folder_of_timm_is_read_from_its_own_weights_alone(timm_folder: Path) 
     assert load_face_encoder(str(timm_folder)).fingerprint() == expected
 
 
+@pytest.mark.parametrize(("field", "value"), [("mean", 0.5), ("interpolation", [1, 1])])
+def test_a_preparation_of_timm_that_is_none_is_refused(
+    field: str, value: object, timm_folder: Path
+) -> None:
+    change(timm_folder / "config.json", "pretrained_cfg", field, value=value)
+    with pytest.raises(EncoderError, match="cannot be loaded"):
+        load_face_encoder(str(timm_folder))
+
+
 @pytest.mark.parametrize(("argument", "value"), [("depth", 10**6), ("embed_dim", 10**9)])
 def test_a_network_of_timm_has_a_size_that_exists(
     argument: str, value: int, timm_folder: Path
@@ -362,6 +371,15 @@ def test_a_checkpoint_that_grows_when_it_is_unpacked_is_refused(tmp_path: Path) 
             packed.writestr(name, plain.read(name))
     with pytest.raises(UserError, match=r"bytes unpack to 40\d+, and torch\.save packs nothing"):
         read_checkpoint(tmp_path / "packed.pt")
+
+
+def test_a_checkpoint_whose_archive_is_damaged_is_refused(tmp_path: Path) -> None:
+    torch.save({"a": torch.zeros(100)}, tmp_path / "x.pt")
+    content = (tmp_path / "x.pt").read_bytes()
+    end = content.rindex(b"PK\x06\x07")  # of the record that says how many disks there are
+    (tmp_path / "x.pt").write_bytes(content[: end + 16] + b"\xff" + content[end + 17 :])
+    with pytest.raises(UserError, match="its archive is damaged"):
+        read_checkpoint(tmp_path / "x.pt")
 
 
 def test_a_checkpoint_that_repeats_one_number_a_billion_times_is_refused(tmp_path: Path) -> None:

@@ -81,7 +81,8 @@ def load_timm(source: str, revision: str | None) -> tuple[TimmVit, BaseImageProc
             "transformer with one, e.g. timm:vit_small_patch16_224."
         )
     refuse_not_finite(source, vit)
-    return _wrap(vit, arguments), _build_processor(vit)
+    with explained(source, revision):
+        return _wrap(vit, arguments), _build_processor(vit)
 
 
 def _wrap(vit: Any, arguments: Mapping[str, Any]) -> TimmVit:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 MAX_SHARING: Final = 4  # times that the bytes of a file may be used, by tensors that share them
+_ARCHIVE: Final = b"PK\x03\x04"
 
 
 class TorchFileError(ValueError):
@@ -29,7 +30,9 @@ def read_torch_file(path: Path) -> Any:
             AssertionError: it is damaged, or no such file.
     """
     size = path.stat().st_size
-    if zipfile.is_zipfile(path):
+    with path.open("rb") as file:
+        is_archive = file.read(len(_ARCHIVE)) == _ARCHIVE  # so does torch tell it from older files
+    if is_archive:
         _refuse_compressed(path, size)
     outline = torch.load(path, map_location="meta", weights_only=True)
     _refuse_expanded(list(_list_tensors(outline)), size)
