@@ -1,5 +1,6 @@
 """A spoilt file -> what became of it, in a process of its own home and working folder."""
 
+import logging
 import os
 import random
 import resource
@@ -10,6 +11,8 @@ import traceback
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, assert_never, get_args
+
+import numpy as np
 
 from benchmarks.fuzzed_inputs import Kind, write_spoilt
 from oragen.config.params import load_params
@@ -77,6 +80,7 @@ def _settle(scratch: Path) -> None:
     for name in [name for name in os.environ if name.startswith("XDG_")]:
         del os.environ[name]
     tempfile.tempdir = None
+    logging.disable()  # a line for each of thousands of refusals
     os.chdir(scratch / "outside")
 
 
@@ -95,7 +99,7 @@ def read_input(kind: Kind, folder: Path, good: Path) -> str:
             case "media":
                 return _read_media(folder, good)
             case "part":
-                return _read_parts(folder)
+                return _read_parts(folder, good / kind)
             case "model":
                 _predict(folder / "tiny", good)
             case "table":
@@ -127,17 +131,30 @@ def _load(folder: Path) -> "Predictor":
     return Predictor.from_pretrained(folder, device="cpu")
 
 
-def _read_parts(folder: Path) -> str:
-    """Read all rows of the parts of both formats, as a stage that needs them all does."""
-    refused: list[str] = []
+def _read_parts(folder: Path, good: Path) -> str:
+    """Read all rows as a stage that needs them does; what is read must be what was written.
+
+    Raises:
+        ValueError: a spoilt row was taken for a good one.
+    """
+    problems: list[str] = []
     for part_format in get_args(PartFormat):
-        store = PartStore(folder, part_format)
+        written = _read_rows(PartStore(good, part_format))
         try:
-            for _ in store.read_many([*store.index().values()]):
-                pass
+            read = _read_rows(PartStore(folder, part_format))
         except UserError as error:
-            refused.append(str(error))
-    return "; ".join(refused)
+            problems.append(str(error))
+            continue
+        if wrong := [key for key in read if not np.array_equal(read[key], written.get(key))]:
+            raise ValueError(f"the {part_format} part has other values of {wrong}")
+        if missing := written.keys() - read.keys():
+            problems.append(f"{len(missing)} rows of the {part_format} part are not used")
+    return "; ".join(problems)
+
+
+def _read_rows(store: PartStore) -> dict[str, np.ndarray]:
+    located = [*store.index().values()]
+    return {item.row.key: values.copy() for item, values in store.read_many(located)}
 
 
 def _predict(model: Path, good: Path) -> None:

@@ -35,10 +35,9 @@ def main(
     keep: Annotated[Path | None, typer.Option(help="Folder for inputs that show one.")] = None,
 ) -> None:
     """Read thousands of spoilt files, and count what became of them."""
+    kinds = [kind] if kind else KINDS
     with tempfile.TemporaryDirectory() as scratch:
-        outcomes, strays = fuzz(
-            Path(scratch), num_inputs, seed, [kind] if kind else KINDS, limit_s, num_workers
-        )
+        outcomes, strays = fuzz(Path(scratch), num_inputs, seed, kinds, limit_s, num_workers)
         weak = [outcome for outcome in outcomes if not _is_right(outcome, max_mb)]
         for outcome in weak:
             typer.echo(f"{outcome.kind} {outcome.number}: {outcome.verdict}\n{outcome.message}\n")
@@ -49,7 +48,7 @@ def main(
             typer.echo(f"written elsewhere: {stray}\n")
     show(
         "fuzzing", f"{len(outcomes):,} spoilt inputs, seed {seed}",
-        [_count(name, [o for o in outcomes if o.kind == name], max_mb) for name in KINDS],
+        [_count(name, [o for o in outcomes if o.kind == name], max_mb) for name in kinds],
         weaknesses=len(weak), files_written_elsewhere=len(strays),
         peak_mb=max(outcome.peak_mb for outcome in outcomes),
     )  # fmt: skip
