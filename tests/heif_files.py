@@ -81,10 +81,15 @@ def _encode(rgb: Rgb) -> tuple[bytes, bytes]:
     """Code a picture by HEVC -> the content of its hvcC box, and its only sample."""
     file = io.BytesIO()
     with av.open(file, "w", format="mp4") as container:
-        stream = container.add_stream("libx265", rate=1, options={"x265-params": "log-level=0"})
+        stream = container.add_stream(
+            "libx265",
+            rate=1,
+            options={"x265-params": "log-level=0:pools=1:frame-threads=1:bframes=0"},
+        )
         stream.width, stream.height, stream.pix_fmt = rgb.shape[1], rgb.shape[0], "yuv420p"
-        container.mux(stream.encode(av.VideoFrame.from_ndarray(rgb, format="rgb24")))
-        container.mux(stream.encode(None))
+        frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
+        frame.pts = 0
+        container.mux([*stream.encode(frame), *stream.encode(None)])
     content = file.getvalue()
     place = content.index(b"hvcC")
     length = int.from_bytes(content[place - 4 : place], "big")

@@ -34,8 +34,10 @@ def write_tracks(path: Path, tracks: list[Rgb | None]) -> Path:
                 packet.stream, packet.pts, packet.dts = stream, 0, 0
                 container.mux(packet)
                 continue
-            for _ in range(5):
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            for number in range(5):
+                frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+                frame.pts = number
+                container.mux(stream.encode(frame))
             container.mux(stream.encode(None))
     return path
 
