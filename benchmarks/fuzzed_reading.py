@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import time
 import traceback
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, assert_never, get_args
 
@@ -24,7 +24,7 @@ from oragen.store.formats import PartFormat
 from oragen.store.parts import PartStore
 
 if TYPE_CHECKING:
-    from oragen.predictor import Predictor
+    from oragen.predictor import Prediction, Predictor
 
 SECRET: Final = "a file that no input may read"
 MEBIBYTE: Final = 2**20
@@ -101,7 +101,7 @@ def read_input(kind: Kind, folder: Path, good: Path) -> str:
             case "part":
                 return _read_parts(folder, good / kind)
             case "model":
-                _predict(folder / "tiny", good)
+                _predict(_load(folder / "tiny"), good / "media" / "talk.mp4")
             case "table":
                 _read_table(folder)
             case "params":
@@ -116,15 +116,12 @@ def read_input(kind: Kind, folder: Path, good: Path) -> str:
 def _read_media(folder: Path, good: Path) -> str:
     """Predict from a file with the good model; return why it is of no use, if so."""
     [path] = folder.iterdir()
-    prediction = _load(good / "model" / "tiny")(path)
-    text = prediction.to_json()
-    if "NaN" in text or "Infinity" in text:
-        raise ValueError(f"the prediction is not finite: {text}")
+    prediction = _predict(_load(good / "model" / "tiny"), path)
     reasons = [report.reason for report in prediction.modalities.values() if report.reason]
     return "" if prediction.is_predicted else "; ".join(reasons)
 
 
-@cache
+@lru_cache(2)
 def _load(folder: Path) -> "Predictor":
     from oragen.predictor import Predictor
 
@@ -145,7 +142,8 @@ def _read_parts(folder: Path, good: Path) -> str:
         except UserError as error:
             problems.append(str(error))
             continue
-        if wrong := [key for key in read if not np.array_equal(read[key], written.get(key))]:
+        wrong = [key for key in read if not np.array_equal(read[key], written[key])]
+        if wrong:
             raise ValueError(f"the {part_format} part has other values of {wrong}")
         if missing := written.keys() - read.keys():
             problems.append(f"{len(missing)} rows of the {part_format} part are not used")
@@ -157,14 +155,13 @@ def _read_rows(store: PartStore) -> dict[str, np.ndarray]:
     return {item.row.key: values.copy() for item, values in store.read_many(located)}
 
 
-def _predict(model: Path, good: Path) -> None:
-    """Load a spoilt model and predict from a good clip."""
-    from oragen.predictor import Predictor
-
-    prediction = Predictor.from_pretrained(model, device="cpu")(good / "media" / "talk.mp4")
+def _predict(predictor: "Predictor", clip: Path) -> "Prediction":
+    """Predict from a clip; the numbers must be finite."""
+    [prediction] = predictor.predict_files([clip])
     text = prediction.to_json()
     if "NaN" in text or "Infinity" in text:
         raise ValueError(f"the prediction is not finite: {text}")
+    return prediction
 
 
 def _read_table(folder: Path) -> None:
