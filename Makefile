@@ -10,6 +10,7 @@ PYTEST := pytest --numprocesses auto --dist worksteal
 help:                  ## list these targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## */\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
+# `oragen generate` checks params.yaml before DVC uses the names in it.
 demo: setup            ## make the demo corpora, run the pipeline on them, show the results
 	oragen generate
 	dvc repro

@@ -27,7 +27,7 @@ STAGE = "crop_faces"
 def main(corpus: str) -> None:
     """Cut the main face out of the clips of CORPUS that the store lacks."""
     params = load_params()
-    root = params.corpora[corpus].root
+    root = params.corpus(corpus).root
     clips = CLIPS.read(paths.clips_table(corpus)).set_index("clip_id")
     pictured = clips[clips["picture_hash"].notna()]
     boxes = {clip: to_box(box) for clip, box in pictured["face_box"].items()}

@@ -24,7 +24,7 @@ STAGE = "decode_audio"
 def main(corpus: str) -> None:
     """Decode the sound of the clips of CORPUS that the store lacks."""
     params = load_params()
-    root = params.corpora[corpus].root
+    root = params.corpus(corpus).root
     clips = CLIPS.read(paths.clips_table(corpus))
     cache_parameters = params.audio.as_cache_parameters()
     keys = audio_keys(clips, cache_parameters)

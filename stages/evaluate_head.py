@@ -29,7 +29,7 @@ def main(head: str) -> None:
     table = read_dataset(paths.EVALUATION_DATASET, params.evaluate.splits)
     dataset = load_dataset(
         table,
-        level=params.heads[head].level,
+        level=params.head(head).level,
         genders=GENDERS,
         memory_bytes=params.train.memory_bytes,
         specs=alike.features,
@@ -48,8 +48,8 @@ def main(head: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     predictions.assign(
         head=head,
-        variant=params.heads[head].variant,
-        level=params.heads[head].level,
+        variant=params.head(head).variant,
+        level=params.head(head).level,
         trained_on=", ".join(alike.trained_on),
     ).to_parquet(path, index=False)
     clips, scored = table["clip_id"].nunique(), dataset.table["clip_id"].nunique()

@@ -52,7 +52,7 @@ def main(encoder: str) -> None:
     )
     fabric.launch()
     torch.manual_seed(settings.seed)
-    entry = params.encoders.catalogue[encoder]
+    entry = params.encoder(encoder)
     subject = load_audio(entry) if entry.modality == "audio" else load_face(entry)
     table = EXAMPLES.read(paths.examples_table(encoder))
     train, dev = (table[table["split"] == split] for split in ("train", "dev"))

@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 def main(corpus: str) -> None:
     """List the clips of CORPUS with their labels, splits and content hashes."""
-    entry = load_params().corpora[corpus]
+    entry = load_params().corpus(corpus)
     records = read_corpus(corpus, entry)
     manifest = build_manifest(
         corpus,

@@ -25,7 +25,7 @@ def main(encoder: str) -> None:
     """List the windows or crops of train and dev that ENCODER learns from."""
     params = load_params()
     choose = {"audio": choose_windows, "face": choose_crops}
-    modality = params.encoders.catalogue[encoder].modality
+    modality = params.encoder(encoder).modality
     corpora = params.finetune_corpora(encoder)
     examples = pd.concat([label(corpus, choose[modality](corpus)) for corpus in corpora])
     refuse_nothing(encoder, modality, corpora, examples)

@@ -2,6 +2,7 @@
 
 import ctypes
 import logging
+import os
 import sys
 import time
 from collections import Counter
@@ -39,10 +40,19 @@ def run_stage(main: Callable[..., None]) -> None:
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(main)
     try:
-        app()
+        app(args=sys.argv[1:] or _name_from_dvc())
     except UserError as error:
         logger.error("%s", error)
         sys.exit(EXIT_USER_ERROR)
+
+
+def _name_from_dvc() -> list[str]:
+    """Return what DVC runs the stage for; a name in a shell's command could hold commands.
+
+    DVC tells a command the name of its stage, such as `train_head@joint`.
+    """
+    _, separator, name = os.environ.get("DVC_STAGE", "").partition("@")
+    return ["--", name] if separator else []
 
 
 def keep_freed_memory(num_bytes: int = 2**30) -> None:

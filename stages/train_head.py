@@ -29,7 +29,7 @@ def main(head: str) -> None:
     By the protocol `paper` train and dev are merged, and the last epoch counts.
     """
     params = load_params()
-    entry = params.heads[head]
+    entry = params.head(head)
     level, memory_bytes = entry.level, params.train.memory_bytes
     path, merged = paths.train_dataset(head), params.protocol == "paper"
     table = read_dataset(path, ["train", "dev"] if merged else ["train"])

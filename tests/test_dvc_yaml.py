@@ -1,5 +1,6 @@
 """dvc.yaml, params.yaml, the code and the folders agree."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,18 @@ def test_stages_and_scripts_have_the_same_names() -> None:
     scripts = {path.stem for path in (REPOSITORY / "stages").glob("*.py")}
     assert scripts - {"__init__", "extracting", "running"} == set(STAGES)
     for name, stage in commands().items():
-        assert stage["cmd"].split()[:3] == ["python", "-m", f"stages.{name}"]
+        assert stage["cmd"] == f"python -m stages.{name}"  # no name from params.yaml in a shell
+
+
+def test_stages_with_a_name_in_their_outputs_wait_for_the_check_of_names() -> None:
+    for name, stage in STAGES.items():
+        if "foreach" in stage or "${" in yaml.safe_dump(stage.get("outs")):
+            assert "data/params/checked.txt" in stage.get("do", stage)["deps"], name
+
+
+def test_the_check_of_names_runs_when_a_name_in_use_changes() -> None:
+    used = set(re.findall(r"\$\{([^}\[]+)", (REPOSITORY / "dvc.yaml").read_text())) - {"item"}
+    assert set(STAGES["check_params"]["params"]) == used
 
 
 def test_params_sections_are_the_fields_of_the_configuration() -> None:

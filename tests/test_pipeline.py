@@ -60,7 +60,8 @@ def skipped_reasons(project: Project, corpus: str) -> dict[str, dict[str, str]]:
 
 def test_every_stage_runs_and_the_report_is_there(project: Project, first: Run) -> None:
     ran = {stage.partition("@")[0] for stage in first.stages}
-    assert ran == {*PER_CORPUS, "make_datasets", *PER_HEAD, "explain_head", "report"}
+    once = {"check_params", "make_datasets", "explain_head", "report"}
+    assert ran == {*PER_CORPUS, *PER_HEAD, *once}
     report = (project.folder / "data/reports/report.md").read_text()
     for row in (
         "| cross_attention | audio-visual |", "| face_only | face only |",
@@ -225,7 +226,8 @@ def test_a_head_more_costs_that_head(project: Project, first: Run) -> None:
     project.change(use_heads=["plain", "cross_attention", "face_only"], heads={"plain": plain})
     more = project.repro().stages
     assert more == [
-        "make_datasets", "train_head@plain", "evaluate_head@plain", "explain_head", "report",
+        "check_params", "make_datasets", "train_head@plain", "evaluate_head@plain", "explain_head",
+        "report",
     ]  # fmt: skip
     metrics = json.loads((project.folder / "data/reports/metrics.json").read_text())
     assert "mask_type_uar" not in metrics["plain"]["mini"]["audio_visual"]

@@ -1,34 +1,33 @@
 """Sections of params.yaml that prepare clips -> how sound, speech, faces and windows are made."""
 
-from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from oragen.config.section import Count, Positive, Section, Share
+from oragen.config.section import Duration, Place, Section, Share
 from oragen.schema.choices.face_detectors import DetectorName
 from oragen.schema.choices.windows import WindowRule
 
 
 class Audio(Section):
-    max_duration_s: Positive
+    max_duration_s: Duration
 
 
 class Speech(Section):
     threshold: Share
-    min_speech_ms: Count
-    min_silence_ms: Count
-    pad_ms: Annotated[int, Field(ge=0)]
+    min_speech_ms: Annotated[int, Field(ge=1, le=3_600_000)]
+    min_silence_ms: Annotated[int, Field(ge=1, le=3_600_000)]
+    pad_ms: Annotated[int, Field(ge=0, le=60_000)]
 
 
 class Faces(Section):
     detector: DetectorName
-    weights: Path | None
+    weights: Place | None
     min_score: Share
-    max_gap: Annotated[int, Field(ge=0)]
+    max_gap: Annotated[int, Field(ge=0, le=86_400)]
     margin: Annotated[float, Field(ge=0, le=2)]
     crop_px: Annotated[int, Field(ge=16, le=1024)]
-    max_duration_s: Positive
+    max_duration_s: Duration
 
     def as_cache_parameters(self) -> dict[str, Any]:
         """Return plain values, as they go into keys: what the weights are counts, not where."""
@@ -37,10 +36,12 @@ class Faces(Section):
 
 class Windows(Section):
     rule: WindowRule
-    length_s: Positive
-    hop_s: Positive
+    # Attention over a window grows with its square: two minutes of sound are 6,000 positions.
+    length_s: Annotated[float, Field(ge=0.025, le=120)]
+    # A clip of an hour has 180,000 windows at 20 ms, one audio frame.
+    hop_s: Annotated[float, Field(ge=0.02, le=120)]
     # The first audio frame of a speech encoder needs 400 samples at 16 kHz.
-    min_length_s: Annotated[float, Field(ge=0.025)]
+    min_length_s: Annotated[float, Field(ge=0.025, le=120)]
 
     @model_validator(mode="after")
     def _check_order(self) -> "Windows":

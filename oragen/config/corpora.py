@@ -3,15 +3,15 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError, field_validator
 
 from oragen.config.messages import ParamsError, explain
-from oragen.config.section import Count, Names, Section
+from oragen.config.section import Names, Place, Section, Seed, Words
 from oragen.schema.choices.corpora import AgeSource, Condition, Images, SplitRule, Tracks
 
 
 class _Corpus(Section):
-    root: Path
+    root: Place
     # Read files that a link in the root leads to elsewhere, as in a cache of DVC or git-annex.
     follow_links: bool = False
 
@@ -19,16 +19,26 @@ class _Corpus(Section):
 class GeneratedCorpus(_Corpus):
     reader: Literal["generated"]
     condition: Condition
-    num_speakers: Count
-    seed: int
+    num_speakers: Annotated[int, Field(ge=1, le=100_000)]
+    seed: Seed
+
+    @field_validator("root")
+    @classmethod
+    def _stay_inside(cls, root: Path) -> Path:
+        """Refuse to generate outside the project: a params.yaml may come from elsewhere."""
+        if root.is_absolute() or ".." in root.parts:
+            raise ValueError(
+                f"clips are written there, so it must be inside the project (found {str(root)!r})"
+            )
+        return root
 
 
 class CsvCorpus(_Corpus):
     reader: Literal["csv"]
-    table: Path = Path("labels.csv")
-    tables: dict[str, Path] = Field(default_factory=dict)  # instead, one a split
-    columns: dict[str, str] = Field(default_factory=dict)  # our names -> those of the table
-    ignored_columns: list[str] = Field(default_factory=list)  # of the table; not used on purpose
+    table: Place = Path("labels.csv")
+    tables: dict[str, Place] = Field(default_factory=dict)  # instead, one a split
+    columns: dict[str, Words] = Field(default_factory=dict)  # our names -> those of the table
+    ignored_columns: list[Words] = Field(default_factory=list)  # of the table; not used on purpose
 
 
 class TimitCorpus(_Corpus):
@@ -38,11 +48,11 @@ class TimitCorpus(_Corpus):
 class AgenderCorpus(_Corpus):
     reader: Literal["agender"]
     # Which field of the lists holds what, from 0; and what the headerless files hold.
-    columns: dict[str, Annotated[int, Field(ge=0)]] = Field(
+    columns: dict[str, Annotated[int, Field(ge=0, le=1000)]] = Field(
         default_factory=lambda: {"path": 0, "speaker": 1, "class": 2, "age": 3, "gender": 4}
     )
     sample_format: Literal["s16le", "s16be", "u8", "alaw", "mulaw"] = "s16le"
-    rate_hz: Count = 8000
+    rate_hz: Annotated[int, Field(ge=1000, le=384_000)] = 8000
 
 
 class CommonVoiceCorpus(_Corpus):
@@ -53,7 +63,7 @@ class CommonVoiceCorpus(_Corpus):
 
 class LagendaCorpus(_Corpus):
     reader: Literal["lagenda"]
-    annotations: Path = Path("lagenda_annotation.csv")
+    annotations: Place = Path("lagenda_annotation.csv")
 
 
 class ImdbCleanCorpus(_Corpus):
@@ -63,21 +73,21 @@ class ImdbCleanCorpus(_Corpus):
 
 class AfewCorpus(_Corpus):
     reader: Literal["afew"]
-    table: Path = Path("afew_age_gender.csv")
-    columns: dict[str, str] = Field(default_factory=dict)
-    xml_tags: dict[str, str] = Field(default_factory=dict)
+    table: Place = Path("afew_age_gender.csv")
+    columns: dict[str, Words] = Field(default_factory=dict)
+    xml_tags: dict[str, Words] = Field(default_factory=dict)
 
 
 class Voxceleb2Corpus(_Corpus):
     reader: Literal["voxceleb2"]
     ages: AgeSource = "enrichment"
-    age_column: str = "speaker_age_title_only"
+    age_column: Words = "speaker_age_title_only"
     tracks: Tracks = "both"
 
 
 class BraveMasksCorpus(_Corpus):
     reader: Literal["brave_masks"]
-    table: Path = Path("index.csv")
+    table: Place = Path("index.csv")
     cameras: Names = Field(default_factory=lambda: ["c"])
 
 

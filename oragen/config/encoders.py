@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from oragen.config.optimisation import Optimisation
-from oragen.config.section import Count, Name, Names, NoRepeats, Section, Share
+from oragen.config.section import BatchSize, Name, Names, NoRepeats, Section, Seed, Share, Words
 from oragen.schema.choices.encoders import AudioPoolingName, FacePoolingName
 from oragen.schema.vocabulary import Level, Modality, Precision
 
@@ -35,9 +35,9 @@ class PictureAugmentation(Section):
 
 class _Finetuning(Optimisation):
     corpora: Literal["all"] | Names
-    seed: int
+    seed: Seed
     precision: Precision
-    accumulate_batches: Count
+    accumulate_batches: Annotated[int, Field(ge=1, le=65_536)]
 
 
 class AudioFinetuning(_Finetuning):
@@ -52,15 +52,15 @@ class FaceFinetuning(_Finetuning):
 
 class AudioEncoder(Section):
     modality: Literal["audio"]
-    source: str
-    revision: str | None = None
+    source: Words
+    revision: Words | None = None
     finetuning: AudioFinetuning | None = None
 
 
 class FaceEncoder(Section):
     modality: Literal["face"]
-    source: str
-    revision: str | None = None
+    source: Words
+    revision: Words | None = None
     finetuning: FaceFinetuning | None = None
 
 
@@ -68,7 +68,7 @@ Encoder = Annotated[AudioEncoder | FaceEncoder, Field(discriminator="modality")]
 
 
 class Encoders(Section):
-    finetune: Annotated[list[str], NoRepeats]
+    finetune: Annotated[list[Words], Field(max_length=1000), NoRepeats]
     catalogue: dict[Name, Encoder]
 
     def of(self, modality: Modality) -> list[str]:
@@ -77,9 +77,9 @@ class Encoders(Section):
 
 
 class ModalityFeatures(Section):
-    encoder: str
+    encoder: Words
     precision: Precision
-    batch_size: Count
+    batch_size: BatchSize
 
 
 class Features(Section):

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from oragen.config.optimisation import Optimisation
-from oragen.config.section import Names, NoRepeats, Positive, Section, Share
+from oragen.config.section import Names, NoRepeats, Section, Seed, Share
 from oragen.schema.choices.heads import HeadName, MaskTypeTraining
 from oragen.schema.choices.sampling import Balanced
 from oragen.schema.vocabulary import Level, Precision, Split
@@ -15,16 +15,16 @@ class Head(Section):
     variant: HeadName
     level: Level
     mask_type: MaskTypeTraining
-    width: Annotated[int, Field(ge=4, multiple_of=4)]  # four attention heads share it
+    width: Annotated[int, Field(ge=4, le=4096, multiple_of=4)]  # four attention heads share it
     dropout: Share
 
 
 class Train(Optimisation):
     corpora: Literal["all"] | Names
     corpora_of: dict[str, Names]
-    seeds: Annotated[list[int], Field(min_length=1), NoRepeats]
+    seeds: Annotated[list[Seed], Field(min_length=1, max_length=1000), NoRepeats]
     precision: Precision
-    memory_gb: Positive
+    memory_gb: Annotated[float, Field(gt=0, le=100_000)]
     drop_modality: Share
     balance_sampling: Annotated[list[Balanced], NoRepeats]
 
@@ -36,9 +36,9 @@ class Train(Optimisation):
 
 class Evaluate(Section):
     corpora: Literal["all"] | Names
-    splits: Annotated[list[Split], Field(min_length=1)]
+    splits: Annotated[list[Split], Field(min_length=1), NoRepeats]
 
 
 class Report(Section):
-    num_resamples: Annotated[int, Field(ge=100)]
-    num_examples: Annotated[int, Field(ge=0)]
+    num_resamples: Annotated[int, Field(ge=100, le=100_000)]
+    num_examples: Annotated[int, Field(ge=0, le=1000)]

@@ -3,22 +3,25 @@
 Only stages and the command line read them; library functions take plain values.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
-import yaml
 from pydantic import ValidationError, model_validator
 
 from oragen.config.clips import Audio, Faces, Speech, Windows
 from oragen.config.corpora import Corpus
-from oragen.config.encoders import AudioFinetuning, Encoders, FaceFinetuning, Features
+from oragen.config.encoders import AudioFinetuning, Encoder, Encoders, FaceFinetuning, Features
 from oragen.config.execution import Execution
 from oragen.config.heads import Evaluate, Head, Report, Train
-from oragen.config.messages import ParamsError, explain, suggest
+from oragen.config.messages import ParamsError, explain, misplaced, suggest
+from oragen.config.reading import read_document
 from oragen.config.section import Name, Names, Section
 from oragen.schema.choices.protocols import EvaluationProtocol
+from oragen.schema.names import shorten
 from oragen.schema.vocabulary import MODALITIES
+
+Entry = TypeVar("Entry")
 
 PARAMS_PATH = Path("params.yaml")
 
@@ -41,6 +44,18 @@ class Params(Section):
     evaluate: Evaluate
     report: Report
     execution: Execution
+
+    def corpus(self, name: str) -> Corpus:
+        """Return the entry of a corpus."""
+        return _find("corpora", name, self.corpora)
+
+    def encoder(self, name: str) -> Encoder:
+        """Return the entry of an encoder."""
+        return _find("encoders.catalogue", name, self.encoders.catalogue)
+
+    def head(self, name: str) -> Head:
+        """Return the entry of a head."""
+        return _find("heads", name, self.heads)
 
     def train_corpora(self, head: str) -> list[str]:
         """Return the corpora to train a head on."""
@@ -79,7 +94,8 @@ class Params(Section):
         for name in encoders.finetune:
             place = f"encoders.catalogue.{name}"
             if encoders.catalogue[name].finetuning is None:
-                raise ValueError(f"{place} is listed in encoders.finetune, but has no `finetuning`")
+                problem = "is listed in encoders.finetune, but has no `finetuning`"
+                raise misplaced(place, f"{place} {problem}")
             corpora = self.finetune_corpora(name)
             _check_names(f"{place}.finetuning.corpora", corpora, "use_corpora", used)
         for modality in MODALITIES:
@@ -89,13 +105,32 @@ class Params(Section):
         for head in self.use_heads:
             level, levels = self.heads[head].level, self.features.levels
             _check_names(f"heads.{head}.level", [level], "features.levels", levels)
+            self._check_weights(head)
         return self
+
+    def _check_weights(self, head: str) -> None:
+        """Refuse a training without a task: unless `together`, mask types come later or never."""
+        how, train = self.heads[head].mask_type, self.train
+        if how != "together" and not (train.gender_weight or train.age_weight):
+            raise misplaced(
+                f"heads.{head}.mask_type",
+                f"heads.{head}.mask_type: {how} trains on gender and age, but train.gender_weight "
+                "and train.age_weight are 0. Give one a weight above 0, or choose `together`",
+            )
+
+
+def _find(place: str, name: str, catalogue: Mapping[str, Entry]) -> Entry:
+    if name not in catalogue:
+        found = shorten(repr(name))
+        raise ParamsError(f"{found} is not in {place} of params.yaml{suggest(name, catalogue)}")
+    return catalogue[name]
 
 
 def _check_names(place: str, names: Iterable[str], catalogue: str, known: Collection[str]) -> None:
     for name in names:
         if name not in known:
-            raise ValueError(f"{place}: {name!r} is not in {catalogue}{suggest(name, known)}")
+            found = shorten(repr(name))
+            raise misplaced(place, f"{place}: {found} is not in {catalogue}{suggest(name, known)}")
 
 
 def load_params(path: Path = PARAMS_PATH) -> Params:
@@ -104,13 +139,8 @@ def load_params(path: Path = PARAMS_PATH) -> Params:
     Raises:
         ParamsError: with the place, what was found and what is expected.
     """
+    document = read_document(path)
     try:
-        return Params.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise ParamsError(
-            f"{path} cannot be read ({error.strerror}). Run this in the project's folder."
-        ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ParamsError(f"{path} is not valid YAML: {error}") from error
+        return Params.model_validate(document.content)
     except ValidationError as error:
-        raise ParamsError(f"{path} cannot be used:\n{explain(error)}") from error
+        raise ParamsError(f"{path} cannot be used:\n{explain(error, document.line_of)}") from error

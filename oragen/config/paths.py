@@ -3,6 +3,7 @@
 from pathlib import Path
 
 DATA = Path("data")
+CHECKED_PARAMS = DATA / "params" / "checked.txt"
 EVALUATION_DATASET = DATA / "datasets" / "evaluation.parquet"
 EXPLANATIONS = DATA / "explanations"
 REPORTS = DATA / "reports"
