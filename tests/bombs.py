@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -100,4 +101,16 @@ def write_huge_video(path: Path, *, side: int = 8_192, count: int = 2_000) -> Pa
             packet.stream, packet.time_base = stream, stream.time_base
             packet.pts = packet.dts = number * ticks
             container.mux(packet)
+    return path
+
+
+def write_tracks(path: Path, *, count: int) -> Path:
+    """A Matroska file of many tracks of silence."""
+    with av.open(str(path), "w") as container:
+        for _ in range(count):
+            container.add_stream("pcm_s16le", rate=16_000, layout="mono")
+        for stream in container.streams.audio:
+            frame = av.AudioFrame.from_ndarray(np.zeros((1, 1_600), np.int16), "s16", "mono")
+            frame.sample_rate, frame.time_base, frame.pts = 16_000, Fraction(1, 16_000), 0
+            container.mux(stream.encode(frame))
     return path

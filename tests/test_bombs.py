@@ -113,6 +113,14 @@ def test_a_large_video_ends_at_its_share_of_work_and_is_named(
     assert np.abs(good.values.astype(int) - 90).max() < 5
 
 
+def test_of_hundreds_of_tracks_some_are_tried(workers: Workers, tmp_path: Path) -> None:
+    path = bombs.write_tracks(tmp_path / "tracks.mkv", count=300)
+    made = workers.submit(partial(decode_clip, max_duration_s=7200.0), path).result()
+    assert isinstance(made, Made)
+    assert made.reason is None
+    assert not made.values.any()
+
+
 def test_good_sound_needs_little(workers: Workers, tmp_path: Path) -> None:
     path = write_sound(tmp_path / "sound.wav", tone(60.0))
     made = workers.submit(partial(decode_clip, max_duration_s=7200.0), path).result()

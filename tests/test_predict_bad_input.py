@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import signal
+import time
 from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
@@ -171,6 +173,19 @@ def test_what_nobody_waits_for_is_given_up(predictor: Predictor, folder: Path) -
     again = predictor(folder / "good.mp4")
     assert isinstance(again, Prediction)
     assert again.is_predicted
+
+
+def test_an_interrupt_does_not_wait_for_a_bomb(predictor: Predictor, tmp_path: Path) -> None:
+    video = bombs.write_huge_video(tmp_path / "work.mp4", count=2_000)
+    handler = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 2)
+        start = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            predictor(video)
+    finally:
+        signal.signal(signal.SIGALRM, handler)
+    assert time.monotonic() - start < 30  # it would take minutes
 
 
 @pytest.mark.slow

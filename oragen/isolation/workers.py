@@ -125,9 +125,9 @@ class Workers:
             for item in items:
                 pending.append(self.submit(function, item, num_bytes=size_of(item)))
                 if len(pending) > 2 * self.num_workers:
-                    yield pending.popleft().result()
+                    yield _take_first(pending)
             while pending:
-                yield pending.popleft().result()
+                yield _take_first(pending)
         finally:
             self.abandon(pending)
 
@@ -138,6 +138,13 @@ class Workers:
             call.is_abandoned = True
             if not future.cancel() and call.worker is not None:
                 call.worker.kill()
+
+
+def _take_first(pending: "deque[Future[Result]]") -> Result:
+    """Return the first result; an interrupted wait leaves its call to be given up."""
+    result = pending[0].result()
+    pending.popleft()
+    return result
 
 
 @dataclass

@@ -24,7 +24,7 @@ from oragen.media.container import (
 )
 from oragen.media.downmix import MIN_VOICE_RANGE_DB, Channels, Downmix
 from oragen.media.errors import UnusableMediaError
-from oragen.media.limits import check_sound
+from oragen.media.limits import MAX_TRACKS, check_sound
 from oragen.media.samples import to_int16
 from oragen.media.tracks import note_use, rank_audio_tracks, start_of
 from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Made
@@ -84,7 +84,7 @@ def decode_audio(
     with source.open() as container:
         candidates = {
             track.index: note_use(track, container.streams.audio)
-            for track in rank_audio_tracks(path, container)
+            for track in rank_audio_tracks(path, container)[:MAX_TRACKS]
         }
     decoded = _decode_best(source, list(candidates))
     if notes is not None:

@@ -16,6 +16,7 @@ MAX_PIXELS: Final = 2**26  # 67 million: 8K video has 33 million
 MIN_RATE_HZ: Final = 1_000
 MAX_RATE_HZ: Final = 1_536_000  # one-bit audio is read as bytes, at up to 1,411,200 a second
 MAX_CHANNELS: Final = 64  # ambisonics of the seventh order
+MAX_TRACKS: Final = 16  # of sound, in which a voice is looked for
 
 
 def check_size(path: Path, width: int, height: int, max_pixels: int = MAX_PIXELS) -> None:

@@ -127,11 +127,17 @@ class Predictor:
                     )
                     ahead.append((decoding, executor.submit(finish, decoding, preprocessing)))
                     if len(ahead) > self._decoder.num_ahead:
-                        yield self.predict_inputs(ahead.popleft()[1].result())
+                        yield self._predict_first(ahead)
                 while ahead:
-                    yield self.predict_inputs(ahead.popleft()[1].result())
+                    yield self._predict_first(ahead)
             finally:
                 self._decoder.abandon(decoding for decoding, _ in ahead)
+
+    def _predict_first(self, ahead: deque[tuple[Decoding, Future[ClipInputs]]]) -> Prediction:
+        """Wait for the first clip; an interrupted wait leaves it to be given up."""
+        inputs = ahead[0][1].result()
+        ahead.popleft()
+        return self.predict_inputs(inputs)
 
     def predict(
         self,
