@@ -10,6 +10,7 @@ from oragen.config.messages import ParamsError
 from oragen.config.options import fill
 from oragen.config.params import Params, load_params
 from oragen.finetuning.augmentation import WaveformAugmentation
+from oragen.isolation.limits import Limits
 from oragen.training.losses import TaskWeights
 from stages import train_head
 
@@ -66,6 +67,16 @@ def test_corpora_of_a_fine_tuning_are_a_choice_of_their_own(path: Path) -> None:
 
 def test_sizes_in_megabytes_become_bytes(path: Path) -> None:
     assert load(path, "execution", "part_mb", value=0.5).execution.part_bytes == 524_288
+
+
+def test_a_file_that_is_older_than_the_limits_of_a_clip_has_the_usual_ones(path: Path) -> None:
+    sections = yaml.safe_load(SHIPPED.read_text())
+    shipped = load_params(SHIPPED).execution.clip_limits
+    del sections["execution"]["clip_memory_gb"], sections["execution"]["clip_work_s"]
+    path.write_text(yaml.safe_dump(sections))
+    assert load_params(path).execution.clip_limits == shipped == Limits()
+    longer = load(path, "execution", "clip_work_s", value=600)
+    assert longer.execution.clip_limits == Limits(memory_gb=4.0, work_s=600.0)
 
 
 def test_a_list_of_corpora_is_taken_as_it_stands(path: Path) -> None:

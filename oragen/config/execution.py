@@ -15,8 +15,8 @@ class Execution(Section):
     num_workers: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)]
     part_mb: Annotated[float, Field(ge=0.001, le=65_536)]
     checkpoint_minutes: Annotated[float, Field(gt=0, le=10_080)]  # a week
-    clip_memory_gb: Annotated[float, Field(ge=0.01, le=100_000)] = Limits.memory_gb
-    clip_work_s: Annotated[float, Field(ge=0.01, le=604_800)] = Limits.work_s
+    clip_memory_gb: Annotated[float, Field(ge=1, le=100_000)] = Limits.memory_gb
+    clip_work_s: Annotated[float, Field(ge=1, le=604_800)] = Limits.work_s
 
     @property
     def num_processes(self) -> int:
