@@ -1,6 +1,7 @@
 """Predictions, one after the other -> a JSON, JSON Lines, CSV or Parquet file, or words."""
 
 import csv
+import fcntl
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -44,8 +45,9 @@ def check_suffix(target: Path) -> None:
 def open_output(target: Path, *, as_object: bool = False) -> Iterator[Write]:
     """Yield a function that takes predictions one by one; they are written at the end.
 
-    JSON lines go straight to the target, so those of an interrupted run are kept. Files of other
-    formats get their name when they are complete; after an error there is none.
+    JSON lines go straight to the target, so those of an interrupted run are kept. Only one process
+    may write them. Files of other formats get their name when they are complete; after an error
+    there is none. If several processes write one, the last to end leaves its whole file.
 
     Args:
         target: the suffix chooses the format, see `SUFFIXES`; `-` is standard output.
@@ -68,8 +70,9 @@ def open_output(target: Path, *, as_object: bool = False) -> Iterator[Write]:
             place = target if suffix == ".jsonl" else stack.enter_context(atomic_write(target))
             # A name that is not UTF-8 becomes an escape, in JSON one that gives the name again.
             file = stack.enter_context(
-                place.open("w", encoding="utf-8", errors="backslashreplace", newline="")
+                place.open("a", encoding="utf-8", errors="backslashreplace", newline="")
             )
+            _take(file, target)
         except OSError as error:
             raise OutputError(f"{target} cannot be written: {error.strerror}.") from error
         if suffix == ".jsonl":
@@ -78,6 +81,20 @@ def open_output(target: Path, *, as_object: bool = False) -> Iterator[Write]:
         predictions: list[Prediction] = []
         yield predictions.append
         _write_whole(file, suffix, predictions, as_object=as_object)
+
+
+def _take(file: TextIOWrapper, target: Path) -> None:
+    """Empty a file that was opened for appending, unless another process is writing to it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise OutputError(
+            f"Another process is writing to {target}. Wait for its end, or name another file."
+        ) from error
+    except OSError:  # a file system without locks
+        pass
+    if file.seekable():  # a pipe is not
+        file.truncate(0)
 
 
 def flatten(prediction: Prediction) -> Row:

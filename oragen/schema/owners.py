@@ -52,6 +52,11 @@ def is_abandoned(path: Path) -> bool:
     return _is_old(path) if _EARLIER.search(path.name) else True
 
 
+def is_running(pid: int) -> bool:
+    """Return whether a process of this machine has not ended."""
+    return _start_of(pid) != -1
+
+
 def _is_old(path: Path) -> bool:
     """Whether nothing in it was changed for an hour."""
     try:

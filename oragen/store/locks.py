@@ -5,6 +5,7 @@ one. A file system without locks, or a folder where no file can be made, is used
 """
 
 import fcntl
+import json
 import logging
 import os
 from collections.abc import Iterator
@@ -14,10 +15,12 @@ from typing import Final
 
 from oragen.schema.errors import UserError
 from oragen.schema.files import find_abandoned, find_leftovers
+from oragen.schema.owners import is_running
 
 logger = logging.getLogger(__name__)
 
 LOCK_NAME: Final = ".store.lock"  # see .dvcignore
+DVC_LOCKS: Final = Path(".dvc/tmp/rwlock")
 _held: dict[Path, int] = {}  # folders that this process has a lock on, and how often
 
 
@@ -53,7 +56,7 @@ def take_store(folder: Path, command: str) -> Iterator[None]:
         return
     at_work = {*find_leftovers(folder)} - {*find_abandoned(folder)}
     try:
-        if at_work:
+        if at_work or _is_in_dvc_run(folder):
             raise BlockingIOError
         handle = _lock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
@@ -63,6 +66,21 @@ def take_store(folder: Path, command: str) -> Iterator[None]:
         ) from error
     with _release_at_end(folder, handle):
         yield
+
+
+def _is_in_dvc_run(folder: Path) -> bool:
+    """Whether a stage that DVC runs in this project reads or writes a store.
+
+    A stage that only reads parts has no lock on them. DVC notes what each running stage uses.
+    """
+    try:
+        noted = json.loads(DVC_LOCKS.read_text())
+        users = [(path, user) for path, user in noted["write"].items()]
+        users += [(path, user) for path, readers in noted["read"].items() for user in readers]
+        pids = {int(user["pid"]) for path, user in users if folder.absolute() == Path(path)}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return False  # not in a project of DVC, or of another version of it
+    return any(is_running(pid) for pid in pids)
 
 
 def _lock(folder: Path, mode: int) -> int | None:
