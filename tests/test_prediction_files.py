@@ -229,6 +229,31 @@ def test_an_interrupted_run_leaves_an_earlier_file_as_it_was(tmp_path: Path, suf
     assert list(tmp_path.iterdir()) == [target]
 
 
+def test_lines_of_two_runs_are_not_mixed(tmp_path: Path) -> None:
+    """The second is refused before its first prediction."""
+    target = tmp_path / "same.jsonl"
+    target.write_text("of an earlier run\n" * 9)
+    with open_output(target) as append:
+        append(PREDICTED)
+        with pytest.raises(OutputError, match="Another process"), open_output(target):
+            pass
+        append(PREDICTED)
+    lines = target.read_text().splitlines()
+    assert [json.loads(line)["input"] for line in lines] == [PREDICTED.input] * 2
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".parquet"])
+def test_of_two_tables_the_last_to_end_is_whole(tmp_path: Path, suffix: str) -> None:
+    target = tmp_path / f"same{suffix}"
+    with open_output(target) as first:
+        write(target, PREDICTED, PREDICTED)
+        earlier = target.read_bytes()
+        first(PREDICTED)
+    write(tmp_path / f"alone{suffix}", PREDICTED)
+    assert target.read_bytes() == (tmp_path / f"alone{suffix}").read_bytes() != earlier
+    assert len([*tmp_path.iterdir()]) == 2
+
+
 def test_an_unknown_suffix_is_refused_with_the_known_ones(tmp_path: Path) -> None:
     with (
         pytest.raises(OutputError, match=r"\.json, \.jsonl, \.csv, \.parquet"),

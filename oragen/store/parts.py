@@ -30,7 +30,7 @@ from oragen.schema.files import (
     remove,
 )
 from oragen.schema.vocabulary import PASSING_REASONS, Json
-from oragen.store.failures import DamagedPartError, PartError, name_failures
+from oragen.store.failures import ADVICE, DamagedPartError, PartError, name_failures
 from oragen.store.formats import (
     PartFormat,
     check_part,
@@ -193,7 +193,7 @@ class PartStore:
         return None
 
     def _pass_over(self, part: Path, error: DamagedPartError, *, mend: bool) -> None:
-        _warn_once(str(error))
+        _warn_once(str(error).removesuffix(f" {ADVICE}") if mend else str(error))
         if mend:
             self.set_aside(part)
 
@@ -367,7 +367,7 @@ def _is_there(path: Path, store: PartStore) -> bool:
     try:
         check_part(path, store.part_format)
     except DamagedPartError as error:
-        _warn_once(str(error))
+        _warn_once(str(error).removesuffix(f" {ADVICE}"))
         store.set_aside(path)
         return False
     return True
