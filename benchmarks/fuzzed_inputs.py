@@ -11,7 +11,8 @@ import numpy as np
 import yaml
 
 from benchmarks.mutations import mutate_bytes, mutate_tree
-from oragen.store.parts import Row, write_part
+from oragen.store.parts import write_part
+from oragen.store.rows import Row
 
 Kind = Literal["media", "part", "model", "table", "params"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)

@@ -18,7 +18,8 @@ from oragen.schema.tables import CLIPS, CROPS
 from oragen.schema.vocabulary import Skipped
 from oragen.store.fill import Wanted, failed_clips, fill_store, skipped_rows
 from oragen.store.keys import crop_key, faces_key
-from oragen.store.parts import PartStore, Row
+from oragen.store.parts import PartStore
+from oragen.store.rows import Row
 from stages.running import account, refuse_failures, run_stage
 
 STAGE = "crop_faces"

@@ -13,7 +13,8 @@ from oragen.schema.errors import UserError
 from oragen.schema.tables import CLIPS, SPEECH
 from oragen.store.fill import Wanted, failed_clips, fill_store, find_rows, skipped_rows
 from oragen.store.keys import audio_keys, speech_key
-from oragen.store.parts import Located, PartStore
+from oragen.store.parts import PartStore
+from oragen.store.rows import Located
 from stages.running import account, refuse_failures, run_stage
 
 STAGE = "detect_speech"

@@ -13,7 +13,8 @@ from oragen.reporting.figures.example import ExampleCrop, draw_example
 from oragen.reporting.figures.explanations import attention_path, clip_path
 from oragen.schema.tables import CROPS, SPEECH
 from oragen.schema.vocabulary import GENDERS, SAMPLE_RATE_HZ, Span, to_spans
-from oragen.store.parts import OpenParts, PartStore
+from oragen.store.parts import PartStore
+from oragen.store.reading import OpenParts
 from oragen.training.head_metadata import read_metadata, refuse_other_labels
 from stages.running import run_stage
 

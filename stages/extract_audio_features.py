@@ -9,7 +9,8 @@ from oragen.encoders import load_audio_encoder
 from oragen.features.extraction import FeatureInput
 from oragen.schema.tables import WINDOWS
 from oragen.schema.vocabulary import count_samples
-from oragen.store.parts import OpenParts, PartStore
+from oragen.store.parts import PartStore
+from oragen.store.reading import OpenParts
 from oragen.training.devices import choose_device
 from stages.extracting import extract_corpus, find_origin
 from stages.running import run_stage

@@ -10,7 +10,8 @@ from oragen.encoders import load_face_encoder
 from oragen.features.extraction import FeatureInput
 from oragen.schema.tables import CROPS, WINDOWS
 from oragen.schema.vocabulary import NO_CROP
-from oragen.store.parts import OpenParts, PartStore
+from oragen.store.parts import PartStore
+from oragen.store.reading import OpenParts
 from oragen.training.devices import choose_device
 from stages.extracting import extract_corpus, find_origin
 from stages.running import run_stage

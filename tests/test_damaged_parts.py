@@ -16,7 +16,8 @@ from oragen.schema.vocabulary import Made
 from oragen.store.failures import DamagedPartError
 from oragen.store.fill import Wanted, fill_store
 from oragen.store.formats import PartFormat, read_layout, verify_part
-from oragen.store.parts import MissingRowsError, OpenParts, PartStore, PartWriter
+from oragen.store.parts import MissingRowsError, PartStore, PartWriter
+from oragen.store.reading import OpenParts
 from tests.feature_stores import make_spec, write_features
 
 KEYS = [f"{number:032x}" for number in range(4)]

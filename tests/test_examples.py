@@ -21,7 +21,8 @@ from oragen.finetuning.examples import (
 )
 from oragen.schema.attenuation import ATTENUATION_DB
 from oragen.schema.vocabulary import GENDERS_WITH_CHILD, MASK_TYPES
-from oragen.store.parts import OpenParts, PartStore
+from oragen.store.parts import PartStore
+from oragen.store.reading import OpenParts
 from tests.finetuning_runs import EXTRACTOR, crops, sounds, write_crops, write_sounds
 
 PLAIN_SOUND = WaveformAugmentation(

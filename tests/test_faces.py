@@ -31,7 +31,7 @@ from oragen.media.video import sample_pictures
 from oragen.schema.tables import CROPS
 from oragen.schema.vocabulary import Made
 from oragen.store.keys import faces_key
-from oragen.store.parts import Row
+from oragen.store.rows import Row
 from stages.crop_faces import list_crops
 from tests.media_files import write_fade
 

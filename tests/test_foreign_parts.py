@@ -15,7 +15,8 @@ import zarr
 
 from oragen.store.failures import DamagedPartError
 from oragen.store.formats import PartFormat, map_values, read_layout, verify_part
-from oragen.store.parts import PartStore, PartWriter, Row, write_part
+from oragen.store.parts import PartStore, PartWriter, write_part
+from oragen.store.rows import Row
 
 KEYS = [f"{number:032x}" for number in range(4)]
 SECRET = bytes(range(32))

@@ -22,15 +22,9 @@ from torch.utils.data import DataLoader, Dataset
 from oragen.store import hashing
 from oragen.store.failures import DamagedPartError
 from oragen.store.formats import PartFormat, read_header, verify_part
-from oragen.store.parts import (
-    Located,
-    OpenParts,
-    PartStore,
-    PartWriter,
-    Row,
-    list_rows,
-    write_part,
-)
+from oragen.store.parts import PartStore, PartWriter, write_part
+from oragen.store.reading import OpenParts
+from oragen.store.rows import Located, Row, list_rows
 
 SPEC = {"values": "numbers", "dimension_names": ["row", "column"]}
 FORMATS: tuple[PartFormat, ...] = ("h5", "zarr")
@@ -398,7 +392,8 @@ def test_parts_of_another_schema_version_are_not_used(
     store: PartStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("oragen.store.parts.SCHEMA_VERSION", 1)
+        for module in ("parts", "rows"):
+            patch.setattr(f"oragen.store.{module}.SCHEMA_VERSION", 1)
         fill(store, range(3))
         assert len(store.index()) == 3
     assert store.index() == {}

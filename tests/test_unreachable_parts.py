@@ -19,7 +19,8 @@ from oragen.schema import files
 from oragen.store import layouts
 from oragen.store.failures import DamagedPartError, UnreachablePartError, name_failures
 from oragen.store.formats import PartFormat, map_values, verify_part
-from oragen.store.parts import OpenParts, PartStore, PartWriter
+from oragen.store.parts import PartStore, PartWriter
+from oragen.store.reading import OpenParts
 from tests.users import open_folder, ordinary_user
 
 FORMATS: tuple[PartFormat, ...] = ("h5", "zarr")
@@ -193,7 +194,8 @@ import resource, sys
 from pathlib import Path
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
 from oragen.store.formats import map_values
-from oragen.store.parts import OpenParts, PartStore
+from oragen.store.parts import PartStore
+from oragen.store.reading import OpenParts
 
 store = PartStore(Path(sys.argv[1]), sys.argv[2])
 index = store.find()
@@ -227,7 +229,7 @@ def test_only_so_many_parts_are_mapped_at_a_time(
         mapped.append(part)
         return map_values(part, part_format)
 
-    monkeypatch.setattr("oragen.store.parts.map_values", note)
+    monkeypatch.setattr("oragen.store.reading.map_values", note)
     with OpenParts(store, max_mapped=2) as parts:
         for number in (2, 3, 2, 4, 2, 3):
             assert parts.read(key_of(number), 0, 1).tolist() == [number]

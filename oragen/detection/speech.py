@@ -11,7 +11,7 @@ from jaxtyping import Int16
 from oragen.media.samples import to_floats
 from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Made, Span
 from oragen.store.formats import map_values
-from oragen.store.parts import Located
+from oragen.store.rows import Located
 
 if TYPE_CHECKING:
     from silero_vad import SileroVADSequence

@@ -18,7 +18,8 @@ from tqdm import tqdm
 from oragen.features.rows import FeatureSpec, find_foreign, to_half
 from oragen.schema.errors import UserError
 from oragen.schema.vocabulary import Level
-from oragen.store.parts import Located, PartStore, PartWriter
+from oragen.store.parts import PartStore, PartWriter
+from oragen.store.rows import Located
 
 logger = logging.getLogger(__name__)
 

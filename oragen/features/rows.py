@@ -20,7 +20,8 @@ from oragen.store.formats import map_values, read_layout
 from oragen.store.hashing import make_key
 from oragen.store.headers import shorten
 from oragen.store.layouts import PartLayout
-from oragen.store.parts import Located, PartStore
+from oragen.store.parts import PartStore
+from oragen.store.rows import Located
 
 STORED_TYPE: Final = np.float16
 MAX_ROW_VALUES: Final = 2**26  # of 128 MB; a window of 4 s of the largest encoders has 2**18

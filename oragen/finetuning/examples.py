@@ -23,7 +23,8 @@ from oragen.finetuning.augmentation import (
 )
 from oragen.media.samples import to_floats
 from oragen.schema.vocabulary import MASK_TYPES, UNKNOWN_LABEL, encode_labels
-from oragen.store.parts import OpenParts, PartStore
+from oragen.store.parts import PartStore
+from oragen.store.reading import OpenParts
 from oragen.training.losses import Targets
 
 

@@ -20,7 +20,8 @@ from oragen.store.inventory import (
     remove_part,
 )
 from oragen.store.locks import take_store
-from oragen.store.parts import Located, PartStore, PartWriter, Row
+from oragen.store.parts import PartStore, PartWriter
+from oragen.store.rows import Located, Row
 from oragen.store.usage import Usage
 
 

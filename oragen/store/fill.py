@@ -16,7 +16,8 @@ from tqdm import tqdm
 from oragen.isolation.workers import Failure, ThisProcess, Workers
 from oragen.schema.vocabulary import PASSING_REASONS, Json, Made, Skipped
 from oragen.store.keys import failure_key
-from oragen.store.parts import Located, PartStore, PartWriter, Row
+from oragen.store.parts import PartStore, PartWriter
+from oragen.store.rows import Located, Row
 
 logger = logging.getLogger(__name__)
 

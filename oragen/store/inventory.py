@@ -11,7 +11,8 @@ from oragen.schema.vocabulary import Json
 from oragen.store.failures import DamagedPartError, PartError
 from oragen.store.formats import PartFormat, read_layout, verify_part
 from oragen.store.hashing import SCHEMA_VERSION, make_key
-from oragen.store.parts import PartStore, Row, list_rows
+from oragen.store.parts import PartStore
+from oragen.store.rows import Row, list_rows
 from oragen.store.usage import CorpusStore, StoreKind, Usage
 
 logger = logging.getLogger(__name__)

@@ -9,16 +9,13 @@ crash loses at most the part under way.
 
 import errno
 import logging
-from collections import OrderedDict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cache
 from pathlib import Path
 from secrets import token_hex
-from threading import Lock
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 
@@ -29,44 +26,23 @@ from oragen.schema.files import (
     flush_tree,
     remove,
 )
-from oragen.schema.vocabulary import PASSING_REASONS, Json
-from oragen.store.failures import ADVICE, DamagedPartError, PartError, name_failures
+from oragen.schema.vocabulary import Json
+from oragen.store.failures import ADVICE, DamagedPartError, PartError
 from oragen.store.formats import (
     PartFormat,
     check_part,
     hash_content,
     map_values,
-    read_layout,
     write_values,
 )
 from oragen.store.hashing import SCHEMA_VERSION
 from oragen.store.headers import MAX_ROWS, ROW_COLUMNS
 from oragen.store.locks import share_store
+from oragen.store.rows import Located, Row, RowTable, join_tables, read_rows
 
 logger = logging.getLogger(__name__)
 
 SET_ASIDE: Final = ".damaged-"  # in the name of a part that is not used; see .dvcignore
-MAX_MAPPED: Final = 4096  # parts of a store at a time
-
-
-@dataclass(frozen=True)
-class Row:
-    """One keyed item: `start:stop` of its part's values, or the reason why it has none."""
-
-    key: str
-    clip_id: str
-    start: int
-    stop: int
-    reason: str | None = None
-    details: dict[str, Json] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Located:
-    """A row and the part that holds it."""
-
-    part: Path
-    row: Row
 
 
 class MissingRowsError(PartError):
@@ -95,7 +71,7 @@ class PartStore:
         could not be read for a passing reason, as older versions kept them. A part that cannot be
         used is named, and its rows are missing.
         """
-        return _join(self._read_tables(mend=False))
+        return join_tables(self._read_tables(mend=False))
 
     def find(
         self, keys: Collection[str] | None = None, *, mend: bool = False
@@ -112,7 +88,7 @@ class PartStore:
         tables = self._read_tables(mend=mend)
         checked = set() if mend else {part for part, table in tables.items() if table.is_checked}
         while True:
-            index = _join(tables)
+            index = join_tables(tables)
             wanted = index if keys is None else keys
             found = {key: index[key] for key in wanted if key in index}
             used = sorted({located.part for located in found.values()} - checked)
@@ -130,7 +106,7 @@ class PartStore:
         """
         found = self.find(keys)
         if absent := [key for key in keys if key not in found]:
-            raise _missing(self.folder, len(absent), len(keys), absent[0])
+            raise name_missing(self.folder, len(absent), len(keys), absent[0])
         return found
 
     def read_many(self, wanted: Sequence[Located]) -> Iterator[tuple[Located, np.ndarray]]:
@@ -166,11 +142,11 @@ class PartStore:
             return
         logger.warning("%s is kept as %s, and what it held is made again", part, aside.name)
 
-    def _read_tables(self, *, mend: bool) -> dict[Path, "_RowTable"]:
+    def _read_tables(self, *, mend: bool) -> dict[Path, RowTable]:
         tables = {}
         for part in self.parts():
             try:
-                tables[part] = _read_rows(part, self.part_format)
+                tables[part] = read_rows(part, self.part_format)
             except DamagedPartError as error:
                 self._pass_over(part, error, mend=mend)
         return tables
@@ -198,28 +174,8 @@ class PartStore:
             self.set_aside(part)
 
 
-class _RowTable(NamedTuple):
-    """The rows of a part, and whether a checksum says that they are as they were written."""
-
-    rows: list[Row]
-    is_checked: bool
-
-
-def _read_rows(part: Path, part_format: PartFormat) -> _RowTable:
-    layout = read_layout(part, part_format)
-    version = layout.header["schema_version"]
-    if version == SCHEMA_VERSION:
-        rows = [row for row in list_rows(part, layout.header) if row.reason not in PASSING_REASONS]
-        return _RowTable(rows, layout.header_crc is not None)
-    logger.info("%s is of schema version %s: not used", part, version)
-    return _RowTable([], is_checked=True)
-
-
-def _join(tables: Mapping[Path, _RowTable]) -> dict[str, Located]:
-    return {row.key: Located(part, row) for part, table in tables.items() for row in table.rows}
-
-
-def _missing(folder: Path, num_absent: int, num_keys: int, example: str) -> MissingRowsError:
+def name_missing(folder: Path, num_absent: int, num_keys: int, example: str) -> MissingRowsError:
+    """Return the error that says so."""
     return MissingRowsError(
         f"{folder} lacks {num_absent} of {num_keys} rows that are wanted, e.g. {example}. Run "
         "`oragen cache verify --remove`, which names and removes damaged parts, then `dvc repro`."
@@ -229,51 +185,6 @@ def _missing(folder: Path, num_absent: int, num_keys: int, example: str) -> Miss
 @cache
 def _warn_once(message: str) -> None:
     logger.warning("%s", message)
-
-
-class OpenParts:
-    """Parts kept mapped while stretches of single rows are read, by any thread.
-
-    No file stays open. A context manager.
-    """
-
-    def __init__(self, store: PartStore, max_mapped: int = MAX_MAPPED) -> None:
-        self._store = store
-        self._max_mapped = max_mapped
-        self._mapped: OrderedDict[Path, np.ndarray] = OrderedDict()  # the last used at the end
-        self._one_at_a_time = Lock()
-
-    def __enter__(self) -> "OpenParts":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._mapped.clear()
-
-    @cached_property
-    def _index(self) -> dict[str, Located]:
-        return self._store.index()  # not before something is read: often nothing is
-
-    def read(self, key: str, start: int, stop: int) -> np.ndarray:
-        """Return the values `start:stop` of a row, counted from its first.
-
-        Raises:
-            MissingRowsError: the store lacks the row.
-            DamagedPartError: its part is not as it was written.
-        """
-        with self._one_at_a_time:
-            if key not in self._index:
-                raise _missing(self._store.folder, 1, 1, key)
-            path, row = self._index[key].part, self._index[key].row
-            values = self._map(path)[row.start + start : row.start + stop]
-            return values.copy()  # a view would keep the whole part
-
-    def _map(self, path: Path) -> np.ndarray:
-        if path not in self._mapped:
-            while len(self._mapped) >= self._max_mapped:
-                self._mapped.popitem(last=False)
-            self._mapped[path] = map_values(path, self._store.part_format)
-        self._mapped.move_to_end(path)
-        return self._mapped[path]
 
 
 class PartWriter:
@@ -371,10 +282,3 @@ def _is_there(path: Path, store: PartStore) -> bool:
         store.set_aside(path)
         return False
     return True
-
-
-def list_rows(path: Path, header: Mapping[str, Json]) -> list[Row]:
-    """Return the rows that the header of a part lists."""
-    with name_failures(path):
-        columns = [header["entries"][name] for name in ROW_COLUMNS]
-        return [Row(*values) for values in zip(*columns, strict=True)]

@@ -26,7 +26,8 @@ from oragen.schema.tables import (
 )
 from oragen.schema.vocabulary import LEVELS, MODALITIES, Json
 from oragen.store.keys import audio_keys
-from oragen.store.parts import PartStore, Row
+from oragen.store.parts import PartStore
+from oragen.store.rows import Row
 
 StoreKind = Literal["audio", "speech", "faces", "features"]
 
