@@ -2,9 +2,11 @@
 
 import json
 import os
+import random
 import shutil
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -303,3 +305,34 @@ def test_a_part_of_a_stranger_does_not_keep_the_others_from_use(tmp_path: Path) 
     assert [*store.require([KEYS[3]])] == [KEYS[3]]
     ((_, values),) = store.read_many([*store.index().values()])
     assert values.tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("part_format", ["h5", "zarr"])
+def test_a_spoilt_part_is_whole_or_refused_and_nothing_else(
+    tmp_path: Path, part_format: PartFormat
+) -> None:
+    """Several bytes at a time, and values that are special: addresses, sizes, numbers of types."""
+    path = good_part(tmp_path, part_format)
+    before = map_values(path, part_format).tolist()
+    draw = random.Random(part_format)
+    for file in [path] if path.is_file() else [each for each in path.rglob("*") if each.is_file()]:
+        whole = file.read_bytes()
+        for _ in range(400):
+            spoilt = bytearray(whole)
+            for _ in range(draw.choice([1, 2, 4, 16])):
+                place = draw.randrange(len(spoilt))
+                spoilt[place] = draw.choice([0, 1, 255, draw.randrange(256)])
+            file.write_bytes(spoilt[: draw.choice([len(spoilt), len(spoilt), draw.randrange(99)])])
+            with suppress(DamagedPartError):
+                assert map_values(path, part_format).tolist() == before
+        file.write_bytes(whole)
+
+
+def test_a_folder_in_place_of_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / f"part-{'0' * 32}.h5").mkdir()
+    refuse(tmp_path / f"part-{'0' * 32}.h5", "h5", "directory")
+    path = good_part(tmp_path, "zarr")
+    chunk = path / "values" / "c" / "0" / "0"
+    chunk.unlink()
+    chunk.mkdir()
+    refuse(path, "zarr", "directory")

@@ -45,12 +45,16 @@ _REMEDIES: Final = {
 }
 
 
+# What a name or an address in a part alone can cause: a folder for a file, a place beyond any file.
+_OF_CONTENT: Final = {errno.EINVAL, errno.EOVERFLOW, errno.EISDIR, errno.ENOTDIR, errno.ELOOP}
+
+
 @contextmanager
 def name_failures(path: Path) -> Iterator[None]:
     """Say which part cannot be read in the block, and what to do.
 
-    Only content that makes no sense is called damaged: HDF5 and JSON have errors of their own for
-    it, and none has the number of a failed call of the system.
+    Only content that makes no sense is called damaged. HDF5 and JSON have errors of their own for
+    it, which have no number of a failed call of the system.
 
     Raises:
         DamagedPartError: its content is wrong.
@@ -63,10 +67,10 @@ def name_failures(path: Path) -> Iterator[None]:
     except MemoryError as error:
         raise _name_unreachable(path, errno.ENOMEM) from error
     except OSError as error:
-        if error.errno:
+        if error.errno and error.errno not in _OF_CONTENT:
             raise _name_unreachable(path, error.errno) from error
         raise _name_damaged(path, error) from error
-    except (LookupError, TypeError, ValueError, RuntimeError) as error:
+    except (ArithmeticError, LookupError, TypeError, ValueError, RuntimeError) as error:
         raise _name_damaged(path, error) from error
 
 
