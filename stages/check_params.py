@@ -6,7 +6,7 @@ names are checked by a stage of their own, before any other runs.
 
 from oragen.config import paths
 from oragen.config.params import load_params
-from oragen.schema.files import atomic_write
+from oragen.schema.files import write_text
 from stages.running import run_stage
 
 NOTE = "The names in params.yaml are valid.\n"  # always the same: no other stage runs again
@@ -15,8 +15,7 @@ NOTE = "The names in params.yaml are valid.\n"  # always the same: no other stag
 def main() -> None:
     """Check params.yaml."""
     load_params()
-    with atomic_write(paths.CHECKED_PARAMS) as unfinished:
-        unfinished.write_text(NOTE)
+    write_text(paths.CHECKED_PARAMS, NOTE)
 
 
 if __name__ == "__main__":

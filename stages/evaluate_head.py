@@ -6,6 +6,7 @@ from oragen.config import paths
 from oragen.config.params import load_params
 from oragen.features.dataset import load_dataset, read_dataset
 from oragen.models.heads import load_head
+from oragen.schema.files import atomic_write
 from oragen.schema.vocabulary import GENDERS
 from oragen.training.devices import choose_device
 from oragen.training.evaluation import predict_all, refuse_other_features
@@ -44,14 +45,14 @@ def main(head: str) -> None:
         calibrations={seed: of_seed.calibration for seed, of_seed in metadata.items()},
         baseline=alike.usual_labels if params.protocol == "paper" else None,
     )
-    path = paths.predictions_table(head)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    predictions.assign(
-        head=head,
-        variant=params.head(head).variant,
-        level=params.head(head).level,
-        trained_on=", ".join(alike.trained_on),
-    ).to_parquet(path, index=False)
+    columns = {
+        "head": head,
+        "variant": params.head(head).variant,
+        "level": params.head(head).level,
+        "trained_on": ", ".join(alike.trained_on),
+    }
+    with atomic_write(paths.predictions_table(head)) as unfinished:
+        predictions.assign(**columns).to_parquet(unfinished, index=False)
     clips, scored = table["clip_id"].nunique(), dataset.table["clip_id"].nunique()
     logger.info(
         "evaluate_head %s: %d clips in, %d predicted, %d without a usable window",

@@ -1,6 +1,8 @@
 """Examples -> an encoder fine-tuned on gender, age and mask type, as a whole unimodal model."""
 
 import logging
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import pandas as pd
@@ -23,6 +25,7 @@ from oragen.models.unimodal import (
     build_face_model,
     save_unimodal,
 )
+from oragen.schema.files import UNFINISHED, write_text
 from oragen.schema.tables import EXAMPLES
 from oragen.schema.vocabulary import GENDERS, MASK_TYPES
 from oragen.store.hashing import make_key
@@ -152,8 +155,11 @@ def save(encoder: str, subject: Subject, *, history: pd.DataFrame, params: Param
         )
     else:
         save_unimodal(folder, subject.model.cpu(), metadata)
-        subject.preparation.save_pretrained(folder)
-    history.to_csv(folder / "history.csv", index=False)
+        with TemporaryDirectory(dir=folder, prefix=UNFINISHED) as unfinished:
+            subject.preparation.save_pretrained(unfinished)
+            for path in Path(unfinished).iterdir():
+                path.replace(folder / path.name)
+    write_text(folder / "history.csv", history.to_csv(index=False))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from typing import Final
 import typer
 
 from oragen.config import paths
+from oragen.schema.ending import ended_by_a_sentence
 from oragen.schema.errors import UserError
 from oragen.schema.files import remove
 from oragen.schema.names import PrintableFormatter
@@ -20,7 +21,6 @@ from oragen.schema.vocabulary import CHANGED, Skipped
 
 logger = logging.getLogger(__name__)
 
-EXIT_USER_ERROR = 2
 M_TRIM_THRESHOLD: Final = -1  # as in glibc's malloc.h
 M_MMAP_THRESHOLD: Final = -3
 _started = time.monotonic()
@@ -29,7 +29,7 @@ _started = time.monotonic()
 def run_stage(main: Callable[..., None]) -> None:
     """Run a stage from the command line.
 
-    A mistake of the user ends it with one sentence and exit code 2, without a traceback.
+    A mistake of the user, or a full disk, ends it with one sentence and exit code 2.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     for handler in logging.getLogger().handlers:
@@ -39,11 +39,8 @@ def run_stage(main: Callable[..., None]) -> None:
     keep_freed_memory()
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(main)
-    try:
+    with ended_by_a_sentence(logger.error):
         app(args=sys.argv[1:] or _name_from_dvc())
-    except UserError as error:
-        logger.error("%s", error)
-        sys.exit(EXIT_USER_ERROR)
 
 
 def _name_from_dvc() -> list[str]:

@@ -11,6 +11,7 @@ from oragen.config.options import fill
 from oragen.config.params import Params, load_params
 from oragen.features.dataset import EmptyDatasetError, WindowDataset, load_dataset, read_dataset
 from oragen.models.heads import Head, HeadSizes, build_head, save_head
+from oragen.schema.files import write_text
 from oragen.schema.vocabulary import GENDERS, MASK_TYPES
 from oragen.training.calibration import UNCALIBRATED, Calibration, fit_calibration
 from oragen.training.devices import choose_device, make_fabric
@@ -62,7 +63,7 @@ def main(head: str) -> None:
             for number, history in enumerate(phases, start=1)
             for epoch in history
         ]
-    pd.DataFrame(lines).to_csv(folder / "history.csv", index=False)
+    write_text(folder / "history.csv", pd.DataFrame(lines).to_csv(index=False))
     num_weights = sum(weights.numel() for weights in built.parameters())
     logger.info(
         "train_head %s: %d windows to train on, %d to select by; %d weights, %d seeds in %s",

@@ -281,7 +281,7 @@ MISUSE: dict[str, Callable[[Path, Path], Sequence[object]]] = {
         clips / "still.png", "--draw", out / "a.png", "--plot", out / "a.png",
     ],
     "auto, cpu, cuda": lambda clips, out: [clips, "--device", "gpu"],
-    "asks for a GPU": lambda clips, out: [clips, "--device", "cuda:99"],
+    "is a GPU, and": lambda clips, out: [clips, "--device", "cuda:99"],
     "holds no model|make demo": lambda clips, out: [clips, "--model", out / "none"],
     "names no file": lambda clips, out: ["-"],
 }  # fmt: skip

@@ -1,7 +1,6 @@
 """Arguments of the command line -> a command: `oragen`."""
 
 import logging
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -19,10 +18,10 @@ from oragen.config import paths
 from oragen.config.corpora import GeneratedCorpus
 from oragen.config.messages import ParamsError, suggest
 from oragen.config.params import load_params
+from oragen.schema.ending import ended_by_a_sentence
 from oragen.schema.errors import UserError
 from oragen.schema.names import printable_lines
 
-EXIT_USER_ERROR = 2
 app = typer.Typer(
     help="Gender, age and mask type of a speaking person, from voice and face.",
     no_args_is_help=True,
@@ -138,8 +137,5 @@ def convert(
 
 def run() -> None:
     """Run the command line: a mistake of the user is one sentence and exit code 2."""
-    try:
+    with ended_by_a_sentence(lambda sentence: typer.echo(printable_lines(sentence), err=True)):
         app()
-    except UserError as error:
-        typer.echo(printable_lines(str(error)), err=True)
-        sys.exit(EXIT_USER_ERROR)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from oragen.schema.files import write_text
 from oragen.schema.names import neutralise
 
 
@@ -51,8 +52,7 @@ def _write(output: Path, text: str) -> None:
     from oragen.predictor.oceanai import OceanAiError
 
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(text, encoding="utf-8")
+        write_text(output, text)
     except OSError as error:
         raise OceanAiError(
             f"{output} cannot be written: {error.strerror}. Name another file."

@@ -16,6 +16,7 @@ from oragen.cli.printing import print_table
 from oragen.cli.trained import find_trained_head
 from oragen.schema.errors import UserError
 from oragen.schema.names import fold_name, printable
+from oragen.schema.surroundings import explain_os_error
 from oragen.schema.vocabulary import Precision
 
 if TYPE_CHECKING:  # importing these takes seconds, which --help need not wait for
@@ -110,10 +111,11 @@ def predict(
         predict_named_clips,
     )
     from oragen.predictor.output import STANDARD_OUTPUT, check_suffix, open_output
+    from oragen.training.devices import choose_device
 
     if output is not None:
         check_suffix(output)
-    _check_device(device)
+    choose_device(device)  # before anything is loaded
     passed_over: list[Path] = []
     lines = sys.stdin.buffer if STANDARD_INPUT in inputs else ()
     clips = find_clips(inputs, lines, passed_over)
@@ -131,37 +133,28 @@ def predict(
     is_piped = output == STANDARD_OUTPUT
     shown = []
     refused: list[Refused] = []
-    with ExitStack() as stack:
-        writes = []
-        if output is not None:
-            writes.append(
-                stack.enter_context(open_output(output, as_object=names_one_file(inputs)))
-            )
-        progress = _show_progress(predictions, len(clips), is_silent=is_piped)
-        for clip, prediction in zip(clips, progress, strict=True):
-            for write in writes:
-                write(prediction)
-            shown.append(prediction)
-            refused += _draw_all(clip, prediction, drawings, plots)
+    try:
+        with ExitStack() as stack:
+            writes = []
+            if output is not None:
+                writes.append(
+                    stack.enter_context(open_output(output, as_object=names_one_file(inputs)))
+                )
+            progress = _show_progress(predictions, len(clips), is_silent=is_piped)
+            for clip, prediction in zip(clips, progress, strict=True):
+                shown.append(prediction)
+                for write in writes:
+                    write(prediction)
+                refused += _draw_all(clip, prediction, drawings, plots)
+    except OSError as error:
+        if not isinstance(
+            error, BrokenPipeError
+        ):  # show what was computed before the disk was full
+            _report(shown, refused, passed_over, is_piped=is_piped)
+        raise
     _report(shown, refused, passed_over, is_piped=is_piped)
     if refused or not all(prediction.is_predicted for prediction in shown):
         raise typer.Exit(EXIT_UNPREDICTED)
-
-
-def _check_device(name: str) -> None:
-    import torch
-
-    try:
-        device = torch.device("cpu" if name == "auto" else name)
-    except RuntimeError as error:
-        raise MisuseError(
-            f"There is no device {name!r}: --device takes auto, cpu, cuda, cuda:1, ..."
-        ) from error
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise MisuseError(
-            f"--device {name} asks for a GPU, and {torch.cuda.device_count()} can be used here. "
-            "`--device auto` takes what there is."
-        )
 
 
 def _plan_files(
@@ -253,7 +246,7 @@ def _draw_all(
         try:
             plot_prediction(target, prediction)
         except OSError as error:
-            yield Refused(str(clip.path), f"{target} cannot be written: {error}")
+            yield Refused(str(clip.path), explain_os_error(error))
 
 
 def _report(

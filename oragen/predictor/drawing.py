@@ -2,8 +2,9 @@
 
 import heapq
 import math
+import os
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -17,6 +18,7 @@ from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.codec.context import Flags
 from av.container import InputContainer, OutputContainer
+from av.error import FFmpegError
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from jaxtyping import Float32, UInt8
@@ -46,6 +48,7 @@ from oragen.predictor.overlay import (
 from oragen.predictor.prediction import Prediction
 from oragen.schema.errors import UserError
 from oragen.schema.files import atomic_write
+from oragen.schema.surroundings import FULL, explain_os_error
 
 BACKGROUND_PX: Final = (640, 360)  # width and height of a clip without pictures
 PICTURES_PER_S: Final = Fraction(10)  # of a clip without video: the cursor moves
@@ -124,7 +127,7 @@ def draw_clip(clip: Path, prediction: Prediction, target: Path) -> None:
     except MemoryError as error:
         raise DrawingError(f"{clip} cannot be drawn: it needs too much memory.") from error
     except OSError as error:  # of writing; some errors of FFmpeg are OSErrors, too
-        raise DrawingError(f"{clip} cannot be drawn to {target}: {error}.") from error
+        raise DrawingError(f"{clip} cannot be drawn to {explain_os_error(error)}") from error
 
 
 def _draw_image(clip: Path, prediction: Prediction, target: Path) -> None:
@@ -248,6 +251,17 @@ def _to_channels(frame: AudioFrame, num_channels: int) -> Sound:
     return np.asarray(channels, np.float32)
 
 
+@contextmanager
+def _full_disk_named(target: Path) -> Iterator[None]:
+    """Tell a full disk from a clip that FFmpeg cannot decode; it says both in one kind of error."""
+    try:
+        yield
+    except FFmpegError as error:
+        if error.errno not in FULL:
+            raise
+        raise OSError(error.errno, os.strerror(error.errno), str(target)) from error
+
+
 def _write_video(
     target: Path,
     overlay: Overlay,
@@ -256,9 +270,12 @@ def _write_video(
     rate_hz: Fraction,
 ) -> None:
     """Encode pictures and audio as they come, in order of time."""
-    with av.open(
-        f"file:{target.absolute()}", "w", format="mp4", options={"movflags": "faststart"}
-    ) as container:
+    with (
+        _full_disk_named(target),
+        av.open(
+            f"file:{target.absolute()}", "w", format="mp4", options={"movflags": "faststart"}
+        ) as container,
+    ):
         video = _add_video(container, overlay, rate_hz)
         audio: AudioStream | None = None
         if sounds is not None:

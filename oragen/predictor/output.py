@@ -3,6 +3,7 @@
 import csv
 import fcntl
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -17,6 +18,7 @@ from oragen.predictor.prediction import ClassPrediction, Prediction
 from oragen.schema.errors import UserError
 from oragen.schema.files import atomic_write
 from oragen.schema.names import encodable, neutralise
+from oragen.schema.surroundings import explain_os_error
 
 SUFFIXES: Final = (".json", ".jsonl", ".csv", ".parquet")
 STANDARD_OUTPUT: Final = Path("-")
@@ -74,7 +76,8 @@ def open_output(target: Path, *, as_object: bool = False) -> Iterator[Write]:
             )
             _take(file, target)
         except OSError as error:
-            raise OutputError(f"{target} cannot be written: {error.strerror}.") from error
+            error.filename = str(target)
+            raise OutputError(explain_os_error(error)) from error
         if suffix == ".jsonl":
             yield lambda prediction: _append(file, prediction)
             return
@@ -156,8 +159,17 @@ def _write_to_standard_output(prediction: Prediction) -> None:
 
 
 def _append(file: TextIOWrapper, prediction: Prediction) -> None:
-    file.write(_to_line(prediction, as_ascii=False))
-    file.flush()
+    """Write a line; where it does not fit on the disk, take the half that does away again."""
+    line = _to_line(prediction, as_ascii=False).encode("utf-8", "backslashreplace")
+    descriptor = file.fileno()
+    start = os.lseek(descriptor, 0, os.SEEK_CUR)
+    try:
+        while line:
+            line = line[os.write(descriptor, line) :]
+    except OSError as error:
+        os.ftruncate(descriptor, start)
+        error.filename = file.name
+        raise
 
 
 def _to_line(prediction: Prediction, *, as_ascii: bool) -> str:

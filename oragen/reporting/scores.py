@@ -10,6 +10,7 @@ import pandas as pd
 
 from oragen.reporting.bootstrap import Measure, SpeakerDraws, is_scored, score_predictions
 from oragen.reporting.table_formats import Cell
+from oragen.schema.files import write_text
 from oragen.schema.vocabulary import LEVELS, MODALITY_SETS, ClassTask
 from oragen.training.metrics import score_classes
 
@@ -127,8 +128,7 @@ def count_clips(predictions: pd.DataFrame) -> Counts:
 
 def write_metrics(path: Path, scores: HeadScores) -> None:
     """Write the JSON that `dvc metrics show` reads, see `to_metrics`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(to_metrics(scores), indent=2) + "\n")
+    write_text(path, json.dumps(to_metrics(scores), indent=2) + "\n")
 
 
 def to_metrics(scores: HeadScores) -> dict[str, dict[str, dict[str, Metrics]]]:

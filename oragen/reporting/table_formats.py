@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from oragen.reporting.bootstrap import Measure
+from oragen.schema.files import write_text
 from oragen.schema.names import neutralise
 
 HOW_TO_READ: Final = (  # once in a report, above all tables
@@ -137,10 +138,9 @@ def to_json(table: ReportTable) -> str:
 
 def write_tables(folder: Path, tables: Iterable[ReportTable]) -> None:
     """Write each table as `<name>.csv` and `<name>.json`."""
-    folder.mkdir(parents=True, exist_ok=True)
     for table in tables:
-        (folder / f"{table.name}.csv").write_text(to_csv(table), encoding="utf-8")
-        (folder / f"{table.name}.json").write_text(to_json(table), encoding="utf-8")
+        write_text(folder / f"{table.name}.csv", to_csv(table))
+        write_text(folder / f"{table.name}.json", to_json(table))
 
 
 def write_markdown(
@@ -148,8 +148,7 @@ def write_markdown(
 ) -> None:
     """Write all tables as one Markdown file, with paragraphs under its title."""
     above = "".join(f"{paragraph}\n\n" for paragraph in (f"# {title}", *opening, HOW_TO_READ))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(above + "\n".join(map(to_markdown, tables)), encoding="utf-8")
+    write_text(path, above + "\n".join(map(to_markdown, tables)))
 
 
 def _to_text(cell: Cell) -> str:

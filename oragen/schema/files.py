@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
 from typing import Final
@@ -19,7 +19,8 @@ def atomic_write(target: Path, *, flush: bool = False) -> Iterator[Path]:
     """Give the block an empty file of its own to write to; then rename the file to `target`.
 
     It is in the same folder and has the same suffix. It is new, so nothing is written through a
-    link that stood there. An error in the block removes it and leaves `target` as it was.
+    link that stood there. An error in the block removes it and leaves `target` as it was. An error
+    of writing names `target`.
 
     Args:
         target: replaced if it is there; its folder is made if it is not.
@@ -28,6 +29,12 @@ def atomic_write(target: Path, *, flush: bool = False) -> Iterator[Path]:
     with _unfinished(target, flush=flush) as unfinished:
         os.close(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
         yield unfinished
+
+
+def write_text(target: Path, text: str) -> None:
+    """Write a text as `atomic_write` does."""
+    with atomic_write(target) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
 
 
 @contextmanager
@@ -55,8 +62,13 @@ def _unfinished(target: Path, *, flush: bool) -> Iterator[Path]:
             unfinished.replace(target)
             if flush:
                 _flush(target.parent)
+        except OSError as error:
+            if error.filename in (None, str(unfinished)):
+                error.filename = str(target)
+            raise
         finally:
-            remove(unfinished)
+            with suppress(OSError):  # where nothing could be written, there may be nothing
+                remove(unfinished)
 
 
 def find_leftovers(folder: Path) -> list[Path]:

@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, assert_never
 
 import torch
 
+from oragen.schema.errors import UserError
+from oragen.schema.names import shorten
 from oragen.schema.vocabulary import Precision
 
 if TYPE_CHECKING:  # its import takes a second, which extraction need not wait for
@@ -11,11 +13,32 @@ if TYPE_CHECKING:  # its import takes a second, which extraction need not wait f
     from lightning_fabric.plugins.precision import Precision as PrecisionPlugin
 
 
+class DeviceError(UserError):
+    """There is no such device, or fewer than asked for."""
+
+
 def choose_device(name: str) -> torch.device:
-    """Return the named device; `auto` is the first GPU, or else the CPU."""
-    if name != "auto":
-        return torch.device(name)
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """Return the named device; `auto` is the first GPU, or else the CPU.
+
+    Raises:
+        DeviceError: there is no such device here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise DeviceError(
+            f"There is no device {shorten(repr(name))}: name auto, cpu, cuda, cuda:1, ..."
+        ) from error
+    if device.type not in ("cpu", "cuda"):
+        raise DeviceError(f"The device {name} is not supported: name auto, cpu, cuda, cuda:1, ...")
+    if device.type == "cuda" and (device.index or 0) >= (count := torch.cuda.device_count()):
+        raise DeviceError(
+            f"The device {name} is a GPU, and {count} can be used here. Name auto, which takes "
+            "what there is, or look at `oragen doctor`."
+        )
+    return device
 
 
 def make_fabric(device: torch.device, precision: Precision, num_devices: int = 1) -> "Fabric":
@@ -25,7 +48,15 @@ def make_fabric(device: torch.device, precision: Precision, num_devices: int = 1
         device: its kind; without an index for several devices.
         precision: bf16 and fp16 are mixed with fp32: weights stay fp32.
         num_devices: devices that share each batch; each has a process of its own.
+
+    Raises:
+        DeviceError: there are not so many devices.
     """
+    if device.type == "cuda" and num_devices > (count := torch.cuda.device_count()):
+        raise DeviceError(
+            f"execution.num_devices of params.yaml is {num_devices}, and {count} GPUs can be used "
+            "here. Lower it."
+        )
     from lightning_fabric import Fabric
     from lightning_fabric.strategies.ddp import DDPStrategy
 

@@ -123,8 +123,13 @@ def check_codecs(decoders: Collection[str], encoders: Collection[str]) -> list[F
 
 
 def check_disk(folder: Path, free_bytes: int) -> Finding:
-    """Check the space that is left for what is computed."""
+    """Check the space that is left for what is computed, and whether it can be written there."""
     found = f"{_gib(free_bytes)} free"
+    if not os.access(_existing(folder), os.W_OK):
+        advice = "Give yourself the right to write there, or link data/ to another disk."
+        return Finding("disk", str(folder), "problem", "no permission to write", advice)
+    if folder.exists() and not folder.is_dir():
+        return Finding("disk", str(folder), "problem", "no folder", "Move that file away.")
     if free_bytes < LEAST_FREE_BYTES:
         advice = "Free some, run `oragen cache compact`, or link data/ to a larger disk."
         return Finding("disk", str(folder), "problem", found, advice)
@@ -136,8 +141,12 @@ def check_disk(folder: Path, free_bytes: int) -> Finding:
 
 def count_free_bytes(folder: Path) -> int:
     """Return the free space of the disk where a folder is, or will be."""
-    existing = next(path for path in (folder.resolve(), *folder.resolve().parents) if path.exists())
-    return shutil.disk_usage(existing).free
+    return shutil.disk_usage(_existing(folder)).free
+
+
+def _existing(folder: Path) -> Path:
+    """Return the folder, or the nearest above it that exists."""
+    return next(path for path in (folder.resolve(), *folder.resolve().parents) if path.exists())
 
 
 def _gib(num_bytes: int) -> str:

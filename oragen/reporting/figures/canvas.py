@@ -11,6 +11,7 @@ from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from oragen.schema.files import atomic_write
 from oragen.schema.names import printable
 
 # Okabe & Ito, "Color Universal Design" (2008): told apart with any kind of colour blindness.
@@ -71,8 +72,8 @@ def drawing(
         figure = Figure(figsize=(width_in, height_in))
         figure.set_layout_engine("constrained", w_pad=MARGIN_IN, h_pad=gap_in)
         yield figure
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
+        with atomic_write(path) as unfinished:
+            figure.savefig(unfinished, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
 
 
 def say(axes: Axes, words: str) -> None:

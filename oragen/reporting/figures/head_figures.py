@@ -11,6 +11,7 @@ from oragen.reporting.figures.confusion import confusion_rows, draw_confusion
 from oragen.reporting.figures.curves import curve_rows, draw_curves
 from oragen.reporting.figures.figure import Figure
 from oragen.reporting.figures.reliability import draw_reliability, reliability_rows
+from oragen.schema.files import write_text
 from oragen.schema.vocabulary import GENDERS, MASK_TYPES, ClassTask
 
 LABELS_OF: Final[dict[ClassTask, Sequence[str]]] = {"gender": GENDERS, "mask_type": MASK_TYPES}
@@ -39,7 +40,6 @@ def write_plot_data(
     folder: Path, predictions: pd.DataFrame, histories: Mapping[str, pd.DataFrame]
 ) -> None:
     """Write what `dvc plots` draws, as CSV."""
-    folder.mkdir(parents=True, exist_ok=True)
     frames = {
         "confusion_gender": confusion_rows(predictions, "gender"),
         "confusion_mask_type": confusion_rows(predictions, "mask_type"),
@@ -49,7 +49,7 @@ def write_plot_data(
         "training": curve_rows(histories),
     }
     for name, frame in frames.items():
-        frame.to_csv(folder / f"{name}.csv", index=False)
+        write_text(folder / f"{name}.csv", frame.to_csv(index=False))
 
 
 def _draw_confusion(folder: Path, predictions: pd.DataFrame, task: ClassTask, head: str) -> Figure:

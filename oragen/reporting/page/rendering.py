@@ -16,6 +16,7 @@ from markupsafe import Markup
 from oragen.reporting.figures.figure import Figure
 from oragen.reporting.page.sections import PagePart, PageSection, PageTable
 from oragen.schema.errors import UserError
+from oragen.schema.files import write_text
 from oragen.schema.names import printable_lines
 
 FOLDER: Final = Path(__file__).parent
@@ -72,8 +73,7 @@ def write_page(
         policy=POLICY,
         style=STYLE_SHEET.read_text(encoding="utf-8"),
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page, encoding="utf-8")
+    write_text(path, page)
 
 
 def _load_template() -> Template:
