@@ -13,6 +13,7 @@ help:                  ## list these targets
 # `oragen generate` checks params.yaml before DVC uses the names in it.
 demo: setup            ## make the demo corpora, run the pipeline on them, show the results
 	oragen generate
+	test -e .git || dvc config --local core.no_scm true  # such as an unpacked ZIP file
 	dvc repro
 	oragen results
 

@@ -281,3 +281,31 @@ def test_no_heavy_library_is_loaded(tmp_path: Path) -> None:
         [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize(
+    ("has_git", "setting", "state", "advice"),
+    [
+        (True, "", "ok", ""),
+        (False, "", "problem", "Run `git init`, or `dvc config --local core.no_scm true`"),
+        (False, "no_scm = true", "ok", "need `git init`"),
+        (False, "no_scm = True", "ok", "need `git init`"),
+        (True, "no_scm = true", "warning", "--unset core.no_scm"),
+        (False, "no_scm", "problem", "git init"),
+    ],
+)
+def test_dvc_needs_git_or_the_word_that_there_is_none(
+    tmp_path: Path, has_git: bool, setting: str, state: str, advice: str
+) -> None:
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / ".dvc" / "config").write_text("[core]\n    analytics = false\n")
+    (tmp_path / ".dvc" / "config.local").write_text(f"[core]\n    {setting}\n")
+    if has_git:
+        (tmp_path / ".git").mkdir()
+    [finding] = project.check_git(tmp_path)
+    assert finding.state == state
+    assert advice in finding.advice
+
+
+def test_a_folder_that_is_no_dvc_project_needs_no_git(tmp_path: Path) -> None:
+    assert project.check_git(tmp_path) == []

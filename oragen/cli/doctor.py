@@ -71,16 +71,18 @@ def _check_machine() -> "list[Finding]":
 
 def _check_project() -> "list[Finding]":
     from oragen.cli.checks.finding import Finding
+    from oragen.cli.checks.project import check_git
 
     if not PARAMS_PATH.is_file():
         advice = "Run it in a project's folder to have that checked, too."
         return [Finding("project", str(PARAMS_PATH), "ok", "not in this folder", advice)]
+    git = check_git(Path())
     try:
         params = load_params()
     except ParamsError as error:
-        return [Finding("project", str(PARAMS_PATH), "problem", "not valid", str(error))]
+        return [*git, Finding("project", str(PARAMS_PATH), "problem", "not valid", str(error))]
     valid = Finding("project", str(PARAMS_PATH), "ok", "valid")
-    return [valid, *_check_corpora(params), *_check_weights(params)]
+    return [*git, valid, *_check_corpora(params), *_check_weights(params)]
 
 
 def _check_corpora(params: Params) -> "list[Finding]":

@@ -3,6 +3,7 @@
 import importlib.util
 import re
 from collections.abc import Sequence
+from configparser import ConfigParser, ParsingError
 from pathlib import Path
 from typing import Final
 
@@ -129,3 +130,33 @@ def check_corpus(name: str, root: Path, *, is_used: bool, is_generated: bool) ->
         "to get it."
     )
     return Finding("project", title, "problem", f"not at {root}", advice)
+
+
+def check_git(folder: Path) -> list[Finding]:
+    """Check that DVC finds the Git repository that it needs, or is told that there is none.
+
+    Nothing is said of a folder that is no DVC project.
+    """
+    if not (folder / ".dvc").is_dir():
+        return []
+    has_git, without = (folder / ".git").exists(), _is_without_git(folder / ".dvc")
+    if has_git and without:
+        advice = "`dvc config --local --unset core.no_scm`: `dvc exp` needs Git, and it is here."
+        return [Finding("project", "Git", "warning", "DVC is told to work without", advice)]
+    if has_git:
+        return [Finding("project", "Git", "ok", "a repository")]
+    if without:
+        advice = "`dvc repro` works; `dvc exp` and `dvc metrics diff` need `git init`."
+        return [Finding("project", "Git", "ok", "none, and DVC works without", advice)]
+    advice = "Run `git init`, or `dvc config --local core.no_scm true` to work without Git."
+    return [Finding("project", "Git", "problem", "no repository: `dvc repro` ends at once", advice)]
+
+
+def _is_without_git(folder: Path) -> bool:
+    """Return what DVC's settings of the project say; those of this copy count more."""
+    settings = ConfigParser(interpolation=None, strict=False)
+    try:
+        settings.read([folder / "config", folder / "config.local"], encoding="utf-8")
+    except (ParsingError, UnicodeDecodeError):
+        return False  # DVC says what is wrong with them
+    return settings.get("core", "no_scm", fallback="").lower() == "true"
