@@ -8,6 +8,7 @@ import cv2.data
 import numpy as np
 import pytest
 
+from oragen.detection.cropping import crop_face, place_landmarks
 from oragen.detection.face_detectors import (
     YUNET_FILE,
     Box,
@@ -20,12 +21,7 @@ from oragen.detection.face_detectors import (
     fetch_yunet_weights,
     find_yunet_weights,
 )
-from oragen.detection.faces import (
-    CropOptions,
-    crop_clip,
-    crop_face,
-    place_landmarks,
-)
+from oragen.detection.faces import CropOptions, crop_clip
 from oragen.detection.tracking import track_main_face
 from oragen.media.video import sample_pictures
 from oragen.schema.tables import CROPS

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from oragen.cli.printing import print_table
 from oragen.cli.trained import find_trained_head
+from oragen.schema.choices.preprocessing import PreprocessingRules
 from oragen.schema.errors import UserError
 from oragen.schema.names import fold_name, printable
 from oragen.schema.surroundings import explain_os_error
@@ -90,6 +91,17 @@ def predict(
     ] = None,
     audio_only: Annotated[bool, typer.Option("--audio-only", help="Use the voice only.")] = False,
     face_only: Annotated[bool, typer.Option("--face-only", help="Use the face only.")] = False,
+    boxes: Annotated[
+        Path | None,
+        typer.Option(help="JSON with the place of the face: file name -> a box or null a second."),
+    ] = None,
+    rules: Annotated[
+        PreprocessingRules | None,
+        typer.Option(
+            help="How clips are prepared for the released model.",
+            show_default="as its published inference does",
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
     precision: Annotated[
         Precision | None,
@@ -104,6 +116,7 @@ def predict(
     if audio_only and face_only:
         raise MisuseError("--audio-only and --face-only leave nothing: use one of them, or none.")
     from oragen.predictor import Predictor
+    from oragen.predictor.boxes import read_boxes
     from oragen.predictor.files import (
         STANDARD_INPUT,
         find_clips,
@@ -125,10 +138,15 @@ def predict(
     plots = _plan_files(clips, plot, "--plot", PLOT_SUFFIXES)
     files = [] if output in (None, STANDARD_OUTPUT) else [output]
     _protect(clips, [*files, *drawings.values(), *plots.values()])
+    known_boxes = {} if boxes is None else read_boxes(boxes)
     source = model if model is not None else str(find_trained_head())
-    predictor = Predictor.from_pretrained(source, device=device, precision=precision)
+    predictor = Predictor.from_pretrained(source, device=device, precision=precision, rules=rules)
     predictions = predict_named_clips(
-        predictor, clips, use_audio=not face_only, use_face=not audio_only
+        predictor,
+        clips,
+        use_audio=not face_only,
+        use_face=not audio_only,
+        boxes=known_boxes,
     )
     is_piped = output == STANDARD_OUTPUT
     shown = []

@@ -1,20 +1,27 @@
 """Pictures of one clip -> crops of its main face, one a second."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
+from itertools import chain, repeat
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias, assert_never
 
 import numpy as np
-from jaxtyping import Int64, UInt8
 
+from oragen.detection.cropping import crop_face, crop_rectangle, is_inside, place_landmarks
 from oragen.detection.face_detectors import Box, FaceDetector, build_detector
 from oragen.detection.landmarks import Rgb
 from oragen.detection.tracking import track_main_face
 from oragen.media.errors import UnusableMediaError
+from oragen.media.images import Picture
 from oragen.media.video import count_tracks, sample_pictures
 from oragen.schema.choices.face_detectors import DetectorName
+from oragen.schema.choices.preprocessing import CropShape
 from oragen.schema.vocabulary import Made
+
+Edges: TypeAlias = tuple[float, float, float, float]  # x1, y1, x2, y2 in pixels
+KnownBoxes: TypeAlias = Sequence[Edges | None]
 
 
 @dataclass(frozen=True)
@@ -28,13 +35,15 @@ class CropOptions:
     margin: float
     crop_px: int
     max_duration_s: float
+    shape: CropShape = "square"
 
 
 def crop_clip(
     path: Path,
     *,
     options: CropOptions,
-    face_box: tuple[float, float, float, float] | None = None,
+    face_box: Edges | None = None,
+    boxes: KnownBoxes | None = None,
 ) -> Made:
     """Crop the main face of a clip's pictures, or give the reason why there is none.
 
@@ -46,15 +55,17 @@ def crop_clip(
         options: of detection, tracking and cropping.
         face_box: the known place of the face in all pictures: x1, y1, x2, y2 in pixels. Then
             nothing is detected.
+        boxes: the known place in each picture, one a second, None where there is no face. Pictures
+            after the last one have none.
     """
     nothing = np.zeros((0, options.crop_px, options.crop_px, 3), np.uint8)
     notes: list[str] = []
     try:
-        faces = (
-            _detect_faces(path, options, notes)
-            if face_box is None
-            else _place_faces(path, Box(*face_box, 1.0), options, notes)
-        )
+        if face_box is None and boxes is None:
+            faces = _detect_faces(path, options, notes)
+        else:
+            known = repeat(face_box) if boxes is None else chain(boxes, repeat(None))
+            faces = _place_faces(path, known, options, notes)
     except UnusableMediaError as error:
         return Made(nothing, error.reason, {"notes": error.notes})
     present = [face for face in faces if face is not None]
@@ -66,7 +77,8 @@ def crop_clip(
         "notes": notes,
     }
     if not present:
-        reason = "no face" if face_box is None else "face box outside the picture"
+        is_placed = face_box is not None or any(boxes or ())
+        reason = "face box outside the picture" if is_placed else "no face"
         return Made(nothing, reason, details)
     return Made(np.stack([face.crop.rgb for face in present]), None, details)
 
@@ -141,16 +153,20 @@ class _Scale(NamedTuple):
 
 
 def _place_faces(
-    path: Path, box: Box, options: CropOptions, notes: list[str]
+    path: Path, known: "Iterable[Edges | None]", options: CropOptions, notes: list[str]
 ) -> "list[_FaceInPicture | None]":
-    """Crop the known place in each picture; None where it is outside."""
+    """Crop the known place in each picture; None where there is none, or it is outside."""
     pictures = sample_pictures(path, max_duration_s=options.max_duration_s, notes=notes)
     return [
-        _FaceInPicture(picture.sample, box, _crop(picture.rgb, box, options))
-        if _is_inside(picture.rgb, box)
-        else None
-        for picture in pictures
+        _place_face(picture, Box(*edges, 1.0), options) if edges is not None else None
+        for picture, edges in zip(pictures, known, strict=False)
     ]
+
+
+def _place_face(picture: Picture, box: Box, options: CropOptions) -> "_FaceInPicture | None":
+    if not is_inside(picture.rgb, box):
+        return None
+    return _FaceInPicture(picture.sample, box, _crop(picture.rgb, box, options))
 
 
 @cache
@@ -179,78 +195,13 @@ class _FaceInPicture(NamedTuple):
 
 def _crop(rgb: Rgb, box: Box, options: CropOptions) -> _Crop:
     margin, crop_px = options.margin, options.crop_px
-    return _Crop(
-        crop_face(rgb, box, margin=margin, crop_px=crop_px),
-        place_landmarks(rgb, box, margin=margin, crop_px=crop_px),
-    )
-
-
-def crop_face(
-    rgb: Rgb, box: Box, *, margin: float, crop_px: int
-) -> UInt8[np.ndarray, "{crop_px} {crop_px} 3"]:
-    """Picture and face -> a square crop of `crop_px`, the face in its middle.
-
-    The square's side is the longer side of the box, clipped to the picture, times 1 + 2 x `margin`.
-    Where the square leaves the picture, the edge of the picture is repeated.
-
-    Raises:
-        ValueError: no part of the box is in the picture.
-    """
-    import cv2
-
-    square = _place_square(rgb, box, margin)
-    rows, columns = square.pixel_numbers(rgb)
-    shrinks = square.side > crop_px
-    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    cut = rgb[rows[:, None], columns]  # height, width, 3 -> side, side, 3
-    return np.asarray(cv2.resize(cut, (crop_px, crop_px), interpolation=interpolation), np.uint8)
-
-
-def place_landmarks(rgb: Rgb, box: Box, *, margin: float, crop_px: int) -> list[float] | None:
-    """Landmarks in pixels of the picture -> in pixels of the crop by `crop_face`."""
-    if box.landmarks is None:
-        return None
-    square = _place_square(rgb, box, margin)
-    points = np.reshape(box.landmarks, (5, 2)) - (square.left, square.top)
-    placed: list[float] = (points * (crop_px / square.side)).ravel().tolist()
-    return placed
-
-
-def _clip(rgb: Rgb, box: Box) -> Box:
-    height, width = rgb.shape[:2]
-    x1, y1 = max(0.0, box.x1), max(0.0, box.y1)
-    return Box(x1, y1, min(float(width), box.x2), min(float(height), box.y2), box.score)
-
-
-def _is_inside(rgb: Rgb, box: Box) -> bool:
-    """Return whether any part of the box is in the picture."""
-    part = _clip(rgb, box)
-    return part.x1 < part.x2 and part.y1 < part.y2
-
-
-class _Square(NamedTuple):
-    """The square to cut out of a picture, in pixels; a part of it may lie outside."""
-
-    left: int
-    top: int
-    side: int
-
-    def pixel_numbers(
-        self, rgb: Rgb
-    ) -> tuple[Int64[np.ndarray, " side"], Int64[np.ndarray, " side"]]:
-        """Return rows and columns; those outside the picture are moved to its edge."""
-        height, width = rgb.shape[:2]
-        stretch = np.arange(self.side)
-        return (
-            np.clip(self.top + stretch, 0, height - 1),
-            np.clip(self.left + stretch, 0, width - 1),
-        )
-
-
-def _place_square(rgb: Rgb, box: Box, margin: float) -> _Square:
-    if not _is_inside(rgb, box):
-        height, width = rgb.shape[:2]
-        raise ValueError(f"{box} is outside the picture of {width} x {height} pixels")
-    x1, y1, x2, y2, *_ = _clip(rgb, box)
-    side = max(1, round(max(x2 - x1, y2 - y1) * (1 + 2 * margin)))
-    return _Square(round((x1 + x2) / 2 - side / 2), round((y1 + y2) / 2 - side / 2), side)
+    match options.shape:
+        case "square":
+            return _Crop(
+                crop_face(rgb, box, margin=margin, crop_px=crop_px),
+                place_landmarks(rgb, box, margin=margin, crop_px=crop_px),
+            )
+        case "rectangle":
+            return _Crop(crop_rectangle(rgb, box, margin=margin, crop_px=crop_px), None)
+        case _:
+            assert_never(options.shape)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Int16
+from jaxtyping import Float32, Int16
 
 from oragen.media.samples import to_floats
 from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Made, Span
@@ -15,6 +15,8 @@ from oragen.store.rows import Located
 
 if TYPE_CHECKING:
     from silero_vad import SileroVADSequence
+
+Samples = Int16[np.ndarray, " samples"] | Float32[np.ndarray, " samples"]  # the floats in -1..1
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,7 @@ def _map_sounds(part: Path) -> np.ndarray:
     return map_values(part, "h5")
 
 
-def detect_samples_speech(
-    samples: Int16[np.ndarray, " samples"], *, options: SpeechOptions
-) -> Made:
+def detect_samples_speech(samples: Samples, *, options: SpeechOptions) -> Made:
     """Find the speech in audio at 16 kHz -> values `span, (start, stop)` for a store."""
     spans = detect_speech(_detector(), samples, **asdict(options))
     values = np.array(spans, np.int64).reshape(-1, 2)  # span, (start, stop); also of no span
@@ -76,7 +76,7 @@ def load_speech_detector() -> SpeechDetector:
 
 def detect_speech(
     detector: SpeechDetector,
-    audio: Int16[np.ndarray, " samples"],
+    audio: Samples,
     *,
     threshold: float = 0.5,
     min_speech_ms: int = 250,
@@ -92,7 +92,7 @@ def detect_speech(
     from silero_vad import get_speech_timestamps_sequence
 
     spans = get_speech_timestamps_sequence(
-        to_floats(audio),
+        to_floats(audio) if audio.dtype == np.int16 else audio,
         detector.network,
         sampling_rate=SAMPLE_RATE_HZ,
         threshold=threshold,

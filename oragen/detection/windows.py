@@ -168,6 +168,29 @@ def cut_windows(
     return with_speech(join_pieces(sliding, speech, min_length=options.min_length))
 
 
+def cut_whole_windows(
+    num_samples: int, speech: Sequence[Span], crop_samples: Sequence[int], *, options: WindowOptions
+) -> list[Window]:
+    """One clip -> windows over all of it, as the inference of chimera_ml cuts it.
+
+    Silence is kept. A window has speech if a span of speech overlaps or touches it. A clip without
+    sound is cut along its crops; one with neither speech nor a face has no window.
+    """
+    if not speech and not crop_samples:
+        return []
+    crop_at_second = {sample // SAMPLE_RATE_HZ: crop for crop, sample in enumerate(crop_samples)}
+    num_slots = -(-options.length // SAMPLE_RATE_HZ)
+    whole = Span(0, num_samples or max(crop_samples) + SAMPLE_RATE_HZ)
+    return [
+        Window(
+            span,
+            any(max(span.start, spoken.start) <= min(span.stop, spoken.stop) for spoken in speech),
+            fill_slots(span, crop_at_second, num_slots=num_slots),
+        )
+        for span in _slide(whole, options)
+    ]
+
+
 def _slide(whole: Span, options: WindowOptions) -> Iterator[Span]:
     return slide(whole, length=options.length, hop=options.hop, min_length=options.min_length)
 

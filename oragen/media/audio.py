@@ -11,7 +11,7 @@ from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import InputContainer
-from jaxtyping import Int16
+from jaxtyping import Float32, Int16
 
 from oragen.media.container import (
     EncodingError,
@@ -32,16 +32,19 @@ from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Made
 # A longer hole in the time stamps becomes silence; a shorter one is rounding by the file format.
 _MAX_JITTER_S: Final = Fraction(1, 10)
 
-Samples = Int16[np.ndarray, " samples"]
+Samples = Int16[np.ndarray, " samples"] | Float32[np.ndarray, " samples"]
 
 
-def decode_clip(path: Path, *, max_duration_s: float, encoding: str | None = None) -> Made:
+def decode_clip(
+    path: Path, *, max_duration_s: float, encoding: str | None = None, as_floats: bool = False
+) -> Made:
     """Decode a clip's audio for a store, or give the reason why there is none.
 
     Args:
         path: of the file.
         max_duration_s: longer clips are refused.
         encoding: of headerless audio, e.g. `s16le@8000`.
+        as_floats: give float32 in -1..1, not rounded to int16.
     """
     notes: list[str] = []
     try:
@@ -50,6 +53,7 @@ def decode_clip(path: Path, *, max_duration_s: float, encoding: str | None = Non
             max_duration_s=max_duration_s,
             encoding=parse_encoding(encoding) if encoding is not None else None,
             notes=notes,
+            as_floats=as_floats,
         )
     except EncodingError as error:
         return Made(np.zeros(0, np.int16), "unknown sound encoding", {"notes": [str(error)]})
@@ -64,8 +68,9 @@ def decode_audio(
     max_duration_s: float,
     encoding: SoundEncoding | None = None,
     notes: list[str] | None = None,
+    as_floats: bool = False,
 ) -> Samples:
-    """One media file -> its audio, the mean over the channels, at 16 kHz.
+    """One media file -> its audio, the mean over the channels, at 16 kHz: int16, or float32.
 
     Sample 0 is the start of the file, be it sound or a picture. Sound that begins later is preceded
     by silence, and a hole in the sound is filled with silence. So sound and pictures stay in step.
@@ -80,7 +85,7 @@ def decode_audio(
         UnusableMediaError: no media file, no audio track, nothing decodable, or longer than
             `max_duration_s`.
     """
-    source = _Source(path, max_duration_s, encoding)
+    source = _Source(path, max_duration_s, encoding, as_floats)
     with source.open() as container:
         candidates = {
             track.index: note_use(track, container.streams.audio)
@@ -98,6 +103,7 @@ class _Source(NamedTuple):
     path: Path
     max_duration_s: float
     encoding: SoundEncoding | None
+    as_floats: bool
 
     def open(self) -> AbstractContextManager[InputContainer]:
         return open_media(self.path, max_duration_s=self.max_duration_s, encoding=self.encoding)
@@ -162,7 +168,9 @@ def _decode(source: _Source, track: int, mixer: Downmix, notes: list[str]) -> Sa
             num_samples += num_missing + len(channels)
             if num_samples > max_duration_s * SAMPLE_RATE_HZ:
                 raise too_long(path, max_duration_s, "its sound goes on after that")
-            chunks += [np.zeros(num_missing, np.int16), to_int16(mixer.mix(channels))]
+            mixed = mixer.mix(channels)
+            samples = mixed.astype(np.float32) if source.as_floats else to_int16(mixed)
+            chunks += [np.zeros(num_missing, samples.dtype), samples]
     if num_samples == 0:
         raise UnusableMediaError(path, "empty track")
     return np.concatenate(chunks)

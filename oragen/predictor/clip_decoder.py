@@ -15,7 +15,7 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 from joblib import cpu_count
 
-from oragen.detection.faces import crop_clip
+from oragen.detection.faces import KnownBoxes, crop_clip
 from oragen.isolation.limits import Limits
 from oragen.isolation.workers import Failure, Workers
 from oragen.media.audio import decode_clip
@@ -50,18 +50,28 @@ class ClipDecoder:
         self._workers.start(1)
 
     def begin(
-        self, path: Path, preprocessing: Preprocessing, *, use_audio: bool, use_face: bool
+        self,
+        path: Path,
+        preprocessing: Preprocessing,
+        *,
+        use_audio: bool,
+        use_face: bool,
+        boxes: KnownBoxes | None = None,
     ) -> Decoding:
         """Begin to decode a file; sound and pictures are apart, so one may fail without the other.
 
-        The suffix of the file does not matter.
+        The suffix of the file does not matter. With `boxes`, no face is searched for.
         """
         sound: Callable[[Path], Made] | None = None
         faces: Callable[[Path], Made] | None = None
         if use_audio:
-            sound = partial(decode_clip, max_duration_s=preprocessing.max_audio_s)
+            sound = partial(
+                decode_clip,
+                max_duration_s=preprocessing.max_audio_s,
+                as_floats=preprocessing.are_published,
+            )
         if use_face:
-            faces = partial(crop_clip, options=preprocessing.faces)
+            faces = partial(crop_clip, options=preprocessing.faces, boxes=boxes)
         return Decoding(path, self._submit(sound, path), self._submit(faces, path))
 
     def _submit(self, make: Callable[[Path], Made] | None, path: Path) -> Pending:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int16, UInt8
 
-from oragen.detection.speech import detect_samples_speech
+from oragen.detection.speech import Samples, detect_samples_speech
 from oragen.detection.windows import Window
 from oragen.media.samples import to_floats, to_int16
 from oragen.predictor.preprocessing import Preprocessing
@@ -35,7 +35,7 @@ class ClipInputs:
     """The audio, crops and windows of one clip, before the encoders."""
 
     name: str
-    samples: Int16[np.ndarray, " samples"]
+    samples: Samples
     speech: list[Span]
     crops: UInt8[np.ndarray, "crops height width 3"]
     boxes: list[FaceBox]

@@ -59,9 +59,16 @@ class ModalityEncoders:
 
 
 def embed_windows(
-    inputs: ClipInputs, windows: Sequence[Window], encoders: ModalityEncoders
+    inputs: ClipInputs,
+    windows: Sequence[Window],
+    encoders: ModalityEncoders,
+    *,
+    zeros_where_missing: bool = False,
 ) -> WindowDataset:
-    """Encode some windows of a clip; a crop in several of them is encoded once."""
+    """Encode some windows of a clip; a crop in several of them is encoded once.
+
+    What is missing is absent, or rows of zeros that count as features.
+    """
     spoken = [] if encoders.audio is None else _find_spoken(windows)
     waveforms = _cut_sounds(inputs, windows, spoken)
     row_of_window = np.full(len(windows), NONE)
@@ -74,6 +81,11 @@ def embed_windows(
     slots = [[row_of_crop.get(crop, NONE) for crop in window.crops] for window in windows]
     audio = encoders.embed("audio", waveforms) if waveforms else []
     face = encoders.embed("face", [inputs.crops[crop] for crop in crops]) if crops else []
+    if zeros_where_missing:
+        row_of_window[row_of_window == NONE] = len(audio)
+        slots = [[len(face) if row == NONE else row for row in window] for window in slots]
+        audio = [*audio, _zeros(encoders.specs["audio"])]
+        face = [*face, _zeros(encoders.specs["face"])]
     embedded: dict[Modality, list[Embedding]] = {"audio": audio, "face": face}
     unknown = torch.full((len(windows),), UNKNOWN_LABEL)
     return WindowDataset(
@@ -90,6 +102,10 @@ def embed_windows(
         },
         memory_bytes=0,
     )
+
+
+def _zeros(spec: Mapping[str, Json]) -> Embedding:
+    return np.zeros(spec["shape"], STORED_TYPE)
 
 
 def choose_level(loaded: Pretrained, level: Level | None) -> ModalityEncoders:

@@ -1,15 +1,16 @@
 """Files, folders, patterns and lists -> clips, and the reasons for inputs without a clip."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from glob import glob, has_magic
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from oragen.corpora.csv import IMAGE_SUFFIXES, SOUND_SUFFIXES
+from oragen.detection.faces import KnownBoxes
 from oragen.media.signatures import looks_like_media
 from oragen.predictor.prediction import ModalityReport, Prediction
-from oragen.predictor.predictor import Predictor
+from oragen.predictor.predictor import NO_BOXES, Predictor
 
 STANDARD_INPUT: Final = "-"
 VIDEO_SUFFIXES: Final = (
@@ -61,12 +62,14 @@ def predict_named_clips(
     *,
     use_audio: bool = True,
     use_face: bool = True,
+    boxes: Mapping[str, KnownBoxes] = NO_BOXES,
 ) -> Iterator[Prediction]:
     """Yield a prediction for each clip; for inputs without a clip it has the reason."""
     predictions = predictor.predict_files(
         [clip.path for clip in clips if clip.reason is None],
         use_audio=use_audio,
         use_face=use_face,
+        boxes=boxes,
     )
     for clip in clips:
         if clip.reason is None:

@@ -1,16 +1,18 @@
 """A model, loaded once, and clips -> a prediction for each."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int16, UInt8
 
+from oragen.detection.faces import KnownBoxes
 from oragen.detection.windows import Window
 from oragen.predictor.clip_decoder import ClipDecoder, Decoding, finish
 from oragen.predictor.clip_inputs import ClipInputs, take_clip_inputs
@@ -24,11 +26,13 @@ from oragen.predictor.prediction import (
 )
 from oragen.predictor.pretrained import Pretrained, load_pretrained
 from oragen.predictor.published import find_model
+from oragen.schema.choices.preprocessing import PreprocessingRules
 from oragen.schema.vocabulary import NO_CROP, SAMPLE_RATE_HZ, Modality, Precision
 from oragen.training.devices import choose_device
 from oragen.training.inference import modality_sets_of, predict_windows
 from oragen.training.scoring import WindowPredictions, group_predictions
 
+NO_BOXES: Final[Mapping[str, KnownBoxes]] = MappingProxyType({})
 WINDOWS_AT_ONCE: Final = 64  # whose features are in memory: an hour has 1,800
 NOT_FINITE: Final = "the model's output for it is not finite"
 
@@ -63,6 +67,7 @@ class Predictor:
         device: str = "auto",
         precision: Precision | None = None,
         revision: str | None = None,
+        rules: PreprocessingRules | None = None,
     ) -> "Predictor":
         """Load a model once.
 
@@ -72,6 +77,8 @@ class Predictor:
             device: auto, cpu, cuda, cuda:1, ...
             precision: of the encoders: fp32, bf16 or fp16; as in training if None.
             revision: of a model on the hub.
+            rules: how clips are prepared for the published model: as the published inference does
+                (None), or as for models that are trained here (`oragen`).
 
         Raises:
             UserError: the model is missing or damaged, or its parts do not belong together.
@@ -79,7 +86,7 @@ class Predictor:
         folder = find_model(source, revision)
         decoder = ClipDecoder()
         decoder.start()  # it imports what it needs while the model is loaded
-        model = load_pretrained(folder, precision=precision, revision=revision)
+        model = load_pretrained(folder, precision=precision, revision=revision, rules=rules)
         return cls(model, device, decoder)
 
     @property
@@ -93,12 +100,14 @@ class Predictor:
         *,
         use_audio: bool = True,
         use_face: bool = True,
+        boxes: Mapping[str, KnownBoxes] = NO_BOXES,
     ) -> Prediction | list[Prediction]:
         """Predict on one file, or on several: see `predict_files`."""
-        if isinstance(clips, str | Path):
-            [prediction] = self.predict_files([clips], use_audio=use_audio, use_face=use_face)
-            return prediction
-        return list(self.predict_files(clips, use_audio=use_audio, use_face=use_face))
+        several = [clips] if isinstance(clips, str | Path) else clips
+        predictions = list(
+            self.predict_files(several, use_audio=use_audio, use_face=use_face, boxes=boxes)
+        )
+        return predictions[0] if isinstance(clips, str | Path) else predictions
 
     def predict_files(
         self,
@@ -106,6 +115,7 @@ class Predictor:
         *,
         use_audio: bool = True,
         use_face: bool = True,
+        boxes: Mapping[str, KnownBoxes] = NO_BOXES,
     ) -> Iterator[Prediction]:
         """Yield a prediction for each file, in order: video, audio or pictures.
 
@@ -116,6 +126,9 @@ class Predictor:
             clips: paths.
             use_audio: False ignores all audio.
             use_face: False ignores all faces.
+            boxes: the place of the face in each file of this name, if that is known: an entry a
+                second, None or x1, y1, x2, y2 in pixels of the upright picture. No face is searched
+                for in these files.
         """
         preprocessing = self._model.preprocessing
         ahead: deque[tuple[Decoding, Future[ClipInputs]]] = deque()
@@ -123,7 +136,11 @@ class Predictor:
             try:
                 for path in clips:
                     decoding = self._decoder.begin(
-                        Path(path), preprocessing, use_audio=use_audio, use_face=use_face
+                        Path(path),
+                        preprocessing,
+                        use_audio=use_audio,
+                        use_face=use_face,
+                        boxes=boxes.get(Path(path).name),
                     )
                     ahead.append((decoding, executor.submit(finish, decoding, preprocessing)))
                     if len(ahead) > self._decoder.num_ahead:
@@ -172,7 +189,12 @@ class Predictor:
         blocks: list[WindowPredictions] = []
         for start in range(0, len(inputs.windows), WINDOWS_AT_ONCE):
             chunk = inputs.windows[start : start + WINDOWS_AT_ONCE]
-            dataset = embed_windows(inputs, chunk, self._encoders)
+            dataset = embed_windows(
+                inputs,
+                chunk,
+                self._encoders,
+                zeros_where_missing=model.preprocessing.are_published,
+            )
             places, predictions, not_finite = predict_windows(
                 self._head, dataset, modalities=self._modalities
             )

@@ -1,17 +1,18 @@
 """The parameters saved with a head -> typed options of speech, faces and windows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, assert_never
 
 from pydantic import Field
 
 from oragen.detection.face_detectors import YUNET_FILE, refuse_unknown_yunet
 from oragen.detection.faces import CropOptions
 from oragen.detection.speech import SpeechOptions
-from oragen.detection.windows import Window, WindowOptions, cut_windows
+from oragen.detection.windows import Window, WindowOptions, cut_whole_windows, cut_windows
 from oragen.models.description import Form, LooseForm, Text, check_form
 from oragen.schema.choices.face_detectors import DetectorName
+from oragen.schema.choices.preprocessing import CropShape, PreprocessingRules
 from oragen.schema.choices.windows import WindowRule
 from oragen.schema.links import find_inside
 from oragen.schema.vocabulary import Span
@@ -29,14 +30,35 @@ class Preprocessing:
     speech: SpeechOptions
     faces: CropOptions
     windows: WindowOptions
+    rules: PreprocessingRules = "oragen"
+
+    @property
+    def are_published(self) -> bool:
+        """Whether a clip is prepared as the published inference does.
+
+        Then sound is not rounded to int16, windows cover the whole clip, and what is missing is
+        zeros that the head takes for features.
+        """
+        return self.rules == "published_inference"
 
     def cut(
         self, num_samples: int, speech: list[Span], crop_samples: list[int], *, is_still: bool
     ) -> list[Window]:
-        """Cut a clip into windows, see `cut_windows`."""
-        return cut_windows(
-            num_samples, speech, crop_samples, options=self.windows, is_still=is_still
-        )
+        """Cut a clip into windows, see `cut_windows` and `cut_whole_windows`."""
+        match self.rules:
+            case "oragen":
+                return cut_windows(
+                    num_samples, speech, crop_samples, options=self.windows, is_still=is_still
+                )
+            case "published_inference":
+                return cut_whole_windows(num_samples, speech, crop_samples, options=self.windows)
+            case _:
+                assert_never(self.rules)
+
+    def follow(self, rules: PreprocessingRules) -> "Preprocessing":
+        """Return the same by other rules."""
+        shape: CropShape = "rectangle" if rules == "published_inference" else "square"
+        return replace(self, rules=rules, faces=replace(self.faces, shape=shape))
 
 
 class AudioForm(Form):
@@ -82,6 +104,7 @@ class PreprocessingForm(LooseForm):
     speech: SpeechForm
     faces: FacesForm
     windows: WindowsForm
+    rules: PreprocessingRules = "oragen"
 
 
 def read_preprocessing(saved: object, folder: Path) -> Preprocessing:
@@ -97,12 +120,13 @@ def read_preprocessing(saved: object, folder: Path) -> Preprocessing:
     """
     form = check_form(folder, "has wrong metadata.preprocessing", PreprocessingForm, saved)
     faces = form.faces.model_dump()
-    return Preprocessing(
+    preprocessing = Preprocessing(
         max_audio_s=form.audio.max_duration_s,
         speech=SpeechOptions(**form.speech.model_dump()),
         faces=CropOptions(**faces | {"weights": _choose_weights(folder, form.faces)}),
         windows=WindowOptions.from_seconds(**form.windows.model_dump()),
     )
+    return preprocessing.follow(form.rules)
 
 
 def _choose_weights(folder: Path, faces: FacesForm) -> Path | None:

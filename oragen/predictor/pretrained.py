@@ -9,6 +9,7 @@ from oragen.models.folder import DESCRIPTION_FILE, read_kind
 from oragen.models.heads import Head, load_head
 from oragen.predictor.preprocessing import Preprocessing, read_preprocessing
 from oragen.predictor.sums import check_sums
+from oragen.schema.choices.preprocessing import PreprocessingRules
 from oragen.schema.errors import UserError
 from oragen.schema.vocabulary import Modality, Precision
 from oragen.training.calibration import Calibration
@@ -43,7 +44,11 @@ class Pretrained:
 
 
 def load_pretrained(
-    folder: Path, *, precision: Precision | None = None, revision: str | None = None
+    folder: Path,
+    *,
+    precision: Precision | None = None,
+    revision: str | None = None,
+    rules: PreprocessingRules | None = None,
 ) -> Pretrained:
     """Load a head from a folder, and the encoders of its training.
 
@@ -51,9 +56,11 @@ def load_pretrained(
         folder: of a head of this project, or of a model with its encoders beside it.
         precision: of the encoders; as in training if None.
         revision: of encoders that come from a hub.
+        rules: how clips are prepared; None = as the model says.
 
     Raises:
-        ModelError: there is no head, or an encoder is not the one of its training.
+        ModelError: the rules do not fit the model, there is no head, or an encoder is not the one
+            of its training.
         UserError: a part is damaged, or says what cannot be.
     """
     if not (folder / DESCRIPTION_FILE).is_file():
@@ -68,6 +75,14 @@ def load_pretrained(
         )
     metadata = read_metadata(folder, saved)
     preprocessing = read_preprocessing(saved.metadata["preprocessing"], folder)
+    if rules is not None and rules != preprocessing.rules:
+        if not preprocessing.are_published:
+            raise ModelError(
+                f"The model in {folder} was trained on clips that were prepared by the rules "
+                f"{preprocessing.rules}. Only the published model can follow other rules: leave "
+                "them out."
+            )
+        preprocessing = preprocessing.follow(rules)
     encoders: dict[Modality, Any] = {
         modality: _load_encoder(folder, modality, spec, precision, revision)
         for modality, spec in metadata.features.items()

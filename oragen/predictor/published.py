@@ -1,6 +1,7 @@
 """The three published checkpoints: voice, face, fusion -> one converted model."""
 
 import hashlib
+import json
 import logging
 import shutil
 from collections.abc import Sequence
@@ -19,9 +20,13 @@ from oragen.schema.vocabulary import Level, Modality, count_samples
 logger = logging.getLogger(__name__)
 
 SUFFIXES: Final = (".safetensors", ".pt", ".pth", ".ckpt")
-# The preprocessing of the published code (windows of 4 s every 2 s, Silero's defaults), except that
-# the face detector is the one in OpenCV, and missing audio and faces are absent and not zeros.
+# The files of the released model; others beside them are not looked at.
+RELEASED: Final = ("audio_model.pt", "image_model.pt", "multimodal_model.pt")
+CONVERSION: Final = 2  # its version: a model that was converted in another way is not used
+# As the published inference prepares clips (chimera_ml, `examples/oragen`), but for the detector of
+# faces: the published one takes the largest thing of any class for a face.
 PREPROCESSING: Final[dict[str, Any]] = {
+    "rules": "published_inference",
     "audio": {"max_duration_s": 7200.0},
     "speech": {"threshold": 0.5, "min_speech_ms": 250, "min_silence_ms": 100, "pad_ms": 30},
     "faces": {
@@ -52,6 +57,9 @@ def list_checkpoints(folder: Path) -> list[Path]:
     """Return the checkpoints in a folder without a model; weights beside a head.json are none."""
     if not folder.is_dir() or (folder / DESCRIPTION_FILE).is_file():
         return []
+    released = [folder / name for name in RELEASED]
+    if all(path.is_file() for path in released):
+        return released
     return sorted(
         path
         for path in folder.rglob("*")
@@ -68,7 +76,9 @@ def convert_published(checkpoints: Sequence[Path]) -> Path:
         ModelError: they are not one fusion model, one voice model and one face model.
         UserError: one of them is no published checkpoint.
     """
-    digest = hashlib.sha256(b"".join(_hash(path) for path in checkpoints)).hexdigest()
+    parts = json.dumps([CONVERSION, PREPROCESSING], sort_keys=True).encode()
+    parts += b"".join(_hash(path) for path in checkpoints)
+    digest = hashlib.sha256(parts).hexdigest()
     folder = Path(HF_HOME) / "oragen" / digest[:16]
     if (folder / DESCRIPTION_FILE).is_file():
         return folder
