@@ -345,7 +345,7 @@ def without_last(path: Path, state_dict: dict[str, Tensor]) -> None:
 REFUSED: dict[str, tuple[Callable[[Path, dict[str, Tensor]], object], str]] = {
     "missing file": (lambda path, state_dict: None, "there is no such file"),
     "a folder": (lambda path, state_dict: path.mkdir(), "there is no such file"),
-    "truncated": (truncate, "cannot be read as a checkpoint"),
+    "truncated": (truncate, "its archive is damaged"),
     "no torch file": (
         lambda path, state_dict: path.write_bytes(b"hello"),
         "torch.save did not write it",

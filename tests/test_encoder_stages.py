@@ -17,6 +17,8 @@ from oragen.store.parts import PartStore
 from tests.project import Project, Run, tune_briefly
 from tests.template_project import Template
 
+pytestmark = pytest.mark.slow  # whole pipelines
+
 ENCODERS = ("tiny-wav2vec2", "tiny-vit")
 TARGETS = ("extract_audio_features@mini", "extract_face_features@mini")
 
@@ -119,7 +121,6 @@ def test_encoders_used_as_they_come_give_other_features_and_back_computes_nothin
         assert count_rows(back, target).encoded_now == 0
 
 
-@pytest.mark.slow
 def test_heads_are_trained_at_every_level_and_going_back_computes_nothing(
     project: Project, first: Run
 ) -> None:

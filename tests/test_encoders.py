@@ -322,6 +322,7 @@ def test_the_fingerprint_ignores_the_pooler() -> None:
     assert encoder.fingerprint() == before
 
 
+@pytest.mark.slow
 def test_embedded_weights_are_the_same_in_every_process() -> None:
     code = (
         "import torch; torch.set_num_threads(1); torch.manual_seed(5);"

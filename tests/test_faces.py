@@ -294,6 +294,7 @@ def test_yunet_finds_the_one_face_in_every_picture_of_real_clips(path: Path) -> 
 
 
 @needs_clips
+@pytest.mark.slow
 def test_the_cascade_finds_nine_of_ten_real_faces() -> None:
     detector = CascadeDetector()
     found = [

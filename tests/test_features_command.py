@@ -158,6 +158,7 @@ def test_an_export_is_not_written_over_a_file(tmp_path: Path) -> None:
     assert (tmp_path / "head.onnx").read_bytes() == b"mine"
 
 
+@pytest.mark.slow
 def test_an_export_says_one_line(tmp_path: Path) -> None:
     """In a process without the checks of annotations, which the exporter cannot follow."""
     head = write_model(tmp_path / "head", name="audio_only")

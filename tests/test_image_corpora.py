@@ -18,6 +18,8 @@ from oragen.store.parts import PartStore
 from tests.media_files import to_int16, write_sound, write_video
 from tests.project import Project, Run, clone
 
+pytestmark = pytest.mark.slow  # whole pipelines
+
 STAGES = ("decode_audio", "detect_speech", "crop_faces", "cut_windows")
 FEATURES = ("extract_audio_features", "extract_face_features")
 ONE_MODALITY = ("photos", "calls")

@@ -96,6 +96,7 @@ def expect_silence(alone: Alone) -> None:
     assert alone.in_home() == fonts
 
 
+@pytest.mark.slow
 def test_a_prediction_asks_no_other_machine(alone: Callable[[], Alone]) -> None:
     own = alone()
     clip = next(own.project.folder.glob("data/corpora/mini/**/*.mp4"))

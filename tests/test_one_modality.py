@@ -84,6 +84,7 @@ def test_a_head_of_photographs_alone_does_not_listen(project: Project) -> None:
     assert by_corpus.loc["photos"].tolist() == [2, 2]
 
 
+@pytest.mark.slow
 def test_only_clips_that_a_head_of_the_voice_can_predict_are_explained(project: Project) -> None:
     project.change(report={"num_examples": 7})
     write_corpora(project, ("calls",), ("joint",))

@@ -38,7 +38,7 @@ WITHOUT_MASK_TYPE: Final = HeadSizes(1, 6, 1, 1, 4, 2, 0)  # level `late`: one s
 CALIBRATION: Final = Calibration(gender_temperature=2.0, mask_type_temperature=0.5)
 NAMES: Final[tuple[HeadName, ...]] = get_args(HeadName)
 LATE: Final = ("joint-late", "concatenation-late")
-QUICK: Final = ("cross_attention", "joint", "joint-late")
+QUICK: Final = ("cross_attention",)
 EXPORT_ALL: Final = """
 import sys
 from pathlib import Path

@@ -177,6 +177,7 @@ def test_a_second_run_runs_nothing(project: Project, first: Run) -> None:
     assert project.repro().stages == []
 
 
+@pytest.mark.slow
 def test_a_head_parameter_reruns_that_head_alone(project: Project, first: Run) -> None:
     heads = project.read_params()["heads"]
     project.change(heads={"face_only": heads["face_only"] | {"dropout": 0.2}})
@@ -218,6 +219,7 @@ def test_a_head_may_be_trained_on_corpora_of_its_own(project: Project, first: Ru
     project.change(train={"corpora_of": {}})
 
 
+@pytest.mark.slow
 def test_a_head_more_costs_that_head(project: Project, first: Run) -> None:
     """Here one that does not tell the mask type, and stands first in the report."""
     project.repro()
@@ -236,6 +238,7 @@ def test_a_head_more_costs_that_head(project: Project, first: Run) -> None:
     assert project.repro().stages == ["report"]  # what came before is in the run cache
 
 
+@pytest.mark.slow
 def test_window_parameters_leave_media_stages_alone(project: Project, first: Run) -> None:
     features = ("extract_audio_features@own", "extract_face_features@own")
     project.change(windows={"hop_s": 1})
@@ -246,6 +249,7 @@ def test_window_parameters_leave_media_stages_alone(project: Project, first: Run
         assert " 0 encoded now" in back.line_of(f"extract_{modality}_features own")
 
 
+@pytest.mark.slow
 def test_a_new_clip_costs_that_clip_alone(project: Project, first: Run) -> None:
     project.repro()
     add_new_clip(project)
@@ -314,6 +318,7 @@ def kill(project: Project, command: tuple[str, ...], num_parts: int, draw: rando
     return len(parts_of(project))
 
 
+@pytest.mark.slow
 def test_corpora_are_swapped_by_a_parameter(project: Project, first: Run) -> None:
     project.repro()
     project.change(use_corpora=["mini"])

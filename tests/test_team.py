@@ -17,6 +17,8 @@ from oragen.schema.tables import WINDOWS
 from tests.project import Project, Run
 from tests.template_project import Template, add_new_clip
 
+pytestmark = pytest.mark.slow  # whole pipelines
+
 CORPORA = ("mini", "own")
 CORPUS = "own"  # which gets one clip more
 KINDS = ("audio/{}", "faces/{}", "speech/{}", "features/{}/tiny-vit", "features/{}/tiny-wav2vec2")

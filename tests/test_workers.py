@@ -109,6 +109,8 @@ def test_an_abandoned_call_is_ended_and_the_next_one_runs() -> None:
 @pytest.mark.parametrize("name", ["SIGINT", "SIGKILL"])
 def test_processes_end_with_the_one_that_started_them(name: str) -> None:
     code = (
+        "import signal\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored behind nohup\n"
         "from oragen.isolation.workers import Workers; from tests.test_workers import act\n"
         "with Workers(1) as workers:\n"
         "    print(workers.submit(act, 'who').result(), flush=True)\n"
