@@ -53,10 +53,29 @@ def test_a_model_that_was_downloaded_once_loads_without_a_network(cache: Path) -
 def test_a_model_that_was_never_downloaded_is_reported_in_a_sentence(cache: Path) -> None:
     done = run(cache, LOAD.replace("someone/oragen-model", "someone/else"))
     assert done.returncode != 0
-    assert "ModelError: There is no folder someone/else, and the hub has no such" in done.stderr
+    assert "ModelError: There is no folder someone/else, and the hub cannot be" in done.stderr
+    assert "run `hf download someone/else --revision main`" in done.stderr
 
 
 @pytest.mark.parametrize("source", ["data/heads/nobody/seed-0", "/nowhere/at/all", "model"])
 def test_what_is_neither_a_folder_nor_a_name_of_the_hub_says_what_to_do(source: str) -> None:
     with pytest.raises(ModelError, match=r"no model at .*make demo"):
         find_folder(source)
+
+
+@pytest.mark.parametrize(
+    ("source", "advice"),
+    [
+        ("https://huggingface.co/markitantov/ORAGEN/tree/main", "write markitantov/ORAGEN."),
+        ("https://example.org/model.zip", "as OWNER/NAME."),
+    ],
+)
+def test_an_address_is_no_name(source: str, advice: str) -> None:
+    with pytest.raises(ModelError, match=f"is an address, .* {advice}"):
+        find_folder(source)
+
+
+def test_one_checkpoint_is_no_model(tmp_path: Path) -> None:
+    (tmp_path / "multimodal_model.pt").touch()
+    with pytest.raises(ModelError, match="is one file, expected the folder of a model"):
+        find_folder(tmp_path / "multimodal_model.pt")
