@@ -31,6 +31,7 @@ def author(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(os.environ, f"GIT_{role}_EMAIL", "test@example.com")
 
 
+@pytest.mark.slow
 def test_an_experiment_in_a_copy_finds_the_corpora_that_are_named(project: Project) -> None:
     command = ("dvc", "exp", "run", "--temp", "-S", "windows.hop_s=1")
     without = project.run(*command, "index_clips@own")

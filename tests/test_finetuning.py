@@ -1,5 +1,6 @@
 """Examples -> a fine-tuned model: it learns, and ends the same killed or not, shared or alone."""
 
+import errno
 import logging
 import math
 import os
@@ -472,7 +473,7 @@ def test_a_state_in_the_writing_does_not_replace_the_last_one(
 
     def break_off(content: object, file: Any) -> None:
         file.write(b"half")
-        raise OSError("no space left")
+        raise OSError(errno.ENOSPC, "no space left")
 
     monkeypatch.setattr(torch, "save", break_off)
     with pytest.raises(OSError, match="no space"):

@@ -42,6 +42,7 @@ def run(cache: Path, code: str = LOAD) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_a_model_that_was_downloaded_once_loads_without_a_network(cache: Path) -> None:
     done = run(cache)
     assert done.returncode == 0, done.stderr

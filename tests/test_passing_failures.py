@@ -54,6 +54,7 @@ def test_a_corpus_that_is_away_stops_the_stage_and_is_found_again(project: Proje
     assert read_reasons(project) == reasons
 
 
+@pytest.mark.slow
 def test_dvc_tries_a_stage_again_whose_clips_could_not_be_read(project: Project) -> None:
     corpus, store = project.folder / "data/corpora/own", project.folder / paths.audio_store("own")
     good = next(corpus.glob("*.mp4"))

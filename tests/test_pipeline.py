@@ -123,7 +123,7 @@ def test_every_clip_is_in_the_predictions(project: Project, first: Run) -> None:
         assert answered[f"predicted_{task}"].notna().all()
 
 
-@pytest.mark.parametrize("corpus", ["mini", "own"])
+@pytest.mark.parametrize("corpus", ["mini", pytest.param("own", marks=pytest.mark.slow)])
 def test_a_predictor_answers_what_the_pipeline_answered(
     project: Project, first: Run, corpus: str
 ) -> None:

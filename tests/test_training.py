@@ -299,6 +299,7 @@ def test_the_mask_type_alone_can_be_learned_on_a_head_that_stays(
     assert max(filter(None, known)) > 0.6  # by chance 0.5
 
 
+@pytest.mark.slow
 def test_all_decisions_can_be_learned_anew_on_what_is_frozen_then(
     datasets: dict[str, WindowDataset],
 ) -> None:
