@@ -73,6 +73,6 @@ def test_a_prediction_is_timed_by_its_steps(tmp_path: Path) -> None:
     )  # fmt: skip
     steps = {row["step"]: row["seconds"] for row in found["rows"]}
     assert sum(steps.values()) == pytest.approx(2 * steps["in all"])
-    assert steps["decode audio"] > 0
+    assert steps["wait for sound and faces"] > 0
     assert found["clips"] == 2
     assert found["clips_per_s"] > 0
