@@ -72,6 +72,7 @@ def test_same_spec_gives_the_same_bytes_with_one_worker_and_with_two(
     assert file_bytes(tmp_path / "again") == file_bytes(corpus)
 
 
+@pytest.mark.slow
 def test_a_clip_has_the_same_bytes_whatever_was_made_before(tmp_path: Path) -> None:
     """Of the phone: what the encoder finds beside pictures 192 wide are those of earlier clips."""
     plans = plan_clips(CorpusSpec("phone", 50, 2))[:3]

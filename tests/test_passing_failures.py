@@ -73,6 +73,7 @@ def test_dvc_tries_a_stage_again_whose_clips_could_not_be_read(project: Project)
     assert project.run("dvc", "status", "decode_audio@own").exit_code == 0
 
 
+@pytest.mark.slow
 def test_a_store_that_holds_a_passing_reason_is_healed(project: Project) -> None:
     folder = project.folder / paths.faces_store("own")
     store = PartStore(folder, "h5")

@@ -50,6 +50,7 @@ def test_fusion_models_take_the_published_layouts(case_name: str) -> None:
     torch.testing.assert_close(alone.gender_logits, output.gender_logits[:1], rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_every_listed_model_builds_and_runs() -> None:
     for listed in [*read_json("fusion_models")["models"], *read_json("unimodal_models")["models"]]:
         name, level = listed["model"], listed.get("level")

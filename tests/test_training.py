@@ -283,6 +283,7 @@ def train_phases(
     return head, histories
 
 
+@pytest.mark.slow
 def test_the_mask_type_alone_can_be_learned_on_a_head_that_stays(
     datasets: dict[str, WindowDataset],
 ) -> None:
