@@ -141,7 +141,6 @@ def test_a_file_is_found_by_whatever_name_it_has(root: Path) -> None:
     assert manifest.clips["audio_hash"].nunique() == 1
 
 
-@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs Linux")
 def test_a_file_that_breaks_off_in_reading_is_left_out(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,6 @@ from pydantic_core import ErrorDetails
 from oragen.models.folder import DESCRIPTION_FILE, damaged
 from oragen.schema.choices.heads import HeadName
 from oragen.schema.strict_json import shorten
-from oragen.schema.vocabulary import Level, Modality, Precision
 
 Size = Annotated[int, Field(ge=1, le=2**16)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -77,23 +76,6 @@ class UnimodalForm(Form):
     num_genders: NumGenders
     num_mask_types: NumMaskTypes
     age_as_fraction: bool
-
-
-class FeatureForm(LooseForm):
-    """The features that a head was trained on, as `FeatureSpec`."""
-
-    encoder: Text
-    source: Text
-    fingerprint: Sha256
-    level: Level
-    precision: Precision
-    shape: Annotated[list[Size], Field(min_length=2, max_length=2)]
-
-
-class FeaturesForm(LooseForm):
-    """The features of each modality."""
-
-    features: dict[Modality, FeatureForm]
 
 
 def check_form(folder: Path, what: str, form: type[FormType], fields: object) -> FormType:
