@@ -95,8 +95,22 @@ def test_a_damaged_photograph_has_a_reason(tmp_path: Path) -> None:
 
 def test_a_photograph_over_the_limit_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
     path = write_heic(tmp_path / "a.heic", PHOTOGRAPH, tile_px=64)
-    with pytest.raises(UnusableMediaError, match="picture too large"):
+    with pytest.raises(UnusableMediaError) as caught:
         read_image(path, max_pixels=256 * 128 - 1)
+    assert caught.value.reason == "picture too large"
+
+
+def test_a_photograph_in_one_piece_over_every_limit_is_too_large(tmp_path: Path) -> None:
+    Image.new("L", (9_000, 8_000)).save(tmp_path / "a.avif", speed=10)
+    with pytest.raises(UnusableMediaError) as caught:
+        read_image(tmp_path / "a.avif")
+    assert caught.value.reason == "picture too large"
+
+
+def test_the_limit_of_pillow_stays_as_the_user_has_it(tmp_path: Path) -> None:
+    before = Image.MAX_IMAGE_PIXELS
+    read_image(write_heic(tmp_path / "a.heic", PHOTOGRAPH, tile_px=64))
+    assert before == Image.MAX_IMAGE_PIXELS
 
 
 @pytest.mark.skipif(not (SHARED / "cases").is_dir(), reason="no shared cases")

@@ -178,6 +178,16 @@ def test_of_joined_videos_that_end_with_the_first_both_tracks_do(
     assert (seen[:3], notes) == ([60, 60, 0], FIRST_ONLY)
 
 
+def test_damage_of_the_first_recording_is_said_beside_the_joint(tmp_path: Path) -> None:
+    one = record(tmp_path / "one.mp4", tone_hz=400.0, level=100)
+    middle = one.index(b"mdat") + 2_000
+    damaged = one[:middle] + bytes(1_000) + one[middle + 1_000 :]
+    (tmp_path / "both.mp4").write_bytes(damaged + one)
+    _, notes = shades(tmp_path / "both.mp4")
+    assert notes[0].startswith("truncated or damaged: ")
+    assert notes[1:] == FIRST_ONLY
+
+
 def test_a_late_packet_of_the_first_recording_stays_in_it() -> None:
     timeline = Timeline(may_jump_ahead=True)
 

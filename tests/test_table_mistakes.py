@@ -107,9 +107,18 @@ def test_a_table_without_media_names_the_column_that_may_be_it(tmp_path: Path) -
              "NULL", "?", "n.a.", "missing", r"\N"],
 )  # fmt: skip
 def test_what_says_that_nothing_is_known_is_unknown(tmp_path: Path, word: str) -> None:
-    columns = ["speaker_id", "gender", "age_years", "split", "face_box"]
-    text = f"media,{','.join(columns)}\na.wav,{','.join([word] * len(columns))}\n"
-    assert read(tmp_path, text) == [ClipRecord("a", audio_path="a.wav")]
+    columns = [
+        "speaker_id", "gender", "age_years", "split", "face_box", "audio_encoding", "camera",
+        "language",
+    ]  # fmt: skip
+    text = f"media,{','.join(columns)}\na.mp4,{','.join([word] * len(columns))}\n"
+    assert read(tmp_path, text) == [ClipRecord("a", audio_path="a.mp4", video_path="a.mp4")]
+
+
+@pytest.mark.parametrize("end", ["", "NaT", "NA", "-", "None"])
+def test_a_clip_without_an_end_is_a_whole_file(tmp_path: Path, end: str) -> None:
+    records = read(tmp_path, f"media,start,end\na.wav,0 days,{end}\n")
+    assert records == [ClipRecord("a", audio_path="a.wav")]
 
 
 def test_a_missing_file_of_one_kind_leaves_the_other(tmp_path: Path) -> None:

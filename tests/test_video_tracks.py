@@ -90,6 +90,18 @@ def test_without_a_face_in_any_track_the_first_is_used(tmp_path: Path) -> None:
     assert (faces.reason, faces.details["notes"]) == ("no face", [])
 
 
+def test_a_damaged_track_beside_one_without_a_face_is_no_other_reason(tmp_path: Path) -> None:
+    path = write_tracks(tmp_path / "a.mp4", [plain(90, width=64, height=48), None])
+    made = crop_clip(path, options=CASCADE)
+    assert (made.reason, made.details["notes"]) == ("no face", [])
+
+
+def test_the_reason_is_that_of_the_first_track(tmp_path: Path) -> None:
+    path = write_tracks(tmp_path / "a.mp4", [plain(90, width=640, height=480), None])
+    with pytest.raises(UnusableMediaError, match="640 x 480 pixels"):
+        list(sample_pictures(path, max_duration_s=9.0, max_pixels=1_000))
+
+
 def test_a_face_is_followed_and_drawn_where_pictures_change_their_size(
     tmp_path: Path, face: Rgb
 ) -> None:

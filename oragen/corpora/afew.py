@@ -21,7 +21,7 @@ from oragen.corpora.columns import check_column_map
 from oragen.corpora.corpus_card import CorpusCard, Statistics, wrong_layout
 from oragen.corpora.manifest import ClipRecord, CorpusError
 from oragen.corpora.splits import TRAIN_OR_DEV
-from oragen.corpora.tables import read_table
+from oragen.corpora.tables import read_table, read_titles
 from oragen.corpora.words import (
     GENDER_WORDS,
     SPLIT_WORDS,
@@ -157,7 +157,13 @@ def _find_files(corpus: str, root: Path, suffix: str) -> list[_Clip]:
 def _read_table(corpus: str, path: Path, columns: Mapping[str, str]) -> Iterator[_Label]:
     renamed = {name: title for name, title in columns.items() if title != COLUMNS.get(name)}
     titles = {**COLUMNS, **columns}
-    check_column_map(corpus, path, {"clip": titles["clip"], **renamed}, known=COLUMNS)
+    check_column_map(
+        corpus,
+        path,
+        {"clip": titles["clip"], **renamed},
+        read_titles(corpus, path),
+        known=COLUMNS,
+    )
     for line in read_table(corpus, path):
         label = {name: line[title.strip().lower()] for name, title in titles.items()}
         key = _to_key(PurePosixPath(label["clip"].replace("\\", "/")))

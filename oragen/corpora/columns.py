@@ -89,8 +89,8 @@ def check_columns(
         CorpusError: a column is listed twice, a mapped one is missing, or one that would not be
             used looks like one of ours.
     """
-    check_column_map(corpus, path, columns, known=COLUMNS)
     titles = read_titles(corpus, path)
+    check_column_map(corpus, path, columns, titles, known=COLUMNS)
     refuse_repeated(corpus, path, list_repeated(titles))
     mapped = {name: column.strip().lower() for name, column in columns.items()}
     used = {*mapped.values(), *(name for name in COLUMNS if name not in mapped)}
@@ -155,14 +155,20 @@ def _explain(
 
 
 def check_column_map(
-    corpus: str, path: Path, columns: Mapping[str, str], *, known: Collection[str]
+    corpus: str,
+    path: Path,
+    columns: Mapping[str, str],
+    titles: Sequence[str],
+    *,
+    known: Collection[str],
 ) -> None:
     """Raise a CorpusError for an unknown name, or for one mapped to a missing column.
 
     Args:
         corpus: its name, for messages.
-        path: the table, whose first line that is not blank is the header.
+        path: the table.
         columns: the table's own names, by ours.
+        titles: of the table, see `read_titles`.
         known: our names.
     """
     place = f"corpora.{corpus}.columns"
@@ -172,7 +178,6 @@ def check_column_map(
                 f"{place} names {name!r}{_suggest(name, known)}, expected any of "
                 f"{', '.join(known)}."
             )
-    titles = read_titles(corpus, path) if columns else []
     for name, column in columns.items():
         if (title := column.strip().lower()) not in titles:
             raise CorpusError(

@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import Final, NamedTuple
+from typing import Final
 
 from oragen.corpora.columns import (
     FACE_BOX_COLUMNS,
@@ -34,6 +34,7 @@ from oragen.corpora.words import (
     GENDER_WORDS,
     MASK_TYPE_WORDS,
     SPLIT_WORDS,
+    Age,
     is_unknown,
     is_unknown_speaker,
     look_up,
@@ -61,12 +62,6 @@ labels.csv      media,speaker_id,gender,age_years,mask_type,split
 <media>         videos, sounds or pictures, as the table names them
 """,
 )
-
-
-class _Age(NamedTuple):
-    years: float | None
-    low: float | None
-    high: float | None
 
 
 def read_csv(
@@ -164,7 +159,8 @@ def _to_split(corpus: str, word: str) -> str:
 
 def _to_record(line: Line, whole_split: str | None) -> ClipRecord:
     media = media_paths(_known(line["media"]))
-    if line["audio_encoding"] and media:
+    encoding = _known(line["audio_encoding"]) or None
+    if encoding and media:
         media = {"audio_path": line["media"]}
     audio, video, image = (_known(line[name]) or media.get(name) for name in MEDIA_COLUMNS[1:])
     problems = [*line.problems, *_find_segment(line)]
@@ -182,13 +178,13 @@ def _to_record(line: Line, whole_split: str | None) -> ClipRecord:
         age_low=age.low,
         age_high=age.high,
         face_box=_to_face_box(line, problems),
-        camera=line["camera"] or None,
-        language=line["language"] or None,
+        camera=_known(line["camera"]) or None,
+        language=_known(line["language"]) or None,
         unusable="; ".join(problems) or None,
         audio_path=audio,
         video_path=video,
         image_path=image,
-        audio_encoding=line["audio_encoding"] or None,
+        audio_encoding=encoding,
     )
 
 
@@ -217,11 +213,10 @@ def media_paths(media: str) -> dict[str, str]:
 
 def _find_segment(line: Line) -> list[str]:
     """Report an audformat line about a segment of its file: a clip is a whole file."""
-    start, end = line["start"].lower(), line["end"].lower()
     if not line.fields.keys() >= SEGMENT_COLUMNS:
         return []
-    starts_late = start not in ("nat", "nan") and bool(start.replace("days", "").strip("0:. "))
-    if starts_late or end not in ("", "nat", "nan"):
+    start, end = _known(line["start"]).lower(), _known(line["end"])
+    if start.replace("days", "").strip("0:. ") or end:
         return [f"a segment of a file: {line['start'] or '0'} to {line['end'] or 'its end'}"]
     return []
 
@@ -234,16 +229,16 @@ def _choose_split(line: Line, whole_split: str | None, problems: list[str]) -> s
     return own or whole_split
 
 
-def _to_age(line: Line, problems: list[str]) -> _Age:
+def _to_age(line: Line, problems: list[str]) -> Age:
     years, low, high = (
         to_number(name, line[name], problems) for name in ("age_years", "age_low", "age_high")
     )
     if low is None and high is None:
-        return _Age(years, None, None)
+        return Age(years)
     if low is None or high is None or not low <= high:
         problems.append(f"age_low and age_high are no range: {line['age_low']}..{line['age_high']}")
-        return _Age(years, None, None)
-    return _Age((low + high) / 2 if years is None else years, low, high)
+        return Age(years)
+    return Age((low + high) / 2 if years is None else years, low, high)
 
 
 def _to_face_box(line: Line, problems: list[str]) -> tuple[float, float, float, float] | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from oragen.corpora.tables import Line, read_table
-from oragen.corpora.words import GENDER_WORDS, look_up, to_number
+from oragen.corpora.words import GENDER_WORDS, Age, look_up, to_number
 
 MISSING: Final = frozenset({"", "-1", "-1.0"})
 FACE_COLUMNS: Final = ("face_x0", "face_y0", "face_x1", "face_y1")
@@ -19,14 +19,6 @@ MIVOLO_COLUMNS: Final = ("img_name", "age", "gender", *FACE_COLUMNS)
 FACE_GENDER_WORDS: Final[Mapping[str, str | None]] = GENDER_WORDS | dict.fromkeys(MISSING)
 
 Box = tuple[float, float, float, float]  # x1, y1, x2, y2 in pixels of the image
-
-
-class Age(NamedTuple):
-    """Years; of a range its first and last whole year, and their middle."""
-
-    years: float | None = None
-    low: float | None = None
-    high: float | None = None
 
 
 class Face(NamedTuple):

@@ -23,7 +23,7 @@ from oragen.corpora.corpus_card import CorpusCard, Statistics, wrong_layout
 from oragen.corpora.manifest import ClipRecord, CorpusError
 from oragen.corpora.splits import TRAIN_OR_DEV
 from oragen.corpora.tables import read_table
-from oragen.corpora.words import GENDER_WORDS, is_unknown, look_up, to_number
+from oragen.corpora.words import GENDER_WORDS, Age, is_unknown, look_up, to_number
 from oragen.schema.choices.corpora import AgeSource, Tracks
 
 logger = logging.getLogger(__name__)
@@ -95,14 +95,6 @@ class Speaker(NamedTuple):
     problems: list[str]
 
 
-class AgeRange(NamedTuple):
-    """Years; of a range its first and last one, and their middle."""
-
-    years: float | None = None
-    low: float | None = None
-    high: float | None = None
-
-
 @dataclass(frozen=True)
 class Ages:
     """Ages as text, by `<speaker>/<video>` or `<speaker>/<video>/<utterance>`.
@@ -125,7 +117,7 @@ class Ages:
         """Return the name under which the age of a clip is stored."""
         return clip if self.by_clip else clip.rpartition("/")[0]
 
-    def look_up(self, clip: str, problems: list[str]) -> AgeRange:
+    def look_up(self, clip: str, problems: list[str]) -> Age:
         """Return the years of a clip, if they are known.
 
         Ages that differ by a year, as around a birthday, are a range. Others, or what is no number,
@@ -135,13 +127,13 @@ class Ages:
         numbers = [to_number(self.column, text, problems) for text in texts]
         years = sorted(number for number in numbers if number is not None)
         if not years:
-            return AgeRange()
+            return Age()
         if years[-1] - years[0] > MAX_DIFFERENCE_YEARS:
             problems.append(f"more than one {self.column}: {' and '.join(texts)}")
-            return AgeRange()
+            return Age()
         if years[0] == years[-1]:
-            return AgeRange(years[0])
-        return AgeRange((years[0] + years[-1]) / 2, years[0], years[-1])
+            return Age(years[0])
+        return Age((years[0] + years[-1]) / 2, years[0], years[-1])
 
 
 class _Clip(NamedTuple):

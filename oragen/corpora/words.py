@@ -2,9 +2,18 @@
 
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from oragen.schema.vocabulary import MASK_TYPES
+
+
+class Age(NamedTuple):
+    """Years; of a range its first and last one, and their middle."""
+
+    years: float | None = None
+    low: float | None = None
+    high: float | None = None
+
 
 GENDER_WORDS: Final = {
     "f": "female", "m": "male", "female": "female", "male": "male", "child": "child",

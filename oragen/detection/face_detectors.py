@@ -277,8 +277,9 @@ def refuse_unknown_yunet(file: Path, remedy: str) -> None:
         FaceWeightsError: says what it is, and what to do.
     """
     is_small = file.stat().st_size <= MAX_YUNET_BYTES
-    found = f"SHA-256 {_sha256(file)}" if is_small else f"more than {MAX_YUNET_BYTES} bytes"
-    if not is_small or _sha256(file) not in KNOWN_YUNET:
+    sha256 = _sha256(file) if is_small else ""
+    if sha256 not in KNOWN_YUNET:
+        found = f"SHA-256 {sha256}" if is_small else f"more than {MAX_YUNET_BYTES} bytes"
         raise FaceWeightsError(
             f"{file} is not YuNet as it was published: it has {found}, expected SHA-256 "
             f"{YUNET_SHA256}. {remedy}"

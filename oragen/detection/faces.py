@@ -95,7 +95,10 @@ def _detect_faces(
         return faces
     for track in range(1, count_tracks(path)):
         more_notes: list[str] = []
-        others = _detect_in_track(path, track, options, more_notes)
+        try:
+            others = _detect_in_track(path, track, options, more_notes)
+        except UnusableMediaError:  # the first track says what there is
+            continue
         if any(others):
             notes[:] = more_notes
             return others

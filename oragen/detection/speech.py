@@ -6,17 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float32, Int16
 
-from oragen.media.samples import to_floats
+from oragen.media.samples import Samples, to_floats
 from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Made, Span
 from oragen.store.formats import map_values
 from oragen.store.rows import Located
 
 if TYPE_CHECKING:
     from silero_vad import SileroVADSequence
-
-Samples = Int16[np.ndarray, " samples"] | Float32[np.ndarray, " samples"]  # the floats in -1..1
 
 
 @dataclass(frozen=True)
@@ -92,7 +89,7 @@ def detect_speech(
     from silero_vad import get_speech_timestamps_sequence
 
     spans = get_speech_timestamps_sequence(
-        to_floats(audio) if audio.dtype == np.int16 else audio,
+        to_floats(audio),
         detector.network,
         sampling_rate=SAMPLE_RATE_HZ,
         threshold=threshold,

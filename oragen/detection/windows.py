@@ -110,11 +110,6 @@ def fill_slots(span: Span, crop_at_second: Mapping[int, int], *, num_slots: int)
     ]
 
 
-def hold_still(crop_samples: Sequence[int], *, num_slots: int) -> list[int]:
-    """Return the slots of a window beside a still picture: its crop, if any, in the first."""
-    return [0 if crop_samples else NO_CROP] + [NO_CROP] * (num_slots - 1)
-
-
 def cut_windows(
     num_samples: int,
     speech: Sequence[Span],
@@ -145,7 +140,8 @@ def cut_windows(
     crop_at_second = {sample // SAMPLE_RATE_HZ: crop for crop, sample in enumerate(crop_samples)}
     num_slots = -(-options.length // SAMPLE_RATE_HZ)
     sliding = list(_slide(Span(0, num_samples), options))
-    held = hold_still(crop_samples, num_slots=num_slots) if is_still else None
+    still = [0 if crop_samples else NO_CROP] + [NO_CROP] * (num_slots - 1)
+    held = still if is_still else None
 
     def with_speech(pieces: list[Span]) -> list[Window]:
         return [

@@ -51,7 +51,7 @@ def prepare_sounds(
     extractor: Wav2Vec2FeatureExtractor | PublishedInput, waveforms: Sequence[Sound]
 ) -> Waveforms:
     """Waveforms of any lengths -> one batch at the scale the encoder was trained with."""
-    floats = [_to_floats(waveform) for waveform in waveforms]
+    floats = [to_floats(waveform) for waveform in waveforms]
     if isinstance(extractor, PublishedInput):
         samples, _ = prepare_waveforms(floats, **asdict(extractor))
         return Waveforms(samples, torch.ones_like(samples, dtype=torch.bool))
@@ -63,10 +63,6 @@ def prepare_sounds(
         return_tensors="pt",
     )
     return Waveforms(padded.input_values, padded.attention_mask.bool())
-
-
-def _to_floats(waveform: Sound) -> Float32[np.ndarray, " _"]:
-    return to_floats(waveform) if waveform.dtype == np.int16 else waveform.astype(np.float32)
 
 
 class PreparedSounds(NamedTuple):

@@ -11,7 +11,6 @@ from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import InputContainer
-from jaxtyping import Float32, Int16
 
 from oragen.media.container import (
     EncodingError,
@@ -25,14 +24,12 @@ from oragen.media.container import (
 from oragen.media.downmix import MIN_VOICE_RANGE_DB, Channels, Downmix
 from oragen.media.errors import UnusableMediaError
 from oragen.media.limits import MAX_TRACKS, check_sound
-from oragen.media.samples import to_int16
+from oragen.media.samples import Samples, to_int16
 from oragen.media.tracks import note_use, rank_audio_tracks, start_of
 from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Made
 
 # A longer hole in the time stamps becomes silence; a shorter one is rounding by the file format.
 _MAX_JITTER_S: Final = Fraction(1, 10)
-
-Samples = Int16[np.ndarray, " samples"] | Float32[np.ndarray, " samples"]
 
 
 def decode_clip(

@@ -1,7 +1,7 @@
 """A media file, or anything else -> its decoded frames, or one error that gives the reason."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
@@ -19,7 +19,8 @@ from av.video.stream import VideoStream
 
 from oragen.media.errors import UnusableMediaError
 from oragen.media.joins import has_joined_recording
-from oragen.media.limits import MAX_PIXELS, raise_if_memory
+from oragen.media.limits import MAX_PIXELS, MIN_RATE_HZ, raise_if_memory
+from oragen.media.signatures import HEAD_BYTES, begins_like_media, has_header
 from oragen.media.timeline import Timeline, place_packets
 from oragen.schema.errors import UserError
 
@@ -28,18 +29,12 @@ logger = logging.getLogger(__name__)
 # FFmpeg reads these too, but they are no recordings: play lists, which would open further files,
 # and text drawn as pictures.
 _NOT_RECORDINGS: Final = frozenset({"concat", "dash", "hls", "imf", "sdp", "tty"})
-_SIGNATURES: Final = (
-    b"RIFF", b"RF64", b"OggS", b"fLaC", b"FLV", b"ID3", b"NIST_1A", b"\x1aE\xdf\xa3",
-    b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"\x00\x00\x01\xba",
-)  # fmt: skip
-_MP4_BOXES: Final = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
 _SAMPLE_BYTES: Final = {  # FFmpeg's names
     "s8": 1, "u8": 1, "alaw": 1, "mulaw": 1, "s16le": 2, "s16be": 2, "s24le": 3, "s24be": 3,
     "s32le": 4, "s32be": 4, "f32le": 4, "f32be": 4,
 }  # fmt: skip
 # FFmpeg decodes the beginning of a file to look at it, and would reserve what a header asks for.
 _OPTIONS: Final = {"protocol_whitelist": "file", "max_pixels": str(MAX_PIXELS)}
-_MIN_RATE_HZ: Final = 1_000
 _MAX_RATE_HZ: Final = 384_000
 _GUESSED_DURATION: Final = frozenset({"aac", "mp3"})  # FFmpeg divides the size by the bit rate
 _MAX_SHORTFALL_S: Final = 1
@@ -66,10 +61,10 @@ def parse_encoding(text: str) -> SoundEncoding:
     """
     sample_format, _, rate = text.partition("@")
     rate_hz = int(rate) if rate.isascii() and rate.isdecimal() else 0
-    if sample_format not in _SAMPLE_BYTES or not _MIN_RATE_HZ <= rate_hz <= _MAX_RATE_HZ:
+    if sample_format not in _SAMPLE_BYTES or not MIN_RATE_HZ <= rate_hz <= _MAX_RATE_HZ:
         raise EncodingError(
             f"{text!r} is no encoding of headerless sound. Write <sample format>@<rate in Hz>, "
-            f"e.g. s16le@8000. Formats: {', '.join(_SAMPLE_BYTES)}. Rates: {_MIN_RATE_HZ} to "
+            f"e.g. s16le@8000. Formats: {', '.join(_SAMPLE_BYTES)}. Rates: {MIN_RATE_HZ} to "
             f"{_MAX_RATE_HZ}."
         )
     return SoundEncoding(sample_format, rate_hz)
@@ -92,7 +87,7 @@ def open_media(
             `max_duration_s`.
     """
     head = _read_head(path)
-    if _looks_like_media(head):  # headerless audio begins like that once in millions of files
+    if has_header(head):
         encoding = None
     try:
         container = av.open(
@@ -103,7 +98,7 @@ def open_media(
         )
     except FFmpegError as error:
         raise_if_memory(error)
-        is_media = encoding is not None or _looks_like_media(head)
+        is_media = encoding is not None or begins_like_media(head)
         reason = "truncated or damaged" if is_media else "not a media file"
         raise UnusableMediaError(path, reason, str(error)) from error
     with container:
@@ -127,7 +122,7 @@ def _read_head(path: Path) -> bytes:
         if not path.is_file():
             raise UnusableMediaError(path, "not a file")
         with path.open("rb") as file:
-            head = file.read(16)
+            head = file.read(HEAD_BYTES)
     except PermissionError as error:
         raise UnusableMediaError(path, "no permission", str(error)) from error
     except OSError as error:
@@ -135,10 +130,6 @@ def _read_head(path: Path) -> bytes:
     if not head:
         raise UnusableMediaError(path, "empty file")
     return head
-
-
-def _looks_like_media(head: bytes) -> bool:
-    return head.startswith(_SIGNATURES) or head[4:8] in _MP4_BOXES
 
 
 def _check_container(path: Path, container: InputContainer, max_duration_s: float) -> None:
@@ -201,13 +192,24 @@ def decode_frames(
         )
     if timeline.joints:
         problems.append(timeline.note)
-    elif has_joined_recording(path) and (problems or container.format.name != "ogg"):
-        problems = ["recordings not read: those that are joined behind the first"]
+    elif _hides_recordings(path, container, problems):
+        problems = _note_hidden(container, problems)
     else:
         problems += _shortfall(container, stream, end) + _rest(container)
     for problem in problems:
         logger.warning("%s: %s", path, problem)
     notes += problems
+
+
+def _hides_recordings(path: Path, container: InputContainer, problems: Sequence[str]) -> bool:
+    """Return whether further recordings stand behind what was read; FFmpeg reads those of Ogg."""
+    is_read_whole = container.format.name == "ogg" and not problems
+    return not is_read_whole and has_joined_recording(path)
+
+
+def _note_hidden(container: InputContainer, problems: list[str]) -> list[str]:
+    found = [] if container.format.name == "ogg" else problems  # of Ogg, reading stops at the joint
+    return [*found, "recordings not read: those that are joined behind the first"]
 
 
 def _packets(

@@ -108,18 +108,22 @@ class ChannelMeter:
     """Measures channels and their mix second by second, and keeps no samples."""
 
     def __init__(self) -> None:
-        self._rest: Float32[np.ndarray, "samples signals"] | None = None
+        self._blocks: list[Float32[np.ndarray, "samples signals"]] = []  # less than a second
+        self._num_samples = 0  # in them
         self._seconds: list[_Second] = []
 
     def add(self, channels: Channels, mix: Float32[np.ndarray, " samples"]) -> None:
         """Measure the next samples; the number of channels stays."""
-        signals = np.column_stack([channels, mix])
-        if self._rest is not None:
-            signals = np.concatenate([self._rest, signals])
+        self._blocks.append(np.column_stack([channels, mix]))
+        self._num_samples += len(mix)
+        if self._num_samples < SAMPLE_RATE_HZ:
+            return
+        signals = np.concatenate(self._blocks)
         num_whole = len(signals) // SAMPLE_RATE_HZ * SAMPLE_RATE_HZ
         for start in range(0, num_whole, SAMPLE_RATE_HZ):
             self._seconds.append(_measure(signals[start : start + SAMPLE_RATE_HZ]))
-        self._rest = signals[num_whole:].copy()
+        self._blocks = [signals[num_whole:].copy()]
+        self._num_samples -= num_whole
 
     def range_db(self) -> float:
         """Return how far the level of the mix falls within a second; 0 for silence."""
@@ -137,10 +141,9 @@ class ChannelMeter:
 
     def _all(self) -> _Second | None:
         """Stack the measures of all seconds: second, signal."""
-        rest = self._rest if self._rest is not None else np.zeros((0, 2), np.float32)
         seconds = list(self._seconds)
-        if len(rest) >= _MIN_FRAMES * _FRAME:
-            seconds.append(_measure(rest))
+        if self._num_samples >= _MIN_FRAMES * _FRAME:
+            seconds.append(_measure(np.concatenate(self._blocks)))
         return _Second(*map(np.stack, zip(*seconds, strict=True))) if seconds else None
 
 

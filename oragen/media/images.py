@@ -12,7 +12,7 @@ from jaxtyping import UInt8
 
 from oragen.media.container import decode_frames, open_media
 from oragen.media.errors import UnusableMediaError
-from oragen.media.limits import MAX_PIXELS, check_size, read_size
+from oragen.media.limits import MAX_PIXELS, check_size, open_picture, read_size
 from oragen.media.pictures import pixel_aspect, to_rgb
 from oragen.media.tracks import rank_video_tracks
 
@@ -85,7 +85,7 @@ def _decode_heif(path: Path, container: InputContainer, max_pixels: int, notes: 
     """
     stream = rank_video_tracks(path, container)[0]
     if len(container.streams.video) == 1 and not _is_cropped(path):
-        check_size(path, stream.width, stream.height, max_pixels)
+        check_declared(path, stream, max_pixels)
         stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
         for frame in decode_frames(path, container, stream, notes):
             if isinstance(frame, VideoFrame):
@@ -100,20 +100,20 @@ def _is_cropped(path: Path) -> bool:
 
 def _open_heif(path: Path, max_pixels: int) -> Rgb:
     """Decode the main picture, put together from its tiles, turned and cropped."""
-    import pi_heif
-    from PIL import Image, ImageOps
+    from PIL import ImageOps
 
-    pi_heif.register_heif_opener(thumbnails=False)
-    Image.MAX_IMAGE_PIXELS = None  # the size is checked here
     try:
-        with Image.open(path) as image:
+        with open_picture(path) as image:
             check_size(path, *image.size, max_pixels)
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB"), np.uint8)
+    except UnusableMediaError:  # too large; it is a ValueError too
+        raise
     except (EOFError, IndexError, OSError, RuntimeError, SyntaxError, ValueError) as error:
         raise UnusableMediaError(path, "truncated or damaged", str(error)) from error
 
 
 def check_declared(path: Path, stream: VideoStream, max_pixels: int) -> None:
+    """Raise an UnusableMediaError if a track says that its pictures have too many pixels."""
     width, height = stream.width, stream.height
     if width * height == 0:  # FFmpeg refused to look at a picture of that size
         width, height = read_size(path)

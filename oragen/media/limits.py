@@ -4,13 +4,18 @@ A few bytes can claim any size, rate or number of channels, and a decoder reserv
 """
 
 import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from av.audio.frame import AudioFrame
 from av.error import FFmpegError
 
 from oragen.media.errors import UnusableMediaError
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 MAX_PIXELS: Final = 2**26  # 67 million: 8K video has 33 million
 MIN_RATE_HZ: Final = 1_000
@@ -40,13 +45,30 @@ def check_sound(path: Path, frame: AudioFrame) -> AudioFrame:
     return frame
 
 
-def read_size(path: Path) -> tuple[int, int]:
-    """Read width and height from the header of an image; 0, 0 where it is not known."""
-    from PIL import Image, UnidentifiedImageError
+@contextmanager
+def open_picture(path: Path) -> Iterator["Image.Image"]:
+    """Open an image file by Pillow, HEIC too; its pixels are decoded when they are asked for.
 
-    Image.MAX_IMAGE_PIXELS = None  # only the header is read
+    Pillow's own limit of pixels is off meanwhile: ours is checked before they are decoded.
+    """
+    import pi_heif
+    from PIL import Image
+
+    pi_heif.register_heif_opener(thumbnails=False)
+    most, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
     try:
         with Image.open(path) as image:
+            yield image
+    finally:
+        Image.MAX_IMAGE_PIXELS = most
+
+
+def read_size(path: Path) -> tuple[int, int]:
+    """Read width and height from the header of an image; 0, 0 where it is not known."""
+    from PIL import UnidentifiedImageError
+
+    try:
+        with open_picture(path) as image:
             return image.size
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
         return 0, 0

@@ -7,11 +7,15 @@ from jaxtyping import Float, Int16
 
 FULL_SCALE: Final = 2**15  # int16 reaches from -FULL_SCALE to FULL_SCALE - 1
 
+Samples = Int16[np.ndarray, "*any"] | Float[np.ndarray, "*any"]  # the floats in -1..1
+
 
 def to_floats(
-    samples: Int16[np.ndarray, "*any"], dtype: type[np.float32 | np.float64] = np.float32
+    samples: Samples, dtype: type[np.float32 | np.float64] = np.float32
 ) -> Float[np.ndarray, "*any"]:
-    """Int16 -> floats in -1..1; exact in both types."""
+    """Int16 -> floats in -1..1, exact in both types; what are floats already stay as they are."""
+    if samples.dtype != np.int16:
+        return samples.astype(dtype, copy=False)
     return np.asarray(np.true_divide(samples, FULL_SCALE, dtype=dtype))
 
 

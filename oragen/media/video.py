@@ -62,6 +62,7 @@ def sample_pictures(
     notes = [] if notes is None else notes
     step = 1 / Fraction(pictures_per_second).limit_denominator(1000)
     track = num_passed_tracks
+    problem: UnusableMediaError | None = None
     while True:
         with open_media(path, max_duration_s=max_duration_s) as container:
             if is_image(container):
@@ -73,10 +74,11 @@ def sample_pictures(
             pictures = _sample_track(path, container, stream, step, limits, notes)
             try:
                 first = next(pictures, None)
-            except UnusableMediaError:
+            except UnusableMediaError as error:
+                problem = problem or error  # that of the track that a player would choose
                 track += 1
                 if track == len(ranked):
-                    raise
+                    raise problem from error
                 continue
             if first is not None:
                 yield first

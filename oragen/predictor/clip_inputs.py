@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int16, UInt8
 
-from oragen.detection.speech import Samples, detect_samples_speech
+from oragen.detection.speech import detect_samples_speech
 from oragen.detection.windows import Window
-from oragen.media.samples import to_floats, to_int16
+from oragen.media.samples import Samples, to_floats, to_int16
 from oragen.predictor.preprocessing import Preprocessing
 from oragen.schema.errors import UserError
 from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Made, Span
@@ -96,7 +96,7 @@ def to_samples(
             f"The audio has the shape {audio.shape} at {rate_hz} Hz, expected one channel and a "
             "positive rate. Mix several channels with `audio.mean(axis=0)`."
         )
-    floats = to_floats(audio, np.float64) if audio.dtype == np.int16 else audio.astype(np.float64)
+    floats = to_floats(audio, np.float64)
     if not np.isfinite(floats).all():
         raise UserError("The audio has NaN or infinite samples, expected finite ones. Remove them.")
     if rate_hz != SAMPLE_RATE_HZ:
