@@ -89,7 +89,7 @@ def test_sixty_four_channels_are_decoded(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("later_s", [10_000.0, 3.0e7])
 def test_a_hole_of_hours_or_years_is_not_filled(tmp_path: Path, later_s: float) -> None:
-    """The header of a transport stream gives no duration to refuse it by."""
+    """The header of a live recording gives no duration to refuse it by."""
     path = write_video(
         tmp_path / "hole.mkv", [0.0, 0.04, later_s], [plain(90)] * 3,
         options={"live": "1"},
