@@ -1,7 +1,11 @@
 """What all tests share."""
 
 import os
+import tempfile
+from pathlib import Path
 
+# What this machine keeps of models must not decide what tests find; so it is looked for elsewhere.
+os.environ["HF_HOME"] = str(Path(tempfile.gettempdir()) / "oragen-tests-keep-nothing-here")
 # For torch, and for what tests start. Threads that wait by spinning: see stages/__init__.py.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -16,7 +16,7 @@ from oragen.cli.checks import machine, programs, project
 from oragen.cli.checks.finding import Finding, has_problem
 from oragen.cli.checks.machine import Gpu
 from oragen.cli.doctor import doctor
-from oragen.detection.face_detectors import YUNET_FILE
+from oragen.detection.yunet_weights import YUNET_FILE
 from tests.project import REPOSITORY
 
 GIB: Final = 2**30

@@ -10,19 +10,16 @@ import pytest
 
 from oragen.detection.cropping import crop_face, place_landmarks
 from oragen.detection.face_detectors import (
-    YUNET_FILE,
     Box,
     CascadeDetector,
-    FaceWeightsError,
     WholePictureDetector,
     YunetDetector,
     build_detector,
     detector_fingerprint,
-    fetch_yunet_weights,
-    find_yunet_weights,
 )
 from oragen.detection.faces import CropOptions, crop_clip
 from oragen.detection.tracking import track_main_face
+from oragen.detection.yunet_weights import YUNET_FILE, FaceWeightsError
 from oragen.media.video import sample_pictures
 from oragen.schema.tables import CROPS
 from oragen.schema.vocabulary import Made
@@ -383,54 +380,3 @@ def test_the_table_of_crops_has_landmarks_where_there_are_any(tmp_path: Path) ->
     found = list(CROPS.read(tmp_path / "crops.parquet")["landmarks"])
     assert list(found[0]) == points
     assert found[1:] == [None, None, None]
-
-
-# -- weights ---------------------------------------------------------------------------------------
-
-
-def test_without_weights_yunet_says_what_to_do(tmp_path: Path) -> None:
-    advice = r"face_detectors\.fetch_yunet_weights.*`faces\.weights` in params\.yaml.*cascade"
-    with pytest.raises(FaceWeightsError, match=advice):
-        build_detector("yunet")
-    with pytest.raises(FaceWeightsError, match=r"No YuNet weights at .*cascade, which needs none"):
-        build_detector("yunet", weights=tmp_path / "absent.onnx")
-
-
-def test_weights_are_a_file_or_lie_in_a_folder(tmp_path: Path) -> None:
-    file = tmp_path / YUNET_FILE
-    file.touch()
-    assert find_yunet_weights(file) == file
-    assert find_yunet_weights(tmp_path) == file
-
-
-def test_weights_that_are_none_are_refused_by_name(tmp_path: Path) -> None:
-    path = tmp_path / "text.onnx"
-    path.write_text("no network")
-    with pytest.raises(FaceWeightsError, match=r"text\.onnx"):
-        build_detector("yunet", weights=path).detect(numbered(60, 80))
-
-
-def test_fetched_weights_have_the_right_hash_and_are_fetched_once(tmp_path: Path) -> None:
-    source = tmp_path / "public" / YUNET_FILE
-    source.parent.mkdir()
-    source.write_bytes(b"a network")
-    digest = hashlib.sha256(b"a network").hexdigest()
-    cache = tmp_path / "cache"
-    fetched = fetch_yunet_weights(cache, url=source.as_uri(), sha256=digest)
-    assert fetched.read_bytes() == b"a network"
-    source.unlink()
-    assert fetch_yunet_weights(cache, url=source.as_uri(), sha256=digest) == fetched
-
-
-def test_a_file_with_another_hash_is_not_kept(tmp_path: Path) -> None:
-    source = tmp_path / YUNET_FILE
-    source.write_bytes(b"something else")
-    cache = tmp_path / "cache"
-    with pytest.raises(FaceWeightsError, match="invalid hash"):
-        fetch_yunet_weights(cache, url=source.as_uri(), sha256="0" * 64)
-    assert list(cache.iterdir()) == []
-
-
-def test_an_address_that_does_not_respond_is_an_error_with_advice(tmp_path: Path) -> None:
-    with pytest.raises(FaceWeightsError, match=r"Download .* by hand"):
-        fetch_yunet_weights(tmp_path, url=(tmp_path / "absent").as_uri())

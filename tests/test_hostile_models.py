@@ -15,7 +15,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from oragen.detection.face_detectors import YUNET_FILE, FaceWeightsError
+from oragen.detection.yunet_weights import YUNET_FILE, FaceWeightsError
 from oragen.encoders import EncoderError, load_audio_encoder, load_face_encoder
 from oragen.models.finite import find_not_finite
 from oragen.models.heads import load_head

@@ -23,7 +23,7 @@ from transformers import (
 )
 
 from oragen.corpora.generator import CorpusSpec, plan_clips, speak
-from oragen.detection.face_detectors import YUNET_FILE
+from oragen.detection.yunet_weights import YUNET_FILE
 from oragen.encoders import load_audio_encoder, load_face_encoder
 from oragen.features.rows import FeatureSpec
 from oragen.models.folder import DESCRIPTION_FILE
@@ -170,7 +170,7 @@ def test_the_weights_of_the_face_detector_are_taken_along(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     published = (hashlib.sha256(b"weights").hexdigest(),)
-    monkeypatch.setattr("oragen.detection.face_detectors.KNOWN_YUNET", published)
+    monkeypatch.setattr("oragen.detection.yunet_weights.KNOWN_YUNET", published)
     (tmp_path / "yunet.onnx").write_bytes(b"weights")
     head = write_model(tmp_path / "head")
     description = json.loads((head / DESCRIPTION_FILE).read_text())

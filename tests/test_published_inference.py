@@ -155,7 +155,7 @@ def arguments(*given: str) -> Iterator[None]:
 def test_the_released_model_predicts_what_the_published_inference_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, all_threads: None
 ) -> None:
-    monkeypatch.setattr("oragen.predictor.published.HF_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HOME", str(tmp_path / "cache"))
     with arguments(str(tmp_path / "checkpoints")):
         runpy.run_path(os.fspath(INFERENCE / "make_checkpoints.py"))
     published = read_published()

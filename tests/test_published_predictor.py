@@ -33,7 +33,7 @@ def clip(tmp_path: Path) -> Path:
 @pytest.fixture
 def checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """State dicts of the published classes, with random weights and as small as they may be."""
-    monkeypatch.setattr("oragen.predictor.published.HF_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HOME", str(tmp_path / "cache"))
     folder = tmp_path / "published"
     folder.mkdir()
     for name, weights in {

@@ -1,7 +1,5 @@
 """One picture -> the boxes of the faces in it."""
 
-import hashlib
-import logging
 import math
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,35 +17,18 @@ import numpy as np
 from jaxtyping import Float32, Shaped, UInt8
 
 from oragen.detection.landmarks import EyeFinder, Rgb
+from oragen.detection.yunet_weights import (
+    WEIGHTS_ADVICE,
+    FaceWeightsError,
+    find_yunet_weights,
+    sha256_of,
+)
 from oragen.schema.choices.face_detectors import DetectorName
-from oragen.schema.errors import UserError
 
 if TYPE_CHECKING:
     import cv2
 
-logger = logging.getLogger(__name__)
-
-YUNET_FILE: Final = "face_detection_yunet_2023mar.onnx"
-YUNET_URL: Final = (
-    f"https://github.com/opencv/opencv_zoo/raw/main/models/face_detection_yunet/{YUNET_FILE}"
-)
-YUNET_SHA256: Final = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
-# Of YuNet as it was published: the file that we fetch, and that of libfacedetection.train.
-KNOWN_YUNET: Final = (
-    YUNET_SHA256,
-    "25a606a145a5b6d7271ae138fbd00eba91dad8b83222ae3f2c7ecd0f4a7b0e31",
-)
-MAX_YUNET_BYTES: Final = 10_000_000
 _WITH_LANDMARKS: Final = " with landmarks"
-_WEIGHTS_ADVICE: Final = (
-    f"Download {YUNET_URL} (SHA-256 {YUNET_SHA256}), by hand or with "
-    "oragen.detection.face_detectors.fetch_yunet_weights(folder), and set `faces.weights` in "
-    "params.yaml to that file. Or set `faces.detector` to cascade, which needs none."
-)
-
-
-class FaceWeightsError(UserError):
-    """The weights of a face detector are missing, cannot be fetched, or are not the right ones."""
 
 
 class Box(NamedTuple):
@@ -118,12 +99,12 @@ def detector_fingerprint(name: DetectorName, *, weights: Path | None = None) -> 
     """
     match name:
         case "yunet":
-            return _sha256(find_yunet_weights(weights)) + _WITH_LANDMARKS
+            return sha256_of(find_yunet_weights(weights)) + _WITH_LANDMARKS
         case "cascade":
             import cv2.data
 
             folder = Path(cv2.data.haarcascades)
-            hashes = [_sha256(folder / file) for file in (CascadeDetector.file, EyeFinder.file)]
+            hashes = [sha256_of(folder / file) for file in (CascadeDetector.file, EyeFinder.file)]
             return "".join(hashes) + _WITH_LANDMARKS
         case "none":
             return name
@@ -156,7 +137,7 @@ class YunetDetector:
             )
         except cv2.error as error:
             raise FaceWeightsError(
-                f"{self.weights} is no YuNet model: {error}. {_WEIGHTS_ADVICE}"
+                f"{self.weights} is no YuNet model: {error}. {WEIGHTS_ADVICE}"
             ) from error
 
     def detect(self, rgb: Rgb) -> list[Box]:
@@ -252,59 +233,3 @@ def _to_box(
     x, y, width, height = (corner_and_size * zoom).tolist()
     points = None if landmarks is None else tuple((landmarks * zoom).tolist())
     return Box(float(x), float(y), float(x + width), float(y + height), score, points)
-
-
-def find_yunet_weights(path: Path | None) -> Path:
-    """Return `path`, a file of YuNet weights or a folder that holds one under its public name.
-
-    Any YuNet of 2022 or later will do, so a file of the user's own is not compared with a hash.
-
-    Raises:
-        FaceWeightsError: there is none; says how to get one.
-    """
-    if path is None:
-        raise FaceWeightsError(f"yunet needs the path of its weights. {_WEIGHTS_ADVICE}")
-    file = path / YUNET_FILE if path.is_dir() else path
-    if not file.is_file():
-        raise FaceWeightsError(f"No YuNet weights at {file}. {_WEIGHTS_ADVICE}")
-    return file
-
-
-def refuse_unknown_yunet(file: Path, remedy: str) -> None:
-    """Refuse a file that is not one of the published ones.
-
-    Raises:
-        FaceWeightsError: says what it is, and what to do.
-    """
-    is_small = file.stat().st_size <= MAX_YUNET_BYTES
-    sha256 = _sha256(file) if is_small else ""
-    if sha256 not in KNOWN_YUNET:
-        found = f"SHA-256 {sha256}" if is_small else f"more than {MAX_YUNET_BYTES} bytes"
-        raise FaceWeightsError(
-            f"{file} is not YuNet as it was published: it has {found}, expected SHA-256 "
-            f"{YUNET_SHA256}. {remedy}"
-        )
-
-
-def fetch_yunet_weights(folder: Path, *, url: str = YUNET_URL, sha256: str = YUNET_SHA256) -> Path:
-    """Download the weights into a folder, or leave them where an earlier call put them.
-
-    Raises:
-        FaceWeightsError: `url` cannot be read, or gives a file with another hash, which is deleted.
-    """
-    import torch
-
-    file = folder / url.rsplit("/", 1)[-1]
-    if file.is_file() and _sha256(file) == sha256:
-        return file
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        torch.hub.download_url_to_file(url, str(file), hash_prefix=sha256, progress=False)
-    except (OSError, RuntimeError) as error:
-        raise FaceWeightsError(f"{url} could not be fetched: {error}. {_WEIGHTS_ADVICE}") from error
-    logger.info("fetched %s to %s", url, file)
-    return file
-
-
-def _sha256(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()

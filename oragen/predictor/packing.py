@@ -8,12 +8,12 @@ from typing import Any, Final
 
 import timm
 
-from oragen.detection.face_detectors import (
+from oragen.detection.faces import CropOptions
+from oragen.detection.yunet_weights import (
     YUNET_FILE,
     find_yunet_weights,
     refuse_unknown_yunet,
 )
-from oragen.detection.faces import CropOptions
 from oragen.encoders import AudioEncoder, FaceEncoder
 from oragen.models.folder import DESCRIPTION_FILE, WEIGHTS_FILE
 from oragen.models.unimodal.timm_vit import TimmVit

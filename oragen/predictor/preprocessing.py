@@ -6,10 +6,10 @@ from typing import Annotated, assert_never
 
 from pydantic import Field
 
-from oragen.detection.face_detectors import YUNET_FILE, refuse_unknown_yunet
 from oragen.detection.faces import CropOptions
 from oragen.detection.speech import SpeechOptions
 from oragen.detection.windows import Window, WindowOptions, cut_whole_windows, cut_windows
+from oragen.detection.yunet_weights import YUNET_FILE, refuse_unknown_yunet
 from oragen.models.description import Form, LooseForm, Text, check_form
 from oragen.schema.choices.face_detectors import DetectorName
 from oragen.schema.choices.preprocessing import CropShape, PreprocessingRules

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from huggingface_hub.constants import HF_HOME
-
+from oragen.config.kept import kept_models
 from oragen.models.folder import DESCRIPTION_FILE, Kind, read_kind
 from oragen.models.heads import load_head, save_head
 from oragen.predictor.hub import find_folder
@@ -79,7 +78,7 @@ def convert_published(checkpoints: Sequence[Path]) -> Path:
     parts = json.dumps([CONVERSION, PREPROCESSING], sort_keys=True).encode()
     parts += b"".join(_hash(path) for path in checkpoints)
     digest = hashlib.sha256(parts).hexdigest()
-    folder = Path(HF_HOME) / "oragen" / digest[:16]
+    folder = kept_models() / digest[:16]
     if (folder / DESCRIPTION_FILE).is_file():
         return folder
     with atomic_folder(folder) as unfinished:

@@ -22,17 +22,14 @@ HUB_ID: Final = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 def check_detector(name: str, weights: Path | None) -> Finding:
     """Check that the face detector has its weights."""
-    from oragen.detection.face_detectors import (
-        CascadeDetector,
-        FaceWeightsError,
-        find_yunet_weights,
-    )
+    from oragen.detection.face_detectors import CascadeDetector
+    from oragen.detection.yunet_weights import FaceWeightsError, find_yunet_weights
 
     if name == "yunet":
         try:
             found = find_yunet_weights(weights)
         except FaceWeightsError as error:
-            missing = "faces.weights is null" if weights is None else f"not at {weights}"
+            missing = "none are kept" if weights is None else f"not at {weights}"
             return Finding("weights", "YuNet", "problem", missing, str(error))
         return Finding("weights", "YuNet", "ok", str(found))
     if name == "cascade":
