@@ -134,7 +134,7 @@ def _write_parts(folder: Path) -> None:
 
 def _write_model(folder: Path) -> None:
     from oragen.predictor.packing import pack_model
-    from tests.test_packing import save_as_transformers_does, write_model
+    from tests.small_models import save_as_transformers_does, write_model
 
     audio, face = save_as_transformers_does(folder / "encoders")
     write_model(folder / "head", audio=audio, face=face)

@@ -72,6 +72,14 @@ def make_weight(name: str, shape: Sequence[int]) -> Tensor:
     return 1 + scaled if len(shape) == 1 and name.endswith(".weight") else scaled
 
 
+def compare_statistics(array: Any, expected: dict[str, Any], *, atol: float) -> None:
+    """Compare an array with what is kept of a large one."""
+    assert list(array.shape) == expected["shape"]
+    statistics = [array.mean(), array.std(), array.min(), array.max(), np.linalg.norm(array)]
+    wanted = [expected[key] for key in ("mean", "std", "min", "max", "l2")]
+    np.testing.assert_allclose(statistics, wanted, atol=atol, rtol=1e-5)
+
+
 def _path(name: str) -> Path:
     if not FOLDER.is_dir():
         pytest.skip(f"no golden data at {FOLDER}")

@@ -19,6 +19,7 @@ from oragen.predictor import Predictor
 from oragen.predictor.packing import pack_model
 from oragen.predictor.sums import SUMS_FILE, sum_up
 from oragen.schema.errors import UserError
+from tests.small_models import save_as_transformers_does, save_finetuned, write_model
 
 JSON_FILES: Final = (
     "head.json",
@@ -32,6 +33,7 @@ WEIGHTS: Final = (
     "audio_encoder/model.safetensors",
     "face_encoder/model.safetensors",
 )
+CROPS: Final = list(np.random.default_rng(0).integers(0, 256, (2, 48, 48, 3), dtype=np.uint8))
 MAX_LETTERS: Final = 2000  # of a message
 VALUES: Final[tuple[Any, ...]] = (
     None, True, -1, 0, 1, 3, 10**6, 10**9, 10**40, 0.5, -0.5, 1e30, float("nan"), float("inf"),
@@ -52,11 +54,16 @@ def write_good_model(folder: Path, *, of: Path) -> Path:
         folder: to write to.
         of: a folder for what the model is made of.
     """
-    from tests.test_packing import save_as_transformers_does, save_finetuned, write_model
-
     audio, _ = save_finetuned(of / "ours")
     _, face = save_as_transformers_does(of / "others")
     pack_model(write_model(of / "head", audio=audio, face=face), folder)
+    return folder
+
+
+def copy_without_sums(good: Path, folder: Path) -> Path:
+    """Copy a packed model but for its sums, which would notice every change."""
+    shutil.copytree(good, folder)
+    (folder / SUMS_FILE).unlink()
     return folder
 
 
@@ -79,6 +86,16 @@ def fit_sums(folder: Path) -> None:
     for weights in WEIGHTS:
         _write_digest((folder / weights).parent)
     (folder / SUMS_FILE).write_text(sum_up(folder))
+
+
+def change(file: Path, *path: str, value: object) -> None:
+    """Set a field of a JSON file, which may be nested."""
+    fields = json.loads(file.read_text())
+    inner = fields
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = value
+    file.write_text(json.dumps(fields))
 
 
 def try_out(folder: Path, crops: list[np.ndarray], sound: np.ndarray) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.project import REPOSITORY, Project
-from tests.test_predict_cli import save_model
+from tests.small_models import save_model
 
 pytestmark = pytest.mark.slow
 

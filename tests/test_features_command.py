@@ -18,7 +18,7 @@ from oragen.predictor.clip_decoder import read_clip_inputs
 from oragen.predictor.preprocessing import read_preprocessing
 from oragen.schema.errors import UserError
 from tests.media_files import tone, write_sound
-from tests.test_packing import PREPROCESSING, save_finetuned, write_model
+from tests.small_models import PREPROCESSING, save_finetuned, write_model
 
 app = typer.Typer()
 for command in (features, export, pack):

@@ -44,7 +44,7 @@ from tests.finetuning_runs import (
     write_crops,
     write_sounds,
 )
-from tests.test_predict_cli import save_model
+from tests.small_models import save_model
 
 pytestmark = [
     pytest.mark.gpu,

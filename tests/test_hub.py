@@ -11,7 +11,7 @@ import pytest
 from oragen.predictor import ModelError
 from oragen.predictor.hub import find_folder
 from tests.project import REPOSITORY
-from tests.test_predict_cli import save_model
+from tests.small_models import save_model
 
 REVISION = "a" * 40
 LOAD = """

@@ -25,7 +25,7 @@ from oragen.schema.vocabulary import SAMPLE_RATE_HZ
 from tests import bombs
 from tests.broken_clips import write_broken_clips
 from tests.media_files import add_sound
-from tests.test_predict_cli import save_model
+from tests.small_models import save_model
 from tests.users import open_folder, ordinary_user
 
 NO_FACE = {"face": "no face"}

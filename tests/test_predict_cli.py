@@ -4,97 +4,21 @@ import csv
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from functools import partial
-from itertools import chain
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import av
-import cv2
 import pyarrow.parquet as pq
 import pytest
-import torch
-import typer
 from typer.testing import CliRunner
 
-from oragen.cli.predict import EPILOGUE, predict
 from oragen.config import paths
 from oragen.config.params import load_params
-from oragen.corpora.generator import CorpusSpec, plan_clips, write_clip
-from oragen.encoders import load_audio_encoder, load_face_encoder
-from oragen.features.rows import FeatureSpec
-from oragen.media.video import sample_pictures
-from oragen.models.heads import HeadSizes, build_head, save_head
 from oragen.predictor import Predictor
 from oragen.schema.errors import UserError
-from oragen.schema.vocabulary import GENDERS, MASK_TYPES, SAMPLE_RATE_HZ
-from tests.broken_clips import copy_tracks
-from tests.media_files import plain, write_video
+from tests.predict_command import app, read_json, run, write_clips
 from tests.project import REPOSITORY
-
-SCHEMA = json.loads((REPOSITORY / "docs" / "prediction.schema.json").read_text())
-app = typer.Typer(rich_markup_mode="markdown")
-app.command(epilog=EPILOGUE)(predict)
-
-
-class Done(NamedTuple):
-    """What a command left."""
-
-    exit_code: int
-    stdout: str
-    stderr: str
-
-
-def run(*arguments: object, given: bytes = b"") -> Done:
-    """Run the command as `oragen.cli.run` does: a mistake is one sentence and exit code 2."""
-    result = CliRunner().invoke(app, list(map(str, arguments)), input=given)
-    if isinstance(result.exception, UserError):
-        return Done(2, result.stdout, str(result.exception))
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    return Done(result.exit_code, result.stdout, result.stderr)
-
-
-def save_model(folder: Path, *, with_mask_types: bool = True) -> Path:
-    """Save a head with random weights on the embedded encoders."""
-    params = load_params(REPOSITORY / "params.yaml")
-    audio = load_audio_encoder("embedded", None, precision="fp32", levels=["intermediate"])
-    face = load_face_encoder("embedded", None, precision="fp32", levels=["intermediate"])
-    audio_shape = audio.feature_shape(round(params.windows.length_s * SAMPLE_RATE_HZ))
-    face_shape = face.feature_shape()
-    make_spec = partial(FeatureSpec, encoder="tiny", source="embedded", level="intermediate",
-                        precision="fp32")  # fmt: skip
-    specs = {
-        "audio": make_spec("audio", fingerprint=audio.fingerprint(), shape=audio_shape).as_json(),
-        "face": make_spec("face", fingerprint=face.fingerprint(), shape=face_shape).as_json(),
-    }
-    mask_types = MASK_TYPES if with_mask_types else ()
-    torch.manual_seed(0)
-    head = build_head(
-        "cross_attention",
-        HeadSizes(*audio_shape, 4, *face_shape, len(GENDERS), len(mask_types)),
-        width=16,
-        num_heads=2,
-    )
-    save_head(
-        folder,
-        head,
-        {
-            "genders": list(GENDERS),
-            "mask_types": list(mask_types),
-            "trained_on": ["studio"],
-            "features": specs,
-            "preprocessing": {
-                "audio": params.audio.as_cache_parameters(),
-                "speech": params.speech.as_cache_parameters(),
-                "faces": params.faces.model_dump(mode="json"),
-                "windows": params.windows.as_cache_parameters(),
-            },
-            "calibration": {"age_half_width_years": 9.5},
-        },
-    )
-    return folder
+from tests.small_models import save_model
 
 
 @pytest.fixture(scope="module")
@@ -105,21 +29,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a talking head, its sound, its pictures, a still of it, and what is no use."""
-    folder = tmp_path_factory.mktemp("clips")
-    spec = CorpusSpec("studio", 6, seed=3, clips_per_speaker=(1, 1), duration_s=(3.0, 3.2))
-    plan = replace(plan_clips(spec)[0], mask_type="none", fault="none")
-    write_clip(plan, folder / "talk.mp4")
-    copy_tracks(folder / "talk.mp4", folder / "voice.mp4", "audio")
-    copy_tracks(folder / "talk.mp4", folder / "mute.mp4", "video")
-    first = next(sample_pictures(folder / "talk.mp4", max_duration_s=9.0)).rgb
-    cv2.imwrite(str(folder / "still.png"), first[..., ::-1])
-    (folder / "broken.mp4").write_bytes(b"")
-    write_video(folder / "nobody.mp4", [k / 5 for k in range(10)], [plain(90)] * 10)
-    return folder
-
-
-def read_json(path: Path) -> Any:
-    return json.loads(path.read_text())
+    return write_clips(tmp_path_factory.mktemp("clips"))
 
 
 def test_a_table_shows_the_prediction(model: Path, clips: Path) -> None:
@@ -343,142 +253,3 @@ def test_an_earlier_file_of_predictions_stays_when_the_model_is_refused(
     out.write_text("earlier")
     assert run(clips, "--model", tmp_path / "none", "-o", out).exit_code == 2
     assert out.read_text() == "earlier"
-
-
-def problems(value: Any, schema: Mapping[str, Any], place: str = "prediction") -> list[str]:
-    """Say where JSON breaks a schema, for the keywords that ours uses; others are refused."""
-    if "$ref" in schema:
-        schema = SCHEMA["$defs"][schema["$ref"].removeprefix("#/$defs/")]
-    unknown = set(schema) - set(CHECKS) - {"properties", "description", "title", "$schema", "$defs"}
-    assert not unknown, f"{place}: {unknown} would not be checked"
-    found = [CHECKS[word](value, schema, place) for word in schema if word in CHECKS]
-    return list(chain.from_iterable(found))
-
-
-KINDS: dict[str, tuple[type, ...]] = {
-    "object": (dict,), "array": (list,), "string": (str,), "boolean": (bool,),
-    "integer": (int,), "number": (int, float), "null": (type(None),),
-}  # fmt: skip
-
-
-def check_type(value: Any, schema: Mapping[str, Any], place: str) -> list[str]:
-    words = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
-    fits = any(
-        isinstance(value, KINDS[word]) and (word == "boolean" or not isinstance(value, bool))
-        for word in words
-    )
-    return [] if fits else [f"{place}: {value!r} is no {' or '.join(words)}"]
-
-
-def check_properties(value: Any, schema: Mapping[str, Any], place: str) -> list[str]:
-    if not isinstance(value, dict):
-        return []
-    known, rest = schema.get("properties", {}), schema["additionalProperties"]
-    found = []
-    for name, item in value.items():
-        if name in known:
-            found += problems(item, known[name], f"{place}.{name}")
-        elif rest is False:
-            found.append(f"{place}: {name} is not known")
-        else:
-            found += problems(item, rest, f"{place}.{name}")
-    return found
-
-
-def check_items(value: Any, schema: Mapping[str, Any], place: str) -> list[str]:
-    items = value if isinstance(value, list) else []
-    return [
-        problem
-        for number, item in enumerate(items)
-        for problem in problems(item, schema["items"], f"{place}[{number}]")
-    ]
-
-
-def check_any(value: Any, schema: Mapping[str, Any], place: str) -> list[str]:
-    found = [problems(value, option, place) for option in schema["anyOf"]]
-    return [] if not all(found) else min(found, key=len)
-
-
-def check_that(
-    word: str, kinds: tuple[type, ...], holds: Callable[[Any, Any], bool]
-) -> Callable[[Any, Mapping[str, Any], str], list[str]]:
-    def check(value: Any, schema: Mapping[str, Any], place: str) -> list[str]:
-        if not isinstance(value, kinds) or holds(value, schema[word]):
-            return []
-        return [f"{place}: {word} {schema[word]!r} does not hold of {value!r}"]
-
-    return check
-
-
-CHECKS: dict[str, Callable[[Any, Mapping[str, Any], str], list[str]]] = {
-    "type": check_type,
-    "additionalProperties": check_properties,
-    "items": check_items,
-    "anyOf": check_any,
-    "required": check_that("required", (dict,), lambda value, names: set(names) <= set(value)),
-    "const": check_that("const", (object,), lambda value, only: bool(value == only)),
-    "enum": check_that("enum", (object,), lambda value, all_of: value in all_of),
-    "minimum": check_that("minimum", (int, float), lambda value, least: bool(value >= least)),
-    "maximum": check_that("maximum", (int, float), lambda value, most: bool(value <= most)),
-    "minItems": check_that("minItems", (list,), lambda value, least: len(value) >= least),
-    "maxItems": check_that("maxItems", (list,), lambda value, most: len(value) <= most),
-    "minProperties": check_that("minProperties", (dict,), lambda value, least: len(value) >= least),
-}
-
-
-@pytest.fixture(scope="module")
-def predictions(
-    model: Path, clips: Path, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Any]:
-    """Real predictions of each kind, by the name of the clip, and one without mask types."""
-    bare = save_model(tmp_path_factory.mktemp("bare"), with_mask_types=False)
-    names = ("talk.mp4", "voice.mp4", "mute.mp4", "still.png", "nobody.mp4", "broken.mp4", "gone")
-    out = tmp_path_factory.mktemp("out") / "all.jsonl"
-    run(*(clips / name for name in names), "--model", model, "-o", out)
-    written = {
-        name: json.loads(line)
-        for name, line in zip(names, out.read_text().splitlines(), strict=True)
-    }
-    run(clips / "voice.mp4", "--model", bare, "-o", out.with_name("one.json"))
-    return written | {"no mask types": read_json(out.with_name("one.json"))}
-
-
-def test_every_kind_of_prediction_fits_the_schema(predictions: dict[str, Any]) -> None:
-    for name, prediction in predictions.items():
-        assert problems(prediction, SCHEMA) == [], name
-    used = {
-        name: (
-            prediction["modalities"]["audio"]["usable"],
-            prediction["modalities"]["face"]["usable"],
-        )
-        for name, prediction in predictions.items()
-    }
-    assert used == {
-        "talk.mp4": (True, True), "voice.mp4": (True, False), "mute.mp4": (False, True),
-        "still.png": (False, True), "nobody.mp4": (False, False), "broken.mp4": (False, False),
-        "gone": (False, False), "no mask types": (True, False),
-    }  # fmt: skip
-    assert predictions["no mask types"]["mask_type"] is None
-
-
-CHANGES: dict[str, Callable[[dict[str, Any]], object]] = {
-    "prediction: extra is not known": lambda item: item.update(extra=1),
-    "prediction: required": lambda item: item.pop("notes"),
-    "prediction.status: enum": lambda item: item.update(status="fine"),
-    "prediction.age.value: '40' is no number": lambda item: item["age"].update(value="40"),
-    "prediction.age.interval: minItems 2": lambda item: item["age"]["interval"].pop(),
-    "prediction.windows[0].index: minimum 0": lambda item: item["windows"][0].update(index=-1),
-    "prediction.gender.probabilities.male: maximum 1": lambda item: item["gender"][
-        "probabilities"
-    ].update(male=1.5),
-    "prediction.faces[0].box: maxItems 4": lambda item: item["faces"][0]["box"].append(1),
-}
-
-
-@pytest.mark.parametrize("problem", CHANGES)
-def test_the_schema_refuses_what_is_no_prediction(
-    predictions: dict[str, Any], problem: str
-) -> None:
-    prediction = json.loads(json.dumps(predictions["talk.mp4"]))
-    CHANGES[problem](prediction)
-    assert any(found.startswith(problem) for found in problems(prediction, SCHEMA))

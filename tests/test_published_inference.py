@@ -27,7 +27,7 @@ from oragen.predictor.published import PREPROCESSING
 from oragen.schema.errors import UserError
 from oragen.schema.vocabulary import NO_CROP, Span
 from tests.golden import FOLDER as GOLDEN
-from tests.test_packing import write_model
+from tests.small_models import write_model
 
 INFERENCE: Final = GOLDEN / "inference"
 MEDIA: Final = GOLDEN.parent / "media"

@@ -13,7 +13,7 @@ import pytest
 
 from oragen.corpora.generator import CorpusSpec, plan_clips, write_clip
 from tests.project import REPOSITORY, Run
-from tests.test_packing import write_model
+from tests.small_models import write_model
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 
