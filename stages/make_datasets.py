@@ -5,6 +5,7 @@ writes files that hold the wanted corpora alone; another corpus that changes lea
 and no head is trained again.
 """
 
+import json
 import logging
 from collections.abc import Collection, Iterable, Mapping
 from itertools import chain
@@ -14,6 +15,7 @@ import pandas as pd
 from oragen.config import paths
 from oragen.config.params import load_params
 from oragen.features.table import join_dataset
+from oragen.schema.files import write_text
 from oragen.schema.tables import CLIPS, CROPS, DATASET, FEATURE_ROWS, WINDOWS
 from stages.running import run_stage
 
@@ -31,6 +33,8 @@ def main() -> None:
     }
     for head, corpora in corpora_of.items():
         DATASET.write(paths.train_dataset(head), choose(joined, corpora, ["train", "dev"]))
+        generated = {name: params.corpora[name].reader == "generated" for name in corpora}
+        write_text(paths.train_corpora(head), json.dumps({"generated": generated}) + "\n")
     for corpora in dict.fromkeys(corpora_of.values()):
         train = choose(joined, corpora, ["train", "dev"])
         logger.info("make_datasets: %s", describe("train", train))

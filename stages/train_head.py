@@ -1,5 +1,6 @@
 """Cached features and labels -> trained heads, one for each seed, and their history."""
 
+import json
 import logging
 
 import pandas as pd
@@ -11,6 +12,7 @@ from oragen.config.options import fill
 from oragen.config.params import Params, load_params
 from oragen.features.dataset import EmptyDatasetError, WindowDataset, load_dataset, read_dataset
 from oragen.models.heads import Head, HeadSizes, build_head, save_head
+from oragen.schema.errors import UserError
 from oragen.schema.files import write_text
 from oragen.schema.vocabulary import GENDERS, MASK_TYPES
 from oragen.training.calibration import UNCALIBRATED, Calibration, fit_calibration
@@ -19,6 +21,7 @@ from oragen.training.inference import modality_sets_of, predict_windows
 from oragen.training.loop import TrainingOptions, train_in_phases
 from oragen.training.losses import TaskWeights
 from oragen.training.scoring import find_majority_baseline
+from oragen.training.training_data import summarise
 from stages.running import run_stage
 
 logger = logging.getLogger(__name__)
@@ -35,6 +38,7 @@ def main(head: str) -> None:
     path, merged = paths.train_dataset(head), params.protocol == "paper"
     table = read_dataset(path, ["train", "dev"] if merged else ["train"])
     train = load_dataset(table, level=level, genders=GENDERS, memory_bytes=memory_bytes)
+    generated = read_generated(head)
     dev = None
     if not merged:
         selected_by = read_dataset(path, ["dev"])
@@ -56,6 +60,7 @@ def main(head: str) -> None:
         )  # fmt: skip
         calibration = UNCALIBRATED if dev is None else calibrate(built, dev)
         description = describe(params, table, train, built, seed)
+        description["training_data"] = summarise(table, generated).as_json()
         description["calibration"] = calibration.as_json()
         save_head(folder / f"seed-{seed}", built.cpu(), description)
         lines += [
@@ -77,6 +82,20 @@ def calibrate(head: Head, dev: WindowDataset) -> Calibration:
     clips = dev.table["clip_id"].iloc[windows]
     labels = dev.table.drop_duplicates("clip_id").set_index("clip_id")
     return fit_calibration(clips, predictions, labels, genders=GENDERS)
+
+
+def read_generated(head: str) -> dict[str, bool]:
+    """Read of each corpus of a head whether its people are generated.
+
+    Raises:
+        UserError: `make_datasets` has not written it.
+    """
+    path = paths.train_corpora(head)
+    try:
+        generated: dict[str, bool] = json.loads(path.read_bytes())["generated"]
+    except FileNotFoundError as error:
+        raise UserError(f"{path} is missing. Run `dvc repro make_datasets`.") from error
+    return generated
 
 
 def refuse_blind_head(name: str, head: Head, train: WindowDataset) -> None:

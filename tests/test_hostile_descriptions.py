@@ -90,6 +90,8 @@ def test_json_without_a_trick_is_read() -> None:
         (("metadata", "features", "audio", "level"), "deep", "features.audio.level"),
         (("metadata", "features", "smell"), {}, "features.smell"),
         (("metadata", "trained_on"), [1], "trained_on.0"),
+        (("metadata", "training_data"), {"corpora": [{"name": 1}]}, "training_data.corpora.0.name"),
+        (("metadata", "training_data"), {"corpora": [], "oldest_years": 900}, "oldest_years"),
     ],
 )
 def test_a_description_that_cannot_be_is_refused_by_its_field(

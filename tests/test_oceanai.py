@@ -41,6 +41,8 @@ def predict(
         length_s=4.0,
         notes=[],
         model={},
+        training_data=None,
+        warnings=[],
     )
     return prediction.to_dict()
 

@@ -54,6 +54,8 @@ PREDICTED = Prediction(
     length_s=4.5,
     notes=[],
     model={"head": "joint"},
+    training_data=None,
+    warnings=["It knows nobody."],
 )
 NOT_PREDICTED = replace(
     PREDICTED,
@@ -178,11 +180,12 @@ FLAT_PREDICTED: dict[str, Any] = {
     "mask_type": "ffp", "mask_type_none": 0.125, "mask_type_ffp": 0.875,
     "num_windows": 1, "audio_usable": True, "audio_reason": None,
     "face_usable": False, "face_reason": "no face", "length_sec": 4.5,
+    "warnings": "It knows nobody.",
 }  # fmt: skip
 FLAT_NOT_PREDICTED = dict.fromkeys(FLAT_PREDICTED) | {
     "input": "b.mp4", "status": "no_predictions", "num_windows": 0, "audio_usable": False,
     "audio_reason": "empty file", "face_usable": False, "face_reason": "empty file",
-    "length_sec": 0.0,
+    "length_sec": 0.0, "warnings": "It knows nobody.",
 }  # fmt: skip
 
 

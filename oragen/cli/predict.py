@@ -168,9 +168,9 @@ def predict(
         if not isinstance(
             error, BrokenPipeError
         ):  # show what was computed before the disk was full
-            _report(shown, refused, passed_over, is_piped=is_piped)
+            _report(shown, refused, passed_over, predictor.warnings, is_piped=is_piped)
         raise
-    _report(shown, refused, passed_over, is_piped=is_piped)
+    _report(shown, refused, passed_over, predictor.warnings, is_piped=is_piped)
     if refused or not all(prediction.is_predicted for prediction in shown):
         raise typer.Exit(EXIT_UNPREDICTED)
 
@@ -271,16 +271,27 @@ def _report(
     predictions: Sequence["Prediction"],
     refused: Sequence[Refused],
     passed_over: Sequence[Path],
+    of_model: Sequence[str],
     *,
     is_piped: bool,
 ) -> None:
-    """Show the predictions as a table, unless standard output has them; then what went wrong."""
+    """Show the predictions as a table, unless standard output has them; then what went wrong.
+
+    Warnings of the model are shown once, those of a clip with its name.
+    """
     from oragen.predictor.output import reasons_of
 
     predicted = [prediction for prediction in predictions if prediction.is_predicted]
     if predicted and not is_piped:
         _print_predictions(predicted)
-    lines = [
+    lines = [f"Warning: {warning}" for warning in of_model] if predicted else []
+    lines += [
+        f"{prediction.input}: {warning}"
+        for prediction in predicted
+        for warning in prediction.warnings
+        if warning not in of_model
+    ]
+    lines += [
         f"{prediction.input}: not predicted: {reasons_of(prediction)}"
         for prediction in predictions
         if not prediction.is_predicted

@@ -84,6 +84,11 @@ def train_dataset(head: str) -> Path:
     return DATA / "datasets" / "train" / f"{head}.parquet"
 
 
+def train_corpora(head: str) -> Path:
+    """Return the file that says of each corpus of a head whether its people are generated."""
+    return DATA / "datasets" / "train" / f"{head}.json"
+
+
 def head_folder(head: str) -> Path:
     """Return the folder of a trained head, a folder a seed inside."""
     return DATA / "heads" / head

@@ -75,10 +75,10 @@ def predict_named_clips(
         if clip.reason is None:
             yield next(predictions)
         else:
-            yield _to_empty_prediction(clip.path, clip.reason, predictor.description)
+            yield _to_empty_prediction(clip.path, clip.reason, predictor)
 
 
-def _to_empty_prediction(path: Path, reason: str, model: dict[str, str]) -> Prediction:
+def _to_empty_prediction(path: Path, reason: str, predictor: Predictor) -> Prediction:
     report = ModalityReport(usable=False, reason=reason)
     return Prediction(
         input=str(path),
@@ -91,7 +91,9 @@ def _to_empty_prediction(path: Path, reason: str, model: dict[str, str]) -> Pred
         faces=[],
         length_s=0.0,
         notes=[],
-        model=model,
+        model=predictor.description,
+        training_data=predictor.training_data,
+        warnings=[*predictor.warnings],
     )
 
 

@@ -119,6 +119,7 @@ def flatten(prediction: Prediction) -> Row:
         "face_usable": face.usable,
         "face_reason": face.reason,
         "length_sec": round(length_s, 3),
+        "warnings": " ".join(prediction.warnings) or None,
     }
 
 
@@ -205,7 +206,7 @@ _KINDS: Final = {
     "age_high": pa.float64(), "length_sec": pa.float64(), "audio_usable": pa.bool_(),
     "face_usable": pa.bool_(), "input": pa.string(), "status": pa.string(),
     "gender": pa.string(), "mask_type": pa.string(), "audio_reason": pa.string(),
-    "face_reason": pa.string(),
+    "face_reason": pa.string(), "warnings": pa.string(),
 }  # fmt: skip
 
 

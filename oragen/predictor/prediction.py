@@ -6,6 +6,7 @@ from typing import Final
 
 from oragen.predictor.clip_inputs import FaceBox
 from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Modality, Span
+from oragen.training.training_data import TrainingData
 
 SCHEMA_VERSION: Final = 1
 PROBABILITY_DIGITS: Final = 6
@@ -62,6 +63,8 @@ class Prediction:
     length_s: float
     notes: list[str]
     model: dict[str, str]
+    training_data: TrainingData | None  # of the model; None: it does not say it
+    warnings: list[str]  # sentences: what a reader must know before trusting the prediction
 
     @property
     def is_predicted(self) -> bool:
@@ -113,7 +116,13 @@ class Prediction:
             ],
             "length_sec": round(self.length_s, 3),
             "notes": self.notes,
-            "model": self.model,
+            "warnings": self.warnings,
+            "model": {
+                **self.model,
+                "training_data": None
+                if self.training_data is None
+                else self.training_data.as_json(),
+            },
         }
 
     def to_json(self) -> str:

@@ -31,6 +31,7 @@ from oragen.schema.vocabulary import NO_CROP, SAMPLE_RATE_HZ, Modality, Precisio
 from oragen.training.devices import choose_device
 from oragen.training.inference import modality_sets_of, predict_windows
 from oragen.training.scoring import WindowPredictions, group_predictions
+from oragen.training.training_data import TrainingData
 
 NO_BOXES: Final[Mapping[str, KnownBoxes]] = MappingProxyType({})
 WINDOWS_AT_ONCE: Final = 64  # whose features are in memory: an hour has 1,800
@@ -93,6 +94,16 @@ class Predictor:
     def description(self) -> dict[str, str]:
         """Describe the model: the head, its encoders and their fingerprints."""
         return self._model.description
+
+    @property
+    def training_data(self) -> TrainingData | None:
+        """On whom the model was trained; None where it does not say it."""
+        return self._model.training_data
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a reader must know of the model: each prediction has these sentences."""
+        return self._model.warnings
 
     def __call__(
         self,
@@ -246,6 +257,8 @@ class Predictor:
             length_s=inputs.length_s,
             notes=inputs.notes,
             model=self._model.description,
+            training_data=self._model.training_data,
+            warnings=[*self._model.warnings],
         )
 
     def _to_age(self, years: float) -> AgePrediction:

@@ -14,6 +14,8 @@ from oragen.schema.errors import UserError
 from oragen.schema.vocabulary import Modality, Precision
 from oragen.training.calibration import Calibration
 from oragen.training.head_metadata import HeadMetadata, read_metadata
+from oragen.training.model_warnings import warn_of_model
+from oragen.training.training_data import TrainingData
 
 if TYPE_CHECKING:
     from oragen.encoders import AudioEncoder, FaceEncoder
@@ -41,6 +43,8 @@ class Pretrained:
     mask_types: list[str]
     specs: dict[Modality, dict[str, Any]]
     description: dict[str, str]  # of the model, for each prediction
+    training_data: TrainingData | None  # None: the model does not say it
+    warnings: list[str]  # of the model, for each prediction: see `warn_of_model`
 
 
 def load_pretrained(
@@ -97,6 +101,8 @@ def load_pretrained(
         mask_types=metadata.mask_types,
         specs=metadata.features,
         description=_describe(folder, saved.head, metadata),
+        training_data=metadata.training_data,
+        warnings=warn_of_model(metadata.training_data, metadata.trained_on),
     )
 
 

@@ -6,11 +6,15 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from oragen.models.description import LooseForm, Sha256, Size, Text, check_form
+from oragen.models.description import Form, LooseForm, Sha256, Size, Text, check_form
 from oragen.models.heads import Head, SavedHead
 from oragen.schema.errors import UserError
 from oragen.schema.vocabulary import GENDERS, MASK_TYPES, Level, Modality, Precision
 from oragen.training.calibration import Calibration, read_calibration
+from oragen.training.training_data import TrainingData, from_json
+
+Age = Annotated[float, Field(ge=0, le=200)]
+Count = Annotated[int, Field(ge=0)]
 
 
 class FeatureForm(LooseForm):
@@ -29,7 +33,24 @@ class UsualLabels(LooseForm):
 
     gender: Text | None = None
     mask_type: Text | None = None
-    age_years: Annotated[float, Field(ge=0, le=200)] | None = None
+    age_years: Age | None = None
+
+
+class TrainingCorpusForm(Form):
+    """As `TrainingCorpus`."""
+
+    name: Text
+    num_speakers: Count | None = None
+    num_clips: Count | None = None
+    generated: bool | None = None
+
+
+class TrainingDataForm(Form):
+    """As `TrainingData`."""
+
+    corpora: Annotated[list[TrainingCorpusForm], Field(max_length=1000)]
+    youngest_years: Age | None = None
+    oldest_years: Age | None = None
 
 
 class MetadataForm(LooseForm):
@@ -41,6 +62,7 @@ class MetadataForm(LooseForm):
     weights_sha256: Text = ""
     features: Annotated[dict[Modality, FeatureForm], Field(min_length=1)]
     usual_labels: UsualLabels = UsualLabels()
+    training_data: TrainingDataForm | None = None  # heads of earlier versions have none
 
 
 @dataclass(frozen=True)
@@ -54,6 +76,7 @@ class HeadMetadata:
     features: dict[Modality, dict[str, Any]]
     calibration: Calibration
     usual_labels: dict[str, str | float | None]
+    training_data: TrainingData | None  # None: the head does not say it
 
 
 def read_metadata(folder: Path, saved: SavedHead) -> HeadMetadata:
@@ -72,6 +95,9 @@ def read_metadata(folder: Path, saved: SavedHead) -> HeadMetadata:
         features={modality: saved.metadata["features"][modality] for modality in form.features},
         calibration=read_calibration(saved.metadata.get("calibration"), folder),
         usual_labels=form.usual_labels.model_dump(),
+        training_data=None
+        if form.training_data is None
+        else from_json(form.training_data.model_dump()),
     )
 
 

@@ -1,0 +1,50 @@
+"""On whom a model was trained -> what a reader of its predictions must know, in plain words."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from oragen.training.training_data import TrainingData
+
+MIN_SPEAKERS: Final = 100  # a model of fewer people warns: a rule of thumb
+NOT_RECORDED: Final = "This model does not say on whom it was trained"
+
+
+def warn_of_model(training: TrainingData | None, names: Sequence[str] = ()) -> list[str]:
+    """Say in plain words what a reader of the model's output must know of its training.
+
+    Args:
+        training: None where the model does not say it.
+        names: of the corpora, if the model says these alone.
+    """
+    if training is None or not training.corpora:
+        listed = f", only names of corpora: {', '.join(names)}" if names else ""
+        return [f"{NOT_RECORDED}{listed}."]
+    if limit := _warn_of_generated(training):
+        return [limit]
+    number = training.num_speakers
+    if number is not None and number < MIN_SPEAKERS:
+        return [
+            f"This model knows few people: it was trained on {_count(number)} of "
+            f"{', '.join(training.names)}. Expect large errors on others."
+        ]
+    return []
+
+
+def _warn_of_generated(training: TrainingData) -> str | None:
+    generated = [corpus for corpus in training.corpora if corpus.generated]
+    if not generated:
+        return None
+    drawn = TrainingData(tuple(generated))
+    of = f"{_count(drawn.num_speakers)} of {', '.join(drawn.names)}"
+    if len(generated) == len(training.corpora):
+        return (
+            f"This model knows generated people only: drawn faces and synthetic voices ({of}). "
+            "Do not trust it on real people."
+        )
+    return f"This model was trained on generated people, too: drawn faces, synthetic voices ({of})."
+
+
+def _count(num_speakers: int | None) -> str:
+    if num_speakers is None:
+        return "speakers"
+    return "1 speaker" if num_speakers == 1 else f"{num_speakers} speakers"
