@@ -1,5 +1,6 @@
 """Calls in other processes: one that kills its process costs itself alone, and says why."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -72,6 +73,43 @@ def test_a_call_that_only_waits_is_ended(monkeypatch: pytest.MonkeyPatch) -> Non
         [failure, result] = workers.map(act, ["wait 60", "a"])
     assert failure == Failure("decoding took more than 2 s", "passing")
     assert result == "a"
+
+
+@pytest.mark.parametrize("missing", ["Pipe", "subprocess.Popen"])
+@pytest.mark.parametrize("number", [errno.EAGAIN, errno.EMFILE, errno.ENOMEM])
+def test_a_process_that_could_not_be_started_says_nothing_of_the_call(
+    monkeypatch: pytest.MonkeyPatch, missing: str, number: int
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    open_before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    with Workers(1) as workers:
+        with monkeypatch.context() as patch:
+            patch.setattr(f"oragen.isolation.workers.{missing}", refuse)
+            workers.start(1)
+            failure = workers.submit(act, "a").result()
+        assert failure == Failure(
+            f"decoding could not be started ({os.strerror(number)})", "passing"
+        )
+        assert len(os.listdir("/proc/self/fd")) == open_before  # noqa: PTH208
+        assert workers.submit(act, "a").result() == "a"
+
+
+def test_a_process_that_dies_before_its_first_call_says_nothing_of_the_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Dead(subprocess.Popen[bytes]):
+        def __init__(self, *_: object, **__: object) -> None:
+            super().__init__(["true"], stdin=subprocess.PIPE)
+            self.wait()
+
+    with Workers(1) as workers:
+        with monkeypatch.context() as patch:
+            patch.setattr("oragen.isolation.workers.subprocess.Popen", Dead)
+            failure = workers.submit(act, "a").result()
+        assert failure == Failure("decoding could not be started (Broken pipe)", "passing")
+        assert workers.submit(act, "a").result() == "a"
 
 
 def test_a_mistake_of_the_user_is_raised() -> None:

@@ -4,6 +4,7 @@ Each process has a pipe of its own. In a pool whose processes share one, a proce
 while it sends leaves half a result in it, and all that follows is lost.
 """
 
+import errno
 import os
 import pickle
 import signal
@@ -13,6 +14,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
@@ -90,9 +92,13 @@ class Workers:
         self._finalizer()
 
     def start(self, num_workers: int) -> None:
-        """Start so many processes now, and do not wait until they are there."""
+        """Start so many processes now, and do not wait until they are there.
+
+        Where that fails, the first call tries again.
+        """
         for worker in self._workers[:num_workers]:
-            worker.start()
+            with suppress(OSError):
+                worker.start()
 
     def submit(
         self, function: Callable[[Item], Result], item: Item, *, num_bytes: int = 0
@@ -216,19 +222,32 @@ class _Worker:
         self._is_closed = False
 
     def start(self) -> "Connection[Any, Answer]":
-        """Start the process unless it runs; return the pipe to it."""
+        """Start the process unless it runs; return the pipe to it.
+
+        Raises:
+            OSError: the system has no process, no memory or no open file left for it.
+        """
         if self._is_closed:
-            raise BrokenPipeError
+            raise OSError(errno.ECANCELED, "the processes are ended")
         if self._connection is None:
             ours, theirs = Pipe()
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", str(CHILD), str(theirs.fileno())],
-                stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, pass_fds=[theirs.fileno()],
-                env=ENVIRONMENT | os.environ,
-            )  # fmt: skip
-            theirs.close()
+            try:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-P", str(CHILD), str(theirs.fileno())],
+                    stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, pass_fds=[theirs.fileno()],
+                    env=ENVIRONMENT | os.environ,
+                )  # fmt: skip
+            except OSError:
+                ours.close()
+                raise
+            finally:
+                theirs.close()
             self._connection = ours
-            ours.send((sys.path, self._modules, self._limits and self._limits.memory_gb))
+            try:
+                ours.send((sys.path, self._modules, self._limits and self._limits.memory_gb))
+            except OSError:  # it has died before any call
+                self._end()
+                raise
         return self._connection
 
     def run(self, call: _Call) -> Any:
@@ -237,6 +256,9 @@ class _Worker:
         wait_s = None if call.work_s is None else call.work_s * WAIT_FACTOR
         try:
             connection = self.start()
+        except OSError as error:
+            return Failure(f"{self._action} could not be started ({error.strerror})", "passing")
+        try:
             if call.is_abandoned:  # before there was a process to kill
                 return Failure(f"{self._action} was given up", "passing")
             connection.send_bytes(content)
@@ -279,12 +301,10 @@ class _Worker:
 
     def _end(self) -> int:
         """Forget a process that is about to end; return how it did."""
-        process = self._process
-        if self._connection is not None:
-            self._connection.close()
+        process, connection = self._process, self._connection
+        assert process is not None and process.stdin is not None and connection is not None
         self._process = self._connection = None
-        if process is None or process.stdin is None:  # it was never there
-            return 1
+        connection.close()
         exit_code = process.wait()
         process.stdin.close()
         return exit_code
