@@ -29,7 +29,9 @@ def count_letters(word: str, *, log: Path) -> Made:
         os.kill(os.getpid(), getattr(signal, word))
     if word == "once" and len(list(log.glob("once-*"))) == 1:
         os.kill(os.getpid(), signal.SIGKILL)
-    if word == "large":
+    if word == "worse" and len(list(log.glob("worse-*"))) > 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if word in ("large", "worse"):
         np.ones(2**30, np.uint8)
     if not word:
         return Made(np.zeros(0, np.int16), "empty word", {})
@@ -185,6 +187,18 @@ def test_a_clip_over_a_limit_waits_for_another_limit(store: PartStore, log: Path
     assert fill_with(store, log, ["large"], limits=small).located == {
         make_key(of="large"): later.located[make_key(of="large")]
     }
+
+
+def test_a_failure_under_other_limits_is_none_of_today(store: PartStore, log: Path) -> None:
+    key = make_key(of="worse")
+    for memory_gb in (0.7, 0.8, 0.7):
+        filled = fill_with(store, log, ["worse"], limits=Limits(memory_gb=memory_gb))
+        assert filled.failures == {}
+        needed = f"decoding needs more than {memory_gb} GB of memory"
+        assert filled.located[key].row.reason == needed
+    killed = fill_with(store, log, ["worse"], limits=Limits(memory_gb=0.9))
+    assert killed.failures == {key: "decoding was killed (SIGKILL)"}
+    assert killed.located == {}
 
 
 def test_rows_of_older_versions_without_a_lasting_reason_are_made_again(

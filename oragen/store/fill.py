@@ -17,11 +17,10 @@ from oragen.isolation.workers import Failure, ThisProcess, Workers
 from oragen.schema.vocabulary import PASSING_REASONS, Json, Made, Skipped
 from oragen.store.keys import failure_key
 from oragen.store.parts import PartStore, PartWriter
-from oragen.store.rows import Located, Row
+from oragen.store.rows import OF, Located, Row
 
 logger = logging.getLogger(__name__)
 
-OF: Final = "of"  # in the details of a row of a failed clip: the key that it has no row of
 DECODERS: Final = ("av", "opencv-python-headless", "oragen")
 
 
@@ -98,7 +97,12 @@ def fill_store(
                     case Failure(reason):
                         details = {"notes": [], OF: key, "circumstances": circumstances}
                         writer.add(failed[key], clip, nothing, reason=reason, details=details)
-        located = find_rows(store.index(), wanted)
+        index = store.index()
+        located = {
+            key: row
+            for key in wanted
+            if key not in failures and (row := index.get(key) or index.get(failed[key]))
+        }
     return Filled(located, failures, len(missing) - len(failures))
 
 
@@ -132,7 +136,7 @@ def _describe_circumstances(workers: Workers | ThisProcess) -> dict[str, Json]:
 
 
 def find_rows(index: Mapping[str, Located], keys: Iterable[str]) -> dict[str, Located]:
-    """Index of a store -> the row of each key, or the row that says how its clip failed."""
+    """Index of a store -> the row of each key, or one that says how its clip failed at any time."""
     failed = {located.row.details.get(OF): located for located in index.values()}
     rows = {key: index.get(key) or failed.get(key) for key in keys}
     return {key: located for key, located in rows.items() if located is not None}

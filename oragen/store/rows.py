@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from oragen.schema.vocabulary import PASSING_REASONS, Json
 from oragen.store.failures import name_failures
@@ -13,6 +13,8 @@ from oragen.store.hashing import SCHEMA_VERSION
 from oragen.store.headers import ROW_COLUMNS
 
 logger = logging.getLogger(__name__)
+
+OF: Final = "of"  # in the details of a row of a failed clip: the key that it has no row of
 
 
 @dataclass(frozen=True)

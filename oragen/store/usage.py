@@ -27,7 +27,7 @@ from oragen.schema.tables import (
 from oragen.schema.vocabulary import LEVELS, MODALITIES, Json
 from oragen.store.keys import audio_keys
 from oragen.store.parts import PartStore
-from oragen.store.rows import Row
+from oragen.store.rows import OF, Row
 
 StoreKind = Literal["audio", "speech", "faces", "features"]
 
@@ -61,7 +61,7 @@ class Usage:
     def names(self, row: Row, spec: Mapping[str, Json]) -> bool:
         """Whether a row of a part of this spec is in use."""
         gave_nothing = row.start == row.stop and row.clip_id in self.clips
-        is_named = row.key in self.keys or row.details.get("of") in self.keys
+        is_named = row.key in self.keys or row.details.get(OF) in self.keys
         return is_named or (gave_nothing and self._made(spec))
 
     def _made(self, spec: Mapping[str, Json]) -> bool:
