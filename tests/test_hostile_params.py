@@ -10,10 +10,15 @@ import yaml
 
 from oragen.config.messages import ParamsError
 from oragen.config.params import Params, load_params
+from oragen.config.reading import read_document
 from tests.test_config import SHIPPED, load
 
 LAUGHS = "a0: &a0 [x, x]\n" + "".join(
     f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]\n" for level in range(1, 12)
+)
+# No line is deep, and all of them together are.
+LADDER = "a0: &a0 x\n" + "".join(
+    f"a{level}: &a{level} {'[' * 25}*a{level - 1}{']' * 25}\n" for level in range(1, 50)
 )
 
 
@@ -121,6 +126,7 @@ def test_a_head_without_any_task_is_refused(path: Path) -> None:
         ("a: " + "[" * 100_000, "nested deeper than 30 levels"),
         ("a: " + "[" * 40 + "]" * 40, "line 1: nested deeper than 30 levels"),
         ("a: &a [*a]", "nested deeper than 30 levels"),
+        (LADDER + "? *a49\n: 1\n", "line 2: nested deeper than 30 levels"),
         (LAUGHS, "more than 100,000 values"),
         ("x" * 2**20, "is larger than 524,288 bytes"),
         ("train:\n  a: 1\n  b: 2\n  a: 3\n", "line 4: 'a' is in line 2 already"),
@@ -137,7 +143,7 @@ def test_a_head_without_any_task_is_refused(path: Path) -> None:
         ("a:\n\t- 1\n", "is not valid YAML: line 2: "),
         ("? [a, b]\n: 1\n", "there is no"),
     ],
-    ids=range(18),
+    ids=range(19),
 )
 def test_a_hostile_file_is_one_sentence_and_little_memory(
     path: Path, content: str, complaint: str
@@ -152,6 +158,11 @@ def test_a_hostile_file_is_one_sentence_and_little_memory(
     assert complaint in message
     assert len(message) < 1000
     assert not Path("PWNED").exists()
+
+
+def test_thirty_levels_are_read(path: Path) -> None:
+    path.write_text("a: " + "[" * 29 + "]" * 29)
+    assert str(read_document(path).content["a"]) == "[" * 29 + "]" * 29
 
 
 def test_a_merged_section_may_be_changed_by_what_stands_beside_it(path: Path) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ruamel.yaml import YAML
 from ruamel.yaml.composer import Composer, ComposerError
@@ -89,35 +89,44 @@ def _explained(path: Path) -> Iterator[None]:
 class _ShallowComposer(Composer):
     """Stops at what is nested too deep: the scanner takes a minute for 100,000 brackets."""
 
-    depth = 0
+    _num_levels = 0  # the library counts in `depth`, since it has a limit of its own
 
     def compose_node(self, parent: Node | None, index: object) -> Node:
         """Compose a node that is not too deep."""
-        if self.depth > MAX_DEPTH:
+        if self._num_levels > MAX_DEPTH:
             mark = self.parser.peek_event().start_mark
             raise ComposerError(None, None, TOO_DEEP, mark)
-        self.depth += 1
+        self._num_levels += 1
         node: Node = super().compose_node(parent, index)
-        self.depth -= 1
+        self._num_levels -= 1
         return node
 
 
-def _refuse_excess(root: Node, path: Path) -> None:
-    """Refuse what repeats too much through aliases, or holds itself."""
-    sizes: dict[int, int] = {}
+class _Extent(NamedTuple):
+    """A node with all that it holds."""
 
-    def measure(node: Node, depth: int) -> int:
+    size: int  # nodes
+    height: int  # levels below it
+
+
+def _refuse_excess(root: Node, path: Path) -> None:
+    """Refuse what repeats too much or is too deep through aliases, or holds itself."""
+    extents: dict[int, _Extent] = {}
+
+    def measure(node: Node, depth: int) -> _Extent:
         line = node.start_mark.line + 1
-        if depth > MAX_DEPTH:
+        if depth <= MAX_DEPTH and id(node) not in extents:
+            inner = [measure(child, depth + 1) for child in _children_of(node)]
+            height = 1 + max((child.height for child in inner), default=-1)
+            extents[id(node)] = _Extent(1 + sum(child.size for child in inner), height)
+        if depth > MAX_DEPTH or depth + extents[id(node)].height > MAX_DEPTH:
             raise ParamsError(f"{path}, line {line}: {TOO_DEEP}")
-        if id(node) not in sizes:
-            sizes[id(node)] = 1 + sum(measure(child, depth + 1) for child in _children_of(node))
-        if sizes[id(node)] > MAX_NODES:
+        if extents[id(node)].size > MAX_NODES:
             raise ParamsError(
                 f"{path}, line {line}: these are more than {MAX_NODES:,} values, with what aliases "
                 "repeat. Take out what is not needed."
             )
-        return sizes[id(node)]
+        return extents[id(node)]
 
     measure(root, 0)
 
