@@ -13,7 +13,7 @@ from oragen.config.params import load_params
 from oragen.detection.face_detectors import detector_fingerprint
 from oragen.detection.faces import CropOptions, crop_clip
 from oragen.isolation.workers import Workers
-from oragen.media.verified import Reading, count_bytes, read_verified
+from oragen.media.verified import DECODERS, Reading, count_bytes, read_verified
 from oragen.schema.tables import CLIPS, CROPS
 from oragen.schema.vocabulary import Skipped
 from oragen.store.fill import Wanted, failed_clips, fill_store, skipped_rows
@@ -51,6 +51,7 @@ def main(corpus: str) -> None:
             spec={"values": "RGB uint8: crop x height x width x 3", "faces": cache_parameters},
             part_bytes=params.execution.part_bytes,
             workers=workers,
+            libraries=DECODERS,
             title=STAGE,
             size_of=count_bytes,
         )

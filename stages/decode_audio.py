@@ -10,7 +10,7 @@ from oragen.config import paths
 from oragen.config.params import load_params
 from oragen.isolation.workers import Workers
 from oragen.media.audio import decode_clip
-from oragen.media.verified import Reading, count_bytes, read_verified
+from oragen.media.verified import DECODERS, Reading, count_bytes, read_verified
 from oragen.schema.tables import CLIPS
 from oragen.schema.vocabulary import Skipped
 from oragen.store.fill import Wanted, failed_clips, fill_store, skipped_rows
@@ -39,6 +39,7 @@ def main(corpus: str) -> None:
             spec={"values": "int16 mono 16 kHz", "audio": cache_parameters},
             part_bytes=params.execution.part_bytes,
             workers=workers,
+            libraries=DECODERS,
             title=STAGE,
             size_of=count_bytes,
         )

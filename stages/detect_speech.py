@@ -7,7 +7,7 @@ import numpy as np
 from oragen.config import paths
 from oragen.config.options import fill
 from oragen.config.params import load_params
-from oragen.detection.speech import SpeechOptions, detect_clip_speech
+from oragen.detection.speech import LIBRARIES, SpeechOptions, detect_clip_speech
 from oragen.isolation.workers import ThisProcess, Workers
 from oragen.schema.errors import UserError
 from oragen.schema.tables import CLIPS, SPEECH
@@ -39,6 +39,7 @@ def main(corpus: str) -> None:
             },
             part_bytes=params.execution.part_bytes,
             workers=workers,
+            libraries=LIBRARIES,
             title=STAGE,
         )
     found = {key: located for key, located in filled.located.items() if located.row.key == key}

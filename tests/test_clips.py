@@ -48,6 +48,7 @@ def decode_all(folder: Path, store: PartStore, num_workers: int) -> int:
             spec={},
             part_bytes=2**20,
             workers=workers,
+            libraries=[],
             title="test",
         )
     return filled.num_made

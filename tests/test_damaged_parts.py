@@ -46,6 +46,7 @@ def fill(store: PartStore, part_bytes: int = 2**20) -> int:
         spec={},
         part_bytes=part_bytes,
         workers=ThisProcess(),
+        libraries=[],
         title="test",
     ).num_made
 

@@ -11,6 +11,7 @@ import pytest
 
 from oragen.isolation.limits import Limits
 from oragen.isolation.workers import Workers
+from oragen.media.verified import DECODERS
 from oragen.schema.errors import UserError
 from oragen.schema.vocabulary import Made
 from oragen.store.fill import Filled, Wanted, fill_store
@@ -57,6 +58,7 @@ def fill_with(
     part_bytes: int = 2**20,
     num_workers: int = 1,
     limits: Limits | None = None,
+    libraries: tuple[str, ...] = (),
 ) -> Filled:
     with Workers(num_workers, limits=limits) as workers:
         return fill_store(
@@ -67,6 +69,7 @@ def fill_with(
             spec={"values": "letters"},
             part_bytes=part_bytes,
             workers=workers,
+            libraries=libraries,
             title="test",
         )
 
@@ -199,6 +202,28 @@ def test_a_failure_under_other_limits_is_none_of_today(store: PartStore, log: Pa
     killed = fill_with(store, log, ["worse"], limits=Limits(memory_gb=0.9))
     assert killed.failures == {key: "decoding was killed (SIGKILL)"}
     assert killed.located == {}
+
+
+def test_a_clip_that_crashed_is_tried_again_with_another_version_of_what_makes_its_values(
+    store: PartStore, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    versions = {"av": "1", "torch": "1"}
+    monkeypatch.setattr("oragen.store.fill.version", versions.__getitem__)
+    assert fill_with(store, log, ["SIGSEGV"], libraries=("torch",)).num_made == 1
+    versions["av"] = "2"
+    assert fill_with(store, log, ["SIGSEGV"], libraries=("torch",)).num_made == 0
+    versions["torch"] = "2"
+    assert fill_with(store, log, ["SIGSEGV"], libraries=("torch",)).num_made == 1
+
+
+def test_the_key_of_a_failure_to_decode_stays(
+    store: PartStore, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it is in stores that people have."""
+    monkeypatch.setattr("oragen.store.fill.version", lambda name: f"version of {name}")
+    filled = fill_with(store, log, ["SIGSEGV"], limits=Limits(), libraries=DECODERS)
+    (located,) = filled.located.values()
+    assert located.row.key == "114b0e6b5fe9958993e837cc2fff026a"
 
 
 def test_rows_of_older_versions_without_a_lasting_reason_are_made_again(

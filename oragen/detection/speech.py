@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from oragen.store.rows import Located
 
 if TYPE_CHECKING:
     from silero_vad import SileroVADSequence
+
+LIBRARIES: Final = ("oragen", "onnxruntime", "silero-vad", "torch")  # that search for speech
 
 
 @dataclass(frozen=True)

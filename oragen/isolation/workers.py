@@ -302,7 +302,9 @@ class _Worker:
     def _end(self) -> int:
         """Forget a process that is about to end; return how it did."""
         process, connection = self._process, self._connection
-        assert process is not None and process.stdin is not None and connection is not None
+        assert process is not None
+        assert process.stdin is not None
+        assert connection is not None
         self._process = self._connection = None
         connection.close()
         exit_code = process.wait()

@@ -12,6 +12,7 @@ import numpy as np
 from oragen.schema.vocabulary import CHANGED, Made
 
 NOTHING: Final = np.zeros(0)
+DECODERS: Final = ("av", "opencv-python-headless", "oragen")  # packages that open files
 
 
 class Reading(NamedTuple):

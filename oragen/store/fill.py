@@ -5,7 +5,7 @@ as a disk that is away, is reported for this run and tried again at the next.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Final, NamedTuple
@@ -20,8 +20,6 @@ from oragen.store.parts import PartStore, PartWriter
 from oragen.store.rows import OF, Located, Row
 
 logger = logging.getLogger(__name__)
-
-DECODERS: Final = ("av", "opencv-python-headless", "oragen")
 
 
 class Wanted(NamedTuple):
@@ -53,6 +51,7 @@ def fill_store(
     spec: Mapping[str, Json],
     part_bytes: int,
     workers: Workers | ThisProcess,
+    libraries: Collection[str],
     title: str,
     size_of: Callable[..., int] = lambda _: 0,
 ) -> Filled:
@@ -60,7 +59,7 @@ def fill_store(
 
     A clip that gives nothing has a row with the reason, so that it is not tried again. A clip that
     took too much work or memory, or crashed its process even when it was alone, has a row too, but
-    only for these limits and these versions of the decoders. The parts that hold what is wanted are
+    only for these limits and versions of the libraries. The parts that hold what is wanted are
     read and checked; what a damaged one held is made again.
 
     Args:
@@ -71,10 +70,11 @@ def fill_store(
         spec: what the values are.
         part_bytes: size at which a part is written.
         workers: the processes.
+        libraries: the packages that make the values.
         title: of the progress bar.
         size_of: the bytes of a source: more may take longer.
     """
-    circumstances = _describe_circumstances(workers)
+    circumstances = _describe_circumstances(workers, libraries)
     failed = {key: failure_key(key, circumstances) for key in wanted}
     failures: dict[str, str] = {}
     with store.writing():
@@ -129,10 +129,12 @@ def _try_all(
         yield key, workers.submit(make, source, num_bytes=size_of(source)).result()
 
 
-def _describe_circumstances(workers: Workers | ThisProcess) -> dict[str, Json]:
-    """Return what decides, beside the bytes of a file, whether it can be decoded."""
+def _describe_circumstances(
+    workers: Workers | ThisProcess, libraries: Collection[str]
+) -> dict[str, Json]:
+    """Return what decides, beside the source of a clip, whether its values can be made."""
     limits = {} if workers.limits is None else asdict(workers.limits)
-    return limits | {name: version(name) for name in DECODERS}
+    return limits | {name: version(name) for name in libraries}
 
 
 def find_rows(index: Mapping[str, Located], keys: Iterable[str]) -> dict[str, Located]:
