@@ -230,6 +230,7 @@ def test_a_given_box_is_cut_out_and_nothing_is_detected(image: Path) -> None:
         "samples": [0],
         "boxes": [[20.0, 10.0, 60.0, 50.0, 1.0]],
         "landmarks": [None],
+        "stop": 16_000,
         "notes": [],
     }
     with pytest.raises(FaceWeightsError):

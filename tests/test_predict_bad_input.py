@@ -125,6 +125,21 @@ def test_a_clip_that_breaks_off_is_predicted_and_says_so(
     assert predictions["good.mp4"].notes == []
 
 
+@pytest.mark.parametrize("name", ["good.mp4", "no_audio.mp4", "no_face.mp4", "silent.mp4"])
+def test_a_clip_is_as_long_as_its_sound_or_pictures(
+    predictions: dict[str, Prediction], folder: Path, name: str
+) -> None:
+    """No face is looked for between whole seconds, but the clip goes on."""
+    with av.open(str(folder / name)) as container:
+        length_s = (container.duration or 0) / av.time_base
+    assert length_s % 1 > 0.02
+    assert predictions[name].length_s == pytest.approx(length_s, abs=0.03)
+
+
+def test_a_picture_counts_as_a_second(predictions: dict[str, Prediction]) -> None:
+    assert predictions["picture_called.mp4"].length_s == 1
+
+
 def test_a_wrong_name_changes_no_prediction(predictions: dict[str, Prediction]) -> None:
     good = predictions["good.mp4"].to_dict()
     for name in ("video_called.wav", "video_called.jpg"):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cache, partial
 from itertools import chain, repeat
 from pathlib import Path
@@ -18,7 +19,7 @@ from oragen.media.images import Picture
 from oragen.media.video import count_tracks, sample_pictures
 from oragen.schema.choices.face_detectors import DetectorName
 from oragen.schema.choices.preprocessing import CropShape
-from oragen.schema.vocabulary import Made
+from oragen.schema.vocabulary import Made, count_samples
 
 Edges: TypeAlias = tuple[float, float, float, float]  # x1, y1, x2, y2 in pixels
 KnownBoxes: TypeAlias = Sequence[Edges | None]
@@ -48,7 +49,8 @@ def crop_clip(
     """Crop the main face of a clip's pictures, or give the reason why there is none.
 
     The values are `crop, height, width, 3`. The details hold the time of each crop in samples, its
-    box, its landmarks if any, and the number of pictures.
+    box, its landmarks if any, the number of pictures, and where they stop in samples. An image
+    stops after a second.
 
     Args:
         path: of the video or the image.
@@ -60,12 +62,13 @@ def crop_clip(
     """
     nothing = np.zeros((0, options.crop_px, options.crop_px, 3), np.uint8)
     notes: list[str] = []
+    ends_s: list[Fraction] = []
     try:
         if face_box is None and boxes is None:
-            faces = _detect_faces(path, options, notes)
+            faces = _detect_faces(path, options, notes, ends_s)
         else:
             known = repeat(face_box) if boxes is None else chain(boxes, repeat(None))
-            faces = _place_faces(path, known, options, notes)
+            faces = _place_faces(path, known, options, notes, ends_s)
     except UnusableMediaError as error:
         return Made(nothing, error.reason, {"notes": error.notes})
     present = [face for face in faces if face is not None]
@@ -74,6 +77,7 @@ def crop_clip(
         "samples": [face.sample for face in present],
         "boxes": [list(face.box[:5]) for face in present],
         "landmarks": [face.crop.landmarks for face in present],
+        "stop": count_samples(float(max(ends_s, default=1))),
         "notes": notes,
     }
     if not present:
@@ -84,19 +88,19 @@ def crop_clip(
 
 
 def _detect_faces(
-    path: Path, options: CropOptions, notes: list[str]
+    path: Path, options: CropOptions, notes: list[str], ends_s: list[Fraction]
 ) -> "list[_FaceInPicture | None]":
     """Find the main face in each picture, None where it is not found.
 
     Of several video tracks, such as a shared screen and a camera, it is the first with a face.
     """
-    faces = _detect_in_track(path, 0, options, notes)
+    faces = _detect_in_track(path, 0, options, notes, ends_s)
     if any(faces):
         return faces
     for track in range(1, count_tracks(path)):
         more_notes: list[str] = []
         try:
-            others = _detect_in_track(path, track, options, more_notes)
+            others = _detect_in_track(path, track, options, more_notes, ends_s)
         except UnusableMediaError:  # the first track says what there is
             continue
         if any(others):
@@ -106,7 +110,7 @@ def _detect_faces(
 
 
 def _detect_in_track(
-    path: Path, track: int, options: CropOptions, notes: list[str]
+    path: Path, track: int, options: CropOptions, notes: list[str], ends_s: list[Fraction]
 ) -> "list[_FaceInPicture | None]":
     """Find the main face in each picture of a track.
 
@@ -120,7 +124,7 @@ def _detect_in_track(
     scales: list[_Scale] = []
     boxes: list[list[Box]] = []
     size: tuple[int, int] | None = None  # of the first picture
-    for picture in sample(notes=notes):
+    for picture in sample(notes=notes, ends_s=ends_s):
         height, width = picture.rgb.shape[:2]
         size = size or (width, height)
         scale = _Scale(size[0] / width, size[1] / height)
@@ -156,10 +160,16 @@ class _Scale(NamedTuple):
 
 
 def _place_faces(
-    path: Path, known: "Iterable[Edges | None]", options: CropOptions, notes: list[str]
+    path: Path,
+    known: "Iterable[Edges | None]",
+    options: CropOptions,
+    notes: list[str],
+    ends_s: list[Fraction],
 ) -> "list[_FaceInPicture | None]":
     """Crop the known place in each picture; None where there is none, or it is outside."""
-    pictures = sample_pictures(path, max_duration_s=options.max_duration_s, notes=notes)
+    pictures = sample_pictures(
+        path, max_duration_s=options.max_duration_s, notes=notes, ends_s=ends_s
+    )
     return [
         _place_face(picture, Box(*edges, 1.0), options) if edges is not None else None
         for picture, edges in zip(pictures, known, strict=False)

@@ -35,6 +35,7 @@ def sample_pictures(
     max_pixels: int = MAX_PIXELS,
     num_passed_tracks: int = 0,
     notes: list[str] | None = None,
+    ends_s: list[Fraction] | None = None,
 ) -> Iterator[Picture]:
     """Yield one picture for every `1 / pictures_per_second` seconds of a video; an image gives one.
 
@@ -54,12 +55,14 @@ def sample_pictures(
         max_pixels: a larger picture is refused.
         num_passed_tracks: so many tracks of a video that can be decoded are passed over.
         notes: gets a line for each problem, and for a track that is not the first.
+        ends_s: gets the time at which the last frame of a video ends, when all are read.
 
     Raises:
         UnusableMediaError: on the first step, no media file, no pictures, too large, or too long by
             its header; on a later step, longer than its header said.
     """
     notes = [] if notes is None else notes
+    ends_s = [] if ends_s is None else ends_s
     step = 1 / Fraction(pictures_per_second).limit_denominator(1000)
     track = num_passed_tracks
     problem: UnusableMediaError | None = None
@@ -71,7 +74,7 @@ def sample_pictures(
             ranked = rank_video_tracks(path, container)
             stream = ranked[track]
             limits = _Limits(max_duration_s, max_pixels)
-            pictures = _sample_track(path, container, stream, step, limits, notes)
+            pictures = _sample_track(path, container, stream, step, limits, notes, ends_s)
             try:
                 first = next(pictures, None)
             except UnusableMediaError as error:
@@ -101,13 +104,14 @@ def _sample_track(
     step: Fraction,
     limits: _Limits,
     notes: list[str],
+    ends_s: list[Fraction],
 ) -> Iterator[Picture]:
     """Yield the pictures of one track of an open file."""
     check_declared(path, stream, limits.max_pixels)
     stream.thread_type = "AUTO"
     stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
     frames = time_frames(decode_frames(path, container, stream, notes), stream, start_of(container))
-    for time, frame in _take_every(step, frames, most_s=limits.max_duration_s):
+    for time, frame in _take_every(step, frames, ends_s, most_s=limits.max_duration_s):
         if time > limits.max_duration_s:
             raise too_long(path, limits.max_duration_s, "its pictures go on after that")
         check_size(path, frame.width, frame.height, limits.max_pixels)
@@ -143,11 +147,12 @@ def time_frames(
 
 
 def _take_every(
-    step: Fraction, frames: Iterable[_TimedFrame], *, most_s: float
+    step: Fraction, frames: Iterable[_TimedFrame], ends_s: list[Fraction], *, most_s: float
 ) -> Iterator[tuple[Fraction, VideoFrame]]:
     """Yield the frame for each multiple of `step` seconds, with that time.
 
-    A hole before a frame that comes after `most_s` is not filled.
+    A hole before a frame that comes after `most_s` is not filled. `ends_s` gets the end of the
+    last frame.
     """
     time, last = Fraction(0), None
     for timed in frames:
@@ -167,3 +172,4 @@ def _take_every(
     while last is not None and time + _ROUNDING_S < last.stop:
         yield time, last.frame
         time += step
+    ends_s += [last.stop] if last else []

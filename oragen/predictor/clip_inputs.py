@@ -43,12 +43,7 @@ class ClipInputs:
     audio_reason: str | None  # why there is no speech
     face_reason: str | None  # why there is no face
     notes: list[str]  # problems of a damaged file, and what was chosen in it
-
-    @property
-    def length_s(self) -> float:
-        """Return the length of the clip, as far as audio or faces reach."""
-        audio_s = len(self.samples) / SAMPLE_RATE_HZ
-        return max([audio_s, *(box.time_s + 1 for box in self.boxes)])
+    length_s: float  # as far as sound or pictures reach; an image is a second
 
 
 def take_clip_inputs(
@@ -119,6 +114,7 @@ def _resize_faces(faces: Sequence[np.ndarray], crop_px: int) -> Made:
     details: dict[str, Any] = {
         "samples": [second * SAMPLE_RATE_HZ for second in range(len(faces))],
         "boxes": [[0.0, 0.0, float(face.shape[1]), float(face.shape[0]), 1.0] for face in faces],
+        "stop": len(faces) * SAMPLE_RATE_HZ,
         "notes": [],
     }
     return Made(np.stack(crops), None, details)  # crop, height, width, 3
@@ -158,4 +154,5 @@ def to_clip_inputs(
         audio_reason=audio_reason,
         face_reason=faces.reason,
         notes=list(dict.fromkeys([*sound.details["notes"], *faces.details["notes"]])),
+        length_s=max(len(sound.values), faces.details.get("stop", 0)) / SAMPLE_RATE_HZ,
     )
