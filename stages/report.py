@@ -14,7 +14,7 @@ from oragen.reporting.figures.head_figures import draw_figures, write_plot_data
 from oragen.reporting.page.rendering import write_page
 from oragen.reporting.page.sections import lay_out
 from oragen.reporting.run_description import Settings, describe_run
-from oragen.reporting.scores import HeadScores, write_metrics
+from oragen.reporting.scores import HeadScores, write_details, write_metrics
 from oragen.reporting.table_formats import write_markdown, write_tables
 from oragen.reporting.tables.all_tables import build_tables
 from oragen.schema.errors import UserError
@@ -36,7 +36,9 @@ def main() -> None:
 
     tables = build_tables(scores, head=first, readers=readers)
     opening = describe_run(predictions, widest, first, read_settings(params))
-    write_metrics(paths.REPORTS / "metrics.json", scores)
+    write_metrics(paths.REPORTS / "metrics", scores)
+    write_details(paths.REPORTS / "details.json", scores)
+    (paths.REPORTS / "metrics.json").unlink(missing_ok=True)  # its name before, and numbers too
     write_tables(paths.REPORTS / "tables", tables)
     write_markdown(paths.REPORTS / "report.md", tables, title="Report", opening=opening)
     write_plot_data(paths.REPORTS / "plots", widest, histories)

@@ -13,7 +13,7 @@ from oragen.features.dataset import WindowDataset
 from oragen.features.rows import NONE
 from oragen.models.heads import Head, HeadSizes, build_head
 from oragen.reporting.bootstrap import SpeakerDraws
-from oragen.reporting.scores import HeadScores, to_metrics
+from oragen.reporting.scores import HeadScores, to_details
 from oragen.schema.choices.heads import HeadName
 from oragen.schema.errors import UserError
 from oragen.schema.tables import DATASET
@@ -169,10 +169,10 @@ def test_a_corpus_without_audio_is_still_predicted(
     assert by_modalities["audio"].isna().all()
     assert by_modalities["face"].notna().any()
     scores = HeadScores(predictions.assign(**KIND), SpeakerDraws(np.random.default_rng(0), 10))
-    for corpus, metrics in to_metrics(scores)["late_fusion"].items():
-        assert metrics["audio"]["without_window"] == metrics["audio"]["clips"], corpus
-        assert "gender_uar" not in metrics["audio"]
-        assert "gender_uar" in metrics["face"]
+    for corpus, details in to_details(scores)["late_fusion"].items():
+        assert details["audio"]["without_window"] == details["audio"]["clips"], corpus
+        assert "gender_uar" not in details["audio"]
+        assert "gender_uar" in details["face"]
 
 
 def test_predictions_can_be_kept_as_a_table(predictions: pd.DataFrame, tmp_path: Path) -> None:

@@ -136,13 +136,15 @@ def test_without_a_name_the_first_head_of_params_is_taken(
     assert about["model"]["head"] == "cross_attention"
 
 
-def test_a_packed_head_carries_the_metrics_of_its_project(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["details.json", "metrics.json"])
+def test_a_packed_head_carries_the_metrics_of_its_project(tmp_path: Path, name: str) -> None:
+    """An earlier version of oragen wrote these numbers to metrics.json."""
     head = write_model(tmp_path / "data" / "heads" / "ours" / "seed-0")
     reports = tmp_path / "data" / "reports"
     reports.mkdir()
     numbers = {"clips": 7, "gender_uar": 0.9, "age_mae_years": 6.5, "mask_type_uar": 0.5}
     metrics = {"ours": {"phone": {"audio_visual": numbers}}, "other": {}}
-    (reports / "metrics.json").write_text(json.dumps(metrics))
+    (reports / name).write_text(json.dumps(metrics))
     result = run("pack", head, tmp_path / "packed")
     assert "cross_attention with voices, pictures" in result.output
     card = (tmp_path / "packed" / "README.md").read_text()

@@ -1,4 +1,4 @@
-"""Predictions of heads -> metrics.json, compared with the tables and with numbers by hand."""
+"""Predictions of heads -> details.json, compared with the tables and with numbers by hand."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,15 @@ import pytest
 from jaxtyping import Float
 
 from oragen.reporting.bootstrap import Measure, SpeakerDraws
-from oragen.reporting.scores import OVERALL, HeadScores, count_clips, to_metrics, write_metrics
+from oragen.reporting.scores import (
+    OVERALL,
+    HeadScores,
+    count_clips,
+    to_details,
+    to_metrics,
+    write_details,
+    write_metrics,
+)
 from oragen.reporting.table_formats import write_tables
 from oragen.reporting.tables.all_tables import build_tables
 from oragen.reporting.tables.rows import MODALITY_SET_NAMES
@@ -45,7 +53,7 @@ def predict(
     return clips.assign(**dict.fromkeys(shares, 0.5), **about).assign(**changes)
 
 
-def test_metrics_are_plain_numbers_by_head_corpus_and_modalities() -> None:
+def test_details_are_plain_numbers_by_head_corpus_and_modalities() -> None:
     """In a one of two women is wrong with seed 1: recalls 1/2 and 1, UAR 3/4.
 
     F1 is then 2/3 of the women and 2/3 of the man. The deviations are 1/4 and 1/3 by the root of 2.
@@ -53,9 +61,9 @@ def test_metrics_are_plain_numbers_by_head_corpus_and_modalities() -> None:
     """
     wrong: dict[str, Any] = {"predicted_gender": ["male", "female", "male", "male"]}
     older: dict[str, Any] = {"predicted_age_years": [23.0, 33.0, 43.0, 53.0]}
-    metrics = to_metrics(score(pd.concat([predict(), predict(seed=1, **wrong, **older)])))
-    assert list(metrics["joint"]) == ["a", "b", "all_corpora"]
-    assert metrics["joint"]["a"] == {
+    details = to_details(score(pd.concat([predict(), predict(seed=1, **wrong, **older)])))
+    assert list(details["joint"]) == ["a", "b", "all_corpora"]
+    assert details["joint"]["a"] == {
         "audio_visual": {
             "clips": 3, "speakers": 2, "without_window": 0,
             "gender_uar": 0.875, "gender_uar_std": 0.1768,
@@ -65,31 +73,31 @@ def test_metrics_are_plain_numbers_by_head_corpus_and_modalities() -> None:
             "mask_type_macro_f1": 1.0, "mask_type_macro_f1_std": 0.0,
         },
     }  # fmt: skip
-    assert metrics["joint"]["b"]["audio_visual"] == {
+    assert details["joint"]["b"]["audio_visual"] == {
         "clips": 1, "speakers": 1, "without_window": 0,
         "age_mae_years": 1.5, "age_mae_years_std": 2.121,
     }  # fmt: skip
-    assert metrics["joint"]["all_corpora"]["audio_visual"]["speakers"] == 3
+    assert details["joint"]["all_corpora"]["audio_visual"]["speakers"] == 3
 
 
-def test_metrics_are_by_corpus_and_modalities_and_over_all() -> None:
+def test_details_are_by_corpus_and_modalities_and_over_all() -> None:
     sets = [predict(modalities=name, seed=seed) for name in MODALITY_SETS for seed in (5, 7)]
-    metrics = to_metrics(score(pd.concat(sets)))["joint"]
-    assert {corpus: list(scored) for corpus, scored in metrics.items()} == {
+    details = to_details(score(pd.concat(sets)))["joint"]
+    assert {corpus: list(scored) for corpus, scored in details.items()} == {
         corpus: list(MODALITY_SETS) for corpus in ("a", "b", "all_corpora")
     }
-    clips = {corpus: scored["audio"]["clips"] for corpus, scored in metrics.items()}
+    clips = {corpus: scored["audio"]["clips"] for corpus, scored in details.items()}
     assert clips == {"a": 3, "b": 1, "all_corpora": 4}
 
 
 def test_one_corpus_needs_no_overall_score() -> None:
     predictions = predict()
-    only = to_metrics(score(predictions[predictions["corpus"] == "a"]))
+    only = to_details(score(predictions[predictions["corpus"] == "a"]))
     assert list(only["joint"]) == ["a"]
 
 
 def test_one_seed_has_a_spread_of_0() -> None:
-    scored = to_metrics(score(predict()))["joint"]["a"]["audio_visual"]
+    scored = to_details(score(predict()))["joint"]["a"]["audio_visual"]
     assert {name: value for name, value in scored.items() if name.endswith("_std")} == {
         f"{name}_std": 0.0
         for name in (
@@ -103,7 +111,7 @@ def test_a_clip_without_a_window_is_counted_and_not_scored() -> None:
     lost.loc[0, ["predicted_gender", "predicted_mask_type"]] = None
     lost.loc[0, ["predicted_age_years", "num_windows"]] = [np.nan, 0]
     assert count_clips(lost) == (4, 3, 3, 1)
-    scored = to_metrics(score(lost))["joint"]["a"]["audio_visual"]
+    scored = to_details(score(lost))["joint"]["a"]["audio_visual"]
     assert (scored["clips"], scored["without_window"]) == (3, 1)
     assert scored["gender_uar"] == 1.0
     assert score(lost).cell("joint", "audio_visual", "a", "gender_uar").clips == 2
@@ -111,22 +119,40 @@ def test_a_clip_without_a_window_is_counted_and_not_scored() -> None:
 
 def test_heads_keep_the_order_of_the_report() -> None:
     heads = ["late", "early", "other"]
-    assert list(to_metrics(score(pd.concat([predict(name) for name in heads])))) == heads
+    assert list(to_details(score(pd.concat([predict(name) for name in heads])))) == heads
 
 
 def test_a_head_without_mask_types_is_scored_beside_one_with_them() -> None:
     predictions = predict()
     masks = [name for name in predictions if "mask_type_" in name or name == "predicted_mask_type"]
     plain = predictions.drop(columns=masks).assign(head="plain")
-    metrics = to_metrics(score(pd.concat([predictions, plain], ignore_index=True)))
-    assert "mask_type_uar" in metrics["joint"]["a"]["audio_visual"]
-    assert not [name for name in metrics["plain"]["a"]["audio_visual"] if "mask_type" in name]
+    details = to_details(score(pd.concat([predictions, plain], ignore_index=True)))
+    assert "mask_type_uar" in details["joint"]["a"]["audio_visual"]
+    assert not [name for name in details["plain"]["a"]["audio_visual"] if "mask_type" in name]
 
 
-def test_metrics_can_be_read_back(tmp_path: Path) -> None:
-    path, scores = tmp_path / "reports" / "metrics.json", score(predict())
-    write_metrics(path, scores)
-    assert json.loads(path.read_text()) == to_metrics(scores)
+def test_metrics_are_the_scores_of_each_head_over_all_corpora(tmp_path: Path) -> None:
+    """With seed 1 one of two women and one of two men is wrong: UAR 1/2, and 3/4 of both seeds.
+
+    The face alone, which is wrong about all, does not count beside voice and face.
+    """
+    wrong: dict[str, Any] = {"predicted_gender": ["male", "female", "female", "male"]}
+    turned: dict[str, Any] = {"predicted_gender": ["male", "male", "female", "female"]}
+    sets = [predict(), predict(seed=1, **wrong), predict(modalities="face", **turned)]
+    scores = score(pd.concat([*sets, predict("other", age_years=np.nan)]))
+    assert to_metrics(scores) == {
+        "joint": {"gender_uar": 0.75, "age_mae_years": 0.0, "mask_type_uar": 1.0},
+        "other": {"gender_uar": 1.0, "mask_type_uar": 1.0},
+    }
+    write_metrics(tmp_path, scores)
+    assert {path.name for path in tmp_path.iterdir()} == {"joint.json", "other.json"}
+    assert json.loads((tmp_path / "other.json").read_text()) == to_metrics(scores)["other"]
+
+
+def test_details_can_be_read_back(tmp_path: Path) -> None:
+    path, scores = tmp_path / "reports" / "details.json", score(predict())
+    write_details(path, scores)
+    assert json.loads(path.read_text()) == to_details(scores)
     assert path.read_text().startswith('{\n  "joint": {\n')
 
 
@@ -161,17 +187,17 @@ def predict_by_chance() -> pd.DataFrame:
     return pd.concat(blocks, ignore_index=True)
 
 
-def test_metrics_and_tables_have_the_same_numbers(tmp_path: Path) -> None:
-    """Every score in the JSON of a table that metrics.json has too, rounded."""
+def test_details_and_tables_have_the_same_numbers(tmp_path: Path) -> None:
+    """Every score in the JSON of a table that details.json has too, rounded."""
     scores = score(predict_by_chance())
-    write_metrics(tmp_path / "metrics.json", scores)
+    write_details(tmp_path / "details.json", scores)
     write_tables(tmp_path, build_tables(scores, head="joint", readers={}))
-    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    details = json.loads((tmp_path / "details.json").read_text())
     modalities = {name: key for key, name in MODALITY_SET_NAMES.items()}
     compared = 0
     for name in ("modalities", "methods_gender", "methods_age", "methods_mask_type"):
         for row in json.loads((tmp_path / f"{name}.json").read_text())["rows"]:
-            of_head = metrics[row.get("method", "joint")]
+            of_head = details[row.get("method", "joint")]
             corpus = row.get("corpus", row["column"]).replace(" ", "_")
             scored = of_head[corpus][modalities[row.get("modalities", "audio-visual")]]
             digits = 3 if row["measure"] == "age_mae_years" else 4
@@ -200,9 +226,9 @@ def test_reports_score_as_training_does(measure: Measure, corpus: str) -> None:
 def test_macro_f1_is_that_of_training(task: str) -> None:
     scores = score(predict_by_chance())
     of_seeds = score_seeds(scores.predictions("late", "face", "a"), f"{task}_macro_f1")
-    metrics = to_metrics(scores)["late"]["a"]["face"]
-    assert metrics[f"{task}_macro_f1"] == round(of_seeds.mean(), 4)
-    assert metrics[f"{task}_macro_f1_std"] == round(of_seeds.std(ddof=1), 4)
+    details = to_details(scores)["late"]["a"]["face"]
+    assert details[f"{task}_macro_f1"] == round(of_seeds.mean(), 4)
+    assert details[f"{task}_macro_f1_std"] == round(of_seeds.std(ddof=1), 4)
 
 
 def score_seeds(predictions: pd.DataFrame, name: str) -> Float[np.ndarray, " seeds"]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+REPORT_FILES = ("details.json", "metrics.json")  # the latter of oragen 0.1
 MODEL_HELP = "Folder of a model, or its id on the hub. Default: the first head of params.yaml."
 ModelOption = Annotated[str | None, typer.Option(help=MODEL_HELP, show_default=False)]
 
@@ -124,8 +125,11 @@ def _write_arrays(output: Path, arrays: dict[str, "np.ndarray"]) -> None:
 def _find_metrics(head: Path) -> dict[str, Any] | None:
     """Return what the report of the head's own project says about it."""
     folder = head.resolve()  # <data>/heads/<head>/seed-<n>
-    report = folder.parents[2] / "reports" / "metrics.json" if len(folder.parts) > 3 else None
-    if report is None or folder.parents[1].name != "heads" or not report.is_file():
+    if len(folder.parts) <= 3 or folder.parents[1].name != "heads":
+        return None
+    reports = [folder.parents[2] / "reports" / name for name in REPORT_FILES]
+    report = next((path for path in reports if path.is_file()), None)
+    if report is None:
         return None
     try:
         metrics = json.loads(report.read_text(encoding="utf-8"))

@@ -37,7 +37,7 @@ CARD_FILE: Final = "README.md"
 ENCODER_FILES: Final = (
     DESCRIPTION_FILE, WEIGHTS_FILE, "preprocessor_config.json", "processor_config.json",
 )  # fmt: skip
-# Of `data/reports/metrics.json`, in the order of the card.
+# Of `data/reports/details.json`, in the order of the card.
 MEASURES: Final[tuple[Measure, ...]] = ("gender_uar", "age_mae_years", "mask_type_uar")
 
 _LIMITS: Final = (

@@ -1,7 +1,7 @@
-"""Predictions of all heads -> what each head scored, and what DVC's metrics.json holds."""
+"""Predictions of all heads -> what each head scored, for the tables and as JSON."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -27,7 +27,7 @@ METRIC_DIGITS: Final[dict[Measure, int]] = {
 TASK_OF: Final[dict[Measure, ClassTask]] = {
     "gender_uar": "gender", "mask_type_uar": "mask_type",
 }  # fmt: skip
-Metrics = dict[str, float | int]
+Numbers = dict[str, float | int]
 
 
 class Method(NamedTuple):
@@ -126,13 +126,42 @@ def count_clips(predictions: pd.DataFrame) -> Counts:
     )
 
 
-def write_metrics(path: Path, scores: HeadScores) -> None:
-    """Write the JSON that `dvc metrics show` reads, see `to_metrics`."""
-    write_text(path, json.dumps(to_metrics(scores), indent=2) + "\n")
+def write_metrics(folder: Path, scores: HeadScores) -> None:
+    """Write a JSON file for each head, see `to_metrics`: `dvc metrics show` makes a row of each."""
+    for head, numbers in to_metrics(scores).items():
+        _write_json(folder / f"{head}.json", numbers)
 
 
-def to_metrics(scores: HeadScores) -> dict[str, dict[str, dict[str, Metrics]]]:
-    """Return the rounded numbers of metrics.json: head -> corpus -> modalities -> score.
+def to_metrics(scores: HeadScores) -> dict[str, dict[str, float]]:
+    """Return what to compare runs by: head -> rounded score, over all corpora.
+
+    The head predicts from all modalities that it takes. A score is the mean over the seeds. What
+    cannot be scored is not there.
+    """
+    return {head: _measure_widest(scores, head) for head in scores.heads}
+
+
+def _measure_widest(scores: HeadScores, head: str) -> dict[str, float]:
+    modalities = scores.modality_sets(head)[0]
+    cells = [scores.cell(head, modalities, OVERALL, measure) for measure in METRIC_DIGITS]
+    return {
+        cell.measure: round(cell.value, METRIC_DIGITS[cell.measure])
+        for cell in cells
+        if cell.value is not None
+    }
+
+
+def write_details(path: Path, scores: HeadScores) -> None:
+    """Write all numbers to one JSON file, see `to_details`."""
+    _write_json(path, to_details(scores))
+
+
+def _write_json(path: Path, numbers: Mapping[str, object]) -> None:
+    write_text(path, json.dumps(numbers, indent=2) + "\n")
+
+
+def to_details(scores: HeadScores) -> dict[str, dict[str, dict[str, Numbers]]]:
+    """Return the rounded numbers of details.json: head -> corpus -> modalities -> score.
 
     A score is that of the tables: the mean over the seeds, and `_std` their standard deviation.
     That of one seed is 0. What cannot be scored is not there.
@@ -149,10 +178,10 @@ def to_metrics(scores: HeadScores) -> dict[str, dict[str, dict[str, Metrics]]]:
     }
 
 
-def _measure(scores: HeadScores, head: str, modalities: str, scope: str) -> Metrics:
+def _measure(scores: HeadScores, head: str, modalities: str, scope: str) -> Numbers:
     predictions = scores.predictions(head, modalities, scope)
     counts = count_clips(predictions)
-    metrics: Metrics = {
+    numbers: Numbers = {
         "clips": counts.clips_in_all,
         "speakers": counts.speakers_in_all,
         "without_window": counts.without_window,
@@ -160,13 +189,13 @@ def _measure(scores: HeadScores, head: str, modalities: str, scope: str) -> Metr
     for measure, digits in METRIC_DIGITS.items():
         cell = scores.cell(head, modalities, scope, measure)
         if cell.value is not None:
-            metrics[measure] = round(cell.value, digits)
-            metrics[f"{measure}_std"] = round(cell.std_over_seeds or 0.0, digits)
+            numbers[measure] = round(cell.value, digits)
+            numbers[f"{measure}_std"] = round(cell.std_over_seeds or 0.0, digits)
         if (task := TASK_OF.get(measure)) and (of_seeds := _macro_f1(predictions, task)):
             spread = float(np.std(of_seeds, ddof=1)) if len(of_seeds) > 1 else 0.0
-            metrics[f"{task}_macro_f1"] = round(float(np.mean(of_seeds)), digits)
-            metrics[f"{task}_macro_f1_std"] = round(spread, digits)
-    return metrics
+            numbers[f"{task}_macro_f1"] = round(float(np.mean(of_seeds)), digits)
+            numbers[f"{task}_macro_f1_std"] = round(spread, digits)
+    return numbers
 
 
 def _macro_f1(predictions: pd.DataFrame, task: ClassTask) -> Sequence[float]:
