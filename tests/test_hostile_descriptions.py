@@ -1,5 +1,6 @@
 """What a model from elsewhere says of itself: what cannot be is refused by its field."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ from oragen.models.unimodal import load_unimodal
 from oragen.predictor import Predictor
 from oragen.predictor.onnx import export_head
 from oragen.predictor.pretrained import load_pretrained
+from oragen.schema.choices.heads import HeadName
 from oragen.schema.errors import UserError
 from oragen.schema.strict_json import JsonError, parse_object
-from tests.hostile_models import CROPS, change, copy_without_sums, write_good_model
+from tests.hostile_models import CROPS, change, copy_without_sums, try_out, write_good_model
+from tests.small_models import make_sound, write_model
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +103,20 @@ def test_a_description_that_cannot_be_is_refused_by_its_field(
     change(head / "head.json", *path, value=value)
     with pytest.raises(UserError, match=place.replace(".", r"\.")):
         load_pretrained(head)
+
+
+@pytest.mark.parametrize("name", ["audio_only", "face_only"])
+def test_a_head_of_one_modality_may_follow_the_published_rules(
+    name: HeadName, tmp_path: Path
+) -> None:
+    head = write_model(tmp_path / "head", name=name)
+    missing = {"audio_only": "face", "face_only": "audio"}[name]
+    fields = json.loads((head / "head.json").read_text())
+    del fields["metadata"]["features"][missing]
+    fields["sizes"] |= {size: 1 for size in fields["sizes"] if size.startswith(missing)}
+    fields["metadata"]["preprocessing"]["rules"] = "published_inference"
+    (head / "head.json").write_text(json.dumps(fields))
+    assert try_out(head, CROPS, make_sound()[:40_000]) == "predicted"
 
 
 def test_a_head_that_is_larger_than_its_weights_takes_no_memory(head: Path) -> None:

@@ -67,7 +67,8 @@ def embed_windows(
 ) -> WindowDataset:
     """Encode some windows of a clip; a crop in several of them is encoded once.
 
-    What is missing is absent, or rows of zeros that count as features.
+    What is missing of a modality that the head uses is absent, or rows of zeros that count as
+    features.
     """
     spoken = [] if encoders.audio is None else _find_spoken(windows)
     waveforms = _cut_sounds(inputs, windows, spoken)
@@ -81,10 +82,11 @@ def embed_windows(
     slots = [[row_of_crop.get(crop, NONE) for crop in window.crops] for window in windows]
     audio = encoders.embed("audio", waveforms) if waveforms else []
     face = encoders.embed("face", [inputs.crops[crop] for crop in crops]) if crops else []
-    if zeros_where_missing:
+    if zeros_where_missing and "audio" in encoders.specs:
         row_of_window[row_of_window == NONE] = len(audio)
-        slots = [[len(face) if row == NONE else row for row in window] for window in slots]
         audio = [*audio, _zeros(encoders.specs["audio"])]
+    if zeros_where_missing and "face" in encoders.specs:
+        slots = [[len(face) if row == NONE else row for row in window] for window in slots]
         face = [*face, _zeros(encoders.specs["face"])]
     embedded: dict[Modality, list[Embedding]] = {"audio": audio, "face": face}
     unknown = torch.full((len(windows),), UNKNOWN_LABEL)
