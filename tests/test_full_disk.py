@@ -117,6 +117,14 @@ def test_json_lines_keep_the_whole_lines(folder: Path) -> None:
     assert whole.endswith("\n")
 
 
+def test_json_lines_over_a_longer_file_leave_no_zeros(folder: Path) -> None:
+    target = folder / "made.jsonl"
+    target.write_text("of an earlier run\n" * 1000)
+    with pytest.raises(OSError, match=r"made\.jsonl"), open_output(target) as take, full_disk():
+        take(PREDICTED)
+    assert target.read_bytes() == b""
+
+
 @pytest.mark.parametrize(
     ("number", "advice"),
     [

@@ -274,6 +274,21 @@ def test_what_cannot_be_written_is_refused_at_once(tmp_path: Path) -> None:
             raise AssertionError("it was opened")
 
 
+def test_json_lines_go_through_a_named_pipe(tmp_path: Path) -> None:
+    target = tmp_path / "pipe.jsonl"
+    os.mkfifo(target)
+    reader = os.open(target, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        with open_output(target) as write:
+            write(PREDICTED)
+            write(NOT_PREDICTED)
+        lines = os.read(reader, 2**16).splitlines()
+    finally:
+        os.close(reader)
+    expected = [PREDICTED.to_dict(), NOT_PREDICTED.to_dict()]
+    assert [json.loads(line) for line in lines] == expected
+
+
 @pytest.mark.parametrize("suffix", [".json", ".jsonl", ".csv", ".parquet"])
 def test_a_name_in_another_encoding_can_be_written(tmp_path: Path, suffix: str) -> None:
     name = os.fsdecode(b"k\xe4se.mp4")

@@ -97,7 +97,8 @@ def _take(file: TextIOWrapper, target: Path) -> None:
     except OSError:  # a file system without locks
         pass
     if file.seekable():  # a pipe is not
-        file.truncate(0)
+        file.seek(0)  # `truncate` alone leaves the place behind the old end
+        file.truncate()
 
 
 def flatten(prediction: Prediction) -> Row:
@@ -160,15 +161,19 @@ def _write_to_standard_output(prediction: Prediction) -> None:
 
 
 def _append(file: TextIOWrapper, prediction: Prediction) -> None:
-    """Write a line; where it does not fit on the disk, take the half that does away again."""
+    """Write a line; where it does not fit on the disk, take the half that does away again.
+
+    A reader of a pipe may have got the half.
+    """
     line = _to_line(prediction, as_ascii=False).encode("utf-8", "backslashreplace")
     descriptor = file.fileno()
-    start = os.lseek(descriptor, 0, os.SEEK_CUR)
+    start = os.lseek(descriptor, 0, os.SEEK_CUR) if file.seekable() else None
     try:
         while line:
             line = line[os.write(descriptor, line) :]
     except OSError as error:
-        os.ftruncate(descriptor, start)
+        if start is not None:
+            os.ftruncate(descriptor, start)
         error.filename = file.name
         raise
 
