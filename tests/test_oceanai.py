@@ -173,3 +173,13 @@ def test_the_command_shows_the_frame_where_no_file_is_named(tmp_path: Path) -> N
     (tmp_path / "ours.json").write_text(json.dumps(predict("x/a.mp4")))
     run = CliRunner().invoke(app, [f"{tmp_path}/ours.json"])
     assert pd.read_csv(StringIO(run.output))["Gender"].tolist() == ["male"]
+
+
+def test_no_cell_number_or_column_is_a_formula(tmp_path: Path) -> None:
+    (tmp_path / "theirs.csv").write_text("Person ID,Path,=1+1\n=2+2,a.mp4,=3+3\n")
+    (tmp_path / "ours.json").write_text(json.dumps(predict("a.mp4")))
+    run = CliRunner().invoke(app, [f"{tmp_path}/ours.json", "--merge", f"{tmp_path}/theirs.csv"])
+    assert run.output == (
+        "Person ID,Path,'=1+1,Age,Gender,Gender score,Mask\n"
+        "'=2+2,a.mp4,'=3+3,41.25,male,0.75,medical\n"
+    )

@@ -38,8 +38,8 @@ def to_oceanai(
         theirs = oceanai.read_results(merge)
         ours = oceanai.to_frame(read, with_folders=oceanai.has_folders(theirs))
         frame = oceanai.merge(theirs, ours)
-    has_numbers = frame.index.name == oceanai.INDEX
-    text = frame.map(neutralise).to_csv(index=has_numbers)
+    whole = frame.reset_index() if frame.index.name == oceanai.INDEX else frame
+    text = whole.map(neutralise).rename(columns=neutralise).to_csv(index=False)
     if output is None:
         typer.echo(text, nl=False)
         return
