@@ -16,7 +16,6 @@ from tests.unimodal_models import (
 )
 
 SPEECH_ENCODERS = ("wav2vec2", "wav2vec2-base", "hubert", "wavlm", "data2vec")
-WITH_MASK = ("wav2vec2", "hubert", "wavlm")
 AUDIO_POOLINGS = ("transformer", "mean")
 # WavLM hands torch a mask of another type than torch would have; transformers' own affair.
 MISMATCHED_MASKS = "ignore:Support for mismatched key_padding_mask:UserWarning"
@@ -149,7 +148,7 @@ def test_audio_features_of_every_level(encoder: str) -> None:
 
 @pytest.mark.filterwarnings(MISMATCHED_MASKS)
 @pytest.mark.parametrize("pooling", AUDIO_POOLINGS)
-@pytest.mark.parametrize("encoder", WITH_MASK)
+@pytest.mark.parametrize("encoder", SPEECH_ENCODERS)
 def test_padding_does_not_reach_the_output(encoder: str, pooling: Any) -> None:
     model, waveforms = make_audio_model(encoder, pooling), make_waveforms()
     expected = model(waveforms)
@@ -171,6 +170,16 @@ def test_what_stands_in_the_padding_does_not_matter(encoder: str) -> None:
     clean = model(waveforms.where(valid, 0.0), valid)
     assert_equal(model(waveforms.where(valid, NAN), valid), clean)
     assert all(part.isfinite().all() for part in clean if part is not None)
+
+
+@pytest.mark.parametrize("encoder", ["wav2vec2-base", "data2vec"])
+def test_a_short_window_is_trained_beside_a_long_one(encoder: str) -> None:
+    """Alone it has 2 steps, and training hides 10 at a time."""
+    model = make_audio_model(encoder).train()
+    model.encoder.config.mask_time_prob = 0.5
+    model.encoder.masked_spec_embed = torch.nn.Parameter(torch.zeros(32))
+    valid = torch.arange(6000) < torch.tensor([1000, 6000])[:, None]
+    model(make_waveforms(2, 6000), valid).age_logit.sum().backward()
 
 
 @pytest.mark.parametrize(

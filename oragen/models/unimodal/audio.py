@@ -10,6 +10,7 @@ from oragen.models.output import HeadOutput
 from oragen.models.unimodal.audio_pooling import MeanPooling, TransformerPooling
 from oragen.models.unimodal.front_end import (
     count_steps,
+    hides_padding,
     normalises_over_time,
     samples_of_one_step,
 )
@@ -21,8 +22,13 @@ class UnimodalAudioModel(nn.Module):
 
     All methods take waveforms, and optionally `valid`: True over the real samples, which come
     first in a row. The padding behind them then does not reach the output. Without `valid` all
-    samples count, as in the published models. An encoder whose front end normalises over time
-    (wav2vec2-base) was trained without an attention mask, so it gets none: its padding is zeros.
+    samples count, as in the published models.
+
+    Some encoders cannot hide padding (wav2vec2-base, data2vec; see `hides_padding`). In evaluation
+    they take the rows of each length in a pass of its own, and no padding reaches their output. In
+    training they take a batch in one pass, as in their pretraining, and some does: wav2vec2-base
+    hears zeros, and data2vec a trace of them near the end. For rows alone may be shorter than what
+    the training of an encoder hides at a time.
     """
 
     def __init__(
@@ -35,7 +41,6 @@ class UnimodalAudioModel(nn.Module):
         self.encoder: PreTrainedModel = encoder
         self.summary = pooling  # both are names in saved files, see `state_dict`
         self.decisions = output_layers
-        self.encoder_takes_mask = not normalises_over_time(encoder.config)
 
     def forward(
         self,
@@ -61,7 +66,12 @@ class UnimodalAudioModel(nn.Module):
     ) -> Float[Tensor, "batch steps width"]:
         """Return the encoder's last hidden states."""
         waveforms = self._hide_invalid_samples(waveforms, valid)
-        mask = self._encoder_mask(valid) if valid is not None and self.encoder_takes_mask else None
+        config = self.encoder.config
+        mask: Tensor | None = None
+        if valid is not None:
+            if not (self.training or hides_padding(config)):
+                return self._encode_by_length(waveforms, self._num_valid_samples(valid))
+            mask = None if normalises_over_time(config) else self._encoder_mask(valid)
         return self.encoder(waveforms, attention_mask=mask).last_hidden_state  # type: ignore[no-any-return]
 
     def late(
@@ -91,6 +101,19 @@ class UnimodalAudioModel(nn.Module):
                 f"{waveforms.shape[1]}. Pad it."
             )
         return waveforms if valid is None else hide_invalid(waveforms, valid)
+
+    def _encode_by_length(
+        self, waveforms: Float[Tensor, "batch samples"], num_valid: Int64[Tensor, " batch"]
+    ) -> Float[Tensor, "batch steps width"]:
+        """Encode all rows of one length together; steps of the padding are zeros."""
+        config = self.encoder.config
+        num_steps = count_steps(config, waveforms.shape[1])
+        steps = waveforms.new_zeros(len(waveforms), num_steps, config.hidden_size)
+        for length in num_valid.unique().tolist():
+            rows = num_valid == length
+            encoded = self.encoder(waveforms[rows, :length]).last_hidden_state
+            steps[rows, : encoded.shape[1]] = encoded.to(steps.dtype)
+        return steps
 
     def _encoder_mask(self, valid: Bool[Tensor, "batch samples"]) -> Int64[Tensor, "batch samples"]:
         return _first(self._num_valid_samples(valid), length=valid.shape[1]).long()
