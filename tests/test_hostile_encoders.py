@@ -5,13 +5,15 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import huggingface_hub.constants
 import pytest
 import safetensors.torch
 import torch
 
 from oragen.encoders import EncoderError, load_audio_encoder, load_face_encoder
+from oragen.encoders.files import count_weights
 from oragen.models.unimodal.timm_arguments import check_arguments
 from oragen.schema.errors import UserError
 from tests.hostile_models import change
@@ -84,6 +86,20 @@ def test_an_adapter_that_names_another_model_is_refused(pictures: Path) -> None:
         load_face_encoder(str(pictures))
 
 
+def test_an_adapter_on_a_hub_is_refused_too(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (pictures / "adapter_config.json").write_text('{"base_model_name_or_path": "someone/else"}')
+    repository = tmp_path / "models--someone--model"
+    shutil.copytree(pictures, repository / "snapshots" / ("a" * 40))
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("a" * 40)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(EncoderError, match="names another model to load"):
+        load_face_encoder("someone/model")
+
+
 @pytest.mark.parametrize("name", ["../secret.safetensors", "/etc/passwd", 7])
 def test_an_index_that_names_files_elsewhere_is_refused(name: object, pictures: Path) -> None:
     (pictures / "model.safetensors").rename(pictures.parent / "secret.safetensors")
@@ -111,6 +127,22 @@ def test_weights_of_torch_save_that_are_only_weights_are_used(pictures: Path) ->
     (pictures / "model.safetensors").unlink()
     torch.save(weights, pictures / "pytorch_model.bin")
     assert load_face_encoder(str(pictures)).fingerprint() == expected
+
+
+def test_weights_of_torch_save_are_counted_without_their_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.save({"a": torch.zeros(30, 40), "b": torch.zeros(7)}, tmp_path / "pytorch_model.bin")
+    places: list[str] = []
+    load = torch.load
+
+    def note(file: Path, *, map_location: str, weights_only: bool) -> Any:
+        places.append(map_location)
+        return load(file, map_location=map_location, weights_only=weights_only)
+
+    monkeypatch.setattr("torch.load", note)
+    assert count_weights(tmp_path / "pytorch_model.bin") == 1207
+    assert places == ["meta"]
 
 
 def test_a_header_of_weights_of_any_length_takes_no_memory(pictures: Path) -> None:

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import timm
 import torch
+from huggingface_hub.errors import LocalEntryNotFoundError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import ViTConfig, ViTImageProcessor, ViTModel
 
-from oragen.encoders import EncoderError, FaceEncoder, load_face_encoder
+from oragen.encoders import EncoderError, FaceEncoder, load_face_encoder, timm_source
 from oragen.encoders import face as face_module
 from oragen.models.unimodal import build_face_model, save_unimodal
 from oragen.models.unimodal.timm_vit import TimmVit
@@ -278,3 +279,19 @@ def test_without_network_a_name_is_an_error_of_one_line(
 def test_a_name_has_no_revisions() -> None:
     with pytest.raises(EncoderError, match=r"has no revisions.*timm:hf-hub:timm/vit_tiny"):
         load_face_encoder("timm:vit_tiny_patch16_224", "v1")
+
+
+def test_a_lost_network_is_not_taken_for_a_lack_of_weights(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = save_as_timm_does(tmp_path, **TINY)
+
+    def fetch(_: str, name: str, **__: object) -> str:
+        if name == "config.json":
+            return str(folder / name)
+        raise LocalEntryNotFoundError("the network is gone")
+
+    monkeypatch.setattr(timm_source, "hf_hub_download", fetch)
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(EncoderError, match="cannot be loaded: the network is gone"):
+        load_face_encoder("timm:hf-hub:someone/model")

@@ -35,5 +35,5 @@ def explained(source: str, revision: str | None) -> Iterator[None]:
             f"Encoder {source!r} (revision {revision or 'main'}) cannot be loaded: "
             f"{reason or type(error).__name__}. Give a hub id, a folder made by "
             "save_pretrained, `timm:NAME`, or `embedded`; without network, download it once with "
-            "`huggingface-cli download`."
+            "`hf download`."
         ) from error

@@ -14,7 +14,7 @@ from transformers.utils.hub import cached_file
 from oragen.encoders.errors import EncoderError
 from oragen.models.encoder_configs import check_config
 from oragen.models.folder import MAX_HEADER_BYTES
-from oragen.models.unimodal import read_checkpoint
+from oragen.models.unimodal import outline_checkpoint
 from oragen.schema.links import find_inside
 from oragen.schema.strict_json import MAX_BYTES, JsonError, parse_object, shorten
 
@@ -45,7 +45,7 @@ def check_files(source: str, revision: str | None) -> None:
     """
     config = read_config(source, revision)
     check_config(config.get("model_type"), config)
-    if (Path(source) / ADAPTER_FILE).exists():
+    if _find_if_any(source, ADAPTER_FILE, revision) is not None:
         raise EncoderError(
             f"Encoder {source!r} has an {ADAPTER_FILE}, which names another model to load. Merge "
             "the adapter into its model, and save that."
@@ -88,7 +88,7 @@ def count_weights(file: Path) -> int:
         UserError: it is damaged, or would take more memory than it has bytes.
     """
     if file.suffix != ".safetensors":
-        return sum(weight.numel() for weight in read_checkpoint(file).values())
+        return sum(weight.numel() for weight in outline_checkpoint(file).values())
     with file.open("rb") as opened:
         header_bytes = int.from_bytes(opened.read(8), "little")
     if header_bytes > MAX_HEADER_BYTES:

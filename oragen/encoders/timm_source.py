@@ -8,7 +8,7 @@ from typing import Any, Final
 import timm
 import torch
 from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import EntryNotFoundError
+from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 from PIL.Image import Resampling
 from timm.data.config import resolve_data_config
 from transformers import BaseImageProcessor, ViTImageProcessor
@@ -125,16 +125,26 @@ def _find_weights(source: str, folder: Path) -> Path:
 
 
 def _download(repository: str, revision: str | None) -> Path:
-    """Return the folder of a repository's config and weights in the cache of the hub."""
+    """Return the folder of a repository's config and weights in the cache of the hub.
+
+    Raises:
+        LocalEntryNotFoundError: the hub cannot be reached, and the cache has no weights.
+    """
     owner_and_name, _, pinned = repository.partition("@")
     fetch = partial(hf_hub_download, owner_and_name, revision=revision or pinned or None)
     folder = Path(fetch(CONFIG_FILE)).parent
+    unreachable: LocalEntryNotFoundError | None = None
     for name in WEIGHTS:
         try:
             fetch(name)
+        except LocalEntryNotFoundError as error:
+            unreachable = error
         except EntryNotFoundError:
             continue
-        break
+        else:
+            return folder
+    if unreachable is not None:
+        raise unreachable
     return folder
 
 

@@ -29,6 +29,16 @@ def read_torch_file(path: Path) -> Any:
         OSError, EOFError, RuntimeError, ValueError, LookupError, TypeError, AttributeError,
             AssertionError: it is damaged, or no such file.
     """
+    outline_torch_file(path)
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def outline_torch_file(path: Path) -> Any:
+    """Read a file of `torch.save` with tensors that have a shape and no numbers.
+
+    Raises:
+        TorchFileError: and all others, as `read_torch_file`.
+    """
     size = path.stat().st_size
     with path.open("rb") as file:
         is_archive = file.read(len(_ARCHIVE)) == _ARCHIVE  # so does torch tell it from older files
@@ -36,7 +46,7 @@ def read_torch_file(path: Path) -> Any:
         _refuse_compressed(path, size)
     outline = torch.load(path, map_location="meta", weights_only=True)
     _refuse_expanded(list(_list_tensors(outline)), size)
-    return torch.load(path, map_location="cpu", weights_only=True)
+    return outline
 
 
 def _refuse_compressed(path: Path, size: int) -> None:

@@ -5,7 +5,7 @@ Encoders are fine-tuned as such models, and the published models of one modality
 
 from oragen.models.unimodal.audio import UnimodalAudioModel
 from oragen.models.unimodal.build import build_audio_model, build_face_model
-from oragen.models.unimodal.checkpoint import read_checkpoint, strip_prefixes
+from oragen.models.unimodal.checkpoint import outline_checkpoint, read_checkpoint, strip_prefixes
 from oragen.models.unimodal.face import UnimodalFaceModel
 from oragen.models.unimodal.images import prepare_images
 from oragen.models.unimodal.published import build_published_model
@@ -34,6 +34,7 @@ __all__ = [
     "holds_unimodal",
     "infer_config",
     "load_unimodal",
+    "outline_checkpoint",
     "prepare_images",
     "prepare_waveforms",
     "read_checkpoint",

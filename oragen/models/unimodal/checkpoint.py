@@ -1,6 +1,7 @@
 """A checkpoint file -> the state dict in it, with no code run."""
 
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -8,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from oragen.models.torch_files import TorchFileError, read_torch_file
+from oragen.models.torch_files import TorchFileError, outline_torch_file, read_torch_file
 from oragen.schema.errors import UserError
 
 _NESTED_UNDER: Final = ("state_dict", "model_state_dict", "model", "weights")
@@ -24,12 +25,22 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     Raises:
         UserError: the file cannot be read, needs code to be unpickled, or holds no state dict.
     """
+    is_safe = path.suffix == ".safetensors"
+    return _find_state_dict(path, load_file if is_safe else read_torch_file)
+
+
+def outline_checkpoint(path: Path) -> dict[str, Tensor]:
+    """Read the state dict in a file of `torch.save` as `read_checkpoint`, without its numbers."""
+    return _find_state_dict(path, outline_torch_file)
+
+
+def _find_state_dict(path: Path, read: Callable[[Path], Any]) -> dict[str, Tensor]:
     if not path.is_file():
         raise UserError(
             f"{path} cannot be read as a checkpoint: there is no such file. Name a file of "
             "torch.save or safetensors."
         )
-    content = _read(path)
+    content = _read(path, read)
     for key in _NESTED_UNDER:
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
@@ -53,11 +64,9 @@ def strip_prefixes(state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
     return state_dict
 
 
-def _read(path: Path) -> Any:
+def _read(path: Path, read: Callable[[Path], Any]) -> Any:
     try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        return read_torch_file(path)
+        return read(path)
     except TorchFileError as error:
         raise UserError(
             f"{path} is not read: {error}. Save its state dict with torch.save or safetensors."
