@@ -7,14 +7,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Literal, assert_never, get_args
 
+import google_crc32c
+import h5py
 import numpy as np
 import yaml
 
 from benchmarks.mutations import mutate_bytes, mutate_tree
-from oragen.store.parts import write_part
+from oragen.store.formats import PartFormat, read_layout
+from oragen.store.hdf5_files import CHECKSUMS, HEADER
+from oragen.store.parts import PartStore, write_part
 from oragen.store.rows import Row
+from oragen.store.zarr_folders import HEADER_CRC
 
-Kind = Literal["media", "part", "model", "table", "params"]
+Kind = Literal["media", "part", "header", "model", "table", "params"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 REPOSITORY: Final = Path(__file__).resolve().parents[1]
 TABLE: Final = """media,speaker_id,gender,age_years,mask_type,split
@@ -49,7 +54,7 @@ def write_spoilt(kind: Kind, good: Path, folder: Path, chance: random.Random) ->
         case "params":
             source = good / kind / "params.yaml"
             _spoil_tree(source, folder / source.name, chance, yaml.safe_load, _to_yaml)
-        case "part" | "model":
+        case "part":
             shutil.copytree(good / kind, folder, dirs_exist_ok=True)
             files = sorted(path for path in folder.rglob("*") if path.is_file())
             chosen = chance.choice(files)
@@ -57,6 +62,15 @@ def write_spoilt(kind: Kind, good: Path, folder: Path, chance: random.Random) ->
                 _spoil_tree(chosen, chosen, chance, json.loads, json.dumps)
             else:
                 _spoil_bytes(chosen, chosen.parent, chance)
+        case "header":
+            shutil.copytree(good / "part", folder, dirs_exist_ok=True)
+            for part_format in get_args(PartFormat):
+                [part] = PartStore(folder, part_format).parts()
+                _forge_header(part, part_format, chance)
+        case "model":
+            from tests.hostile_models import tamper
+
+            tamper(good / kind / "tiny", folder / "tiny", chance)
         case _:
             assert_never(kind)
 
@@ -78,6 +92,29 @@ def _spoil_tree(
         target.write_text(_write_deep(mutate_tree(read(text), chance), write))
     else:
         target.write_bytes(mutate_bytes(text.encode(), chance))
+
+
+def _forge_header(part: Path, part_format: PartFormat, chance: random.Random) -> None:
+    """Spoil what the header of a part says, and write a checksum that fits."""
+    layout = read_layout(part, part_format)
+    text = _write_deep(
+        mutate_tree(layout.header, chance), lambda tree: json.dumps(tree, sort_keys=True)
+    )
+    described = f"{text}{layout.dtype.str}{layout.shape}".encode()
+    checksum = google_crc32c.value(described)
+    if part_format == "h5":
+        with h5py.File(part, "r+") as file:
+            checksums = [checksum, file[CHECKSUMS][1]]
+            for name, content in ((HEADER, np.bytes_(text.encode())), (CHECKSUMS, checksums)):
+                del file[name]
+                file.create_dataset(
+                    name, data=np.asarray(content, None if name == HEADER else "u4")
+                )
+    else:
+        group = f'{{"{HEADER}": {text}, "{HEADER_CRC}": {checksum}}}'
+        (part / "zarr.json").write_text(
+            f'{{"zarr_format": 3, "node_type": "group", "attributes": {group}}}'
+        )
 
 
 def _write_deep(tree: Any, write: Callable[[Any], str]) -> str:
@@ -133,11 +170,7 @@ def _write_parts(folder: Path) -> None:
 
 
 def _write_model(folder: Path) -> None:
-    from oragen.predictor.packing import pack_model
-    from tests.small_models import save_as_transformers_does, write_model
+    from tests.hostile_models import write_good_model
 
-    audio, face = save_as_transformers_does(folder / "encoders")
-    write_model(folder / "head", audio=audio, face=face)
-    pack_model(folder / "head", folder / "tiny")
-    shutil.rmtree(folder / "encoders")
-    shutil.rmtree(folder / "head")
+    write_good_model(folder / "tiny", of=folder / "of")
+    shutil.rmtree(folder / "of")

@@ -13,7 +13,14 @@ WORDS: Final = (
 LEAVES: Final[tuple[Any, ...]] = (
     None, True, -1, 0, 1, 2**31, 10**30, 1e-300, 1e308, float("nan"), float("-inf"), "", ".", "..",
     "../../outside/secret.txt", "/etc/hostname", "file:///etc/hostname", "$(touch PWNED)",
-    "x" * 10_000, "\x1b[31m", "\u202e", "no\nline", "=1+1", [], {}, [[]], {"": None}, [0] * 1_000,
+    "x" * 10_000, "\x1b[31m", "\u202e", "\ud800", "no\nline", "=1+1", [], {}, [[]], {"": None},
+    [0] * 1_000, 3, 10**6, 10**9, 0.5, -0.5, [0.0, 0.0, 0.0], {"a": {"b": {"c": 1}}},
+    "https://example.org/x", "hf-hub:someone/model", "/dev/zero", "float16", "relu",
+)  # fmt: skip
+# That libraries obey where they find them.
+KEYS: Final = (
+    "auto_map", "trust_remote_code", "quantization_config", "attn_implementation", "architecture",
+    "model_type", "checkpoint_path", "pretrained_cfg", "num_labels", "dtype", "layers",
 )  # fmt: skip
 DEEP: Final = 3_000
 HEADER: Final = 1_024  # bytes where most formats describe themselves
@@ -32,11 +39,13 @@ def mutate_tree(tree: Any, chance: random.Random) -> Any:
     spoilt = copy.deepcopy(tree)
     for _ in range(chance.choice((1, 1, 2, 3))):
         branch, key = _choose_place(spoilt, chance)
-        match chance.randrange(4):
+        match chance.randrange(5):
             case 0:
                 del branch[key]
             case 1:
                 branch[key] = _nest(branch[key], chance)
+            case 2 if isinstance(branch, MutableMapping):
+                branch[chance.choice(KEYS)] = copy.deepcopy(chance.choice(LEAVES))
             case _:
                 branch[key] = copy.deepcopy(chance.choice(LEAVES))
     return spoilt

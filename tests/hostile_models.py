@@ -1,10 +1,12 @@
 """A good model -> models that somebody tampered with, and what each of them ends in.
 
-All randomness is of a generator that is passed, so a case is found again by its seed.
+Trees and bytes are spoilt as `benchmarks.mutations` does it, and weights and sums in ways of their
+own. A case is found again by the seed of its `random.Random`.
 """
 
 import hashlib
 import json
+import random
 import shutil
 import struct
 from collections.abc import Callable
@@ -15,6 +17,7 @@ import numpy as np
 import safetensors.torch
 import torch
 
+from benchmarks.mutations import mutate_bytes, mutate_tree
 from oragen.predictor import Predictor
 from oragen.predictor.packing import pack_model
 from oragen.predictor.sums import SUMS_FILE, sum_up
@@ -35,16 +38,7 @@ WEIGHTS: Final = (
 )
 CROPS: Final = list(np.random.default_rng(0).integers(0, 256, (2, 48, 48, 3), dtype=np.uint8))
 MAX_LETTERS: Final = 2000  # of a message
-VALUES: Final[tuple[Any, ...]] = (
-    None, True, -1, 0, 1, 3, 10**6, 10**9, 10**40, 0.5, -0.5, 1e30, float("nan"), float("inf"),
-    "", "x" * 5000, "../../../etc/passwd", "https://example.org/x", "hf-hub:someone/model",
-    "/dev/zero", "\x1b[31m", "\ud800", [], {}, [1] * 3000, [[[[[]]]]], {"a": {"b": {"c": 1}}},
-    "float16", "relu", [0.0, 0.0, 0.0],
-)  # fmt: skip
-KEYS: Final = (
-    "auto_map", "trust_remote_code", "quantization_config", "attn_implementation", "architecture",
-    "model_type", "checkpoint_path", "pretrained_cfg", "num_labels", "dtype", "layers",
-)  # fmt: skip
+NO_FILES: Final = (b"[" * 100_000, b'{"a": 1, "a": 2}')
 
 
 def write_good_model(folder: Path, *, of: Path) -> Path:
@@ -67,16 +61,16 @@ def copy_without_sums(good: Path, folder: Path) -> Path:
     return folder
 
 
-def tamper(good: Path, folder: Path, rng: np.random.Generator) -> str:
+def tamper(good: Path, folder: Path, chance: random.Random) -> str:
     """Copy a good model and change something in the copy; return what."""
     shutil.copytree(good, folder)
-    changes: tuple[Callable[[Path, np.random.Generator], str], ...] = (
+    ways: tuple[Callable[[Path, random.Random], str], ...] = (
         _change_json, _change_json, _change_json, _change_bytes, _change_weights, _change_header,
         _change_sums,
     )  # fmt: skip
-    change = changes[rng.integers(len(changes))]
-    said = change(folder, rng)
-    if change is not _change_sums and rng.random() < 0.9:
+    change = chance.choice(ways)
+    said = change(folder, chance)
+    if change is not _change_sums and chance.random() < 0.9:
         fit_sums(folder)
     return said
 
@@ -132,64 +126,29 @@ def _write_digest(folder: Path) -> None:
         return
 
 
-def _change_json(folder: Path, rng: np.random.Generator) -> str:
-    name = JSON_FILES[rng.integers(len(JSON_FILES))]
-    fields = json.loads((folder / name).read_text())
-    place, parent, key = _choose_place(fields, rng)
-    match rng.integers(4):
-        case 0:
-            del parent[key]
-            said = f"{name}: without {place}"
-        case 1 if isinstance(parent, dict):
-            added = KEYS[rng.integers(len(KEYS))]
-            parent[added] = VALUES[rng.integers(len(VALUES))]
-            said = f"{name}: beside {place} {added} = {str(parent[added])[:40]!r}"
-        case _:
-            parent[key] = VALUES[rng.integers(len(VALUES))]
-            said = f"{name}: {place} = {str(parent[key])[:40]!r}"
-    (folder / name).write_text(json.dumps(fields))
-    return said
+def _change_json(folder: Path, chance: random.Random) -> str:
+    name = chance.choice(JSON_FILES)
+    fields = mutate_tree(json.loads((folder / name).read_text()), chance)
+    try:
+        text = json.dumps(fields)
+    except RecursionError:
+        text = "[" * 100_000
+    (folder / name).write_text(text)
+    return f"{name}: {text[:MAX_LETTERS]}"
 
 
-def _choose_place(fields: Any, rng: np.random.Generator) -> tuple[str, Any, Any]:
-    """Return a random place of nested JSON: its name, and the container and key of its value."""
-    places: list[tuple[str, Any, Any]] = []
-    waiting: list[tuple[str, Any]] = [("", fields)]
-    while waiting:
-        name, value = waiting.pop()
-        keys = list(value) if isinstance(value, dict) else list(range(len(value)))
-        for key in keys:
-            places.append((f"{name}.{key}", value, key))
-            if isinstance(value[key], dict | list) and value[key]:
-                waiting.append((f"{name}.{key}", value[key]))
-    return places[rng.integers(len(places))]
-
-
-def _change_bytes(folder: Path, rng: np.random.Generator) -> str:
-    names = (*JSON_FILES, *WEIGHTS)
-    name = names[rng.integers(len(names))]
-    content = bytearray((folder / name).read_bytes())
-    at = int(rng.integers(len(content)))
-    match rng.integers(5):
-        case 0:
-            content = content[:at]
-        case 1:
-            content[at] ^= 1 << rng.integers(8)
-        case 2:
-            content = content[:at] + rng.bytes(20) + content[at:]
-        case 3:
-            content = bytearray(b"[" * 100_000)
-        case _:
-            content = bytearray(b'{"a": 1, "a": 2}')
+def _change_bytes(folder: Path, chance: random.Random) -> str:
+    name = chance.choice((*JSON_FILES, *WEIGHTS))
+    content = chance.choice((mutate_bytes((folder / name).read_bytes(), chance), *NO_FILES))
     (folder / name).write_bytes(content)
-    return f"{name}: bytes at {at}"
+    return f"{name}: {content[:MAX_LETTERS]!r}"
 
 
-def _change_weights(folder: Path, rng: np.random.Generator) -> str:
+def _change_weights(folder: Path, chance: random.Random) -> str:
     """Give one tensor other numbers, or another shape or type, in a file that is whole."""
-    path = folder / WEIGHTS[rng.integers(len(WEIGHTS))]
+    path = folder / chance.choice(WEIGHTS)
     weights = safetensors.torch.load(path.read_bytes())
-    name = list(weights)[rng.integers(len(weights))]
+    name = chance.choice(list(weights))
     changed: tuple[torch.Tensor, ...] = (
         torch.full_like(weights[name], float("nan")),
         torch.full_like(weights[name], float("inf")),
@@ -199,14 +158,14 @@ def _change_weights(folder: Path, rng: np.random.Generator) -> str:
         weights[name][None].contiguous(),
         torch.zeros(0),
     )
-    which = int(rng.integers(len(changed)))
+    which = chance.randrange(len(changed))
     safetensors.torch.save_file(weights | {name: changed[which]}, path)
     return f"{path.parent.name}: {name} changed ({which})"
 
 
-def _change_header(folder: Path, rng: np.random.Generator) -> str:
+def _change_header(folder: Path, chance: random.Random) -> str:
     """Let the header of a file of weights say what is not so."""
-    path = folder / WEIGHTS[rng.integers(len(WEIGHTS))]
+    path = folder / chance.choice(WEIGHTS)
     content = path.read_bytes()
     (length,) = struct.unpack("<Q", content[:8])
     header, data = json.loads(content[8 : 8 + length]), content[8 + length :]
@@ -216,17 +175,17 @@ def _change_header(folder: Path, rng: np.random.Generator) -> str:
         "data_offsets": [0, 10**12],
         "dtype": "F64",
     }
-    field = list(changes)[rng.integers(len(changes))]
+    field = chance.choice(list(changes))
     header[name][field] = changes[field]
     text = json.dumps(header).encode()
-    size = int(rng.choice([len(text), 2**40, 2**63, 90_000_000]))
+    size = chance.choice((len(text), len(text), 2**40, 2**63, 90_000_000))
     path.write_bytes(struct.pack("<Q", size) + text + data)
     return f"{path.parent.name}: header {field}, length {size}"
 
 
-def _change_sums(folder: Path, rng: np.random.Generator) -> str:
+def _change_sums(folder: Path, chance: random.Random) -> str:
     lines = (folder / SUMS_FILE).read_text().splitlines()
-    at = int(rng.integers(len(lines)))
+    at = chance.randrange(len(lines))
     changes = (
         lines[:at] + lines[at + 1 :],
         [*lines, lines[at]],
@@ -235,6 +194,6 @@ def _change_sums(folder: Path, rng: np.random.Generator) -> str:
         [*lines, "no sum"],
         [*lines[:at], "0" * 64 + lines[at][64:], *lines[at + 1 :]],
     )
-    which = int(rng.integers(len(changes)))
+    which = chance.randrange(len(changes))
     (folder / SUMS_FILE).write_text("\n".join(changes[which]) + "\n")
     return f"sums: change {which} at {at}"
