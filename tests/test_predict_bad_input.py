@@ -180,18 +180,23 @@ def test_a_bomb_is_named_and_all_others_are_predicted(
     assert reasons[2] == "audio: no audio track; face: picture too large"
 
 
-def test_what_nobody_waits_for_is_given_up(predictor: Predictor, folder: Path) -> None:
-    predictions = predictor.predict_files([folder / "good.mp4"] * 9)
+def test_what_nobody_waits_for_is_given_up(
+    predictor: Predictor, folder: Path, tmp_path: Path
+) -> None:
+    video = bombs.write_huge_video(tmp_path / "work.mp4", side=4_096, count=6_000)
+    predictions = predictor.predict_files([folder / "good.mp4", *[video] * 3])
     next(predictions)
     assert isinstance(predictions, Generator)
+    start = time.monotonic()
     predictions.close()
+    assert time.monotonic() - start < 20  # decoding takes more than a minute
     again = predictor(folder / "good.mp4")
     assert isinstance(again, Prediction)
     assert again.is_predicted
 
 
 def test_an_interrupt_does_not_wait_for_a_bomb(predictor: Predictor, tmp_path: Path) -> None:
-    video = bombs.write_huge_video(tmp_path / "work.mp4", count=2_000)
+    video = bombs.write_huge_video(tmp_path / "work.mp4", side=4_096, count=6_000)
     handler = signal.signal(signal.SIGALRM, signal.default_int_handler)
     try:
         signal.setitimer(signal.ITIMER_REAL, 2)
