@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from oragen.predictor import ModelError
-from oragen.predictor.hub import find_folder
+from oragen.models.hub import find_folder
+from oragen.models.places import ModelError
 from tests.project import REPOSITORY
 from tests.small_models import save_model
 

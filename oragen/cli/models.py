@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from oragen.cli.trained import find_trained_head
+from oragen.cli.trained import check_model, find_trained_head
 from oragen.schema.errors import UserError
 from oragen.schema.files import atomic_write
 from oragen.schema.vocabulary import Level
@@ -40,6 +40,7 @@ def features(
     """
     if output.suffix != ".npz":
         raise UserError(f"{output} does not end in .npz. Name a file that does.")
+    check_model(model)
     from oragen.predictor.clip_decoder import read_clip_inputs
     from oragen.predictor.features import choose_level, describe_features, embed_clip
     from oragen.predictor.pretrained import load_pretrained
@@ -75,6 +76,7 @@ def export(
 
     Example: `oragen export --onnx head.onnx`
     """
+    check_model(model)
     from oragen.predictor.onnx import export_head
 
     for library in ("onnxscript", "onnx_ir"):  # they log every node that they rewrite

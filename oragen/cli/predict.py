@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from oragen.cli.printing import print_table
-from oragen.cli.trained import find_trained_head
+from oragen.cli.trained import check_model, find_trained_head
 from oragen.schema.choices.preprocessing import PreprocessingRules
 from oragen.schema.errors import UserError
 from oragen.schema.names import fold_name, printable
@@ -115,6 +115,7 @@ def predict(
     """
     if audio_only and face_only:
         raise MisuseError("--audio-only and --face-only leave nothing: use one of them, or none.")
+    check_model(model)
     from oragen.predictor import Predictor
     from oragen.predictor.boxes import read_boxes
     from oragen.predictor.files import (

@@ -1,10 +1,21 @@
-"""params.yaml -> the head that was trained in this folder."""
+"""A model as it is named, or params.yaml -> whether it can be, or the head trained here."""
 
 from pathlib import Path
 
 from oragen.config import paths
 from oragen.config.messages import ParamsError
 from oragen.config.params import PARAMS_PATH, load_params
+from oragen.models.places import DESCRIPTION_FILE, find_local
+
+
+def check_model(model: str | None) -> None:
+    """Refuse a mistaken name of a model before the seconds that imports take.
+
+    Raises:
+        ModelError: it is no folder of a model and no name on the hub.
+    """
+    if model is not None:
+        find_local(model)
 
 
 def find_trained_head() -> Path:
@@ -13,8 +24,6 @@ def find_trained_head() -> Path:
     Raises:
         ParamsError: it was not trained yet, or this is no project's folder.
     """
-    from oragen.models.folder import DESCRIPTION_FILE
-
     if not PARAMS_PATH.is_file():
         raise ParamsError(
             f"There is no {PARAMS_PATH} here to tell which head was trained. Name a model with "

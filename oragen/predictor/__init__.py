@@ -1,5 +1,6 @@
 """Clips as files, waveforms or face crops -> predictions of a trained model."""
 
+from oragen.models.places import ModelError
 from oragen.predictor.clip_inputs import FaceBox
 from oragen.predictor.prediction import (
     AgePrediction,
@@ -9,7 +10,6 @@ from oragen.predictor.prediction import (
     WindowPrediction,
 )
 from oragen.predictor.predictor import Predictor
-from oragen.predictor.pretrained import ModelError
 
 __all__ = [
     "AgePrediction",

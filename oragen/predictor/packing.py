@@ -16,10 +16,10 @@ from oragen.detection.yunet_weights import (
 )
 from oragen.encoders import AudioEncoder, FaceEncoder
 from oragen.models.folder import DESCRIPTION_FILE, WEIGHTS_FILE
+from oragen.models.places import ModelError
 from oragen.models.unimodal.timm_vit import TimmVit
 from oragen.predictor.pretrained import (
     ENCODER_FOLDERS,
-    ModelError,
     Pretrained,
     load_pretrained,
     locate_encoder,

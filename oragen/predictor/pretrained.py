@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from oragen.models.folder import DESCRIPTION_FILE, read_kind
 from oragen.models.heads import Head, load_head
+from oragen.models.places import DESCRIPTION_FILE, ModelError, no_model
 from oragen.predictor.preprocessing import Preprocessing, read_preprocessing
 from oragen.predictor.sums import check_sums
 from oragen.schema.choices.preprocessing import PreprocessingRules
-from oragen.schema.errors import UserError
 from oragen.schema.vocabulary import Modality, Precision
 from oragen.training.calibration import Calibration
 from oragen.training.head_metadata import HeadMetadata, read_metadata
@@ -23,11 +22,6 @@ if TYPE_CHECKING:
 ENCODER_FOLDERS: Final[dict[Modality, str]] = {"audio": "audio_encoder", "face": "face_encoder"}
 # `data/heads/<head>/seed-<n>` names its encoders relative to the project's folder.
 _DEPTH_IN_PROJECT: Final = 4
-_MOST_NAMED: Final = 9  # heads, where none was named
-
-
-class ModelError(UserError):
-    """A model for predictions is missing, or its parts do not belong together."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +62,7 @@ def load_pretrained(
         UserError: a part is damaged, or says what cannot be.
     """
     if not (folder / DESCRIPTION_FILE).is_file():
-        raise _no_model(folder)
+        raise no_model(folder)
     check_sums(folder)
     saved = load_head(folder)
     if not saved.metadata.get("preprocessing") or not saved.metadata.get("features"):
@@ -104,34 +98,6 @@ def load_pretrained(
         training_data=metadata.training_data,
         warnings=warn_of_model(metadata.training_data, metadata.trained_on),
     )
-
-
-def _no_model(folder: Path) -> ModelError:
-    """Make the error for a folder without a head.json; heads below it are named."""
-    below = [str(head.relative_to(folder)) for head in _list_heads(folder)]
-    if below:
-        more = ", ..." if len(below) > _MOST_NAMED else ""
-        return ModelError(
-            f"{folder} holds no model itself, but those in {', '.join(below[:_MOST_NAMED])}{more}: "
-            f"name one of them, e.g. {folder / below[0]}."
-        )
-    return ModelError(
-        f"{folder} holds no model. Run `make demo` or `dvc repro` to train one. Or name a folder "
-        "with a head.json, or a model on the hub."
-    )
-
-
-def _list_heads(folder: Path) -> list[Path]:
-    """Return the folders of heads below a folder; damaged ones count, encoders do not."""
-    models = sorted(path.parent for path in folder.rglob(DESCRIPTION_FILE))
-    return [model for model in models if _may_be_head(model)]
-
-
-def _may_be_head(model: Path) -> bool:
-    try:
-        return read_kind(model) == "head"
-    except UserError:
-        return True
 
 
 def _load_encoder(

@@ -9,18 +9,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from oragen.config.kept import kept_models
-from oragen.models.folder import DESCRIPTION_FILE, Kind, read_kind
+from oragen.models.folder import Kind, read_kind
 from oragen.models.heads import load_head, save_head
-from oragen.predictor.hub import find_folder
-from oragen.predictor.pretrained import ENCODER_FOLDERS, ModelError
+from oragen.models.hub import find_folder
+from oragen.models.places import DESCRIPTION_FILE, ModelError, list_checkpoints
+from oragen.predictor.pretrained import ENCODER_FOLDERS
 from oragen.schema.files import atomic_folder
 from oragen.schema.vocabulary import Level, Modality, count_samples
 
 logger = logging.getLogger(__name__)
 
-SUFFIXES: Final = (".safetensors", ".pt", ".pth", ".ckpt")
-# The files of the released model; others beside them are not looked at.
-RELEASED: Final = ("audio_model.pt", "image_model.pt", "multimodal_model.pt")
 CONVERSION: Final = 2  # its version: a model that was converted in another way is not used
 # As the published inference prepares clips (chimera_ml, `examples/oragen`), but for the detector of
 # faces: the published one takes the largest thing of any class for a face.
@@ -50,20 +48,6 @@ def find_model(source: str | Path, revision: str | None = None) -> Path:
     folder = find_folder(source, revision)
     checkpoints = list_checkpoints(folder)
     return convert_published(checkpoints) if checkpoints else folder
-
-
-def list_checkpoints(folder: Path) -> list[Path]:
-    """Return the checkpoints in a folder without a model; weights beside a head.json are none."""
-    if not folder.is_dir() or (folder / DESCRIPTION_FILE).is_file():
-        return []
-    released = [folder / name for name in RELEASED]
-    if all(path.is_file() for path in released):
-        return released
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix in SUFFIXES and not path.with_name(DESCRIPTION_FILE).is_file()
-    )
 
 
 def convert_published(checkpoints: Sequence[Path]) -> Path:

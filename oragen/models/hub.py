@@ -1,0 +1,105 @@
+"""A folder, or the id of a model on the Hugging Face hub -> its folder on this machine."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from ssl import SSLError
+from typing import Final
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
+
+from oragen.models.places import DESCRIPTION_FILE, RELEASED, ModelError, find_local
+
+TIMEOUT_S: Final = 5.0
+TEXTS: Final = ("README.md", "LICENSE", "LICENSE.*")
+# Weights, descriptions and texts: nothing that could run code.
+FILES: Final = (
+    "*.json",
+    "*.safetensors",
+    "*.pt",
+    "*.pth",
+    "*.ckpt",
+    "*.onnx",
+    "*.md",
+    "SHA256SUMS",
+)
+
+
+def find_folder(source: str | Path, revision: str | None = None) -> Path:
+    """Return the folder of a model: a local one, or one downloaded from the hub once.
+
+    A download shows its progress and is checked by its hash. Later it is found without a network.
+
+    Raises:
+        ModelError: there is no such folder, and the hub has no such model or cannot be reached.
+    """
+    return find_local(source) or _download(str(source), revision)
+
+
+def choose_files(names: list[str]) -> tuple[str, ...]:
+    """Return patterns of what to download of a repository with these files.
+
+    Where it has the released model, that is its three files and texts, and nothing else.
+    """
+    if DESCRIPTION_FILE not in names and set(RELEASED) <= set(names):
+        return (*RELEASED, *TEXTS)
+    return FILES
+
+
+def _download(name: str, revision: str | None) -> Path:
+    from huggingface_hub import HfApi, constants, snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    offline = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else ""
+    problem = offline or _find_problem(constants.ENDPOINT)
+    version = revision or "main"
+    try:
+        if problem:
+            return _find_downloaded(name, revision)
+        patterns = choose_files(HfApi().list_repo_files(name, revision=revision))
+        return Path(snapshot_download(name, revision=revision, allow_patterns=list(patterns)))
+    except HfHubHTTPError as error:
+        raise ModelError(
+            f"There is no folder {name}, and the hub refuses a model of this name (revision "
+            f"{version}): {_first_line(error)} If it is private, run `hf auth login` first."
+        ) from error
+    except (LocalEntryNotFoundError, OSError) as error:
+        raise ModelError(
+            f"There is no folder {name}, and the hub cannot be reached to look for a model of this "
+            f"name: {problem or _first_line(error)}. Where there is a network, run `hf download "
+            f"{name} --revision {version}`; then name the folder that it prints."
+        ) from error
+
+
+def _find_downloaded(name: str, revision: str | None) -> Path:
+    """Return the folder of an earlier download, which must be whole."""
+    from huggingface_hub import snapshot_download
+
+    def find(patterns: Sequence[str]) -> Path:
+        return Path(
+            snapshot_download(
+                name, revision=revision, local_files_only=True, allow_patterns=list(patterns)
+            )
+        )
+
+    there = [file.name for file in find(()).iterdir()]
+    return find(choose_files(there))
+
+
+def _find_problem(address: str) -> str:
+    """Ask the hub once; return why it cannot be reached, or "".
+
+    Its own client asks six times, which takes 23 s where there is no network.
+    """
+    try:
+        with urlopen(Request(address, method="HEAD"), timeout=TIMEOUT_S):
+            return ""
+    except HTTPError:
+        return ""
+    except URLError as error:  # certificates are for the hub's own client to judge
+        return "" if isinstance(error.reason, SSLError) else f"{address}: {error.reason}"
+    except OSError as error:
+        return f"{address}: {error}"
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0].rstrip(".")
