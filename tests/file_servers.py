@@ -1,26 +1,104 @@
-"""A server of files on this machine, for tests of downloads."""
+"""Servers on this machine: of files, and of a model as the hub serves it."""
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+
+COMMIT = "c" * 40
+
+
+class QuietHandler(BaseHTTPRequestHandler):
+    """Answers with bytes, and writes no log."""
+
+    def do_HEAD(self) -> None:
+        self.answer()
+
+    def do_GET(self) -> None:
+        self.answer()
+
+    def answer(self) -> None:
+        raise NotImplementedError
+
+    def send(self, content: bytes) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.send_header("ETag", f'"{hash_of(content)}"')
+        self.send_header("X-Repo-Commit", COMMIT)
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(content)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@dataclass
+class HubServer:
+    """Where it listens, and the files that were downloaded."""
+
+    address: str = ""
+    fetched: set[str] = field(default_factory=set)
 
 
 @contextmanager
 def serve(files: Mapping[str, bytes]) -> Iterator[str]:
     """Serve files by their names; yield the address before the names."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
+    class Handler(QuietHandler):
+        def answer(self) -> None:
             content = files.get(self.path.removeprefix("/"))
-            self.send_response(404 if content is None else 200)
-            self.end_headers()
-            self.wfile.write(content or b"")
+            if content is None:
+                self.send_error(404)
+            else:
+                self.send(content)
 
-        def log_message(self, format: str, *args: object) -> None:
-            pass
+    with _listen(Handler) as address:
+        yield address
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+
+@contextmanager
+def serve_model(name: str, files: Mapping[str, bytes]) -> Iterator[HubServer]:
+    """Serve a public repository with these files as the Hugging Face hub does."""
+    server = HubServer()
+    information = {"id": name, "sha": COMMIT, "siblings": [{"rfilename": file} for file in files]}
+    tree = [
+        {
+            "type": "file",
+            "path": file,
+            "size": len(content),
+            "oid": hashlib.sha1(content).hexdigest(),
+        }
+        for file, content in files.items()
+    ]
+
+    class Handler(QuietHandler):
+        def answer(self) -> None:
+            path = self.path.partition("?")[0].strip("/")
+            if path.startswith(f"{name}/resolve/"):
+                file = path.split("/", 4)[4]
+                if self.command == "GET":
+                    server.fetched.add(file)
+                self.send(files[file])
+            else:
+                is_tree = path.startswith(f"api/models/{name}/tree/")
+                self.send(json.dumps(tree if is_tree else information).encode())
+
+    with _listen(Handler) as address:
+        server.address = address
+        yield server
+
+
+def hash_of(content: bytes) -> str:
+    return hashlib.sha1(content).hexdigest()
+
+
+@contextmanager
+def _listen(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = Thread(target=server.serve_forever)
         thread.start()
         try:

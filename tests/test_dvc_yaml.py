@@ -14,6 +14,8 @@ from tests.project import REPOSITORY
 # A change in these changes no result, or reaches the stages by their parameters.
 DECIDES_NO_RESULT = {
     *(f"oragen.config.{path.stem}" for path in (REPOSITORY / "oragen" / "config").glob("*.py")),
+    "oragen.models.places",
+    "oragen.schema.lfs",
     "oragen.store.fill",
     "oragen.training.devices",
     "stages.running",

@@ -1,25 +1,34 @@
-"""A model of the hub, as it lies in the hub's cache after a download; the network is not asked."""
+"""A model of the hub: what is downloaded of it, and that it is found again without a network."""
 
 import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from oragen.models.hub import find_folder
+from oragen.models.hub import choose_files, find_folder
 from oragen.models.places import ModelError
+from tests.file_servers import serve_model
 from tests.project import REPOSITORY
 from tests.small_models import save_model
 
-REVISION = "a" * 40
+REVISION, NAME = "a" * 40, "someone/model"
 LOAD = """
 import json
 from oragen import Predictor
 predictor = Predictor.from_pretrained("someone/oragen-model", device="cpu")
 print(json.dumps(predictor.description))
 """
+FIND = """
+import sys
+from oragen.models.hub import find_folder
+print(find_folder(sys.argv[1]))
+assert "torch" not in sys.modules
+"""
+RELEASED = ("audio_model.pt", "image_model.pt", "multimodal_model.pt")
 
 
 @pytest.fixture(scope="module")
@@ -33,12 +42,15 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
-def run(cache: Path, code: str = LOAD) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {
-        "HF_HOME": str(cache), "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(REPOSITORY),
-    }  # fmt: skip
+def run(cache: Path, code: str = LOAD, **settings: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"HF_HOME": str(cache), "PYTHONPATH": str(REPOSITORY)}
+    environment |= settings or {"HF_HUB_OFFLINE": "1"}
     return subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code, NAME],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
@@ -52,10 +64,10 @@ def test_a_model_that_was_downloaded_once_loads_without_a_network(cache: Path) -
 
 
 def test_a_model_that_was_never_downloaded_is_reported_in_a_sentence(cache: Path) -> None:
-    done = run(cache, LOAD.replace("someone/oragen-model", "someone/else"))
+    done = run(cache, FIND)
     assert done.returncode != 0
-    assert "ModelError: There is no folder someone/else, and the hub cannot be" in done.stderr
-    assert "run `hf download someone/else --revision main`" in done.stderr
+    assert "ModelError: There is no folder someone/model, and the hub cannot be" in done.stderr
+    assert "run `hf download someone/model --revision main`" in done.stderr
 
 
 @pytest.mark.parametrize("source", ["data/heads/nobody/seed-0", "/nowhere/at/all", "model"])
@@ -80,3 +92,58 @@ def test_one_checkpoint_is_no_model(tmp_path: Path) -> None:
     (tmp_path / "multimodal_model.pt").touch()
     with pytest.raises(ModelError, match="is one file, expected the folder of a model"):
         find_folder(tmp_path / "multimodal_model.pt")
+
+
+def find(cache: Path, address: str) -> Path:
+    done = run(cache, FIND, HF_ENDPOINT=address)
+    assert done.returncode == 0, done.stderr
+    return Path(done.stdout.strip())
+
+
+def test_of_the_released_model_three_files_and_texts_are_downloaded_once(tmp_path: Path) -> None:
+    texts = {"README.md": b"a card", "LICENSE": b"MIT"}
+    others = dict.fromkeys(("config.json", "old/audio_model.pt", "epoch_3.pt", "run.py"), b"x")
+    with serve_model(NAME, texts | others | {name: name.encode() for name in RELEASED}) as hub:
+        folder = find(tmp_path, hub.address)
+    assert hub.fetched == {*texts, *RELEASED}
+    assert [(folder / name).read_text() for name in RELEASED] == list(RELEASED)
+    assert find(tmp_path, hub.address) == folder  # now that nobody listens there
+
+
+def test_of_another_model_weights_and_descriptions_are_downloaded() -> None:
+    assert "*.safetensors" in choose_files(["head.json", "model.safetensors"])
+    assert "*.safetensors" in choose_files(["head.json", *RELEASED])
+    assert "*.pt" in choose_files(["voice.pt", "face.pt", "fusion.pt"])
+    assert not any(name.endswith("py") for name in choose_files(["head.json"]))
+
+
+def test_a_hub_that_cannot_be_reached_is_asked_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    begin = time.monotonic()
+    with pytest.raises(ModelError, match=r"hub cannot be reached .*127\.0\.0\.1:9: .*refused"):
+        find_folder(NAME)
+    assert time.monotonic() - begin < 10  # its own client asks six times, in 23 s and more
+
+
+@pytest.mark.parametrize("model", ["heads", "https://x.org/y"])
+def test_a_mistaken_name_is_told_before_torch_is_loaded(model: str, tmp_path: Path) -> None:
+    for head in ("heads/seed-0", "heads/seed-1"):
+        (tmp_path / head).mkdir(parents=True)
+        (tmp_path / head / "head.json").write_text("{}")
+    if not model.startswith("https:"):
+        model = str(tmp_path / model)
+    code = f"""
+import sys
+from oragen.cli import run
+sys.argv = ["oragen", "predict", "clip.mp4", "--model", {model!r}]
+try:
+    run()
+finally:
+    assert "torch" not in sys.modules
+"""
+    done = run(tmp_path, code)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1

@@ -1,5 +1,6 @@
 """The three published checkpoints as they are downloaded -> a predictor."""
 
+import hashlib
 from pathlib import Path
 from typing import Any, Final
 
@@ -7,7 +8,10 @@ import pytest
 import torch
 
 from oragen.corpora.generator import CorpusSpec, plan_clips, write_clip
+from oragen.models.published import convert_checkpoint
+from oragen.models.unimodal.published_names import _OLD_NAMES
 from oragen.predictor import ModelError, Predictor
+from oragen.predictor.published import find_model
 from tests.published_heads import make_published_head
 from tests.unimodal_models import make_published
 
@@ -85,3 +89,76 @@ def test_a_checkpoint_that_is_missing_is_named(checkpoints: Path, tmp_path: Path
     with pytest.raises(ModelError, match="lacks a checkpoint of unimodal_face"):
         Predictor.from_pretrained(checkpoints)
     assert list((tmp_path / "cache" / "oragen").iterdir()) == []
+
+
+def rename(folder: Path) -> Path:
+    """Give the checkpoints the names of the released ones."""
+    names = {"audio.pt": "audio_model.pt", "image.pt": "image_model.pt"}
+    for old, new in (names | {"fusion.pt": "multimodal_model.pt"}).items():
+        (folder / old).replace(folder / new)
+    return folder
+
+
+def test_a_prediction_names_the_released_model_its_files_and_its_training(
+    checkpoints: Path,
+) -> None:
+    folder = rename(checkpoints)
+    (folder / "optimizer.pt").write_bytes(b"nothing that is looked at")
+    predictor = Predictor.from_pretrained(folder)
+    described = predictor.description
+    assert described["published_model"] == "ORAGEN MaskAgenderAVModelV3 LATE (chimera)"
+    for part, name in {"voice": "audio", "face": "image", "fusion": "multimodal"}.items():
+        content = (folder / f"{name}_model.pt").read_bytes()
+        assert described[f"{part}_checkpoint_sha256"] == hashlib.sha256(content).hexdigest()
+    assert described["trained_on"].startswith("VoxCeleb2, BRAVE-MASKS, aGender")
+    assert predictor.training_data is not None
+    assert predictor.training_data.names == described["trained_on"].split(", ")
+    assert predictor.warnings == []
+
+
+def test_of_other_checkpoints_nobody_knows_on_whom_they_were_trained(checkpoints: Path) -> None:
+    predictor = Predictor.from_pretrained(checkpoints)
+    assert predictor.description["published_model"] == "MaskAgenderAVModelV3 LATE (chimera)"
+    assert "voice_checkpoint_sha256" in predictor.description
+    assert predictor.training_data is None
+    assert predictor.warnings == ["This model does not say on whom it was trained."]
+
+
+def test_fp16_exports_with_names_of_transformers_4_convert_to_the_same_model(
+    checkpoints: Path, tmp_path: Path
+) -> None:
+    exports = tmp_path / "exports"
+    exports.mkdir()
+    names = set()
+    for path in checkpoints.iterdir():
+        halves = {name: weight.half() for name, weight in torch.load(path).items()}
+        torch.save({name: weight.float() for name, weight in halves.items()}, path)
+        older = {old_name(name): weight for name, weight in halves.items()}
+        export = {"model_state_dict": older, "source_checkpoint": "a.pt", "precision": "fp16"}
+        torch.save(export, exports / path.name)
+        names |= set(older)
+    assert "vit_model.vit.encoder.layer.0.attention.attention.query.weight" in names
+    assert "wav2vec2.encoder.pos_conv_embed.conv.weight_g" in names
+    for part in ("", "audio_encoder", "face_encoder"):
+        weights = [
+            (find_model(folder) / part / "model.safetensors").read_bytes()
+            for folder in (checkpoints, exports)
+        ]
+        assert weights[0] == weights[1]
+
+
+def old_name(name: str) -> str:
+    """Turn a name of transformers 5 into that of transformers 4."""
+    for old, current in reversed(_OLD_NAMES):
+        name = name.replace(current, old)
+    return name
+
+
+def test_the_pointer_that_git_lfs_leaves_is_named(checkpoints: Path) -> None:
+    folder = rename(checkpoints)
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:1a2b\nsize 353531647\n"
+    (folder / "image_model.pt").write_text(pointer)
+    with pytest.raises(ModelError, match=r"image_model\.pt is the pointer that Git LFS .* pull`"):
+        Predictor.from_pretrained(folder)
+    with pytest.raises(ModelError, match=r"image_model\.pt is the pointer that Git LFS"):
+        convert_checkpoint(folder / "image_model.pt", folder / "converted")

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from oragen.models.finite import find_not_finite
 from oragen.models.places import DESCRIPTION_FILE as DESCRIPTION_FILE
+from oragen.models.places import refuse_pointer
 from oragen.models.state_dict import Shape, find_misfits, shapes
 from oragen.schema.errors import UserError
 from oragen.schema.files import atomic_write
@@ -135,6 +136,7 @@ def read_weights(folder: Path, expected: Mapping[str, Shape]) -> dict[str, Tenso
     content = _find(folder, WEIGHTS_FILE, "model").read_bytes()
     found = hashlib.sha256(content).hexdigest()
     if found != wanted:
+        refuse_pointer(folder / WEIGHTS_FILE)
         told = shorten(str(wanted))
         raise damaged(folder, f"{WEIGHTS_FILE} has SHA-256 {found}, expected {told}")
     try:

@@ -69,7 +69,7 @@ def list_checkpoints(folder: Path) -> list[Path]:
             if path.suffix in SUFFIXES and not path.with_name(DESCRIPTION_FILE).is_file()
         )
     for path in found:
-        _refuse_pointer(path)
+        refuse_pointer(path)
     return found
 
 
@@ -88,18 +88,23 @@ def no_model(folder: Path) -> ModelError:
     )
 
 
-def _refuse_no_model(folder: Path) -> None:
-    if not (folder / DESCRIPTION_FILE).is_file() and not list_checkpoints(folder):
-        raise no_model(folder)
+def refuse_pointer(path: Path) -> None:
+    """Refuse what Git LFS leaves in a clone instead of a large file.
 
-
-def _refuse_pointer(path: Path) -> None:
+    Raises:
+        ModelError: says how to get the file.
+    """
     with path.open("rb") as file:
         if is_lfs_pointer(file.read(64)):
             raise ModelError(
                 f"{path} is the pointer that Git LFS leaves where a file was not fetched. Run "
                 "`git lfs pull` in its repository, or download the file itself."
             )
+
+
+def _refuse_no_model(folder: Path) -> None:
+    if not (folder / DESCRIPTION_FILE).is_file() and not list_checkpoints(folder):
+        raise no_model(folder)
 
 
 def _list_heads(folder: Path) -> list[Path]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from oragen.models.heads import Head, load_head
 from oragen.models.places import DESCRIPTION_FILE, ModelError, no_model
+from oragen.predictor.origin import describe_origin
 from oragen.predictor.preprocessing import Preprocessing, read_preprocessing
 from oragen.predictor.sums import check_sums
 from oragen.schema.choices.preprocessing import PreprocessingRules
@@ -94,7 +95,8 @@ def load_pretrained(
         genders=metadata.genders,
         mask_types=metadata.mask_types,
         specs=metadata.features,
-        description=_describe(folder, saved.head, metadata),
+        description=_describe(folder, saved.head, metadata)
+        | describe_origin(folder, saved.metadata),
         training_data=metadata.training_data,
         warnings=warn_of_model(metadata.training_data, metadata.trained_on),
     )

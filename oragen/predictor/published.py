@@ -4,22 +4,23 @@ import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from oragen.config.kept import kept_models
 from oragen.models.folder import Kind, read_kind
 from oragen.models.heads import load_head, save_head
 from oragen.models.hub import find_folder
-from oragen.models.places import DESCRIPTION_FILE, ModelError, list_checkpoints
+from oragen.models.places import DESCRIPTION_FILE, RELEASED, ModelError, list_checkpoints
+from oragen.models.released import CORPORA, TITLE, TRAINING_DATA
 from oragen.predictor.pretrained import ENCODER_FOLDERS
 from oragen.schema.files import atomic_folder
 from oragen.schema.vocabulary import Level, Modality, count_samples
 
 logger = logging.getLogger(__name__)
 
-CONVERSION: Final = 2  # its version: a model that was converted in another way is not used
+CONVERSION: Final = 3  # its version: a model that was converted in another way is not used
 # As the published inference prepares clips (chimera_ml, `examples/oragen`), but for the detector of
 # faces: the published one takes the largest thing of any class for a face.
 PREPROCESSING: Final[dict[str, Any]] = {
@@ -32,11 +33,21 @@ PREPROCESSING: Final[dict[str, Any]] = {
     },
     "windows": {"rule": "every_overlap", "length_s": 4.0, "hop_s": 2.0, "min_length_s": 1.0},
 }  # fmt: skip
+PARTS: Final[dict[Kind, str]] = {
+    "head": "fusion", "unimodal_audio": "voice", "unimodal_face": "face",
+}  # fmt: skip
 KINDS: Final[dict[Kind, str]] = {
     "head": "",
     "unimodal_audio": ENCODER_FOLDERS["audio"],
     "unimodal_face": ENCODER_FOLDERS["face"],
 }
+
+
+class Converted(NamedTuple):
+    """A checkpoint and the folder that it became."""
+
+    checkpoint: Path
+    folder: Path
 
 
 def find_model(source: str | Path, revision: str | None = None) -> Path:
@@ -59,48 +70,57 @@ def convert_published(checkpoints: Sequence[Path]) -> Path:
         ModelError: they are not one fusion model, one voice model and one face model.
         UserError: one of them is no published checkpoint.
     """
-    parts = json.dumps([CONVERSION, PREPROCESSING], sort_keys=True).encode()
-    parts += b"".join(_hash(path) for path in checkpoints)
-    digest = hashlib.sha256(parts).hexdigest()
-    folder = kept_models() / digest[:16]
+    sums = {path: _hash(path) for path in checkpoints}
+    named = [[path.name, sha256] for path, sha256 in sums.items()]
+    key = json.dumps([CONVERSION, PREPROCESSING, named], sort_keys=True)
+    folder = kept_models() / hashlib.sha256(key.encode()).hexdigest()[:16]
     if (folder / DESCRIPTION_FILE).is_file():
         return folder
     with atomic_folder(folder) as unfinished:
-        _convert_all(checkpoints, unfinished)
+        _convert_all(sums, unfinished)
     return folder
 
 
-def _hash(path: Path) -> bytes:
+def _hash(path: Path) -> str:
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _convert_all(checkpoints: Sequence[Path], folder: Path) -> None:
+def _convert_all(sums: Mapping[Path, str], folder: Path) -> None:
+    converted = _convert_each(list(sums), folder)
+    origin = {
+        PARTS[kind]: {"file": checkpoint.name, "sha256": sums[checkpoint]}
+        for kind, (checkpoint, _) in converted.items()
+    }
+    for kind, name in KINDS.items():
+        if name:
+            converted[kind].folder.replace(folder / name)
+    _describe_head(converted["head"].folder, folder, origin)
+    shutil.rmtree(converted["head"].folder)
+
+
+def _convert_each(checkpoints: Sequence[Path], folder: Path) -> dict[Kind, Converted]:
     from oragen.models.published import convert_checkpoint
 
-    by_kind: dict[Kind, Path] = {}
+    found: dict[Kind, Converted] = {}
     for number, checkpoint in enumerate(checkpoints):
-        converted = folder / f"converted-{number}"
-        logger.info("%s: %s", checkpoint.name, convert_checkpoint(checkpoint, converted))
-        kind = read_kind(converted)
-        if kind in by_kind:
+        target = folder / f"converted-{number}"
+        logger.info("%s: %s", checkpoint.name, convert_checkpoint(checkpoint, target))
+        kind = read_kind(target)
+        if kind in found:
             raise ModelError(
-                f"{checkpoint} and another checkpoint beside it are of one kind: {kind}. Keep one."
+                f"{checkpoint} and {found[kind].checkpoint.name} are of one kind: {kind}. Keep one."
             )
-        by_kind[kind] = converted
-    if missing := [kind for kind in KINDS if kind not in by_kind]:
+        found[kind] = Converted(checkpoint, target)
+    if missing := [kind for kind in KINDS if kind not in found]:
         raise ModelError(
             f"{checkpoints[0].parent} lacks a checkpoint of {', '.join(missing)}. The published "
             "model needs three: a fusion model, a voice model and a face model."
         )
-    for kind, name in KINDS.items():
-        if name:
-            by_kind[kind].replace(folder / name)
-    _describe_head(by_kind["head"], folder)
-    shutil.rmtree(by_kind["head"])
+    return found
 
 
-def _describe_head(converted: Path, folder: Path) -> None:
+def _describe_head(converted: Path, folder: Path, origin: dict[str, dict[str, str]]) -> None:
     """Save the head with the features it needs, which its checkpoint does not say."""
     from oragen.encoders import load_audio_encoder, load_face_encoder
 
@@ -126,4 +146,9 @@ def _describe_head(converted: Path, folder: Path) -> None:
         }
         for modality, source in sources.items()
     }
-    save_head(folder, head, metadata | {"features": features, "preprocessing": PREPROCESSING})
+    metadata |= {"features": features, "preprocessing": PREPROCESSING}
+    metadata["published"] |= {"checkpoints": origin}
+    if {file["file"] for file in origin.values()} == set(RELEASED):
+        metadata["published"]["title"] = TITLE
+        metadata |= {"trained_on": list(CORPORA), "training_data": TRAINING_DATA}
+    save_head(folder, head, metadata)

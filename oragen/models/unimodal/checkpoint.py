@@ -9,6 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from oragen.models.places import refuse_pointer
 from oragen.models.torch_files import TorchFileError, outline_torch_file, read_torch_file
 from oragen.schema.errors import UserError
 
@@ -40,6 +41,7 @@ def _find_state_dict(path: Path, read: Callable[[Path], Any]) -> dict[str, Tenso
             f"{path} cannot be read as a checkpoint: there is no such file. Name a file of "
             "torch.save or safetensors."
         )
+    refuse_pointer(path)
     content = _read(path, read)
     for key in _NESTED_UNDER:
         if isinstance(content, dict) and isinstance(content.get(key), dict):
