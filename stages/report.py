@@ -2,18 +2,24 @@
 
 import logging
 from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
 
 import numpy as np
 import pandas as pd
+import yaml
 
 from oragen.config import paths
 from oragen.config.params import Params, load_params
+from oragen.reporting.best_heads import describe_rankings, rank_heads
 from oragen.reporting.bootstrap import SpeakerDraws
+from oragen.reporting.commit import describe_commit, read_commit
 from oragen.reporting.figures.explanations import list_explanations
 from oragen.reporting.figures.head_figures import draw_figures, write_plot_data
 from oragen.reporting.page.rendering import write_page
 from oragen.reporting.page.sections import lay_out
-from oragen.reporting.run_description import Settings, describe_run
+from oragen.reporting.run_description import Settings, describe_drawn, describe_run, list_facts
 from oragen.reporting.scores import HeadScores, write_details, write_metrics
 from oragen.reporting.table_formats import write_markdown, write_tables
 from oragen.reporting.tables.all_tables import build_tables
@@ -21,6 +27,11 @@ from oragen.schema.errors import UserError
 from stages.running import run_stage
 
 logger = logging.getLogger(__name__)
+
+# On the page. DVC runs the report again when one of them changes.
+SHOWN_PARAMS: Final = (
+    "audio", "speech", "faces", "windows", "features", "protocol", "train", "evaluate",
+)  # fmt: skip
 
 
 def main() -> None:
@@ -36,21 +47,44 @@ def main() -> None:
 
     tables = build_tables(scores, head=first, readers=readers)
     opening = describe_run(predictions, widest, first, read_settings(params))
+    drawn = [corpus for corpus, reader in readers.items() if reader == "generated"]
+    best = describe_rankings(rank_heads(scores))
+    facts = {
+        "Commit": describe_commit(read_commit(Path())),
+        "oragen": version("oragen"),
+        "Heads": ", ".join(params.use_heads),
+    }
     write_metrics(paths.REPORTS / "metrics", scores)
     write_details(paths.REPORTS / "details.json", scores)
     (paths.REPORTS / "metrics.json").unlink(missing_ok=True)  # its name before, and numbers too
     write_tables(paths.REPORTS / "tables", tables)
-    write_markdown(paths.REPORTS / "report.md", tables, title="Report", opening=opening)
+    write_markdown(
+        paths.REPORTS / "report.md",
+        tables,
+        title="Report",
+        opening=[*list_facts(facts), *opening, *describe_drawn(drawn), *best],
+    )
     write_plot_data(paths.REPORTS / "plots", widest, histories)
     figures = draw_figures(paths.REPORTS / "figures", widest, histories, first)
     explanations = list_explanations(paths.EXPLANATIONS, first)
     page = paths.REPORTS / "index.html"
-    sections = lay_out(tables, figures, explanations, first)
-    write_page(page, "oragen report", sections, opening=[line.replace("`", "") for line in opening])
+    sections = lay_out(tables, figures, explanations, first, best=best, drawn=drawn)
+    write_page(
+        page, "oragen report", sections, facts=facts, params=show_params(params),
+        opening=[line.replace("`", "") for line in [*opening, *describe_drawn(drawn)]],
+    )  # fmt: skip
     logger.info(
         "report: %d heads, %d clips, %d tables; %s",
         len(params.use_heads), widest["clip_id"].nunique(), len(tables), page,
     )  # fmt: skip
+
+
+def show_params(params: Params) -> str:
+    """Write the parameters that the scores follow from, but for paths and what is not in use."""
+    deciding = params.model_dump(
+        mode="json", include=set(SHOWN_PARAMS), exclude={"faces": {"weights"}}
+    )
+    return str(yaml.safe_dump(deciding, sort_keys=False, default_flow_style=None))
 
 
 def read_settings(params: Params) -> Settings:

@@ -99,7 +99,10 @@ def page(tmp_path: Path) -> Element:
         PageSection("Scores", [TABLE], ["Higher is better."]),
         PageSection("Pictures", [square, square, TABLE, square]),
     ]
-    write_page(tmp_path / "out" / "page.html", "Report", sections, opening=["Two heads."])
+    write_page(
+        tmp_path / "out" / "page.html", "Report", sections,
+        opening=["Two heads."], facts={"Commit": "1c66188cab"}, params="train:\n  seeds: [0]\n",
+    )  # fmt: skip
     return read_page(tmp_path / "out" / "page.html")
 
 
@@ -111,6 +114,22 @@ def test_the_page_is_a_whole_document_with_a_language_and_a_title(page: Element)
     assert page.find("meta", charset="utf-8")
     assert "Two heads." in [element.text for element in page.find("p")]
     assert "Higher is better." in [element.text for element in page.find("p")]
+
+
+def test_what_a_page_was_made_from_is_above_all_else(page: Element) -> None:
+    (header,) = page.find("header")
+    facts = [(fact.find("dt")[0].text, fact.find("dd")[0].text) for fact in header.find("div")]
+    assert facts == [("Commit", "1c66188cab")]
+    (params,) = header.find("details")
+    assert params.find("pre")[0].text == "train:\n  seeds: [0]\n"
+    assert "open" not in params.attributes
+
+
+def test_a_page_without_facts_and_params_has_no_room_for_them(tmp_path: Path) -> None:
+    write_page(tmp_path / "page.html", "Report", [PageSection("s", [TABLE])])
+    page = read_page(tmp_path / "page.html")
+    assert not page.find("dl")
+    assert not page.find("details")
 
 
 def test_nothing_in_the_page_points_outside_of_it(page: Element) -> None:
@@ -224,12 +243,15 @@ def test_markup_in_any_text_is_text(tmp_path: Path) -> None:
     table = PageTable(EVIL, [EVIL], [[EVIL]], EVIL)
     picture = Figure(draw_square(tmp_path / "square.png"), EVIL, EVIL)
     section = PageSection(EVIL, [table, picture], [EVIL])
-    write_page(tmp_path / "page.html", EVIL, [section], opening=[EVIL], language='en" onload="x')
+    write_page(
+        tmp_path / "page.html", EVIL, [section],
+        opening=[EVIL], facts={EVIL: EVIL}, params=EVIL, language='en" onload="x',
+    )  # fmt: skip
     page = read_page(tmp_path / "page.html")
     assert not page.find("script")
     assert not page.find("b")
     assert page.find("html")[0].attributes == {"lang": 'en" onload="x'}
-    for tag in ("title", "h1", "h2", "p", "th", "figcaption", "a"):
+    for tag in ("title", "h1", "h2", "p", "th", "figcaption", "a", "dt", "dd", "pre"):
         assert any(EVIL in element.text for element in page.find(tag)), tag
     assert page.find("img")[0].attributes["alt"] == EVIL
     assert page.find("div", role="region")[0].attributes["aria-label"] == EVIL
@@ -258,23 +280,52 @@ def test_the_wheel_carries_the_template_and_the_style_sheet() -> None:
     assert {STYLE_SHEET.name, TEMPLATE} <= carried
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium to look with")
-def test_a_browser_shows_the_picture_and_the_style(tmp_path: Path) -> None:
-    """The policy lets both through: the picture is there, where and as large as the style says."""
-    picture = Figure(draw_square(tmp_path / "square.png", 400, 300), "A grey square")
-    write_page(tmp_path / "page.html", "Report", [PageSection("s", [picture])])
+def take_shot(page: Path) -> np.ndarray:
+    """Take a picture of a page in a window of 1200 x 900 pixels."""
+    shot = page.with_suffix(".png")
     subprocess.run(
         [
             str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
             "--no-first-run", "--disable-background-networking", "--disable-component-update",
-            "--disable-sync", f"--user-data-dir={tmp_path / 'profile'}",
-            f"--screenshot={tmp_path / 'shot.png'}", "--window-size=1200,900",
-            (tmp_path / "page.html").as_uri(),
+            "--disable-sync", f"--user-data-dir={page.parent / 'profile'}",
+            f"--screenshot={shot}", "--window-size=1200,900", page.as_uri(),
         ],
         check=True, capture_output=True, timeout=120,
     )  # fmt: skip
-    shot = cv2.imread(str(tmp_path / "shot.png"))
-    assert shot is not None
+    picture = cv2.imread(str(shot))
+    assert picture is not None
+    return picture
+
+
+with_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium to look with")
+
+
+@with_chromium
+def test_a_browser_shows_the_picture_and_the_style(tmp_path: Path) -> None:
+    """The policy lets both through: the picture is there, where and as large as the style says."""
+    picture = Figure(draw_square(tmp_path / "square.png", 400, 300), "A grey square")
+    write_page(tmp_path / "page.html", "Report", [PageSection("s", [picture])])
+    shot = take_shot(tmp_path / "page.html")
     columns = np.flatnonzero((shot == 200).all(axis=2).sum(axis=0) > 100)
     assert 290 < len(columns) <= 300  # 75 % of 400
     assert columns[0] > 250  # beside the contents
+
+
+@with_chromium
+def test_a_wide_table_keeps_its_first_column_and_shows_that_it_goes_on(tmp_path: Path) -> None:
+    """Midway the names are still there, with a shade at the right; at the end there is none."""
+    table = PageTable("Wide", ["name", *"abcdefghij"], [["■■■■", *[""] * 10]] * 4)
+    write_page(tmp_path / "page.html", "Report", [PageSection("s", [table])])
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    text = re.sub(r'<meta http-equiv="Content-Security[^>]*>', "", text)
+    text = text.replace("</style>", "td { min-width: 12rem; }</style>")
+    is_shaded = {}
+    for left_px in (300, 9999):
+        move = f"<script>document.querySelector('.scroll').scrollLeft = {left_px}</script>"
+        (tmp_path / "moved.html").write_text(text + move, encoding="utf-8")
+        shot = take_shot(tmp_path / "moved.html").mean(axis=2)
+        names = np.argwhere(shot[260:, 280:360] < 50)
+        assert len(names) > 400
+        last_row = shot[260 + names[-1, 0], 1000:]
+        is_shaded[left_px] = bool(last_row.min() < 215)  # the border has 223
+    assert is_shaded == {300: True, 9999: False}

@@ -174,7 +174,22 @@ def test_metrics_and_plots_are_readable_by_dvc(project: Project, first: Run) -> 
     assert '"dev_score"' in plots.output
 
 
-def test_a_second_run_runs_nothing(project: Project, first: Run) -> None:
+@pytest.mark.slow
+def test_a_report_names_its_commit_and_is_the_same_when_it_is_made_again(
+    project: Project, first: Run
+) -> None:
+    page = project.folder / "data/reports/index.html"
+    before = page.read_bytes()
+    assert project.run("python", "-m", "stages.report").exit_code == 0
+    assert page.read_bytes() == before
+    commit = project.run("git", "log", "-1", "--abbrev=10", "--format=%h of %cs").output.strip()
+    assert f"{commit}, with changes to params.yaml" in page.read_text(encoding="utf-8")
+    assert "The people in mini are drawn" in (project.folder / "data/reports/report.md").read_text()
+
+
+def test_a_second_run_runs_nothing_also_at_a_new_commit(project: Project, first: Run) -> None:
+    author = ("-c", "user.name=test", "-c", "user.email=test@example.com")
+    assert project.run("git", *author, "commit", "--all", "--message=run").exit_code == 0
     assert project.repro().stages == []
 
 

@@ -1,5 +1,7 @@
 """Predictions -> the summary, figures and page of a report, compared with numbers by hand."""
 
+import re
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,11 +10,21 @@ import pandas as pd
 import pytest
 
 from oragen.config import paths
+from oragen.reporting.best_heads import CAVEAT, describe_rankings, rank_heads
+from oragen.reporting.bootstrap import SpeakerDraws
+from oragen.reporting.commit import Commit, describe_commit, read_commit
 from oragen.reporting.figures.explanations import attention_path, clip_path, list_explanations
 from oragen.reporting.figures.figure import Figure
 from oragen.reporting.figures.head_figures import draw_figures, write_plot_data
 from oragen.reporting.page.sections import PageTable, lay_out
-from oragen.reporting.run_description import Settings, describe_run, measure_coverage
+from oragen.reporting.run_description import (
+    Settings,
+    describe_drawn,
+    describe_run,
+    list_facts,
+    measure_coverage,
+)
+from oragen.reporting.scores import HeadScores
 from oragen.reporting.table_formats import Cell, Column, ReportTable, Row
 from oragen.schema.errors import UserError
 from stages.report import read_history, read_predictions
@@ -88,6 +100,120 @@ def test_every_figure_is_drawn_and_described_in_its_own_words(
     }  # fmt: skip
     assert all(figure.path.read_bytes().startswith(b"\x89PNG") for figure in figures)
     assert len({figure.alt for figure in figures}) == len(figures)
+
+
+def test_a_task_with_one_class_has_no_confusion_matrix(
+    predictions: pd.DataFrame, tmp_path: Path
+) -> None:
+    women = predictions.assign(gender="female", mask_type=["none", "ffp", None])
+    figures = draw_figures(tmp_path, women, {"joint": HISTORY}, "joint")
+    names = {figure.path.name for figure in figures if figure.path.name.startswith("confusion")}
+    assert names == {"confusion_mask_type.png"}
+    assert not (tmp_path / "confusion_gender.png").exists()
+
+
+def score(**heads: dict[str, object]) -> HeadScores:
+    """Four clips of four speakers, all correct but for what is changed for a head."""
+    clips = pd.DataFrame(
+        {
+            "corpus": "a", "clip_id": ["a/1", "a/2", "a/3", "a/4"],
+            "speaker_id": ["v", "w", "x", "y"], "gender": ["female", "female", "male", "male"],
+            "mask_type": "none", "age_years": [20.0, 30.0, 40.0, 50.0],
+            "age_low": np.nan, "age_high": np.nan, "num_windows": 1,
+            "predicted_gender": ["female", "female", "male", "male"],
+            "predicted_mask_type": "none", "predicted_age_years": [21.0, 33.0, 41.0, 53.0],
+            "gender_female": 0.5, "gender_male": 0.5, "mask_type_none": 1.0,
+            "seed": 0, "split": "test", "modalities": "audio", "variant": "joint",
+            "level": "late", "trained_on": "a",
+        }
+    )  # fmt: skip
+    rows = [clips.assign(head=head, **changes) for head, changes in heads.items()]
+    return HeadScores(pd.concat(rows), SpeakerDraws(np.random.default_rng(0), 200))
+
+
+def test_the_best_heads_are_named_by_each_score_with_those_in_their_interval() -> None:
+    """Gender: all right, one of two men wrong, or nothing said of one of them.
+
+    Ages: off by 1, 3, 1 and 3 years, so 2 in the mean, with an interval from 1 to 3. By 2.5 years
+    each: inside of it. By 9 years: outside. All wear the same mask, so that is no score.
+    """
+    scores = score(
+        first={},
+        near={
+            "predicted_gender": ["female", "female", "male", "female"],
+            "predicted_age_years": [22.5, 32.5, 42.5, 52.5],
+        },
+        far={
+            "predicted_gender": ["female", "female", "male", None],
+            "predicted_age_years": [29.0, 39.0, 49.0, np.nan],
+        },
+    )
+    assert describe_rankings(rank_heads(scores)) == [
+        CAVEAT,
+        "Gender UAR %: far and first are best, 100.0 [100.0, 100.0] (on 3 of 4 clips). Outside of "
+        "it: near 75.0.",
+        "Age MAE, years: first is best, 2.00 [1.00, 3.00]. Within its interval: near 2.50. Outside "
+        "of it: far 9.00 (on 3 of 4 clips).",
+    ]
+
+
+def test_one_head_is_not_called_the_best() -> None:
+    assert describe_rankings(rank_heads(score(only={}))) == []
+
+
+def test_people_are_called_drawn_where_they_are() -> None:
+    (said,) = describe_drawn(["studio", "phone"])
+    assert said.startswith("The people in studio and phone are drawn")
+    assert describe_drawn([]) == []
+    counts = ReportTable("counts", "Counts", "", [], [Row({"a": 1}, [])])
+    sections = lay_out([counts], [], [Figure(Path("b.png"), "clip")], "joint", drawn=["studio"])
+    (beside,) = (section for section in sections if section.title == "Single clips")
+    assert beside.text == describe_drawn(["studio"])
+
+
+def run_git(folder: Path, *arguments: str) -> None:
+    author = ("-c", "user.name=test", "-c", "user.email=test@example.com")
+    subprocess.run(["git", *author, *arguments], cwd=folder, check=True, capture_output=True)
+
+
+def test_a_report_names_its_commit_and_what_was_changed_since(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_COMMITTER_DATE", "2026-03-04T05:06:07+0000")
+    for name in ("params.yaml", "dvc.lock"):
+        (tmp_path / name).write_text("a: 1\n")
+    run_git(tmp_path, "init")
+    run_git(tmp_path, "add", ".")
+    assert read_commit(tmp_path) is None  # nothing was committed yet
+    run_git(tmp_path, "commit", "--message=first")
+    (tmp_path / "dvc.lock").write_text("a: 2\n")  # as each run does
+    commit = read_commit(tmp_path)
+    assert commit is not None
+    assert describe_commit(commit) == f"{commit.digest} of 2026-03-04"
+    assert re.fullmatch(r"[0-9a-f]{10,}", commit.digest)
+    (tmp_path / "params.yaml").write_text("a: 2\n")
+    changed = read_commit(tmp_path)
+    assert changed == commit._replace(changed=["params.yaml"])
+    assert describe_commit(changed).endswith(" of 2026-03-04, with changes to params.yaml")
+    (tmp_path / "unpacked").mkdir()
+    (tmp_path / "unpacked" / "params.yaml").write_text("a: 1\n")
+    assert read_commit(tmp_path / "unpacked") is None
+
+
+def test_without_git_no_commit_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read_commit(tmp_path) is None
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert read_commit(tmp_path) is None
+    assert describe_commit(None) == "not known: the project is not in a Git repository"
+
+
+def test_many_changed_files_are_counted() -> None:
+    commit = Commit("1c66188cab", "2026-03-04", ["a", "b", "c", "d", "e"])
+    assert describe_commit(commit).endswith("with changes to a, b, c and 2 more")
+
+
+def test_facts_are_a_list_in_markdown() -> None:
+    assert list_facts({"Commit": "1 of 2", "Heads": "a"}) == ["- Commit: 1 of 2\n- Heads: a"]
 
 
 def test_a_head_that_was_never_selected_is_drawn_too(

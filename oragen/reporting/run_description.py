@@ -57,6 +57,22 @@ def describe_run(
     return sentences
 
 
+def describe_drawn(corpora: Sequence[str]) -> list[str]:
+    """Say of which corpora the people are drawn; nothing where there are none."""
+    if not corpora:
+        return []
+    names = " and ".join(corpora)
+    return [
+        f"The people in {names} are drawn, and their voices are synthetic: oragen generated "
+        "them, and nobody was recorded."
+    ]
+
+
+def list_facts(facts: Mapping[str, str]) -> list[str]:
+    """Write what a report was made from as one list in Markdown."""
+    return ["\n".join(f"- {name}: {value}" for name, value in facts.items())]
+
+
 def measure_coverage(predictions: pd.DataFrame) -> float | None:
     """Return the share of known ages inside the head's interval; None where it has none."""
     columns = ["age_years", "predicted_age_years", "age_half_width_years"]

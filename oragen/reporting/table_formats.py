@@ -151,12 +151,18 @@ def write_markdown(
     write_text(path, above + "\n".join(map(to_markdown, tables)))
 
 
+def to_number(cell: Cell) -> str:
+    """Cell -> its score as people read it, such as `96.7`; a dash where there is none."""
+    _, scale, digits = PRESENTATIONS[cell.measure]
+    return "–" if cell.value is None else f"{cell.value * scale:.{digits}f}"
+
+
 def _to_text(cell: Cell) -> str:
     """Cell -> such as `96.7 [93.0, 99.1] ± 1.2, n 24 (within)`; a dash where there is no score."""
     if cell.value is None:
         return "–"
     _, scale, digits = PRESENTATIONS[cell.measure]
-    text = f"{cell.value * scale:.{digits}f}"
+    text = to_number(cell)
     if cell.low is not None and cell.high is not None:
         text += f" [{cell.low * scale:.{digits}f}, {cell.high * scale:.{digits}f}]"
     if cell.std_over_seeds is not None:

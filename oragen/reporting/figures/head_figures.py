@@ -22,6 +22,8 @@ def draw_figures(
 ) -> list[Figure]:
     """Draw the confusions, ages and confidence of one head, and all trainings.
 
+    A task whose clips are all of one class has no confusion: nothing could be taken for it.
+
     Args:
         folder: for the PNGs.
         predictions: of the head, from one set of modalities.
@@ -29,11 +31,21 @@ def draw_figures(
         head: its name.
     """
     return [
-        *(_draw_confusion(folder, predictions, task, head) for task in LABELS_OF),
+        *(
+            _draw_confusion(folder, predictions, task, head)
+            for task in LABELS_OF
+            if has_classes(predictions, task)
+        ),
         *_draw_ages(folder, predictions, head),
         *(_draw_reliability(folder, predictions, task, head) for task in LABELS_OF),
         _draw_training(folder, histories),
     ]
+
+
+def has_classes(predictions: pd.DataFrame, task: ClassTask) -> bool:
+    """Return whether the labelled and predicted clips of a task are of two classes or more."""
+    labels = predictions.reindex(columns=[task, f"predicted_{task}"]).dropna()
+    return bool(labels[task].nunique() > 1)
 
 
 def write_plot_data(

@@ -6,7 +6,7 @@ everything that is not in the file.
 
 import base64
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -51,6 +51,8 @@ def write_page(
     sections: Sequence[PageSection],
     *,
     opening: Sequence[str] = (),
+    facts: Mapping[str, str] | None = None,
+    params: str = "",
     language: str = "en",
 ) -> None:
     """Write the page. All text is text: markup in it is shown, not obeyed.
@@ -60,6 +62,8 @@ def write_page(
         title: of the page.
         sections: in order; the table of contents lists them.
         opening: paragraphs under the title.
+        facts: above them, what the page was made from; name -> value.
+        params: below them, lines that a reader unfolds.
         language: of the text, a BCP 47 tag.
 
     Raises:
@@ -69,6 +73,8 @@ def write_page(
         title=title,
         sections=sections,
         opening=opening,
+        facts=facts or {},
+        params=params,
         language=language,
         policy=POLICY,
         style=STYLE_SHEET.read_text(encoding="utf-8"),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from oragen.reporting.figures.figure import Figure
+from oragen.reporting.run_description import describe_drawn
 from oragen.reporting.table_formats import HOW_TO_READ, ReportTable, to_cells
 
 
@@ -46,6 +47,9 @@ def lay_out(
     figures: Sequence[Figure],
     explanations: Sequence[Figure],
     head: str,
+    *,
+    best: Sequence[str] = (),
+    drawn: Sequence[str] = (),
 ) -> list[PageSection]:
     """Put tables and figures into the sections of a page; the table of counts comes last.
 
@@ -54,15 +58,18 @@ def lay_out(
         figures: of one head.
         explanations: figures of single clips.
         head: its name.
+        best: which heads are best, a paragraph for each score.
+        drawn: the corpora whose people are drawn.
     """
     *scores, counts = [_to_page_table(table) for table in tables]
     sections = [
         PageSection("Scores", scores, [HOW_TO_READ]),
         PageSection(f"{head} in figures", figures),
-        PageSection("Single clips", explanations),
+        PageSection("Single clips", explanations, describe_drawn(drawn)),
         PageSection("Counts", [counts]),
     ]
-    return [section for section in sections if section.parts]
+    with_parts = [section for section in sections if section.parts]
+    return [PageSection("Best heads", text=best), *with_parts] if best else with_parts
 
 
 def _to_page_table(table: ReportTable) -> PageTable:
