@@ -15,32 +15,35 @@ import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple, assert_never
 
 from oragen.corpora.corpus_card import CorpusCard, Statistics, wrong_layout
-from oragen.corpora.manifest import ClipRecord, CorpusError
+from oragen.corpora.manifest import ClipRecord
 from oragen.corpora.splits import TRAIN_OR_DEV
 from oragen.corpora.tables import read_table
-from oragen.corpora.words import GENDER_WORDS, Age, is_unknown, look_up, to_number
+from oragen.corpora.voxceleb2_ages import (
+    AGE_LISTS,
+    ENRICHMENT,
+    Ages,
+    is_of_voxceleb1,
+    read_age_lists,
+    read_enrichment,
+)
+from oragen.corpora.words import GENDER_WORDS, is_unknown, look_up
 from oragen.schema.choices.corpora import AgeSource, Tracks
 
 logger = logging.getLogger(__name__)
 
 
 META: Final = "vox2_meta.csv"
-ENRICHMENT: Final = "final_dataframe_extended.csv"
-AGE_LISTS: Final = ("utt2age.train", "utt2age.test")
 TABLE_FOLDERS: Final = (
     "", "meta", "metadata", "voxceleb_enrichment_age_gender/dataset", "agevoxceleb",
 )  # fmt: skip
 _TRACK_NAMES: Final[dict[Tracks, str]] = {
     "both": "a track", "audio": "sound", "video": "pictures",
 }  # fmt: skip
-MAX_DIFFERENCE_YEARS: Final = 1
 SPLIT_WORDS: Final = {"dev": TRAIN_OR_DEV, "test": "test"}
-ENRICHED_GENDERS: Final = ("female", "male")  # `transgender female` is neither
 
 # Folders that may be above the speakers in the tree, in any order and number.
 _LEVEL = re.compile(
@@ -48,7 +51,6 @@ _LEVEL = re.compile(
 )
 _MAX_LEVELS = 4
 _SPEAKER = re.compile(r"id\d{5}")
-_VOXCELEB1_SPEAKER = re.compile(r"id1\d{4}")
 # Of several files of one track the first is used: the published form before converted ones.
 AUDIO_SUFFIXES: Final = (".m4a", ".aac", ".wav", ".flac")
 VIDEO_SUFFIXES: Final = (".mp4", ".avi")
@@ -93,47 +95,6 @@ class Speaker(NamedTuple):
     split: str | None
     gender: str | None
     problems: list[str]
-
-
-@dataclass(frozen=True)
-class Ages:
-    """Ages as text, by `<speaker>/<video>` or `<speaker>/<video>/<utterance>`.
-
-    `texts` has each different age once. `genders` has the gender of each speaker where it is given.
-    """
-
-    column: str
-    by_clip: bool
-    texts: dict[str, list[str]] = field(default_factory=dict)
-    genders: dict[str, str | None] = field(default_factory=dict)
-
-    def add(self, name: str, age: str) -> None:
-        """Add an age, once."""
-        texts = self.texts.setdefault(name, [])
-        if age not in texts:
-            texts.append(age)
-
-    def key(self, clip: str) -> str:
-        """Return the name under which the age of a clip is stored."""
-        return clip if self.by_clip else clip.rpartition("/")[0]
-
-    def look_up(self, clip: str, problems: list[str]) -> Age:
-        """Return the years of a clip, if they are known.
-
-        Ages that differ by a year, as around a birthday, are a range. Others, or what is no number,
-        add to `problems`.
-        """
-        texts = self.texts.get(self.key(clip), [])
-        numbers = [to_number(self.column, text, problems) for text in texts]
-        years = sorted(number for number in numbers if number is not None)
-        if not years:
-            return Age()
-        if years[-1] - years[0] > MAX_DIFFERENCE_YEARS:
-            problems.append(f"more than one {self.column}: {' and '.join(texts)}")
-            return Age()
-        if years[0] == years[-1]:
-            return Age(years[0])
-        return Age((years[0] + years[-1]) / 2, years[0], years[-1])
 
 
 class _Clip(NamedTuple):
@@ -256,49 +217,11 @@ def _read_ages(
     match source:
         case "enrichment":
             table = _find_table(corpus, root, ENRICHMENT)
-            return _read_enrichment(corpus, table, column, speakers, counts)
+            return read_enrichment(corpus, table, column, speakers, counts)
         case "agevoxceleb":
-            ages = Ages("age", by_clip=True)
-            for name in AGE_LISTS:
-                _read_age_list(corpus, _find_table(corpus, root, name), ages)
-            return ages
+            return read_age_lists(corpus, (_find_table(corpus, root, name) for name in AGE_LISTS))
         case _:
             assert_never(source)
-
-
-def _read_enrichment(
-    corpus: str, table: Path, column: str, speakers: dict[str, Speaker], counts: Counter[str]
-) -> Ages:
-    """Read the ages and genders of the enrichment, for speakers of VoxCeleb2."""
-    ages = Ages(column, by_clip=False)
-    needed = ["voxceleb_id", "video_id", column.lower()]
-    for line in read_table(corpus, table, all_of=needed):
-        speaker = line["voxceleb_id"]
-        if _is_of_voxceleb1(speaker, speakers):
-            counts["rows of VoxCeleb1"] += 1
-            continue
-        if not is_unknown(age := line[column.lower()]):
-            ages.add(f"{speaker}/{line['video_id']}", age)
-        if gender := line["gender"].lower():
-            ages.genders[speaker] = gender if gender in ENRICHED_GENDERS else None
-    return ages
-
-
-def _read_age_list(corpus: str, path: Path, ages: Ages) -> None:
-    """Read lines of `<speaker>/<video>/<utterance> <age>`."""
-    with path.open(encoding="utf-8", errors="replace") as file:
-        for number, line in enumerate(file, 1):
-            match line.split():
-                case [clip, age]:
-                    ages.add(clip, age)
-                case []:
-                    pass
-                case _:
-                    raise CorpusError(
-                        f"Corpus {corpus!r}: line {number} of {path} is not "
-                        f"`<speaker>/<video>/<utterance> <age>`: {line.strip()!r}. Download the "
-                        "list again from github.com/nttcslab-sp/agevoxceleb."
-                    )
 
 
 def _count_disagreements(speakers: dict[str, Speaker], ages: Ages, counts: Counter[str]) -> None:
@@ -307,10 +230,6 @@ def _count_disagreements(speakers: dict[str, Speaker], ages: Ages, counts: Count
         known = speakers.get(speaker_id)
         if gender and known and known.gender and gender != known.gender:
             counts["speakers of another gender in the enrichment"] += 1
-
-
-def _is_of_voxceleb1(speaker_id: str, speakers: dict[str, Speaker]) -> bool:
-    return speaker_id not in speakers and bool(_VOXCELEB1_SPEAKER.fullmatch(speaker_id))
 
 
 # The media
@@ -322,7 +241,7 @@ def _walk(root: Path, speakers: dict[str, Speaker], counts: Counter[str]) -> Ite
     for folder in _find_speaker_folders(str(root), _MAX_LEVELS):
         trees[folder.name].append(folder.path)
     for speaker_id in sorted(trees):
-        if _is_of_voxceleb1(speaker_id, speakers):
+        if is_of_voxceleb1(speaker_id, speakers):
             counts["speakers of VoxCeleb1"] += 1
             continue
         yield from _read_speaker_folders(str(root), sorted(trees[speaker_id]), counts)
