@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import pandas as pd
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor, nn
 from transformers import (
     ViTConfig,
@@ -20,7 +21,8 @@ from transformers import (
 )
 
 from oragen.finetuning.augmentation import CropAugmentation, WaveformAugmentation
-from oragen.finetuning.examples import Crops, Examples, Sounds
+from oragen.finetuning.examples import Crops, Draw, ExampleBatch, Examples, Sounds
+from oragen.finetuning.learner import Learner
 from oragen.finetuning.loop import FinetuningOptions, finetune
 from oragen.models.unimodal import (
     UnimodalAudioModel,
@@ -32,7 +34,7 @@ from oragen.schema.tables import EXAMPLES
 from oragen.schema.vocabulary import GENDERS, MASK_TYPES
 from oragen.store.parts import PartStore, PartWriter
 from oragen.training.devices import make_fabric
-from oragen.training.history import Epoch
+from oragen.training.history import ClassWeights, Epoch
 from oragen.training.losses import TaskWeights
 from tests.unimodal_models import FACE_CONFIG, SPEECH_CONFIG
 
@@ -53,6 +55,9 @@ OPTIONS: Final = FinetuningOptions(
 GENDER_ONLY: Final = TaskWeights(gender=1.0, mask_type=0.0, age=0.0)
 EXTRACTOR: Final = Wav2Vec2FeatureExtractor(return_attention_mask=True)
 PROCESSOR: Final = ViTImageProcessor(size={"height": CROP_PX, "width": CROP_PX})
+EVEN: Final = ClassWeights(None, None)
+
+Tables = dict[str, pd.DataFrame]
 
 
 class Trained(NamedTuple):
@@ -103,6 +108,16 @@ def write_crops(folder: Path, num_clips: int, *, split: str = "train") -> pd.Dat
     return _rows(folder, range(num_clips), [(0, 1), (1, 2)], split, points)
 
 
+def write_tables(folder: Path) -> Tables:
+    """Write crops and sounds to learn from, and fewer of them for dev."""
+    return {
+        "crops_train": write_crops(folder / "crops_train", 30),
+        "crops_dev": write_crops(folder / "crops_dev", 18, split="dev"),
+        "sounds_train": write_sounds(folder / "sounds_train", 9),
+        "sounds_dev": write_sounds(folder / "sounds_dev", 6, split="dev"),
+    }
+
+
 def sounds(table: pd.DataFrame, augmentation: WaveformAugmentation | None = None) -> Examples:
     return Examples(table, Sounds(EXTRACTOR, augmentation), genders=GENDERS, seed=0)
 
@@ -126,6 +141,31 @@ def make_face_model() -> UnimodalFaceModel:
     torch.manual_seed(1)
     encoder = ViTModel(ViTConfig(**{**FACE_CONFIG, "initializer_range": 0.05}))
     return build_face_model(encoder, num_mask_types=len(MASK_TYPES))
+
+
+def make_learner(
+    model: nn.Module,
+    fabric: Fabric | None = None,
+    *,
+    learning_rate: float = 1e-3,
+    task_weights: TaskWeights | None = None,
+) -> Learner:
+    fabric = fabric or make_fabric(torch.device("cpu"), "fp32", 1)
+    fabric.launch()
+    return Learner(
+        fabric,
+        model,
+        learning_rate=learning_rate,
+        weight_decay=0.0,
+        gradient_clip=1e9,
+        task_weights=task_weights or TaskWeights(),
+        class_weights=EVEN,
+        seed=0,
+    )
+
+
+def take(examples: Examples, places: Sequence[int]) -> ExampleBatch:
+    return examples.collate([examples[Draw(1, place)] for place in places])
 
 
 def train(

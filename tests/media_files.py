@@ -31,6 +31,12 @@ def plain(level: int, *, width: int = 64, height: int = 48) -> Rgb:
     return np.full((height, width, 3), level, np.uint8)
 
 
+def numbered(height: int, width: int) -> Rgb:
+    """A picture whose red is the row, green the column and blue nothing."""
+    rows, columns = np.mgrid[:height, :width]
+    return np.stack([rows, columns, np.zeros_like(rows)], axis=-1).astype(np.uint8)
+
+
 def bright_left(*, width: int = 64, height: int = 48) -> Rgb:
     """A black picture whose left half is white."""
     picture = plain(0, width=width, height=height)

@@ -1,9 +1,7 @@
-"""Stores of immutable parts: what is written, what survives, and what is refused."""
+"""Stores of immutable parts: what is written, and what survives."""
 
 import hashlib
-import json
 import random
-import re
 import shutil
 import signal
 import subprocess
@@ -13,21 +11,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import pytest
-import zarr
-from torch.utils.data import DataLoader, Dataset
 
 from oragen.store import hashing
-from oragen.store.failures import DamagedPartError
-from oragen.store.formats import PartFormat, read_header, verify_part
+from oragen.store.formats import read_header, verify_part
 from oragen.store.parts import PartStore, PartWriter, write_part
-from oragen.store.reading import OpenParts
-from oragen.store.rows import Located, Row, list_rows
-
-SPEC = {"values": "numbers", "dimension_names": ["row", "column"]}
-FORMATS: tuple[PartFormat, ...] = ("h5", "zarr")
+from oragen.store.rows import Row, list_rows
+from tests.number_stores import FORMATS, SPEC, files_of, fill, key_of, numbers, read_all
 
 
 @pytest.fixture(params=FORMATS)
@@ -35,35 +26,8 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> PartStore:
     return PartStore(tmp_path / "store", request.param)
 
 
-def numbers(first: int, num_rows: int = 1) -> np.ndarray:
-    """Rows of two: `first, first`, `first + 1, first + 1`, ..."""
-    return np.repeat(np.arange(first, first + num_rows, dtype=np.float16)[:, None], 2, axis=1)
-
-
-def key_of(name: int | str) -> str:
-    """A key as they are: 32 hexadecimal digits."""
-    return f"{name:032x}" if isinstance(name, int) else hashing.make_key(name=name)
-
-
-def fill(store: PartStore, keys: range, part_bytes: int = 12) -> None:
-    """Write `key_of(7)` with the row `7, 7` and so on; three rows of four bytes make a part."""
-    with PartWriter(store, SPEC, part_bytes) as writer:
-        for key in keys:
-            writer.add(key_of(key), f"clip-{key}", numbers(key))
-
-
-def read_all(store: PartStore) -> dict[str, list[list[float]]]:
-    index = store.index()
-    values = store.read_many(list(index.values()))
-    return {located.row.key: rows.tolist() for located, rows in values}
-
-
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
-
-
-def files_of(part: Path) -> list[Path]:
-    return sorted(path for path in [part, *part.rglob("*")] if path.is_file())
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -313,81 +277,6 @@ def test_bytes_are_the_same_from_two_processes(store: PartStore, tmp_path: Path)
     assert len(contents(tmp_path / "one")) > 1
 
 
-@pytest.mark.parametrize("change", ["flip", "cut", "empty"])
-def test_damage_is_named(store: PartStore, change: str) -> None:
-    rows = np.random.default_rng(0).standard_normal((50, 40)).astype(np.float16)
-    part = write_part(
-        *(make_folder(store), store.part_format, rows),
-        [Row(key_of(row), "clip", row, row + 1) for row in range(50)],
-        {},
-    )
-    verify_part(part, store.part_format)
-    largest = max(files_of(part), key=lambda path: path.stat().st_size)
-    whole = largest.read_bytes()
-    where = whole.find(rows[20:25].tobytes()[:8]) if store.part_format == "h5" else len(whole) // 3
-    assert where > 0
-    broken = {
-        "flip": whole[:where] + bytes([whole[where] ^ 16]) + whole[where + 1 :],
-        "cut": whole[:where],
-        "empty": b"",
-    }
-    largest.write_bytes(broken[change])
-    with pytest.raises(DamagedPartError, match=rf"{part.name}.*(Remove|belongs to)"):
-        verify_part(part, store.part_format)
-
-
-def make_folder(store: PartStore) -> Path:
-    store.folder.mkdir()
-    return store.folder
-
-
-def test_every_single_damaged_byte_is_named_or_means_nothing(store: PartStore) -> None:
-    part = write_part(
-        *(make_folder(store), store.part_format, numbers(0, 9)),
-        [Row(key_of(row), "clip", row, row + 1) for row in range(9)],
-        {},
-    )
-    before = read_all(store)
-    draw = random.Random(0)
-    for file in files_of(part):
-        whole = file.read_bytes()
-        for position in draw.sample(range(len(whole)), min(len(whole), 60)):
-            broken = bytearray(whole)
-            broken[position] ^= draw.randrange(1, 256)
-            file.write_bytes(broken)
-            try:
-                verify_part(part, store.part_format)
-            except DamagedPartError:
-                continue
-            assert read_all(store) == before, (file.name, position)
-        file.write_bytes(whole)
-
-
-def test_zarr_values_that_were_lost_or_damaged_are_not_read_as_zeros(tmp_path: Path) -> None:
-    """Zarr itself takes an absent or empty file for zeros, and Blosc has no checksum."""
-    store = PartStore(tmp_path / "store", "zarr")
-    rows = np.random.default_rng(0).standard_normal((50, 40)).astype(np.float16)
-    folder = make_folder(store)
-    part = write_part(folder, "zarr", rows, [Row(key_of("key"), "clip", 0, 50)], {})
-    (shard,) = (file for file in files_of(part) if file.name == "0")
-    whole = shard.read_bytes()
-    shard.write_bytes(whole[:1000] + bytes([whole[1000] ^ 1]) + whole[1001:])
-    with pytest.raises(DamagedPartError, match=part.name):
-        read_all(store)
-    shard.write_bytes(b"")
-    assert read_all(store) == {}
-    shard.unlink()
-    with pytest.raises(DamagedPartError, match="lost its values"):
-        verify_part(part, "zarr")
-    assert read_all(store) == {}
-
-
-def test_zeros_are_values(store: PartStore) -> None:
-    with PartWriter(store, SPEC, 2**20) as writer:
-        writer.add(key_of(0), "clip", np.zeros((3, 2), np.float16))
-    assert read_all(store) == {key_of(0): [[0, 0]] * 3}
-
-
 def test_parts_of_another_schema_version_are_not_used(
     store: PartStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -406,107 +295,3 @@ def test_the_schema_version_is_part_of_every_key(monkeypatch: pytest.MonkeyPatch
     key = hashing.make_key(a=1)
     monkeypatch.setattr(hashing, "SCHEMA_VERSION", hashing.SCHEMA_VERSION + 1)
     assert hashing.make_key(a=1) != key
-
-
-def test_what_is_no_part_at_all_is_named_and_the_others_are_used(
-    store: PartStore, caplog: pytest.LogCaptureFixture
-) -> None:
-    fill(store, range(3))
-    (store.folder / f"part-0.{store.part_format}").write_text("no part")
-    assert [*store.index()] == [key_of(0), key_of(1), key_of(2)]
-    store.index()
-    assert re.match(r".*part-0\.\w+ cannot be read", caplog.text)
-    assert caplog.text.count("cannot be read") == 1
-
-
-def test_a_zarr_part_explains_itself_to_plain_zarr(tmp_path: Path) -> None:
-    store = PartStore(tmp_path / "store", "zarr")
-    fill(store, range(3))
-    group = zarr.open_group(store.parts()[0], mode="r")
-    head: Any = group.attrs["head"]
-    assert head["spec"] == SPEC
-    assert head["schema_version"] == hashing.SCHEMA_VERSION
-    assert head["entries"]["key"] == [key_of(0), key_of(1), key_of(2)]
-    assert head["entries"]["clip_id"] == ["clip-0", "clip-1", "clip-2"]
-    values = group["values"]
-    assert isinstance(values, zarr.Array)
-    assert values.metadata.dimension_names == ("row", "column")  # type: ignore[union-attr]
-    assert np.asarray(values[:]).tolist() == [[0, 0], [1, 1], [2, 2]]
-
-
-def test_an_hdf5_part_explains_itself_to_plain_h5py(tmp_path: Path) -> None:
-    store = PartStore(tmp_path / "store", "h5")
-    fill(store, range(3))
-    with h5py.File(store.parts()[0]) as part:
-        assert json.loads(part["head"][()])["spec"] == SPEC
-        assert part["values"][:].tolist() == [[0, 0], [1, 1], [2, 2]]
-
-
-@pytest.mark.parametrize("num_rows", [1, 3_000])
-def test_a_zarr_part_is_three_files_however_many_rows(tmp_path: Path, num_rows: int) -> None:
-    """6 MB here, in chunks of 1 MB: group, array, and one shard."""
-    values = np.random.default_rng(0).integers(0, 255, (num_rows, 2000), np.uint8)
-    part = write_part(tmp_path, "zarr", values, [Row(key_of("key"), "clip", 0, num_rows)], {})
-    assert [file.name for file in files_of(part)] == ["0", "zarr.json", "zarr.json"]
-
-
-def test_a_zarr_part_without_rows_is_valid_zarr(tmp_path: Path) -> None:
-    """The specification wants chunks of a length of at least one."""
-    part = write_part(
-        tmp_path, "zarr", numbers(0, 0), [Row(key_of("key"), "clip", 0, 0, "silent")], {}
-    )
-    values = zarr.open_group(part, mode="r")["values"]
-    assert isinstance(values, zarr.Array)
-    assert (values.shape, values.chunks) == ((0, 2), (1, 2))
-
-
-def test_stretches_of_rows_are_read_by_their_own_count(store: PartStore) -> None:
-    with PartWriter(store, SPEC, part_bytes=40) as writer:
-        for key in range(4):
-            writer.add(key_of(key), "clip", numbers(100 * key, 10))
-    with OpenParts(store) as parts:
-        assert parts.read(key_of(2), 3, 5).tolist() == [[203, 203], [204, 204]]
-        assert parts.read(key_of(0), 9, 10).tolist() == [[9, 9]]
-        assert parts.read(key_of(2), 0, 1).tolist() == [[200, 200]]
-
-
-def test_wanted_rows_are_read_part_after_part(store: PartStore) -> None:
-    fill(store, range(9))
-    index = store.index()
-    wanted = [index[key_of(key)] for key in (8, 0, 4, 1)]
-    found = [located for located, _ in store.read_many(wanted)]
-    assert sorted(parts_in_order(found)) == parts_in_order(found)
-    assert {located.row.key for located in found} == {key_of(8), key_of(0), key_of(4), key_of(1)}
-
-
-def parts_in_order(found: list[Located]) -> list[str]:
-    return [located.part.name for located in found]
-
-
-class ReadingDataset(Dataset[float]):
-    """Reads a store in whatever process it is asked."""
-
-    def __init__(self, store: PartStore) -> None:
-        self.store = store
-
-    def __len__(self) -> int:
-        return 4
-
-    def __getitem__(self, item: int) -> float:
-        return float(sum(values.sum() for values in read_values(self.store)))
-
-
-def read_values(store: PartStore) -> list[np.ndarray]:
-    return [values for _, values in store.read_many([*store.index().values()])]
-
-
-@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded, use of fork")
-@pytest.mark.parametrize("start_method", ["fork", "spawn"])
-def test_workers_can_read_after_their_parent_has(store: PartStore, start_method: str) -> None:
-    """The threads that decode chunks do not survive a fork: waiting for them would never end."""
-    fill(store, range(12))
-    expected = float(sum(values.sum() for values in read_values(store)))
-    loader = DataLoader(
-        ReadingDataset(store), num_workers=2, multiprocessing_context=start_method, timeout=60
-    )
-    assert [batch.item() for batch in loader] == [expected] * 4
