@@ -251,3 +251,10 @@ class _ShortenBits:
         bits = "".join(self._bits)
         bits += "0" * (-len(bits) % 8)
         return int(bits, 2).to_bytes(len(bits) // 8, "big")
+
+
+def read_quarters(rgb: np.ndarray) -> list[list[int]]:
+    """Return the shade in the middle of each quarter, to the nearest ten."""
+    height, width = rgb.shape[:2]
+    rows, columns = (height // 4, height * 3 // 4), (width // 4, width * 3 // 4)
+    return [[round(int(rgb[row, column].mean()), -1) for column in columns] for row in rows]

@@ -1,6 +1,5 @@
 """Clips of AFEW and their labels, from a table or from XML files -> records."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -10,34 +9,8 @@ from oragen.corpora.manifest import ClipRecord, CorpusError, build_manifest
 from oragen.corpora.splits import TRAIN_OR_DEV
 from oragen.media.audio import decode_audio
 from oragen.media.video import sample_pictures
+from tests.afew_tree import CLIPS, LABELS, plant, touch
 from tests.media_files import tone, write_fade
-
-CLIPS = ["Train_AFEW/Happy/000111222.avi", "Val_AFEW/Sad/000333444.avi"]
-LABELS = """\
-clip_id,split,emotion,gender,age
-000111222,train,Happy,F,31
-000333444,val,Sad,Male,58
-"""
-
-
-def plant(
-    root: Path, *, table: str | None = LABELS, xml: Mapping[str, str | bytes] | None = None
-) -> Path:
-    """Files of the names of clips, a table, and XML files beside the clips of these names."""
-    for path in CLIPS:
-        touch(root / path)
-    if table is not None:
-        (root / "afew_age_gender.csv").write_text(table)
-    for path, content in (xml or {}).items():
-        data = content.encode() if isinstance(content, str) else content
-        touch(root / path).write_bytes(data)
-    return root
-
-
-def touch(path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("film")
-    return path
 
 
 def read(root: Path) -> list[ClipRecord]:

@@ -2,41 +2,13 @@
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from oragen.corpora.brave_masks import CARD, read_brave_masks
 from oragen.corpora.manifest import ClipRecord, CorpusError, build_manifest
-
-HEADER = (
-    "audio_file_path,image_file_path,video_file_path,speaker_id,gender,age,mask_type,channel,subset"
-)
-MEDICAL = (
-    "s01/m2/utt_004.wav,s01/m2/c/utt_004__s001.jpg,s01/m2/c/utt_004.mp4,"
-    "s01,female,27,Medical mask,c,train"
-)
-SHIELD = (
-    "s09/m5/utt_011.wav,s09/m5/r/utt_011__s001.jpg,s09/m5/r/utt_011.mp4,"
-    "s09,male,63,Protective face shield,r,dev"
-)
-NO_MASK = (
-    "s22/m0/utt_001.wav,s22/m0/c/utt_001__s001.jpg,s22/m0/c/utt_001.mp4,s22,male,41,No mask,c,test"
-)
-
-
-def make(root: Path, *lines: str, header: str = HEADER) -> Path:
-    root.mkdir(exist_ok=True)
-    (root / "index.csv").write_text("\n".join([header, *lines]))
-    return root
-
-
-def read(
-    root: Path, *lines: str, header: str = HEADER, cameras: Sequence[str] = ("c",)
-) -> list[ClipRecord]:
-    make(root, *lines, header=header)
-    return list(read_brave_masks("masks", root, table=Path("index.csv"), cameras=cameras))
+from tests.brave_masks_tree import MEDICAL, NO_MASK, SHIELD, make, read, write_media
 
 
 def test_a_row_is_a_clip_of_one_camera(tmp_path: Path) -> None:
@@ -190,13 +162,6 @@ def test_a_speaker_in_two_subsets_is_refused_by_name(tmp_path: Path) -> None:
     write_media(tmp_path, records)
     with pytest.raises(CorpusError, match=r"two splits: s01 \(test\+train\)"):
         build_manifest("masks", tmp_path, records, tmp_path / "hashes")
-
-
-def write_media(root: Path, records: list[ClipRecord]) -> None:
-    for record in records:
-        for path in filter(None, (record.audio_path, record.video_path)):
-            (root / path).parent.mkdir(parents=True, exist_ok=True)
-            (root / path).write_text(path)
 
 
 def test_the_tree_becomes_a_table_of_clips(

@@ -1,9 +1,5 @@
 """The `oragen` command, as a user types it."""
 
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,30 +7,14 @@ import yaml
 
 from oragen.cli.main import generate
 from oragen.config.messages import ParamsError
-from tests import warm_interpreter
-from tests.project import REPOSITORY, Run
-
-
-def oragen(folder: Path, *arguments: str, warm: bool = True) -> Run:
-    """Run the command in a folder; if not `warm`, the one that is installed."""
-    scripts = warm_interpreter.start() if warm else Path(sys.executable).parent
-    done = subprocess.run(
-        [str(scripts / "oragen"), *arguments],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    return Run(done.stdout, done.returncode)
+from tests.oragen_command import oragen
+from tests.shipped_params import copy_shipped
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder with nothing but the shipped parameters."""
-    shutil.copy2(REPOSITORY / "params.yaml", tmp_path)
-    return tmp_path
+    return copy_shipped(tmp_path)
 
 
 def test_help_names_the_commands(folder: Path) -> None:

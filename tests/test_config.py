@@ -13,24 +13,12 @@ from oragen.finetuning.augmentation import WaveformAugmentation
 from oragen.isolation.limits import Limits
 from oragen.training.losses import TaskWeights
 from stages import train_head
-
-SHIPPED = Path(__file__).parents[1] / "params.yaml"
+from tests.shipped_params import SHIPPED, load
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "params.yaml"
-
-
-def load(path: Path, *place: str | int, value: object) -> Params:
-    """Load the shipped parameters with one value changed."""
-    sections = yaml.safe_load(SHIPPED.read_text())
-    here = sections
-    for step in place[:-1]:
-        here = here[step]
-    here[place[-1]] = value
-    path.write_text(yaml.safe_dump(sections, sort_keys=False))
-    return load_params(path)
 
 
 def test_the_shipped_file_is_valid() -> None:

@@ -7,64 +7,68 @@ import pytest
 
 from oragen.corpora.registry import CARDS
 from tests import (
-    test_afew,
-    test_agender,
-    test_brave_masks,
-    test_common_voice,
-    test_imdb_clean,
-    test_lagenda,
-    test_timit,
-    test_voxceleb2,
+    afew_tree,
+    agender_tree,
+    brave_masks_tree,
+    common_voice_tree,
+    imdb_clean_tree,
+    lagenda_tree,
+    timit_tree,
+    voxceleb2_tree,
 )
-from tests.test_cli import folder, oragen
-from tests.test_corpora_cli import words
+from tests.oragen_command import oragen, words
+from tests.shipped_params import copy_shipped
 
-__all__ = ["folder"]
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with nothing but the shipped parameters."""
+    return copy_shipped(tmp_path)
 
 
 def plant_agender(root: Path) -> None:
-    test_agender.write_lists(root)
-    for lines in (test_agender.TRAIN, test_agender.DEVEL):
+    agender_tree.write_lists(root)
+    for lines in (agender_tree.TRAIN, agender_tree.DEVEL):
         for line in lines.splitlines():
-            test_agender.write_raw(root / line.split()[0])
+            agender_tree.write_raw(root / line.split()[0])
 
 
 def plant_common_voice(root: Path) -> None:
     folder = root / "de"
     rows = {
-        "train": [test_common_voice.clip(1), test_common_voice.clip(2)],
-        "dev": [test_common_voice.clip(3, "bob", gender="male_masculine", age="fourties")],
-        "test": [test_common_voice.clip(4, "cas", gender="non-binary")],
+        "train": [common_voice_tree.clip(1), common_voice_tree.clip(2)],
+        "dev": [common_voice_tree.clip(3, "bob", gender="male_masculine", age="fourties")],
+        "test": [common_voice_tree.clip(4, "cas", gender="non-binary")],
     }
-    test_common_voice.write_official(folder, **rows)
+    common_voice_tree.write_official(folder, **rows)
     (folder / "clips").mkdir()
     for number in range(1, 5):
         (folder / "clips" / f"common_voice_xx_{number}.mp3").write_text("sound")
 
 
 def plant_imdb_clean(root: Path) -> None:
-    test_imdb_clean.make(root, test_imdb_clean.TRAIN)
+    imdb_clean_tree.make(root, imdb_clean_tree.TRAIN)
     for table in list((root / "csvs").iterdir()):
         table.rename(table.with_name(f"{table.stem}_1024.csv"))
     (root / "data" / "imdb").rename(root / "data" / "imdb-clean-1024")
 
 
 def plant_voxceleb2(root: Path) -> None:
-    row = test_voxceleb2.enriched(test_voxceleb2.JANE, title_age="34.0")
-    media = (f"dev/aac/{test_voxceleb2.JANE}.m4a", f"test/aac/{test_voxceleb2.JOHN}.m4a")
-    test_voxceleb2.make(root, row, media=media)
+    row = voxceleb2_tree.enriched(voxceleb2_tree.JANE, title_age="34.0")
+    media = (f"dev/aac/{voxceleb2_tree.JANE}.m4a", f"test/aac/{voxceleb2_tree.JOHN}.m4a")
+    voxceleb2_tree.make(root, row, media=media)
 
 
 def plant_brave_masks(root: Path) -> None:
-    lines = (test_brave_masks.MEDICAL, test_brave_masks.SHIELD, test_brave_masks.NO_MASK)
-    records = test_brave_masks.read(root, *lines, cameras=("c", "r"))
-    test_brave_masks.write_media(root, records)
+    lines = (brave_masks_tree.MEDICAL, brave_masks_tree.SHIELD, brave_masks_tree.NO_MASK)
+    records = brave_masks_tree.read(root, *lines, cameras=("c", "r"))
+    brave_masks_tree.write_media(root, records)
 
 
 # What is planted, and the counts of all splits together that the check must show.
 TREES: dict[str, tuple[Callable[[Path], object], dict[tuple[str, str], str]]] = {
     "timit": (
-        test_timit.plant,
+        timit_tree.plant,
         {("clips", "all"): "3", ("gender", "female"): "1", ("age", "unknown"): "1"},
     ),
     "agender": (
@@ -76,7 +80,7 @@ TREES: dict[str, tuple[Callable[[Path], object], dict[tuple[str, str], str]]] = 
         {("clips", "all"): "4", ("gender", "unknown"): "1", ("age", "30-44"): "1"},
     ),
     "lagenda": (
-        lambda root: test_lagenda.make(root, test_lagenda.LABELLED, test_lagenda.FURTHER_FACE),
+        lambda root: lagenda_tree.make(root, lagenda_tree.LABELLED, lagenda_tree.FURTHER_FACE),
         {("clips", "all"): "1", ("gender", "female"): "1", ("age", "30-44"): "1"},
     ),
     "imdb_clean": (
@@ -84,7 +88,7 @@ TREES: dict[str, tuple[Callable[[Path], object], dict[tuple[str, str], str]]] = 
         {("clips", "all"): "3", ("gender", "female"): "2", ("age", "60 and over"): "1"},
     ),
     "afew": (
-        test_afew.plant,
+        afew_tree.plant,
         {("clips", "all"): "2", ("gender", "male"): "1", ("age", "45-59"): "1"},
     ),
     "voxceleb2": (

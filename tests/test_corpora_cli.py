@@ -6,16 +6,20 @@ import pytest
 
 from oragen.corpora.registry import CARDS
 from tests.media_files import tone, write_sphere
-from tests.project import Run
-from tests.test_cli import folder, oragen
-
-__all__ = ["folder"]
+from tests.oragen_command import oragen, words
+from tests.shipped_params import copy_shipped
 
 TIMIT_TABLE = """; made up
 ABX0  F  3  TRN  02/11/86  07/30/58  5'04"  WHT  BS
 QRT1  M  7  TST  03/25/86  11/02/31  6'01"  WHT  PHD
 ZZA2  M  5  TRN  01/17/86  ??/??/??  5'09"  WHT  HS
 """
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with nothing but the shipped parameters."""
+    return copy_shipped(tmp_path)
 
 
 @pytest.fixture
@@ -34,15 +38,6 @@ def timit(tmp_path: Path) -> Path:
     (root / "TRAIN/DR3/FNEW0").mkdir()
     (root / "TRAIN/DR3/FNEW0/SA1.WAV").write_text("sound")
     return root
-
-
-def words(run: Run) -> list[list[str]]:
-    """The cells of all lines of the printed tables."""
-    return [
-        [cell.strip() for cell in line.strip("│ ").split("│")]
-        for line in run.output.splitlines()
-        if "│" in line
-    ]
 
 
 def test_the_list_names_every_reader_and_where_it_is_used(folder: Path) -> None:

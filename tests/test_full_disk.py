@@ -29,9 +29,9 @@ from oragen.schema.tables import SKIPPED
 from oragen.store.parts import write_part
 from oragen.store.rows import Row
 from oragen.training.devices import DeviceError, choose_device
+from tests.made_predictions import PREDICTED
 from tests.media_files import plain, write_video
 from tests.project import REPOSITORY
-from tests.test_prediction_files import PREDICTED
 
 ROOM: Final = 100  # bytes that a file may have
 NUMBERS = np.arange(4000, dtype=np.float32).reshape(1, -1)

@@ -12,9 +12,8 @@ from oragen.media.images import read_image
 from oragen.media.video import sample_pictures
 from oragen.predictor.drawing import draw_clip
 from tests.heif_files import write_heic
-from tests.media_files import plain, quarters
-from tests.test_orientation import read_quarters
-from tests.test_prediction_files import NOT_PREDICTED
+from tests.made_predictions import NOT_PREDICTED
+from tests.media_files import plain, quarters, read_quarters
 
 SHARED = Path(__file__).parents[2] / "shared"
 STORED = [[40, 100], [160, 220]]

@@ -11,7 +11,7 @@ import yaml
 from oragen.config.messages import ParamsError
 from oragen.config.params import Params, load_params
 from oragen.config.reading import read_document
-from tests.test_config import SHIPPED, load
+from tests.shipped_params import SHIPPED, load
 
 LAUGHS = "a0: &a0 [x, x]\n" + "".join(
     f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]\n" for level in range(1, 12)

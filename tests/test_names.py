@@ -26,7 +26,7 @@ from oragen.schema.names import (
     restore,
     shorten,
 )
-from tests.test_prediction_files import NOT_PREDICTED, PREDICTED
+from tests.made_predictions import NOT_PREDICTED, PREDICTED
 
 ESCAPE = "\x1b[31mred"
 OVERRIDE = "clip\u202egpj.exe"

@@ -10,8 +10,8 @@ import pytest
 from oragen.detection.faces import CropOptions, crop_clip
 from oragen.media.video import sample_pictures
 from oragen.predictor.drawing import draw_clip
-from tests.media_files import quarters, set_display_matrix, write_video
-from tests.test_prediction_files import NOT_PREDICTED
+from tests.made_predictions import NOT_PREDICTED
+from tests.media_files import quarters, read_quarters, set_display_matrix, write_video
 
 Matrix = tuple[int, int, int, int]
 
@@ -33,13 +33,6 @@ WHOLE_PICTURE = CropOptions("none", None, 0.6, 2, 0.0, 32, 60.0)
 
 def write_stored(path: Path) -> Path:
     return write_video(path, [0.0, 0.5], [quarters(STORED, width=480, height=400)] * 2)
-
-
-def read_quarters(rgb: np.ndarray) -> list[list[int]]:
-    """Return the shade in the middle of each quarter, to the nearest ten."""
-    height, width = rgb.shape[:2]
-    rows, columns = (height // 4, height * 3 // 4), (width // 4, width * 3 // 4)
-    return [[round(int(rgb[row, column].mean()), -1) for column in columns] for row in rows]
 
 
 def first_picture(path: Path) -> np.ndarray:

@@ -17,6 +17,7 @@ from oragen.predictor import FaceBox, ModalityReport, Prediction
 from oragen.predictor.drawing import BACKGROUND_PX, DrawingError, draw_clip
 from oragen.predictor.overlay import BOX_COLOUR, SPEECH_COLOUR, Overlay, box_at
 from oragen.schema.vocabulary import Span
+from tests.made_predictions import NOT_PREDICTED, PREDICTED, WINDOW
 from tests.media_files import (
     add_exif_orientation,
     bright_left,
@@ -26,7 +27,6 @@ from tests.media_files import (
     write_sound,
     write_video,
 )
-from tests.test_prediction_files import NOT_PREDICTED, PREDICTED, WINDOW
 
 Rgb = np.ndarray
 

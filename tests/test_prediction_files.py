@@ -14,12 +14,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from oragen.predictor import (
-    AgePrediction,
-    ClassPrediction,
     FaceBox,
-    ModalityReport,
     Prediction,
-    WindowPrediction,
 )
 from oragen.predictor.files import NamedClip, find_clips, names_one_file
 from oragen.predictor.output import (
@@ -32,42 +28,8 @@ from oragen.predictor.plot import find_stretches, plot_prediction, to_clip_predi
 from oragen.reporting.figures.example import ExampleWindow
 from oragen.reporting.figures.prediction import _steps
 from oragen.schema.vocabulary import Span
+from tests.made_predictions import NOT_PREDICTED, PREDICTED, WINDOW
 from tests.users import open_folder, ordinary_user
-
-WINDOW = WindowPrediction(
-    span=Span(0, 64_000),
-    has_speech=True,
-    num_faces=4,
-    gender=ClassPrediction("male", {"female": 0.25, "male": 0.75}),
-    age_years=40.0,
-    mask_type=ClassPrediction("ffp", {"none": 0.125, "ffp": 0.875}),
-)
-PREDICTED = Prediction(
-    input="a.mp4",
-    gender=WINDOW.gender,
-    age=AgePrediction(40.25, (30.0, 50.5)),
-    mask_type=WINDOW.mask_type,
-    windows=[WINDOW],
-    modalities={"audio": ModalityReport(True, None), "face": ModalityReport(False, "no face")},
-    speech=[Span(8_000, 64_000)],
-    faces=[],
-    length_s=4.5,
-    notes=[],
-    model={"head": "joint"},
-    training_data=None,
-    warnings=["It knows nobody."],
-)
-NOT_PREDICTED = replace(
-    PREDICTED,
-    input="b.mp4",
-    gender=None,
-    age=None,
-    mask_type=None,
-    windows=[],
-    modalities=dict.fromkeys(("audio", "face"), ModalityReport(False, "empty file")),
-    speech=[],
-    length_s=0.0,
-)
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from oragen.detection.faces import CropOptions, crop_clip
 from oragen.media.errors import UnusableMediaError
 from oragen.media.video import sample_pictures
 from oragen.predictor.drawing import draw_clip
+from tests.made_predictions import NOT_PREDICTED
 from tests.media_files import Rgb, plain, write_video
-from tests.test_prediction_files import NOT_PREDICTED
 
 CASCADE = CropOptions("cascade", None, 0.5, 2, 0.0, 32, 60.0)
 
