@@ -187,9 +187,10 @@ def test_a_disk_that_is_full_leaves_nothing_behind(store: PartStore) -> None:
     """No file may be longer than 4 KB here, which is what a full disk looks like to a writer."""
     fill(store, range(3))
     script = f"""
-        import numpy as np, resource
+        import numpy as np, resource, sys
         from oragen.store.parts import PartStore, PartWriter
         from pathlib import Path
+        sys.dont_write_bytecode = True  # a file of it that is cut off would stay
         resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
         values = np.random.default_rng(0).integers(0, 255, (9, 2000), np.uint8)
         try:
