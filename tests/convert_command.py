@@ -1,4 +1,4 @@
-"""`oragen convert` as a user types it."""
+"""`oragen convert` or another command as a user types it."""
 
 import sys
 from collections.abc import Callable
@@ -19,11 +19,13 @@ class Ended(NamedTuple):
 Convert = Callable[..., Ended]
 
 
-def make_convert(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Convert:
+def make_convert(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str = "convert"
+) -> Convert:
     """Return the command as a function of what is typed behind it."""
 
     def type_in(*arguments: object) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["oragen", "convert", *map(str, arguments)])
+        monkeypatch.setattr(sys, "argv", ["oragen", command, *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:
             run()
         captured = capsys.readouterr()

@@ -18,6 +18,7 @@ from oragen.detection.cropping import crop_rectangle
 from oragen.detection.face_detectors import Box
 from oragen.detection.faces import KnownBoxes
 from oragen.detection.windows import Window, WindowOptions, cut_whole_windows
+from oragen.models.released import REPOSITORY
 from oragen.predictor import ModelError, Predictor
 from oragen.predictor.boxes import read_boxes
 from oragen.predictor.clip_decoder import ClipDecoder, finish
@@ -27,6 +28,7 @@ from oragen.predictor.published import PREPROCESSING
 from oragen.schema.errors import UserError
 from oragen.schema.vocabulary import NO_CROP, Span
 from tests.golden import FOLDER as GOLDEN
+from tests.hub_cache import make_snapshot, use_hub_cache
 from tests.small_models import write_model
 
 INFERENCE: Final = GOLDEN / "inference"
@@ -155,11 +157,11 @@ def arguments(*given: str) -> Iterator[None]:
 def test_the_released_model_predicts_what_the_published_inference_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, all_threads: None
 ) -> None:
-    monkeypatch.setattr("huggingface_hub.constants.HF_HOME", str(tmp_path / "cache"))
-    with arguments(str(tmp_path / "checkpoints")):
+    snapshot = make_snapshot(use_hub_cache(tmp_path, monkeypatch), REPOSITORY)
+    with arguments(str(snapshot)):
         runpy.run_path(os.fspath(INFERENCE / "make_checkpoints.py"))
     published = read_published()
-    predictor = Predictor.from_pretrained(tmp_path / "checkpoints")
+    predictor = Predictor.from_pretrained(REPOSITORY)
     for name in ("f_25.mp4", "m_21.mp4"):
         [prediction] = predictor.predict_files(
             [MEDIA / name], boxes={name: boxes_of(published[name])}

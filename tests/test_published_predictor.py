@@ -9,9 +9,11 @@ import torch
 
 from oragen.corpora.generator import CorpusSpec, plan_clips, write_clip
 from oragen.models.published import convert_checkpoint
+from oragen.models.released import REPOSITORY
 from oragen.models.unimodal.published_names import _OLD_NAMES
 from oragen.predictor import ModelError, Predictor
 from oragen.predictor.published import find_model
+from tests.hub_cache import make_snapshot, move_to_blobs, use_hub_cache
 from tests.published_heads import make_published_head
 from tests.unimodal_models import make_published
 
@@ -114,6 +116,20 @@ def test_a_prediction_names_the_released_model_its_files_and_its_training(
     assert predictor.training_data is not None
     assert predictor.training_data.names == described["trained_on"].split(", ")
     assert predictor.warnings == []
+
+
+def test_the_released_model_answers_from_the_cache_of_the_hub_without_a_network(
+    checkpoints: Path, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot = make_snapshot(use_hub_cache(tmp_path / "home", monkeypatch), REPOSITORY)
+    rename(checkpoints).rename(snapshot)
+    move_to_blobs(snapshot)
+    prediction = Predictor.from_pretrained(REPOSITORY)(clip)
+    assert not isinstance(prediction, list)
+    assert prediction.is_predicted
+    assert prediction.model["published_model"].startswith("ORAGEN")
+    blob = (snapshot / "multimodal_model.pt").resolve()
+    assert prediction.model["fusion_checkpoint_sha256"] == blob.name
 
 
 def test_of_other_checkpoints_nobody_knows_on_whom_they_were_trained(checkpoints: Path) -> None:

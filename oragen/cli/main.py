@@ -10,6 +10,7 @@ from rich.markdown import Markdown
 from oragen.cli.cache import cache_app
 from oragen.cli.corpora import corpora_app
 from oragen.cli.doctor import doctor
+from oragen.cli.kept import models_app
 from oragen.cli.models import export, features, pack
 from oragen.cli.oceanai import to_oceanai
 from oragen.cli.predict import EPILOGUE, predict
@@ -31,6 +32,7 @@ app = typer.Typer(
 )
 app.add_typer(corpora_app, name="corpora")
 app.add_typer(cache_app, name="cache")
+app.add_typer(models_app, name="models")
 app.command(epilog=EPILOGUE)(predict)
 for command in (doctor, features, export, pack, to_oceanai):
     app.command()(command)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import Final
+from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 from oragen.schema.files import atomic_write
@@ -33,7 +34,7 @@ def download(urls: Sequence[str], target: Path, *, sha256: str, num_bytes: int) 
         try:
             content = _read(url, num_bytes)
         except (OSError, HTTPException, DownloadError) as error:
-            failures.append(f"{url}: {error}")
+            failures.append(f"{url}: {_explain(error)}")
             continue
         found = hashlib.sha256(content).hexdigest()
         if found == sha256:
@@ -43,6 +44,12 @@ def download(urls: Sequence[str], target: Path, *, sha256: str, num_bytes: int) 
         what = "a Git-LFS pointer" if is_lfs_pointer(content) else f"a file with SHA-256 {found}"
         failures.append(f"{url}: gives {what}, expected SHA-256 {sha256}")
     raise DownloadError("; ".join(failures))
+
+
+def _explain(error: Exception) -> str:
+    if isinstance(error, URLError) and not isinstance(error, HTTPError):
+        return str(error.reason)
+    return str(error)
 
 
 def _read(url: str, num_bytes: int) -> bytes:

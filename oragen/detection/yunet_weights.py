@@ -132,6 +132,13 @@ def refuse_unknown_yunet(file: Path, remedy: str) -> None:
         )
 
 
+def known_sha256(file: Path) -> str:
+    """Return the SHA-256 of the published file that this is, or should be."""
+    if file.is_file() and _is_known(file, KNOWN_YUNET):
+        return sha256_of(file)
+    return YUNET_SHA256
+
+
 def sha256_of(file: Path) -> str:
     """Return the SHA-256 of a small file."""
     return hashlib.sha256(file.read_bytes()).hexdigest()
