@@ -5,10 +5,16 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 unexport PYTHONDONTWRITEBYTECODE  # compiling everything anew makes each start of a stage 3 times slower
 PYTEST := pytest --numprocesses auto --dist worksteal
 
-.PHONY: help demo test test-slow coverage check setup
+.PHONY: help predict demo test test-slow coverage check setup
 
 help:                  ## list these targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## */\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+MODEL ?= markitantov/ORAGEN
+
+predict: setup         ## predict CLIP=clip.mp4 by the released model (1.7 GB, once), or by MODEL=<folder>
+	@test -n "$(CLIP)" || { echo "Name a clip: make predict CLIP=clip.mp4" >&2; exit 2; }
+	oragen predict "$(CLIP)" --model "$(MODEL)"
 
 # `oragen generate` checks params.yaml before DVC uses the names in it.
 demo: setup            ## make the demo corpora, run the pipeline on them, show the results
