@@ -10,6 +10,7 @@ import pandas as pd
 from oragen.config import paths
 from oragen.config.options import fill
 from oragen.config.params import load_params
+from oragen.config.settled_faces import settle
 from oragen.detection.face_detectors import detector_fingerprint
 from oragen.detection.faces import CropOptions, crop_clip
 from oragen.isolation.workers import Workers
@@ -32,8 +33,9 @@ def main(corpus: str) -> None:
     clips = CLIPS.read(paths.clips_table(corpus)).set_index("clip_id")
     pictured = clips[clips["picture_hash"].notna()]
     boxes = {clip: to_box(box) for clip, box in pictured["face_box"].items()}
-    options = fill(CropOptions, params.faces)
-    cache_parameters = params.faces.as_cache_parameters()
+    faces = settle(params.faces)
+    options = fill(CropOptions, faces)
+    cache_parameters = faces.as_cache_parameters()
     is_needed = None in boxes.values()
     detector = detector_fingerprint(options.detector, weights=options.weights) if is_needed else ""
     keys = {
@@ -70,7 +72,8 @@ def main(corpus: str) -> None:
             *failed,
             *(Skipped(clip, STAGE, "sound without pictures") for clip in without_pictures),
         ],
-        made=f"{len(crops)} crops, {filled.num_made} clips searched now",
+        made=f"{len(crops)} crops of {options.crop_px} px"
+        f"{f' by {options.detector}' if is_needed else ''}, {filled.num_made} clips searched now",
     )
     refuse_failures(STAGE, corpus, failed)
 

@@ -10,6 +10,7 @@ from oragen.config import paths
 from oragen.config.heads import Train
 from oragen.config.options import fill
 from oragen.config.params import Params, load_params
+from oragen.config.settled_faces import settle
 from oragen.features.dataset import EmptyDatasetError, WindowDataset, load_dataset, read_dataset
 from oragen.models.heads import Head, HeadSizes, build_head, save_head
 from oragen.schema.errors import UserError
@@ -152,7 +153,7 @@ def describe(
             "audio": params.audio.as_cache_parameters(),
             "speech": params.speech.as_cache_parameters(),
             # With the place of YuNet's weights, which is no part of a key: predictions need it.
-            "faces": params.faces.model_dump(mode="json"),
+            "faces": settle(params.faces).model_dump(mode="json"),
             "windows": params.windows.as_cache_parameters(),
         },
     }

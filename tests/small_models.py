@@ -110,7 +110,7 @@ def save_model(folder: Path, *, with_mask_types: bool = True) -> Path:
             "preprocessing": {
                 "audio": params.audio.as_cache_parameters(),
                 "speech": params.speech.as_cache_parameters(),
-                "faces": params.faces.model_dump(mode="json"),
+                "faces": params.faces.settle("cascade", 96).model_dump(mode="json"),
                 "windows": params.windows.as_cache_parameters(),
             },
             "calibration": {"age_half_width_years": 9.5},

@@ -149,7 +149,7 @@ def test_a_list_of_corpora_is_taken_as_it_stands(path: Path) -> None:
         (
             ["faces", "detector"],
             "haar",
-            "faces.detector: Input should be 'yunet', 'cascade' or 'none' (found 'haar')",
+            "faces.detector: Input should be 'auto', 'yunet', 'cascade' or 'none' (found 'haar')",
         ),
         (
             ["heads", "joint", "width"],

@@ -236,7 +236,7 @@ def test_wrong_parameters_and_a_full_disk_are_problems(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shipped = (REPOSITORY / "params.yaml").read_text()
-    (tmp_path / "params.yaml").write_text(shipped.replace("detector: cascade", "detector: yunett"))
+    (tmp_path / "params.yaml").write_text(shipped.replace("detector: auto", "detector: yunett"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(machine, "count_free_bytes", lambda _: 10**6)
     result = run("--json")
@@ -250,7 +250,7 @@ def test_weights_that_are_not_where_the_parameters_say_are_a_problem(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shipped = (REPOSITORY / "params.yaml").read_text()
-    shipped = shipped.replace("detector: cascade", "detector: yunet")
+    shipped = shipped.replace("detector: auto", "detector: yunet")
     shipped = shipped.replace("weights: null", "weights: data/weights/yunet.onnx")
     (tmp_path / "params.yaml").write_text(shipped)
     monkeypatch.chdir(tmp_path)
@@ -263,11 +263,11 @@ def test_weights_that_are_not_where_the_parameters_say_are_a_problem(
     ]
 
 
-def test_yunet_without_a_path_is_told_which_one_to_set() -> None:
+def test_yunet_that_is_not_kept_is_told_how_to_get_it() -> None:
     finding = project.check_detector("yunet", None)
-    assert (finding.state, finding.found) == ("problem", "faces.weights is null")
-    assert finding.advice.startswith("yunet needs the path of its weights. Download https://")
-    assert "set `faces.weights` in params.yaml" in finding.advice
+    assert (finding.state, finding.found) == ("problem", "no usable weights are kept")
+    assert "Run `oragen models fetch yunet`" in finding.advice
+    assert "set `faces.detector` to cascade" in finding.advice
 
 
 def test_no_heavy_library_is_loaded(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def test_stages_of_tables_do_not_depend_on_how_parts_are_written(
 @pytest.mark.parametrize(
     ("choice", "aware"),
     [
-        ("face_detectors", {"crop_faces"}),
+        ("face_detectors", {"settle_faces", "crop_faces"}),
         ("windows", {"cut_windows"}),
         ("sampling", {"train_head"}),
         ("protocols", {"train_head", "evaluate_head", "explain_head", "report"}),

@@ -9,7 +9,9 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
+from oragen.config.clips import Faces
 from oragen.config.params import Params
+from oragen.schema.choices.face_detectors import DetectorName
 from oragen.schema.vocabulary import Level, Modality, Span
 from oragen.store.hashing import make_key
 from oragen.store.keys import audio_key, crop_key, faces_key, speech_key, window_key
@@ -85,7 +87,7 @@ def list_candidates(now: Any) -> list[Any]:
         case list():
             return LISTS
         case _:
-            return [*WORDS, 3, *LISTS]
+            return [*WORDS, 3, 112, *LISTS]
 
 
 def make_rows(params: Params) -> dict[str, set[str]]:
@@ -97,7 +99,8 @@ def make_rows(params: Params) -> dict[str, set[str]]:
     audio = audio_key(media, params.audio.as_cache_parameters())
     speech = speech_key(audio, params.speech.as_cache_parameters())
     window = window_key(speech, params.windows.as_cache_parameters(), Span(0, 64_000))
-    faces = faces_key(media, params.faces.as_cache_parameters(), "detector")
+    settled = settle(params.faces)
+    faces = faces_key(media, settled.as_cache_parameters(), "detector")
     crop = crop_key(faces, 16_000)
     rows = {"audio": {audio}, "speech": {speech}, "window": {window}, "faces": {faces}}
     inputs: dict[Modality, str] = {"audio": window, "face": crop}
@@ -107,6 +110,12 @@ def make_rows(params: Params) -> dict[str, set[str]]:
         specs = make_specs(params, modality, partial(_return, fingerprint), partial(_return, SHAPE))
         rows[f"{modality} features"] = {spec.key_of(key) for spec in specs}
     return rows | {"crop": {crop}}
+
+
+def settle(faces: Faces) -> Faces:
+    """What `auto` stands for in the demo, without YuNet."""
+    detector: DetectorName = "cascade" if faces.detector == "auto" else faces.detector
+    return faces.settle(detector, 96 if faces.crop_px == "auto" else faces.crop_px)
 
 
 def _return(value: Any, _level: Level) -> Any:

@@ -60,6 +60,7 @@ def test_published_checkpoints_predict_on_a_clip(checkpoints: Path, clip: Path) 
     assert prediction.age is not None
     assert prediction.age.interval is None  # nothing is known of dev clips
     assert prediction.model["head"] == "joint"
+    assert prediction.model["face_detector"] == "cascade"  # where YuNet is not
 
 
 def test_they_are_converted_once(checkpoints: Path, tmp_path: Path) -> None:

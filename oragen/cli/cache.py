@@ -14,6 +14,7 @@ from rich.table import Table
 
 from oragen.cli.printing import print_table
 from oragen.config.params import Params, load_params
+from oragen.config.settled_faces import settle
 
 if TYPE_CHECKING:
     from oragen.store.usage import CorpusStore
@@ -38,7 +39,8 @@ def stats(
     from oragen.store.inventory import add_up, take_statistics
     from oragen.store.usage import find_stores, find_usage
 
-    usage = find_usage(find_stores(), **_as_cache_parameters(load_params()))
+    stores = find_stores()
+    usage = find_usage(stores, **_as_cache_parameters(load_params(), stores))
     lines = [line for store, used in usage.items() for line in take_statistics(store, used)]
     total = add_up(lines)
     if as_json:
@@ -162,7 +164,8 @@ def compact_stores(
     for column in ("parts", "untouched", "rows dropped", "rows merged", "parts now", "size now"):
         table.add_column(column, justify="right")
     changed = False
-    for store, usage in find_usage(find_stores(), **_as_cache_parameters(params)).items():
+    stores = find_stores()
+    for store, usage in find_usage(stores, **_as_cache_parameters(params, stores)).items():
         if usage is None and not keep_unused:
             typer.echo(f"{store.folder}: a table of {store.corpus} is missing: nothing is dropped.")
         plan = plan_compaction(store.part_store, None if keep_unused else usage, part_bytes)
@@ -183,9 +186,12 @@ def compact_stores(
         )
 
 
-def _as_cache_parameters(params: Params) -> dict[str, dict[str, object]]:
+def _as_cache_parameters(
+    params: Params, stores: "Sequence[CorpusStore]"
+) -> dict[str, dict[str, object]]:
     """Return the parameters of sound and faces as the stages put them into keys."""
+    has_faces = any(store.kind == "faces" for store in stores)
     return {
         "audio": params.audio.as_cache_parameters(),
-        "faces": params.faces.as_cache_parameters(),
+        "faces": settle(params.faces).as_cache_parameters() if has_faces else {},
     }

@@ -1,11 +1,11 @@
 """Sections of params.yaml that prepare clips -> how sound, speech, faces and windows are made."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from oragen.config.section import Duration, Place, Section, Share
-from oragen.schema.choices.face_detectors import DetectorName
+from oragen.schema.choices.face_detectors import DetectorChoice, DetectorName
 from oragen.schema.choices.windows import WindowRule
 
 
@@ -21,16 +21,26 @@ class Speech(Section):
 
 
 class Faces(Section):
-    detector: DetectorName
+    detector: DetectorChoice
     weights: Place | None
     min_score: Share
     max_gap: Annotated[int, Field(ge=0, le=86_400)]
     margin: Annotated[float, Field(ge=0, le=2)]
-    crop_px: Annotated[int, Field(ge=16, le=1024)]
+    crop_px: Literal["auto"] | Annotated[int, Field(ge=16, le=1024)]
     max_duration_s: Duration
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is `auto`: only then it can be part of a key."""
+        return "auto" not in (self.detector, self.crop_px)
+
+    def settle(self, detector: DetectorName, crop_px: int) -> "Faces":
+        """Return the same with what `auto` stands for."""
+        return self.model_copy(update={"detector": detector, "crop_px": crop_px})
 
     def as_cache_parameters(self) -> dict[str, Any]:
         """Return plain values, as they go into keys: what the weights are counts, not where."""
+        assert self.is_settled, "read_settled_faces gives what can be part of a key"
         return self.model_dump(mode="json", exclude={"weights"})
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 DATA = Path("data")
 CHECKED_PARAMS = DATA / "params" / "checked.txt"
+SETTLED_FACES = DATA / "params" / "faces.json"
 EVALUATION_DATASET = DATA / "datasets" / "evaluation.parquet"
 EXPLANATIONS = DATA / "explanations"
 REPORTS = DATA / "reports"

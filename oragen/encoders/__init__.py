@@ -11,12 +11,14 @@ from oragen.encoders.audio import (
 )
 from oragen.encoders.errors import EncoderError
 from oragen.encoders.face import FaceEncoder, load_face_encoder, prepare_crops
+from oragen.encoders.face_input import find_input_px
 
 __all__ = [
     "AudioEncoder",
     "EncoderError",
     "FaceEncoder",
     "PublishedInput",
+    "find_input_px",
     "load_audio_encoder",
     "load_face_encoder",
     "prepare_crops",

@@ -156,7 +156,7 @@ def load_face_encoder(
             f"Encoder {source!r} is a {model.config.model_type}; expected a vision transformer. "
             "Those of timm are named `timm:NAME`."
         )
-    return _try_out(source, model, _load_processor(source, revision), precision)
+    return _try_out(source, model, load_processor(source, revision), precision)
 
 
 def _from_finetuned(source: str, saved: SavedUnimodal, precision: Precision) -> FaceEncoder:
@@ -167,7 +167,7 @@ def _from_finetuned(source: str, saved: SavedUnimodal, precision: Precision) -> 
 
 def _choose_processor(source: str, saved: SavedUnimodal) -> BaseImageProcessor:
     if "input" not in saved.metadata:
-        return _load_processor(source, None)
+        return load_processor(source, None)
     found = check_input(Path(source), PictureInput, saved.metadata)
     return ViTImageProcessor(
         size={"height": found.image_px, "width": found.image_px},
@@ -176,7 +176,12 @@ def _choose_processor(source: str, saved: SavedUnimodal) -> BaseImageProcessor:
     )
 
 
-def _load_processor(source: str, revision: str | None) -> BaseImageProcessor:
+def load_processor(source: str, revision: str | None) -> BaseImageProcessor:
+    """Load how the pictures of an encoder of transformers are prepared.
+
+    Raises:
+        EncoderError: it cannot be loaded, or asks for sizes that no encoder takes.
+    """
     with explained(source, revision):
         processor: BaseImageProcessor = AutoImageProcessor.from_pretrained(
             source, revision=revision, trust_remote_code=False

@@ -1,9 +1,9 @@
 """A name in timm, or a folder that timm wrote -> a vision transformer and its image processor."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import timm
 import torch
@@ -85,6 +85,27 @@ def load_timm(source: str, revision: str | None) -> tuple[TimmVit, BaseImageProc
         return _wrap(vit, arguments), _build_processor(vit)
 
 
+def find_timm_px(source: str, revision: str | None) -> int:
+    """Return the side of the pictures that a network takes; its weights are not loaded.
+
+    Raises:
+        EncoderError: there is no such network.
+    """
+    name = source.removeprefix(PREFIX).removeprefix(FOLDER)
+    with explained(source, revision):
+        if Path(name).is_dir():
+            outline = _describe_folder(source, Path(name)).outline()
+        elif name.startswith(HUB):
+            folder = _download_config(*_split(name.removeprefix(HUB), revision)).parent
+            outline = _describe_folder(source, folder).outline()
+        else:
+            architecture = _refuse_revision(name, revision)
+            with torch.device("meta"), torch.random.fork_rng(devices=[]):
+                outline = timm.create_model(architecture, pretrained=False)
+        side: int = max(outline.patch_embed.img_size)
+    return side
+
+
 def _wrap(vit: Any, arguments: Mapping[str, Any]) -> TimmVit:
     """Drop the classifier; note also the arguments that timm took from its pretrained config."""
     vit.reset_classifier(0)
@@ -95,8 +116,20 @@ def _wrap(vit: Any, arguments: Mapping[str, Any]) -> TimmVit:
     )
 
 
-def _load_folder(source: str, folder: Path) -> tuple[Any, dict[str, Any]]:
-    """Build the network that a folder describes, from the weights in the folder and no others."""
+class _Described(NamedTuple):
+    """A network as the config of a folder describes it."""
+
+    build: Callable[..., Any]
+    pretrained: dict[str, Any]
+    arguments: dict[str, Any]
+
+    def outline(self) -> Any:
+        """Build the network without memory for its weights."""
+        with torch.device("meta"), torch.random.fork_rng(devices=[]):
+            return self.build(pretrained=False, pretrained_cfg={**self.pretrained})
+
+
+def _describe_folder(source: str, folder: Path) -> _Described:
     config = read_config(str(folder), None)
     architecture = check_architecture(config.get("architecture"))
     arguments = check_arguments(config.get("model_args", {}))
@@ -105,12 +138,16 @@ def _load_folder(source: str, folder: Path) -> tuple[Any, dict[str, Any]]:
     if "num_classes" in config:
         pretrained["num_classes"] = config["num_classes"]
     check_preparation(source, pretrained)
-    weights = _find_weights(source, folder)
     build = partial(timm.create_model, architecture, **arguments)
-    with torch.device("meta"), torch.random.fork_rng(devices=[]):
-        outline = build(pretrained=False, pretrained_cfg={**pretrained})
-    check_count(source, outline, count_weights(weights))
+    return _Described(build, pretrained, arguments)
+
+
+def _load_folder(source: str, folder: Path) -> tuple[Any, dict[str, Any]]:
+    """Build the network that a folder describes, from the weights in the folder and no others."""
+    build, pretrained, arguments = described = _describe_folder(source, folder)
+    weights = _find_weights(source, folder)
     # With its classifier: without one, timm would accept missing weights.
+    check_count(source, described.outline(), count_weights(weights))
     return build(pretrained=True, pretrained_cfg={**pretrained, "file": str(weights)}), arguments
 
 
@@ -130,13 +167,12 @@ def _download(repository: str, revision: str | None) -> Path:
     Raises:
         LocalEntryNotFoundError: the hub cannot be reached, and the cache has no weights.
     """
-    owner_and_name, _, pinned = repository.partition("@")
-    fetch = partial(hf_hub_download, owner_and_name, revision=revision or pinned or None)
-    folder = Path(fetch(CONFIG_FILE)).parent
+    owner_and_name, wanted = _split(repository, revision)
+    folder = _download_config(owner_and_name, wanted).parent
     unreachable: LocalEntryNotFoundError | None = None
     for name in WEIGHTS:
         try:
-            fetch(name)
+            hf_hub_download(owner_and_name, name, revision=wanted)
         except LocalEntryNotFoundError as error:
             unreachable = error
         except EntryNotFoundError:
@@ -146,6 +182,16 @@ def _download(repository: str, revision: str | None) -> Path:
     if unreachable is not None:
         raise unreachable
     return folder
+
+
+def _split(repository: str, revision: str | None) -> tuple[str, str | None]:
+    """Return the id of a repository, and the revision that is wanted of it."""
+    owner_and_name, _, pinned = repository.partition("@")
+    return owner_and_name, revision or pinned or None
+
+
+def _download_config(owner_and_name: str, revision: str | None) -> Path:
+    return Path(hf_hub_download(owner_and_name, CONFIG_FILE, revision=revision))
 
 
 def _holds_timm(folder: Path) -> bool:

@@ -1,21 +1,25 @@
 """The parameters saved with a head -> typed options of speech, faces and windows."""
 
+import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, assert_never
 
 from pydantic import Field
 
+from oragen.detection.detector_choice import WITHOUT_YUNET, choose_detector
 from oragen.detection.faces import CropOptions
 from oragen.detection.speech import SpeechOptions
 from oragen.detection.windows import Window, WindowOptions, cut_whole_windows, cut_windows
-from oragen.detection.yunet_weights import YUNET_FILE, refuse_unknown_yunet
+from oragen.detection.yunet_weights import YUNET_FILE, find_kept_yunet, refuse_unknown_yunet
 from oragen.models.description import Form, LooseForm, Text, check_form
-from oragen.schema.choices.face_detectors import DetectorName
+from oragen.schema.choices.face_detectors import DetectorChoice
 from oragen.schema.choices.preprocessing import CropShape, PreprocessingRules
 from oragen.schema.choices.windows import WindowRule
 from oragen.schema.links import find_inside
 from oragen.schema.vocabulary import Span
+
+logger = logging.getLogger(__name__)
 
 Duration = Annotated[float, Field(gt=0, le=10**7)]
 Milliseconds = Annotated[int, Field(ge=0, le=10**7)]
@@ -79,7 +83,9 @@ class SpeechForm(Form):
 class FacesForm(Form):
     """As `CropOptions`."""
 
-    detector: DetectorName
+    detector: (
+        DetectorChoice  # `auto`: of a model that was trained on the faces of no detector of ours
+    )
     weights: Text | None = None
     min_score: Share
     max_gap: Annotated[int, Field(ge=0, le=10**6)]
@@ -119,31 +125,36 @@ def read_preprocessing(saved: object, folder: Path) -> Preprocessing:
             not to be used.
     """
     form = check_form(folder, "has wrong metadata.preprocessing", PreprocessingForm, saved)
-    faces = form.faces.model_dump()
+    weights = _choose_weights(folder, form.faces)
+    detector = choose_detector(form.faces.detector, weights)
+    if detector == "cascade" and form.faces.detector == "auto":
+        logger.info("faces are found by the %s", WITHOUT_YUNET)
+    faces = form.faces.model_dump() | {"detector": detector, "weights": weights}
     preprocessing = Preprocessing(
         max_audio_s=form.audio.max_duration_s,
         speech=SpeechOptions(**form.speech.model_dump()),
-        faces=CropOptions(**faces | {"weights": _choose_weights(folder, form.faces)}),
+        faces=CropOptions(**faces),
         windows=WindowOptions.from_seconds(**form.windows.model_dump()),
     )
     return preprocessing.follow(form.rules)
 
 
 def _choose_weights(folder: Path, faces: FacesForm) -> Path | None:
-    """Return the weights beside the head, or published ones where its head.json says.
+    """Return the weights beside the head, or published ones: where its head.json says, or kept.
 
     A head may come from elsewhere. So it cannot name any file of this machine to be read.
     """
-    if faces.detector != "yunet":
+    if faces.detector not in ("yunet", "auto"):
         return None
     if (folder / YUNET_FILE).exists():
         return find_inside(folder, YUNET_FILE)
     if faces.weights is None:
-        return None
+        return find_kept_yunet()
     named = Path(faces.weights)
     file = named / YUNET_FILE if named.is_dir() else named
-    if file.is_file():
-        refuse_unknown_yunet(
-            file, f"If you trust this file, copy it to {folder / YUNET_FILE}, where it is used."
-        )
+    if not file.is_file():
+        return find_kept_yunet() or file
+    refuse_unknown_yunet(
+        file, f"If you trust this file, copy it to {folder / YUNET_FILE}, where it is used."
+    )
     return file

@@ -95,7 +95,7 @@ def load_pretrained(
         genders=metadata.genders,
         mask_types=metadata.mask_types,
         specs=metadata.features,
-        description=_describe(folder, saved.head, metadata)
+        description=_describe(folder, saved.head, metadata, preprocessing)
         | describe_origin(folder, saved.metadata),
         training_data=metadata.training_data,
         warnings=warn_of_model(metadata.training_data, metadata.trained_on),
@@ -139,7 +139,9 @@ def locate_encoder(folder: Path, modality: Modality, source: str) -> str:
     return source
 
 
-def _describe(folder: Path, head: Head, metadata: HeadMetadata) -> dict[str, str]:
+def _describe(
+    folder: Path, head: Head, metadata: HeadMetadata, preprocessing: Preprocessing
+) -> dict[str, str]:
     described = {
         "folder": str(folder),
         "head": head.spec.name,
@@ -149,4 +151,6 @@ def _describe(folder: Path, head: Head, metadata: HeadMetadata) -> dict[str, str
     for modality, spec in metadata.features.items():
         described[f"{modality}_encoder"] = spec["encoder"]
         described[f"{modality}_fingerprint"] = spec["fingerprint"]
+    if "face" in metadata.features:
+        described["face_detector"] = preprocessing.faces.detector
     return described

@@ -22,13 +22,14 @@ logger = logging.getLogger(__name__)
 
 CONVERSION: Final = 3  # its version: a model that was converted in another way is not used
 # As the published inference prepares clips (chimera_ml, `examples/oragen`), but for the detector of
-# faces: the published one takes the largest thing of any class for a face.
+# faces: the published one takes the largest thing of any class for a face. Which of ours it is is
+# chosen when the model is loaded, so that YuNet needs no new conversion.
 PREPROCESSING: Final[dict[str, Any]] = {
     "rules": "published_inference",
     "audio": {"max_duration_s": 7200.0},
     "speech": {"threshold": 0.5, "min_speech_ms": 250, "min_silence_ms": 100, "pad_ms": 30},
     "faces": {
-        "detector": "cascade", "weights": None, "min_score": 0.6, "max_gap": 2, "margin": 0.1,
+        "detector": "auto", "weights": None, "min_score": 0.6, "max_gap": 2, "margin": 0.1,
         "crop_px": 224, "max_duration_s": 7200.0,
     },
     "windows": {"rule": "every_overlap", "length_s": 4.0, "hop_s": 2.0, "min_length_s": 1.0},

@@ -9,6 +9,7 @@ from typing import Final
 
 from oragen.cli.checks.finding import INSTALL, Finding
 from oragen.schema.choices.encoders import EMBEDDED
+from oragen.schema.choices.face_detectors import DetectorChoice
 
 WEIGHT_FILES: Final = (
     "model.safetensors", "pytorch_model.bin", "model.safetensors.index.json",
@@ -20,18 +21,21 @@ TIMM: Final = "timm:"
 HUB_ID: Final = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
-def check_detector(name: str, weights: Path | None) -> Finding:
-    """Check that the face detector has its weights."""
+def check_detector(choice: DetectorChoice, weights: Path | None) -> Finding:
+    """Check that the face detector has its weights, and say what `auto` stands for."""
+    from oragen.detection.detector_choice import choose_detector
     from oragen.detection.face_detectors import CascadeDetector
-    from oragen.detection.yunet_weights import FaceWeightsError, find_yunet_weights
+    from oragen.detection.yunet_weights import FETCH, FaceWeightsError, find_yunet_weights
 
-    if name == "yunet":
-        try:
-            found = find_yunet_weights(weights)
-        except FaceWeightsError as error:
-            missing = "none are kept" if weights is None else f"not at {weights}"
-            return Finding("weights", "YuNet", "problem", missing, str(error))
-        return Finding("weights", "YuNet", "ok", str(found))
+    try:
+        name = choose_detector(choice, weights)
+        yunet = find_yunet_weights(weights) if name == "yunet" else None
+    except FaceWeightsError as error:
+        missing = "no usable weights are kept" if weights is None else f"not at {weights}"
+        return Finding("weights", "YuNet", "problem", missing, str(error))
+    if yunet is not None:
+        chosen = "auto: YuNet is here, " if choice == "auto" else ""
+        return Finding("weights", "YuNet", "ok", f"{chosen}{yunet}")
     if name == "cascade":
         if importlib.util.find_spec("cv2") is None:
             advice = f"Run `{INSTALL}`."
@@ -42,6 +46,10 @@ def check_detector(name: str, weights: Path | None) -> Finding:
         if not file.is_file():
             advice = "OpenCV 5 has none. Run `pip install 'opencv-python-headless<5'`."
             return Finding("weights", "face cascade", "problem", f"not at {file}", advice)
+    if choice == "auto":
+        advice = f"Run `{FETCH}`: it finds more faces."
+        chosen = "auto: cascade, as YuNet is not here"
+        return Finding("weights", "face detector", "ok", chosen, advice)
     return Finding("weights", "face detector", "ok", f"{name}: needs no download")
 
 
