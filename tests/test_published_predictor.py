@@ -12,7 +12,9 @@ from oragen.models.published import convert_checkpoint
 from oragen.models.released import REPOSITORY
 from oragen.models.unimodal.published_names import _OLD_NAMES
 from oragen.predictor import ModelError, Predictor
+from oragen.predictor.origin import describe_origin
 from oragen.predictor.published import find_model
+from oragen.schema.errors import UserError
 from tests.hub_cache import make_snapshot, move_to_blobs, use_hub_cache
 from tests.published_heads import make_published_head
 from tests.unimodal_models import make_published
@@ -113,6 +115,8 @@ def test_a_prediction_names_the_released_model_its_files_and_its_training(
     for part, name in {"voice": "audio", "face": "image", "fusion": "multimodal"}.items():
         content = (folder / f"{name}_model.pt").read_bytes()
         assert described[f"{part}_checkpoint_sha256"] == hashlib.sha256(content).hexdigest()
+    weights = (Path(described["folder"]) / "model.safetensors").read_bytes()
+    assert described["weights_sha256"] == hashlib.sha256(weights).hexdigest()
     assert described["trained_on"].startswith("VoxCeleb2, BRAVE-MASKS, aGender")
     assert predictor.training_data is not None
     assert predictor.training_data.names == described["trained_on"].split(", ")
@@ -162,6 +166,14 @@ def test_fp16_exports_with_names_of_transformers_4_convert_to_the_same_model(
             for folder in (checkpoints, exports)
         ]
         assert weights[0] == weights[1]
+
+
+@pytest.mark.parametrize(
+    "published", [{"model": 1}, {"model": "x"}, {"checkpoints": {"voice": {"sha256": "0"}}}, []]
+)
+def test_what_a_head_says_of_its_checkpoints_is_checked(published: object, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"damaged: head\.json has wrong metadata: published"):
+        describe_origin(tmp_path, {"published": published})
 
 
 def old_name(name: str) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from oragen.models.folder import read_description
 from oragen.models.heads import Head, load_head
 from oragen.models.places import DESCRIPTION_FILE, ModelError, no_model
 from oragen.predictor.origin import describe_origin
@@ -146,7 +147,7 @@ def _describe(
         "folder": str(folder),
         "head": head.spec.name,
         "trained_on": ", ".join(metadata.trained_on),
-        "weights_sha256": metadata.weights_sha256,
+        "weights_sha256": read_description(folder, ["head"])["weights_sha256"],
     }
     for modality, spec in metadata.features.items():
         described[f"{modality}_encoder"] = spec["encoder"]

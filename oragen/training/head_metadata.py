@@ -59,7 +59,6 @@ class MetadataForm(LooseForm):
     genders: list[Text]
     mask_types: list[Text]
     trained_on: list[Text] = Field(default_factory=list)
-    weights_sha256: Text = ""
     features: Annotated[dict[Modality, FeatureForm], Field(min_length=1)]
     usual_labels: UsualLabels = UsualLabels()
     training_data: TrainingDataForm | None = None  # heads of earlier versions have none
@@ -72,7 +71,6 @@ class HeadMetadata:
     genders: list[str]
     mask_types: list[str]
     trained_on: list[str]
-    weights_sha256: str
     features: dict[Modality, dict[str, Any]]
     calibration: Calibration
     usual_labels: dict[str, str | float | None]
@@ -91,7 +89,6 @@ def read_metadata(folder: Path, saved: SavedHead) -> HeadMetadata:
         genders=form.genders,
         mask_types=form.mask_types,
         trained_on=form.trained_on,
-        weights_sha256=form.weights_sha256,
         features={modality: saved.metadata["features"][modality] for modality in form.features},
         calibration=read_calibration(saved.metadata.get("calibration"), folder),
         usual_labels=form.usual_labels.model_dump(),
