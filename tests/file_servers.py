@@ -42,6 +42,7 @@ class HubServer:
 
     address: str = ""
     fetched: set[str] = field(default_factory=set)
+    breaks_off: bool = False
 
 
 @contextmanager
@@ -78,7 +79,9 @@ def serve_model(name: str, files: Mapping[str, bytes]) -> Iterator[HubServer]:
     class Handler(QuietHandler):
         def answer(self) -> None:
             path = self.path.partition("?")[0].strip("/")
-            if path.startswith(f"{name}/resolve/"):
+            if server.breaks_off and path:
+                self.close_connection = True
+            elif path.startswith(f"{name}/resolve/"):
                 file = path.split("/", 4)[4]
                 if self.command == "GET":
                     server.fetched.add(file)

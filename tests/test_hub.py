@@ -128,12 +128,24 @@ def test_a_hub_that_cannot_be_reached_is_asked_once(
     assert time.monotonic() - begin < 10  # its own client asks six times, in 23 s and more
 
 
-@pytest.mark.parametrize("model", ["heads", "https://x.org/y"])
+def test_a_hub_that_breaks_off_is_reported_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    files = {"README.md": b"a card", "audio_model.pt": b"", "image_model.pt": b""}
+    with serve_model(NAME, files | {"multimodal_model.pt": b""}) as hub:
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.address)
+        hub.breaks_off = True
+        with pytest.raises(ModelError, match=r"hub cannot be reached .*disconnected"):
+            find_folder(NAME)
+
+
+@pytest.mark.parametrize("model", ["heads", "https://x.org/y", NAME])
 def test_a_mistaken_name_is_told_before_torch_is_loaded(model: str, tmp_path: Path) -> None:
     for head in ("heads/seed-0", "heads/seed-1"):
         (tmp_path / head).mkdir(parents=True)
         (tmp_path / head / "head.json").write_text("{}")
-    if not model.startswith("https:"):
+    if model == "heads":
         model = str(tmp_path / model)
     code = f"""
 import sys

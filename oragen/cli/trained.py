@@ -5,17 +5,18 @@ from pathlib import Path
 from oragen.config import paths
 from oragen.config.messages import ParamsError
 from oragen.config.params import PARAMS_PATH, load_params
-from oragen.models.places import DESCRIPTION_FILE, find_local
+from oragen.models.hub import find_here
+from oragen.models.places import DESCRIPTION_FILE
 
 
 def check_model(model: str | None) -> None:
     """Refuse a mistaken name of a model before the seconds that imports take.
 
     Raises:
-        ModelError: it is no folder of a model and no name on the hub.
+        ModelError: it is no folder of a model and no name on the hub, or the hub is out of reach.
     """
     if model is not None:
-        find_local(model)
+        find_here(model)
 
 
 def find_trained_head() -> Path:

@@ -9,7 +9,8 @@ from urllib.request import Request, urlopen
 
 from oragen.models.places import DESCRIPTION_FILE, RELEASED, ModelError, find_local
 
-TIMEOUT_S: Final = 5.0
+TIMEOUT_S: Final = 5.0  # for a sign of life
+MAX_S: Final = 30.0  # for the list of files
 TEXTS: Final = ("README.md", "LICENSE", "LICENSE.*")
 # Weights, descriptions and texts: nothing that could run code.
 FILES: Final = (
@@ -32,7 +33,25 @@ def find_folder(source: str | Path, revision: str | None = None) -> Path:
     Raises:
         ModelError: there is no such folder, and the hub has no such model or cannot be reached.
     """
-    return find_local(source) or _download(str(source), revision)
+    return find_here(source, revision) or _download(str(source), revision)
+
+
+def find_here(source: str | Path, revision: str | None = None) -> Path | None:
+    """Return the folder of a model if it is on this machine; None if it must come from the hub.
+
+    Nothing is downloaded. An earlier download is found here only where there is no network:
+    elsewhere the hub may have a newer one.
+
+    Raises:
+        ModelError: the source is no model, or the hub cannot be reached and it is not here.
+    """
+    from huggingface_hub import constants
+
+    if folder := find_local(source):
+        return folder
+    offline = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else ""
+    problem = offline or _find_problem(constants.ENDPOINT)
+    return _find_downloaded(str(source), revision, problem) if problem else None
 
 
 def choose_files(names: list[str]) -> tuple[str, ...]:
@@ -46,33 +65,28 @@ def choose_files(names: list[str]) -> tuple[str, ...]:
 
 
 def _download(name: str, revision: str | None) -> Path:
-    from huggingface_hub import HfApi, constants, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError
 
-    offline = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else ""
-    problem = offline or _find_problem(constants.ENDPOINT)
-    version = revision or "main"
     try:
-        if problem:
-            return _find_downloaded(name, revision)
-        patterns = choose_files(HfApi().list_repo_files(name, revision=revision))
+        there = HfApi().model_info(name, revision=revision, timeout=MAX_S).siblings or []
+        patterns = choose_files([file.rfilename for file in there])
         return Path(snapshot_download(name, revision=revision, allow_patterns=list(patterns)))
     except HfHubHTTPError as error:
         raise ModelError(
             f"There is no folder {name}, and the hub refuses a model of this name (revision "
-            f"{version}): {_first_line(error)} If it is private, run `hf auth login` first."
+            f"{revision or 'main'}): {_first_line(error)} If it is private, run `hf auth login` "
+            "first."
         ) from error
-    except (LocalEntryNotFoundError, OSError) as error:
-        raise ModelError(
-            f"There is no folder {name}, and the hub cannot be reached to look for a model of this "
-            f"name: {problem or _first_line(error)}. Where there is a network, run `hf download "
-            f"{name} --revision {version}`; then name the folder that it prints."
-        ) from error
+    # OSError, and what the HTTP library raises: its name is another one in each version
+    except HfHubHTTPError.__bases__ as error:  # type: ignore[misc]
+        raise _unreachable(name, revision, _first_line(error)) from error
 
 
-def _find_downloaded(name: str, revision: str | None) -> Path:
+def _find_downloaded(name: str, revision: str | None, problem: str) -> Path:
     """Return the folder of an earlier download, which must be whole."""
     from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
 
     def find(patterns: Sequence[str]) -> Path:
         return Path(
@@ -81,8 +95,19 @@ def _find_downloaded(name: str, revision: str | None) -> Path:
             )
         )
 
-    there = [file.name for file in find(()).iterdir()]
-    return find(choose_files(there))
+    try:
+        there = [file.name for file in find(()).iterdir()]
+        return find(choose_files(there))
+    except (LocalEntryNotFoundError, OSError) as error:
+        raise _unreachable(name, revision, problem) from error
+
+
+def _unreachable(name: str, revision: str | None, problem: str) -> ModelError:
+    return ModelError(
+        f"There is no folder {name}, and the hub cannot be reached to look for a model of this "
+        f"name: {problem}. Where there is a network, run `hf download {name} --revision "
+        f"{revision or 'main'}`; then name the folder that it prints."
+    )
 
 
 def _find_problem(address: str) -> str:
