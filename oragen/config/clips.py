@@ -1,12 +1,24 @@
 """Sections of params.yaml that prepare clips -> how sound, speech, faces and windows are made."""
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
-from oragen.config.section import Duration, Place, Section, Share
+from oragen.config.section import Place, Section
 from oragen.schema.choices.face_detectors import DetectorChoice, DetectorName
 from oragen.schema.choices.windows import WindowRule
+from oragen.schema.clip_options import (
+    CropGap,
+    CropMargin,
+    CropSide,
+    Duration,
+    LeastMilliseconds,
+    PadMilliseconds,
+    ScoreShare,
+    WindowHop,
+    WindowLength,
+    refuse_windows_out_of_order,
+)
 
 
 class Audio(Section):
@@ -14,19 +26,19 @@ class Audio(Section):
 
 
 class Speech(Section):
-    threshold: Share
-    min_speech_ms: Annotated[int, Field(ge=1, le=3_600_000)]
-    min_silence_ms: Annotated[int, Field(ge=1, le=3_600_000)]
-    pad_ms: Annotated[int, Field(ge=0, le=60_000)]
+    threshold: ScoreShare
+    min_speech_ms: LeastMilliseconds
+    min_silence_ms: LeastMilliseconds
+    pad_ms: PadMilliseconds
 
 
 class Faces(Section):
     detector: DetectorChoice
     weights: Place | None
-    min_score: Share
-    max_gap: Annotated[int, Field(ge=0, le=86_400)]
-    margin: Annotated[float, Field(ge=0, le=2)]
-    crop_px: Literal["auto"] | Annotated[int, Field(ge=16, le=1024)]
+    min_score: ScoreShare
+    max_gap: CropGap
+    margin: CropMargin
+    crop_px: Literal["auto"] | CropSide
     max_duration_s: Duration
 
     @property
@@ -46,18 +58,13 @@ class Faces(Section):
 
 class Windows(Section):
     rule: WindowRule
-    # Attention over a window grows with its square: two minutes of sound are 6,000 positions.
-    length_s: Annotated[float, Field(ge=0.025, le=120)]
-    # A clip of an hour has 180,000 windows at 20 ms, one audio frame.
-    hop_s: Annotated[float, Field(ge=0.02, le=120)]
-    # The first audio frame of a speech encoder needs 400 samples at 16 kHz.
-    min_length_s: Annotated[float, Field(ge=0.025, le=120)]
+    length_s: WindowLength
+    hop_s: WindowHop
+    min_length_s: WindowLength
 
     @model_validator(mode="after")
     def _check_order(self) -> "Windows":
-        if self.min_length_s > self.length_s or self.hop_s > self.length_s:
-            raise ValueError(
-                f"min_length_s ({self.min_length_s:g}) and hop_s ({self.hop_s:g}) must not exceed "
-                f"length_s ({self.length_s:g})"
-            )
+        refuse_windows_out_of_order(
+            length_s=self.length_s, hop_s=self.hop_s, min_length_s=self.min_length_s
+        )
         return self

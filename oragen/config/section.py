@@ -53,8 +53,6 @@ def _refuse_repeats(items: list[Item]) -> list[Item]:
 NotNegative = Annotated[float, Field(ge=0, le=1000)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
-# What a clip lasts, in seconds: at most a day.
-Duration = Annotated[float, Field(gt=0, le=86_400)]
 BatchSize = Annotated[int, Field(ge=1, le=65_536)]
 # A name is also that of a folder and of a DVC stage, and part of paths that DVC removes.
 Name = Annotated[str, AfterValidator(_refuse_odd_names)]

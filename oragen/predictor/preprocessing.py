@@ -3,9 +3,9 @@
 import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, assert_never
+from typing import assert_never
 
-from pydantic import Field
+from pydantic import model_validator
 
 from oragen.detection.detector_choice import WITHOUT_YUNET, choose_detector
 from oragen.detection.faces import CropOptions
@@ -16,14 +16,22 @@ from oragen.models.description import Form, LooseForm, Text, check_form
 from oragen.schema.choices.face_detectors import DetectorChoice
 from oragen.schema.choices.preprocessing import CropShape, PreprocessingRules
 from oragen.schema.choices.windows import WindowRule
+from oragen.schema.clip_options import (
+    CropGap,
+    CropMargin,
+    CropSide,
+    Duration,
+    LeastMilliseconds,
+    PadMilliseconds,
+    ScoreShare,
+    WindowHop,
+    WindowLength,
+    refuse_windows_out_of_order,
+)
 from oragen.schema.links import find_inside
 from oragen.schema.vocabulary import Span
 
 logger = logging.getLogger(__name__)
-
-Duration = Annotated[float, Field(gt=0, le=10**7)]
-Milliseconds = Annotated[int, Field(ge=0, le=10**7)]
-Share = Annotated[float, Field(ge=0, le=1)]
 
 
 @dataclass(frozen=True)
@@ -74,10 +82,10 @@ class AudioForm(Form):
 class SpeechForm(Form):
     """As `SpeechOptions`."""
 
-    threshold: Share
-    min_speech_ms: Milliseconds
-    min_silence_ms: Milliseconds
-    pad_ms: Milliseconds
+    threshold: ScoreShare
+    min_speech_ms: LeastMilliseconds
+    min_silence_ms: LeastMilliseconds
+    pad_ms: PadMilliseconds
 
 
 class FacesForm(Form):
@@ -87,10 +95,10 @@ class FacesForm(Form):
         DetectorChoice  # `auto`: of a model that was trained on the faces of no detector of ours
     )
     weights: Text | None = None
-    min_score: Share
-    max_gap: Annotated[int, Field(ge=0, le=10**6)]
-    margin: Annotated[float, Field(ge=0, le=2)]
-    crop_px: Annotated[int, Field(ge=16, le=1024)]
+    min_score: ScoreShare
+    max_gap: CropGap
+    margin: CropMargin
+    crop_px: CropSide
     max_duration_s: Duration
 
 
@@ -98,9 +106,16 @@ class WindowsForm(Form):
     """As `WindowOptions.from_seconds` takes it."""
 
     rule: WindowRule
-    length_s: Annotated[float, Field(ge=0.025, le=600)]
-    hop_s: Annotated[float, Field(ge=0.01, le=600)]
-    min_length_s: Annotated[float, Field(ge=0.025, le=600)]
+    length_s: WindowLength
+    hop_s: WindowHop
+    min_length_s: WindowLength
+
+    @model_validator(mode="after")
+    def _check_order(self) -> "WindowsForm":
+        refuse_windows_out_of_order(
+            length_s=self.length_s, hop_s=self.hop_s, min_length_s=self.min_length_s
+        )
+        return self
 
 
 class PreprocessingForm(LooseForm):
