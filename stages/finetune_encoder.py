@@ -2,7 +2,6 @@
 
 import logging
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import pandas as pd
@@ -25,7 +24,8 @@ from oragen.models.unimodal import (
     build_face_model,
     save_unimodal,
 )
-from oragen.schema.files import UNFINISHED, write_text
+from oragen.schema.files import remove, remove_leftovers, unfinished_path, write_text
+from oragen.schema.owners import own
 from oragen.schema.tables import EXAMPLES
 from oragen.schema.vocabulary import GENDERS, MASK_TYPES
 from oragen.store.hashing import make_key
@@ -155,11 +155,24 @@ def save(encoder: str, subject: Subject, *, history: pd.DataFrame, params: Param
         )
     else:
         save_unimodal(folder, subject.model.cpu(), metadata)
-        with TemporaryDirectory(dir=folder, prefix=UNFINISHED) as unfinished:
-            subject.preparation.save_pretrained(unfinished)
-            for path in Path(unfinished).iterdir():
-                path.replace(folder / path.name)
+        write_preparation(folder, subject.preparation)
     write_text(folder / "history.csv", history.to_csv(index=False))
+
+
+def write_preparation(
+    folder: Path, preparation: Wav2Vec2FeatureExtractor | BaseImageProcessor
+) -> None:
+    """Write how inputs are prepared into the folder of an encoder."""
+    target = folder / "preparation"
+    remove_leftovers(target)
+    unfinished = unfinished_path(target)
+    with own(unfinished):
+        try:
+            preparation.save_pretrained(unfinished)
+            for path in unfinished.iterdir():
+                path.replace(folder / path.name)
+        finally:
+            remove(unfinished)
 
 
 if __name__ == "__main__":

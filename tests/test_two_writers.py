@@ -10,10 +10,11 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 import pytest
+from transformers import ViTImageProcessor
 from typer.testing import CliRunner
 
 from oragen.cli import app
@@ -24,6 +25,7 @@ from oragen.store.compaction import compact, plan_compaction
 from oragen.store.formats import PartFormat, verify_part
 from oragen.store.locks import LOCK_NAME, StoreInUseError, share_store, take_store
 from oragen.store.parts import PartStore, PartWriter
+from stages.finetune_encoder import write_preparation
 from tests.project import REPOSITORY
 
 FORMATS: tuple[PartFormat, ...] = ("h5", "zarr")
@@ -43,6 +45,16 @@ for _ in range(int(sys.argv[3])):
             writer.add(f"{number:032x}", "clip", values)
 """
 
+HOLDER = """
+import sys
+from pathlib import Path
+from oragen.store.parts import PartStore
+
+with PartStore(Path(sys.argv[1]), sys.argv[2]).writing():
+    print("ready", flush=True)
+    sys.stdin.readline()
+"""
+
 
 @pytest.fixture(params=FORMATS)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> PartStore:
@@ -51,8 +63,8 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> PartStore:
     return store
 
 
-def start(store: PartStore, *, turns: int = 1) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-c", WRITER, str(store.folder), store.part_format, str(turns)]
+def start(store: PartStore, *, script: str = WRITER, turns: int = 1) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-c", script, str(store.folder), store.part_format, str(turns)]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
@@ -156,6 +168,20 @@ def test_a_checkpoint_that_is_being_written_is_no_leftover(tmp_path: Path) -> No
     assert target.read_text() == "whole"
 
 
+def test_what_a_killed_stage_left_beside_an_encoder_is_removed(tmp_path: Path) -> None:
+    class Watched(ViTImageProcessor):
+        def save_pretrained(self, save_directory: Path, **options: Any) -> None:  # type: ignore[override]
+            super().save_pretrained(save_directory, **options)
+            assert not owners.is_abandoned(save_directory)
+
+    left, at_work = (unfinished_path(tmp_path / "preparation") for _ in range(2))
+    for folder in (left, at_work):
+        folder.mkdir()
+    with owners.own(at_work):
+        write_preparation(tmp_path, Watched())
+    assert {path.name for path in tmp_path.iterdir()} == {at_work.name, "preprocessor_config.json"}
+
+
 def test_nothing_is_written_through_a_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody knows the name beforehand, and puts a link to a file of yours there."""
     mine, target = tmp_path / "mine", tmp_path / "table.csv"
@@ -190,15 +216,15 @@ def test_a_part_that_loses_a_file_before_it_has_its_name_gets_none(
 def test_compaction_beside_a_writer_is_refused(store: PartStore) -> None:
     fill(store)
     before = store.parts()
-    with start(store) as writer:
+    plan = plan_compaction(store, None, 2**20)
+    with start(store, script=HOLDER) as writer:
         assert pipe(writer.stdout).readline() == "ready\n"
-        plan = plan_compaction(store, None, 2**20)
-        with store.writing(), pytest.raises(StoreInUseError, match=r"in use.*compact"):
+        with pytest.raises(StoreInUseError, match=r"in use.*compact"):
             compact(store, plan, 2**20)
         assert store.parts() == before
-        compact(store, plan, 2**20)
-        assert len(store.parts()) == 1
-        pipe(writer.stdin).write("\n")
+        writer.communicate("\n")
+    compact(store, plan, 2**20)
+    assert len(store.parts()) == 1
 
 
 def test_a_writer_waits_until_the_store_is_rewritten(store: PartStore) -> None:
