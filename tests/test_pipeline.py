@@ -13,6 +13,7 @@ import pytest
 
 from oragen.schema.tables import CLIPS, SKIPPED, WINDOWS
 from oragen.store.formats import verify_part
+from tests.doc_blocks import find_blocks
 from tests.pipeline_predictions import assert_same, predict, read_predictions
 from tests.project import Project, Run
 from tests.template_project import NUM_EXAMPLES, Template, add_new_clip
@@ -358,6 +359,24 @@ def test_an_experiment_swaps_corpora_and_back_without_computing(
     assert back.exit_code == 0, back.output
     assert not any("@mini" in stage or "@own" in stage for stage in back.stages)
     assert (project.folder / "data/audio/own").is_dir()
+
+
+@pytest.mark.slow
+def test_the_documented_way_back_from_an_experiment_computes_nothing(
+    project: Project, first: Run
+) -> None:
+    project.repro()
+    author = ("-c", "user.name=test", "-c", "user.email=test@example.com")
+    project.run("git", "add", "params.yaml", "dvc.lock")
+    project.run("git", *author, "commit", "--message=before")
+    before = (project.folder / "data/reports/index.html").read_bytes()
+    away = project.run("dvc", "exp", "run", "-S", "use_corpora=[mini]")
+    assert away.exit_code == 0, away.output
+    assert (project.folder / "data/reports/index.html").read_bytes() != before
+    (way,) = (block.text for block in find_blocks() if block.text.startswith("git restore"))
+    assert project.run("bash", "-ec", way).exit_code == 0
+    assert (project.folder / "data/reports/index.html").read_bytes() == before
+    assert project.repro().stages == []
 
 
 def test_a_mistyped_parameter_is_one_sentence_and_exit_code_2(project: Project, first: Run) -> None:

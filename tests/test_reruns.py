@@ -1,5 +1,6 @@
 """An edit of one module -> the stages that DVC runs again: those that need it, and no others."""
 
+import re
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,12 +13,62 @@ from tests.project import REPOSITORY
 STAGES: Final[dict[str, dict[str, Any]]] = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())[
     "stages"
 ]
+COMMANDS: Final[dict[str, dict[str, Any]]] = {
+    name: stage.get("do", stage) for name, stage in STAGES.items()
+}
+NOTE: Final = Path("data/params/checked.txt")
 # Module -> the stages that an edit of it must run again.
 STAGES_OF: Final = {
     "oragen.training.losses": {"finetune_encoder", "train_head"},
     "oragen.features.table": {"make_datasets"},
     "oragen.detection.windows": {"cut_windows"},
 }
+
+
+# Rows of README's table -> the parameters, and stages that follow but find nothing changed.
+ROWS: Final = {
+    "one of `heads`": (["heads.${item}"], set()),
+    "one more in `use_heads`": (["use_heads"], set()),
+    "`train` or `protocol`": (["train", "protocol"], set()),
+    "`evaluate`": (["evaluate"], {"train_head"}),
+    "`report`": (["report"], set()),
+}
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_the_readme_names_the_stages_that_a_parameter_runs_again(row: str) -> None:
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    (line,) = (line for line in readme.splitlines() if line.startswith(f"| {row} |"))
+    named = set(re.findall(r"`(\w+)`", line.split("|")[2])) & set(STAGES)
+    params, unchanged = ROWS[row]
+    reading = {name for name, stage in COMMANDS.items() if reads(stage, params)}
+    assert named == reading | find_followers(reading) - unchanged
+
+
+def reads(stage: dict[str, Any], params: list[str]) -> bool:
+    """Whether a stage depends on a parameter, on one in it, or on the section it is in."""
+    return any(
+        f"{read}.".startswith(f"{param}.") or f"{param}.".startswith(f"{read}.")
+        for read in stage.get("params", [])
+        for param in params
+    )
+
+
+def find_followers(stages: set[str]) -> set[str]:
+    """Return the stages after these; the note that names are valid has always the same content."""
+    outs = {place(out) for name in stages for out in COMMANDS[name]["outs"]} - {NOTE}
+    followers = {
+        name
+        for name, stage in COMMANDS.items()
+        for dep in map(place, stage["deps"])
+        if any(is_part_of(out, str(dep)) or is_part_of(dep, str(out)) for out in outs)
+    } - stages
+    return followers | find_followers(followers) if followers else set()
+
+
+def place(path: str) -> Path:
+    """Return a path of dvc.yaml with a star for each name in it."""
+    return Path(re.sub(r"\$\{.+?\}", "*", path))
 
 
 @pytest.fixture(scope="module")
