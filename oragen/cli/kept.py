@@ -74,7 +74,7 @@ def _fetch_yunet(source: Path | None) -> Path:
 
 
 def _fetch_released() -> Path:
-    typer.echo(f"{REPOSITORY}: three files, 1.7 GB; {HUB_PAGE} has its licence", err=True)
+    typer.echo(f"{REPOSITORY}: three files, 1.7 GB; see {HUB_PAGE} for the licence", err=True)
     folder = find_folder(REPOSITORY)
     from oragen.predictor.published import find_model
 
