@@ -144,4 +144,5 @@ def find_step(number: int) -> str:
     section = README.partition("## Your own clips")[2]
     step = re.search(rf"^{number}\. (.*)$", section, re.MULTILINE)
     assert step is not None
-    return str(re.findall(r"`([^`]* [^`]+)`", step[1])[-1])
+    codes: list[str] = re.findall(r"`([^`]+)`", step[1])
+    return next(code for code in reversed(codes) if " " in code)
