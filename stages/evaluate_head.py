@@ -10,6 +10,7 @@ from oragen.schema.files import atomic_write
 from oragen.schema.vocabulary import GENDERS
 from oragen.training.devices import choose_device
 from oragen.training.evaluation import predict_all, refuse_other_features
+from oragen.training.familiarity import measure_clips
 from oragen.training.head_metadata import read_metadata, refuse_other_labels
 from stages.running import run_stage
 
@@ -44,6 +45,7 @@ def main(head: str) -> None:
         protocol=params.protocol,
         calibrations={seed: of_seed.calibration for seed, of_seed in metadata.items()},
         baseline=alike.usual_labels if params.protocol == "paper" else None,
+        distances=measure_clips(alike.familiarity, dataset),
     )
     columns = {
         "head": head,

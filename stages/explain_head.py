@@ -2,11 +2,12 @@
 
 import logging
 import shutil
+from dataclasses import replace
 
 from oragen.config import paths
 from oragen.config.params import load_params
-from oragen.features.dataset import keep_usable, load_dataset, read_dataset
-from oragen.models.heads import load_head
+from oragen.features.dataset import WindowDataset, keep_usable, load_dataset, read_dataset
+from oragen.models.heads import Head, load_head
 from oragen.reporting.explanations import choose_clips, explain_clip
 from oragen.reporting.figures.attention import draw_attention
 from oragen.reporting.figures.example import ExampleCrop, draw_example
@@ -15,7 +16,10 @@ from oragen.schema.tables import CROPS, SPEECH
 from oragen.schema.vocabulary import GENDERS, SAMPLE_RATE_HZ, Span, to_spans
 from oragen.store.parts import PartStore
 from oragen.store.reading import OpenParts
-from oragen.training.head_metadata import read_metadata, refuse_other_labels
+from oragen.training.calibration import Calibration
+from oragen.training.familiarity import join_modalities, measure_clips
+from oragen.training.head_metadata import HeadMetadata, read_metadata, refuse_other_labels
+from oragen.training.inference import modality_sets_of
 from stages.running import run_stage
 
 logger = logging.getLogger(__name__)
@@ -52,12 +56,20 @@ def main() -> None:
             crops=read_crops(corpus, clip_id),
             speech=read_speech(corpus, clip_id),
             genders=GENDERS,
-            calibration=metadata.calibration,
+            calibration=calibrate_clip(head, metadata, dataset),
         )
         draw_example(clip_path(paths.EXPLANATIONS, number), example)
         draw_attention(attention_path(paths.EXPLANATIONS, number), maps, fullest, clip_id)
     paths.EXPLANATIONS.mkdir(parents=True, exist_ok=True)
     logger.info("explain_head %s: %d clips drawn", name, len(chosen))
+
+
+def calibrate_clip(head: Head, metadata: HeadMetadata, dataset: WindowDataset) -> Calibration:
+    """Return the calibration for one clip: one that is unlike those of training has no interval."""
+    distances = measure_clips(metadata.familiarity, dataset)
+    if (join_modalities(distances, modality_sets_of(head)[0]) > 1).any():
+        return replace(metadata.calibration, age_half_width_years=None)
+    return metadata.calibration
 
 
 def read_crops(corpus: str, clip_id: str) -> list[ExampleCrop]:

@@ -1,5 +1,6 @@
 """Predictions of all heads -> tables, figures, a page, and what DVC shows."""
 
+import json
 import logging
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -24,6 +25,7 @@ from oragen.reporting.scores import HeadScores, write_details, write_metrics
 from oragen.reporting.table_formats import write_markdown, write_tables
 from oragen.reporting.tables.all_tables import build_tables
 from oragen.schema.errors import UserError
+from oragen.training.training_data import TrainingData, from_json
 from stages.running import run_stage
 
 logger = logging.getLogger(__name__)
@@ -98,7 +100,17 @@ def read_settings(params: Params) -> Settings:
             encoder: params.finetune_corpora(encoder) if encoder in params.encoders.finetune else []
             for encoder in encoders
         },
+        training={head: read_training(head, params.train.seeds[0]) for head in params.use_heads},
     )
+
+
+def read_training(head: str, seed: int) -> TrainingData | None:
+    """Read on whom a head was trained; None: one of an earlier version does not say it."""
+    path = paths.head_folder(head) / f"seed-{seed}" / "head.json"
+    if not path.is_file():
+        raise UserError(f"{path} is missing: {head} was not trained. Run `dvc repro train_head`.")
+    saved = json.loads(path.read_bytes())["metadata"].get("training_data")
+    return None if saved is None else from_json(saved)
 
 
 def read_all_predictions(heads: Sequence[str]) -> pd.DataFrame:

@@ -18,6 +18,8 @@ from oragen.schema.files import write_text
 from oragen.schema.vocabulary import GENDERS, MASK_TYPES
 from oragen.training.calibration import UNCALIBRATED, Calibration, fit_calibration
 from oragen.training.devices import choose_device, make_fabric
+from oragen.training.familiarity import Familiarity, fit_familiarity
+from oragen.training.familiarity_files import save_familiarity
 from oragen.training.inference import modality_sets_of, predict_windows
 from oragen.training.loop import TrainingOptions, train_in_phases
 from oragen.training.losses import TaskWeights
@@ -51,6 +53,7 @@ def main(head: str) -> None:
     fabric.launch()
     folder = paths.head_folder(head)
     lines = []
+    familiarity: Familiarity | None = None
     for seed in params.train.seeds:
         torch.manual_seed(seed)
         built = build_head(entry.variant, sizes, width=entry.width, dropout=entry.dropout)
@@ -63,6 +66,9 @@ def main(head: str) -> None:
         description = describe(params, table, train, built, seed)
         description["training_data"] = summarise(table, generated).as_json()
         description["calibration"] = calibration.as_json()
+        if familiarity is None:  # which is of the features, so it is the same for all seeds
+            familiarity = fit_familiarity(train, dev, modality_sets_of(built)[0])
+        description["familiarity"] = save_familiarity(folder / f"seed-{seed}", familiarity)
         save_head(folder / f"seed-{seed}", built.cpu(), description)
         lines += [
             {"seed": seed, "phase": number, **epoch._asdict()}

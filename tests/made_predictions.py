@@ -32,6 +32,7 @@ PREDICTED = Prediction(
     notes=[],
     model={"head": "joint"},
     training_data=None,
+    unfamiliarity=1.5,
     warnings=["It knows nobody."],
 )
 NOT_PREDICTED = replace(
@@ -44,4 +45,5 @@ NOT_PREDICTED = replace(
     modalities=dict.fromkeys(("audio", "face"), ModalityReport(False, "empty file")),
     speech=[],
     length_s=0.0,
+    unfamiliarity=None,
 )

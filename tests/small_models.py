@@ -1,5 +1,6 @@
 """Small models with random weights, in folders as commands and libraries write them."""
 
+import json
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -27,6 +28,8 @@ from oragen.predictor import Prediction, Predictor
 from oragen.schema.choices.heads import HeadName
 from oragen.schema.vocabulary import GENDERS, MASK_TYPES, SAMPLE_RATE_HZ, Level
 from oragen.training.calibration import Calibration
+from oragen.training.familiarity import KnownFeatures
+from oragen.training.familiarity_files import save_familiarity
 from tests.project import REPOSITORY
 from tests.unimodal_models import FACE_CONFIG, SPEECH_CONFIG
 
@@ -117,6 +120,24 @@ def save_model(folder: Path, *, with_mask_types: bool = True) -> Path:
         },
     )
     return folder
+
+
+def add_familiarity(folder: Path, *, limit: float) -> None:
+    """Let a model measure how far features are from 0, in units of the limit."""
+    saved = json.loads((folder / "head.json").read_text())
+    widths = {name: spec["shape"][1] for name, spec in saved["metadata"]["features"].items()}
+    familiarity = {
+        modality: KnownFeatures(np.zeros(width, np.float32), np.eye(width, dtype=np.float32), limit)
+        for modality, width in widths.items()
+    }
+    change_metadata(folder, familiarity=save_familiarity(folder, familiarity))
+
+
+def change_metadata(folder: Path, **fields: object) -> None:
+    """Change fields of the metadata of a head."""
+    saved = json.loads((folder / "head.json").read_text())
+    saved["metadata"] |= fields
+    (folder / "head.json").write_text(json.dumps(saved))
 
 
 def save_finetuned(folder: Path) -> tuple[str, str]:

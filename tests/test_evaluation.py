@@ -18,6 +18,7 @@ from oragen.schema.choices.heads import HeadName
 from oragen.schema.errors import UserError
 from oragen.schema.tables import DATASET
 from oragen.schema.vocabulary import GENDERS, MODALITY_SETS
+from oragen.training.calibration import Calibration
 from oragen.training.evaluation import predict_all, refuse_other_features
 from oragen.training.inference import predict_clips, predict_windows
 from tests.feature_stores import load_speakers, write_speakers
@@ -150,6 +151,30 @@ def test_a_withheld_modality_has_no_influence(
     pd.testing.assert_frame_equal(*without)
     with_both = [predict_clips(head, data, genders=GENDERS) for data in (dataset, other)]
     assert (with_both[0]["gender_female"] - with_both[1]["gender_female"]).abs().max() > 1e-4
+
+
+def test_an_unfamiliar_clip_has_no_interval(dataset: WindowDataset, table: pd.DataFrame) -> None:
+    """Clip 0 sounds unlike those of training, and looks like them; clip 1 has no known distance."""
+    distances = pd.DataFrame(
+        {"audio": [1.5, np.nan, 0.5], "face": [0.25, np.nan, 1.0]},
+        pd.Index(["x/test-000", "x/test-001", "x/test-002"]),
+    )
+    calibrations = {0: Calibration(age_half_width_years=9.0)}
+    rows = predict_all(
+        {0: make_head(0)}, dataset, table, genders=GENDERS, calibrations=calibrations,
+        distances=distances,
+    ).set_index(["modalities", "clip_id"])  # fmt: skip
+    for modalities, expected in (
+        ("audio_visual", [1.5, np.nan, 1.0]),
+        ("audio", [1.5, np.nan, 0.5]),
+        ("face", [0.25, np.nan, 1.0]),
+    ):
+        of_set = rows.loc[modalities].loc[distances.index]
+        assert of_set["unfamiliarity"].tolist() == pytest.approx(expected, nan_ok=True)
+        widths = [np.nan if distance > 1 else 9.0 for distance in expected]
+        assert of_set["age_half_width_years"].tolist() == pytest.approx(widths, nan_ok=True)
+    unknown = predict_all({0: make_head(0)}, dataset, table, genders=GENDERS)
+    assert unknown["unfamiliarity"].isna().all()
 
 
 def test_seeds_are_told_apart(predictions: pd.DataFrame) -> None:

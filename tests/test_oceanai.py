@@ -42,6 +42,7 @@ def predict(
         notes=[],
         model={},
         training_data=None,
+        unfamiliarity=None,
         warnings=[],
     )
     return prediction.to_dict()

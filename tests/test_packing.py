@@ -14,7 +14,9 @@ from oragen.models.folder import DESCRIPTION_FILE
 from oragen.predictor import ModelError
 from oragen.predictor.packing import pack_model
 from oragen.schema.vocabulary import Level
+from oragen.training.familiarity_files import FAMILIARITY_FILE
 from tests.small_models import (
+    add_familiarity,
     predict,
     save_as_timm_does,
     save_as_transformers_does,
@@ -53,6 +55,16 @@ def test_embedded_encoders_are_not_copied(tmp_path: Path) -> None:
         "README.md", "SHA256SUMS", "head.json", "model.safetensors",
     ]  # fmt: skip
     assert predict(tmp_path / "packed") == predict(head)
+
+
+def test_what_a_model_knows_is_taken_along(tmp_path: Path) -> None:
+    head = write_model(tmp_path / "head")
+    add_familiarity(head, limit=1e-3)
+    expected = predict(head)
+    assert expected.unfamiliar
+    pack_model(head, tmp_path / "packed")
+    assert FAMILIARITY_FILE in (tmp_path / "packed" / "SHA256SUMS").read_text()
+    assert predict(tmp_path / "packed") == expected
 
 
 def test_the_weights_of_the_face_detector_are_taken_along(

@@ -18,7 +18,7 @@ from oragen.predictor import Predictor
 from oragen.schema.errors import UserError
 from tests.predict_command import app, read_json, run, write_clips
 from tests.project import REPOSITORY
-from tests.small_models import save_model
+from tests.small_models import add_familiarity, change_metadata, save_model
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +45,52 @@ def test_a_table_shows_the_prediction(model: Path, clips: Path) -> None:
     low, high = prediction.age.interval or (0, 0)
     assert f"{prediction.age.value:.1f} ({low:.0f}–{high:.0f})" in shown
     assert "voice, face" in shown
+
+
+def test_a_warning_of_the_model_is_shown_once_below_the_table(model: Path, clips: Path) -> None:
+    done = run(clips / "still.png", clips / "mute.mp4", "--model", model)
+    warning = "This model does not say on whom it was trained, only names of corpora: studio."
+    assert done.stdout.count(f"Warning: {warning}") == 1
+    nothing = run(clips / "broken.mp4", "--model", model)
+    assert "Warning" not in nothing.stdout
+
+
+def test_a_clip_unlike_those_of_training_is_said_to_be_a_guess(
+    model: Path, clips: Path, tmp_path: Path
+) -> None:
+    """Both clips have the same face; the limits are so low, or so high, that all are beyond."""
+    for name, limit, unfamiliar in (("strict", 1e-3, True), ("lenient", 1e6, False)):
+        taught = shutil.copytree(model, tmp_path / name)
+        add_familiarity(taught, limit=limit)
+        out = tmp_path / f"{name}.json"
+        done = run(clips / "talk.mp4", "--model", taught, "-o", out)
+        written = read_json(out)
+        assert written["unfamiliar"] is unfamiliar
+        assert written["unfamiliarity"] == max(
+            report["unfamiliarity"] for report in written["modalities"].values()
+        )
+        assert (written["age"]["interval"] is None) is unfamiliar
+        said = f"{clips}/talk.mp4: This clip is unlike those of training (voice "
+        assert (said in done.stdout) is unfamiliar
+    stated = json.loads((taught / "head.json").read_text())["metadata"]["familiarity"]
+    assert stated["limits"] == {"audio": 1e6, "face": 1e6}
+
+
+def test_an_age_outside_the_ages_of_training_is_flagged(
+    model: Path, clips: Path, tmp_path: Path
+) -> None:
+    taught = shutil.copytree(model, tmp_path / "model")
+    corpus = {"name": "studio", "num_speakers": 300, "num_clips": 900, "generated": True}
+    record = {"corpora": [corpus], "youngest_years": 1.0, "oldest_years": 2.0}
+    change_metadata(taught, training_data=record)
+    done = run(clips / "still.png", "--model", taught, "-o", tmp_path / "one.json")
+    written = read_json(tmp_path / "one.json")
+    years = written["age"]["value"]
+    assert written["model"]["training_data"] == record
+    of_model, of_clip = written["warnings"]
+    assert of_model.startswith("This model knows generated people only: ")
+    assert of_clip == f"The age of {years:.1f} is outside the ages of training, 1 to 2."
+    assert f"Warning: {of_model}" in " ".join(done.stdout.split())
 
 
 def test_what_cannot_be_predicted_is_listed_and_the_rest_is_predicted(
@@ -124,8 +170,10 @@ def test_a_modality_can_be_withheld(model: Path, clips: Path, tmp_path: Path) ->
         out = tmp_path / f"{used}.json"
         assert run(clips / "talk.mp4", "--model", model, option, "-o", out).exit_code == 0
         modalities = read_json(out)["modalities"]
-        assert modalities[withheld] == {"usable": False, "reason": "not asked for"}
-        assert modalities[used] == {"usable": True, "reason": None}
+        assert modalities[withheld] == {
+            "usable": False, "reason": "not asked for", "unfamiliarity": None,
+        }  # fmt: skip
+        assert modalities[used] == {"usable": True, "reason": None, "unfamiliarity": None}
     by_voice, by_face = (read_json(tmp_path / f"{name}.json")["age"] for name in ("audio", "face"))
     assert by_voice != by_face
 

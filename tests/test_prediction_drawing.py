@@ -15,9 +15,17 @@ from oragen.media.audio import decode_audio
 from oragen.media.images import read_image
 from oragen.predictor import FaceBox, ModalityReport, Prediction
 from oragen.predictor.drawing import BACKGROUND_PX, DrawingError, draw_clip
-from oragen.predictor.overlay import BOX_COLOUR, SPEECH_COLOUR, Overlay, box_at
+from oragen.predictor.overlay import (
+    BOX_COLOUR,
+    MIN_FONT_PX,
+    SPEECH_COLOUR,
+    WARNING_COLOUR,
+    Overlay,
+    box_at,
+)
 from oragen.schema.vocabulary import Span
-from tests.made_predictions import NOT_PREDICTED, PREDICTED, WINDOW
+from tests import made_predictions
+from tests.made_predictions import NOT_PREDICTED, WINDOW
 from tests.media_files import (
     add_exif_orientation,
     bright_left,
@@ -28,6 +36,7 @@ from tests.media_files import (
     write_video,
 )
 
+PREDICTED = replace(made_predictions.PREDICTED, warnings=[])
 Rgb = np.ndarray
 
 
@@ -274,6 +283,24 @@ def test_a_long_prediction_takes_several_lines(tmp_path: Path) -> None:
         plain(0, width=640, height=360), 1_800.0
     )
     assert drawn.shape[1] == 640
+
+
+def test_warnings_stand_below_the_picture_and_the_timeline() -> None:
+    warned = replace(PREDICTED, warnings=["It knows nobody. " * 5, "It is a guess."])
+    picture = plain(0, width=400, height=300)
+    for length_s in (None, 4.0):
+        bare, drawn = (
+            Overlay(prediction, 400, 300, length_s=length_s) for prediction in (PREDICTED, warned)
+        )
+        added = drawn.paint(picture, 0.0)[bare.height_px :]
+        assert len(added) >= 3 * MIN_FONT_PX  # the first takes two lines or more
+        assert has_colour(added[added.max(axis=2) > 200].max(axis=0), WARNING_COLOUR, tolerance=40)
+        assert np.array_equal(
+            drawn.paint(picture, 0.0)[: bare.height_px - 1], bare.paint(picture, 0.0)[:-1]
+        )
+    assert Overlay(
+        replace(NOT_PREDICTED, warnings=warned.warnings), 400, 300, length_s=None
+    ).height_px == 300  # fmt: skip
 
 
 def test_where_h264_is_missing_mpeg_4_is_written(

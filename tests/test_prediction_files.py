@@ -142,12 +142,13 @@ FLAT_PREDICTED: dict[str, Any] = {
     "mask_type": "ffp", "mask_type_none": 0.125, "mask_type_ffp": 0.875,
     "num_windows": 1, "audio_usable": True, "audio_reason": None,
     "face_usable": False, "face_reason": "no face", "length_sec": 4.5,
-    "warnings": "It knows nobody.",
+    "unfamiliarity": 1.5, "unfamiliar": True, "warnings": "It knows nobody.",
 }  # fmt: skip
 FLAT_NOT_PREDICTED = dict.fromkeys(FLAT_PREDICTED) | {
     "input": "b.mp4", "status": "no_predictions", "num_windows": 0, "audio_usable": False,
     "audio_reason": "empty file", "face_usable": False, "face_reason": "empty file",
-    "length_sec": 0.0, "warnings": "It knows nobody.",
+    "length_sec": 0.0, "unfamiliarity": None, "unfamiliar": None,
+    "warnings": "It knows nobody.",
 }  # fmt: skip
 
 
@@ -324,3 +325,4 @@ def test_the_picture_shows_ages_shares_and_coverage(
     assert legend is not None
     assert [text.get_text() for text in legend.get_texts()] == ["ffp", "none"]
     assert "no face" in [text.get_text() for text in coverage.texts]
+    assert kept[0].get_supxlabel() == "It knows nobody."

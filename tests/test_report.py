@@ -27,6 +27,7 @@ from oragen.reporting.run_description import (
 from oragen.reporting.scores import HeadScores
 from oragen.reporting.table_formats import Cell, Column, ReportTable, Row
 from oragen.schema.errors import UserError
+from oragen.training.training_data import TrainingCorpus, TrainingData
 from stages.report import read_history, read_predictions
 
 
@@ -49,7 +50,15 @@ def predictions() -> pd.DataFrame:
     return clips.assign(modalities="audio_visual", **about)
 
 
-SETTINGS = Settings("clean", ["test"], [0, 1], {"tiny": ["a", "b"], "large": []})
+KNOWN = TrainingData(
+    (
+        TrainingCorpus("a", num_speakers=150, num_clips=300, generated=False),
+        TrainingCorpus("b", num_speakers=2, num_clips=4, generated=True),
+    ),
+    18.0,
+    79.0,
+)
+SETTINGS = Settings("clean", ["test"], [0, 1], {"tiny": ["a", "b"], "large": []}, {})
 
 
 def test_a_run_is_described_with_its_protocol_counts_and_encoders(
@@ -68,6 +77,17 @@ def test_a_run_is_described_with_its_protocol_counts_and_encoders(
     assert covered.startswith("67% of the true ages lie in the 90 % interval of joint")
     paper = describe_run(predictions, predictions, "joint", SETTINGS._replace(protocol="paper"))[0]
     assert "trained on train and dev" in paper
+
+
+def test_a_report_begins_with_whom_its_heads_know(predictions: pd.DataFrame) -> None:
+    settings = SETTINGS._replace(training={"joint": KNOWN, "face_only": KNOWN, "old": None})
+    generated, unknown, trained, *_ = describe_run(predictions, predictions, "joint", settings)
+    assert generated.startswith("Warning: This model was trained on generated people, too: ")
+    assert unknown == "Warning: This model does not say on whom it was trained."
+    assert trained == (
+        "joint, face_only: trained on a (300 clips of 150 speakers); b (4 clips of 2 speakers, "
+        "generated); ages 18 to 79."
+    )
 
 
 def test_without_an_interval_nothing_is_said_of_coverage(predictions: pd.DataFrame) -> None:

@@ -14,6 +14,7 @@ from oragen.reporting.tables.counts import count_predictions
 from oragen.reporting.tables.groups import compare_groups
 from oragen.reporting.tables.mask_types import compare_mask_types
 from oragen.reporting.tables.modalities import compare_modalities
+from oragen.reporting.tables.unfamiliar import count_unfamiliar
 from tests.scored_heads import clips, labels, predict, score, values
 
 
@@ -169,3 +170,17 @@ def test_labels_of_a_line_are_not_lost_among_the_parts_of_a_score() -> None:
     assert (record["clips_in_all"], record["predicted"], record["clips"]) == (4, 3, 3)
     for table in build_tables(score(predict(lost)), head="ours", readers={"x": "timit"}):
         assert not (set(table.rows[0].labels) - {"clips_in_all"}) & set(Cell._fields)
+
+
+def test_unfamiliar_clips_are_counted_once_for_each_head_and_corpus() -> None:
+    """Of four clips one is beyond the limit, one is at it, and one has no distance."""
+    known = clips().assign(unfamiliarity=[1.25, 1.0, 0.5, np.nan])
+    old = predict(clips(), "old").assign(unfamiliarity=np.nan)
+    table = count_unfamiliar(score(predict(known), predict(known, seed=1), old))
+    assert table is not None
+    assert [row.labels for row in table.rows] == [
+        {"corpus": "x", "method": "ours", "modalities": "audio-visual", "measured": 3,
+         "unfamiliar": 1, "share": "33%"},
+    ]  # fmt: skip
+    assert count_unfamiliar(score(old)) is None
+    assert count_unfamiliar(score(predict())) is None

@@ -71,6 +71,19 @@ class WindowDataset:
     def __len__(self) -> int:
         return len(self.table)
 
+    def choose(self, windows: Int64[np.ndarray, " chosen"]) -> "WindowDataset":
+        """Return some of the windows; features in memory are shared."""
+        rows = torch.from_numpy(windows)
+        return replace(
+            self,
+            table=self.table.iloc[windows].reset_index(drop=True),
+            audio=replace(self.audio, row_of=self.audio.row_of[windows]),
+            face=replace(self.face, row_of=self.face.row_of[windows]),
+            gender=self.gender[rows],
+            age_years=self.age_years[rows],
+            mask_type=self.mask_type[rows],
+        )
+
     @property
     def specs(self) -> dict[Modality, dict[str, Json]]:
         """The spec of the features of each modality that has features."""

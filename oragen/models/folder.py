@@ -129,26 +129,42 @@ def read_weights(folder: Path, expected: Mapping[str, Shape]) -> dict[str, Tenso
         UserError: they are missing, do not fit, are not finite, or were not written with the
             description.
     """
-    limit = MAX_HEADER_BYTES + MAX_WEIGHT_BYTES * sum(map(math.prod, expected.values()))
-    if (size := _count_bytes(folder)) > limit:
-        raise damaged(folder, f"{WEIGHTS_FILE} has {size} bytes, expected at most {limit}")
     wanted = _read_json(folder, "model").get("weights_sha256")
-    content = _find(folder, WEIGHTS_FILE, "model").read_bytes()
+    return read_tensors(folder, WEIGHTS_FILE, str(wanted), expected)
+
+
+def read_tensors(
+    folder: Path, name: str, sha256: str, expected: Mapping[str, Shape]
+) -> dict[str, Tensor]:
+    """Read a safetensors file of a model onto the CPU.
+
+    Args:
+        folder: of the model.
+        name: of the file in it.
+        sha256: of the file, from the model's description.
+        expected: the shapes of its tensors.
+
+    Raises:
+        UserError: the file is missing, is another one, or its tensors do not fit or are not finite.
+    """
+    path = _find(folder, name, "model")
+    limit = MAX_HEADER_BYTES + MAX_WEIGHT_BYTES * sum(map(math.prod, expected.values()))
+    if (size := path.stat().st_size) > limit:
+        raise damaged(folder, f"{name} has {size} bytes, expected at most {limit}")
+    content = path.read_bytes()
     found = hashlib.sha256(content).hexdigest()
-    if found != wanted:
-        refuse_pointer(folder / WEIGHTS_FILE)
-        told = shorten(str(wanted))
-        raise damaged(folder, f"{WEIGHTS_FILE} has SHA-256 {found}, expected {told}")
+    if found != sha256:
+        refuse_pointer(path)
+        raise damaged(folder, f"{name} has SHA-256 {found}, expected {shorten(sha256)}")
     try:
-        weights: dict[str, Tensor] = load(content)
+        tensors: dict[str, Tensor] = load(content)
     except (SafetensorError, ValueError, RuntimeError, KeyError) as error:
-        reason = shorten(str(error))
-        raise damaged(folder, f"{WEIGHTS_FILE} holds no weights: {reason}") from error
-    if misfits := find_misfits(weights, expected):
+        raise damaged(folder, f"{name} holds no weights: {shorten(str(error))}") from error
+    if misfits := find_misfits(tensors, expected):
         raise damaged(folder, f"the weights do not fit the model that it describes: {misfits}")
-    if name := find_not_finite(weights):
-        raise damaged(folder, f"{name} in {WEIGHTS_FILE} holds numbers that are not finite")
-    return weights
+    if tensor := find_not_finite(tensors):
+        raise damaged(folder, f"{tensor} in {name} holds numbers that are not finite")
+    return tensors
 
 
 def check_count(folder: Path, model: nn.Module, max_weights: int | None) -> None:

@@ -92,6 +92,7 @@ def _to_empty_prediction(path: Path, reason: str, predictor: Predictor) -> Predi
         length_s=0.0,
         notes=[],
         model=predictor.description,
+        unfamiliarity=None,
         training_data=predictor.training_data,
         warnings=[*predictor.warnings],
     )

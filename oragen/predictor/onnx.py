@@ -200,7 +200,7 @@ def _describe(model: "onnx.ModelProto", head: Head, metadata: Mapping[str, Any])
 
     kept = (
         "genders", "mask_types", "features", "preprocessing", "calibration", "trained_on",
-        "weights_sha256",
+        "training_data", "weights_sha256",
     )  # fmt: skip
     described = {key: json.dumps(metadata[key]) for key in kept if key in metadata}
     described |= {"oragen_version": version("oragen"), "head": head.spec.name, "opset": str(OPSET)}

@@ -14,7 +14,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from oragen.predictor.prediction import ClassPrediction, Prediction
+from oragen.predictor.prediction import DISTANCE_DIGITS, ClassPrediction, Prediction
 from oragen.schema.errors import UserError
 from oragen.schema.files import atomic_write
 from oragen.schema.names import encodable, neutralise
@@ -104,6 +104,7 @@ def _take(file: TextIOWrapper, target: Path) -> None:
 def flatten(prediction: Prediction) -> Row:
     """Return the row of one clip in a table; the columns of labels are those of the model."""
     age, length_s = prediction.age, prediction.length_s
+    unfamiliarity = prediction.unfamiliarity
     low, high = (age and age.interval) or (None, None)
     audio, face = prediction.modalities["audio"], prediction.modalities["face"]
     return {
@@ -120,6 +121,8 @@ def flatten(prediction: Prediction) -> Row:
         "face_usable": face.usable,
         "face_reason": face.reason,
         "length_sec": round(length_s, 3),
+        "unfamiliarity": None if unfamiliarity is None else round(unfamiliarity, DISTANCE_DIGITS),
+        "unfamiliar": prediction.unfamiliar,
         "warnings": " ".join(prediction.warnings) or None,
     }
 
@@ -212,6 +215,7 @@ _KINDS: Final = {
     "face_usable": pa.bool_(), "input": pa.string(), "status": pa.string(),
     "gender": pa.string(), "mask_type": pa.string(), "audio_reason": pa.string(),
     "face_reason": pa.string(), "warnings": pa.string(),
+    "unfamiliarity": pa.float64(), "unfamiliar": pa.bool_(),
 }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""A picture and its time -> the picture with the box of the face, the prediction, a timeline."""
+"""A picture and its time -> the picture with box, prediction, timeline and warnings."""
 
 import math
 from bisect import bisect_right
@@ -26,6 +26,8 @@ MIN_WIDTH_PX: Final = 360  # narrower pictures are enlarged, or the text would n
 MIN_FONT_PX: Final = 13
 ROWS: Final = ("speech", "face", "windows")
 ROW_SIZE: Final = 1.4  # of the font; below the rows is one with the time
+LETTER_COLOUR: Final = "#f0f0f0"
+WARNING_COLOUR: Final = ORANGE
 BOX_COLOUR, SPEECH_COLOUR, WINDOW_COLOUR = ORANGE, GREEN, SKY
 
 Rgb = UInt8[np.ndarray, "_ _ 3"]
@@ -87,10 +89,14 @@ class Overlay:
         if length_s is not None:
             self._timeline = _Timeline(prediction, length_s, self.width_px, self._font_px)
             self.height_px += len(self._timeline.strip)
+        warnings = prediction.warnings if prediction.is_predicted else []
+        self._warnings = _write_warnings(warnings, self._font_px, self.width_px)
+        self._warnings_top = self.height_px
+        self.height_px += len(self._warnings)
         self.height_px += self.height_px % 2
 
     def paint(self, rgb: Rgb, time_s: float) -> Rgb:
-        """Return a picture with the box, the label and the timeline of a time."""
+        """Return a picture with the box, the label, the timeline of a time, and the warnings."""
         width, height = self.picture_px
         whole = np.zeros((self.height_px, self.width_px, 3), np.uint8)
         if self.factor > 1:
@@ -102,6 +108,8 @@ class Overlay:
         if self._timeline is not None:
             strip = self._timeline.paint(time_s)
             whole[height : height + len(strip)] = strip
+        top = self._warnings_top
+        whole[top : top + len(self._warnings)] = self._warnings
         return whole
 
     def _mark_face(self, picture: Rgb, box: FaceBox | None) -> None:
@@ -224,12 +232,37 @@ def _write_label(words: Sequence[str], font_px: int, max_px: int) -> Rgb:
     return label
 
 
-def _write(rgb: Rgb, words: str, left: int, top: int, font_px: int) -> None:
+def _write_warnings(warnings: Sequence[str], font_px: int, width_px: int) -> Rgb:
+    """Write sentences one below the other; a picture without rows if there are none."""
+    margin, line_px = font_px // 2, round(1.3 * font_px)
+    room = width_px - 2 * margin
+    lines = [line for warning in warnings for line in _wrap(printable(warning), font_px, room)]
+    strip = plain_picture(width_px, margin + line_px * len(lines) if lines else 0)
+    for number, line in enumerate(lines):
+        _write(strip, line, margin, margin // 2 + number * line_px, font_px, WARNING_COLOUR)
+    return strip
+
+
+def _wrap(sentence: str, font_px: int, max_px: int) -> list[str]:
+    """Break a sentence into lines, where a word begins that would not fit."""
+    lines: list[str] = []
+    for word in sentence.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and _width(longer, font_px) <= max_px:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
+
+
+def _write(
+    rgb: Rgb, words: str, left: int, top: int, font_px: int, colour: str = LETTER_COLOUR
+) -> None:
     """Write words into a picture, with the top left corner of the line at a point."""
     right = left + math.ceil(_width(words, font_px))
     region = rgb[top : top + round(1.3 * font_px), left:right]
     image = Image.fromarray(region)
-    ImageDraw.Draw(image).text((0, 0), words, font=_font(font_px), fill=(240, 240, 240))
+    ImageDraw.Draw(image).text((0, 0), words, font=_font(font_px), fill=_rgb(colour))
     region[:] = np.asarray(image)
 
 

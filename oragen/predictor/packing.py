@@ -31,6 +31,7 @@ from oragen.schema.choices.encoders import EMBEDDED
 from oragen.schema.files import atomic_folder
 from oragen.schema.links import find_inside
 from oragen.schema.vocabulary import Modality
+from oragen.training.familiarity_files import FAMILIARITY_FILE
 
 CARD_FILE: Final = "README.md"
 # All that a model of ours is read from.
@@ -191,6 +192,8 @@ def _list_results(metrics: Metrics) -> list[str]:
 def _copy_parts(folder: Path, model: Pretrained, target: Path) -> None:
     for name in (DESCRIPTION_FILE, WEIGHTS_FILE):
         _copy(folder, name, target)
+    if model.familiarity:
+        _copy(folder, FAMILIARITY_FILE, target)
     _copy_detector(model.preprocessing.faces, target)
     encoders: dict[Modality, AudioEncoder | FaceEncoder | None] = {
         "audio": model.audio, "face": model.face,

@@ -38,6 +38,7 @@ def to_clip_predictions(prediction: Prediction) -> ClipPredictions:
         faces_s=find_stretches([box.time_s for box in prediction.faces]),
         no_speech=prediction.modalities["audio"].reason or "no speech",
         no_face=prediction.modalities["face"].reason or "no face",
+        warnings=prediction.warnings if prediction.is_predicted else (),
     )
 
 

@@ -10,6 +10,7 @@ from oragen.training.training_data import TrainingData
 
 SCHEMA_VERSION: Final = 1
 PROBABILITY_DIGITS: Final = 6
+DISTANCE_DIGITS: Final = 3
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class AgePrediction:
     """An age in years, and an interval that covers 90 % of the ages of clips like those of dev."""
 
     value: float
-    interval: tuple[float, float] | None  # None where the model was not calibrated
+    interval: tuple[float, float] | None  # None: not calibrated, or the clip is unfamiliar
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class ModalityReport:
 
     usable: bool
     reason: str | None
+    unfamiliarity: float | None = None  # see `Prediction`
 
 
 @dataclass(frozen=True)
@@ -64,12 +66,18 @@ class Prediction:
     notes: list[str]
     model: dict[str, str]
     training_data: TrainingData | None  # of the model; None: it does not say it
+    unfamiliarity: float | None  # distance from the clips of training; 1 is the limit
     warnings: list[str]  # sentences: what a reader must know before trusting the prediction
 
     @property
     def is_predicted(self) -> bool:
         """Return whether a modality was usable."""
         return self.gender is not None
+
+    @property
+    def unfamiliar(self) -> bool | None:
+        """Return whether the clip is unlike those of training; None where it cannot be told."""
+        return None if self.unfamiliarity is None else self.unfamiliarity > 1
 
     @property
     def reasons(self) -> str:
@@ -99,7 +107,11 @@ class Prediction:
             "num_windows": len(self.windows),
             "windows": [_window_to_dict(index, one) for index, one in enumerate(self.windows)],
             "modalities": {
-                modality: {"usable": report.usable, "reason": report.reason}
+                modality: {
+                    "usable": report.usable,
+                    "reason": report.reason,
+                    "unfamiliarity": _round_distance(report.unfamiliarity),
+                }
                 for modality, report in self.modalities.items()
             },
             "speech": [
@@ -116,6 +128,8 @@ class Prediction:
             ],
             "length_sec": round(self.length_s, 3),
             "notes": self.notes,
+            "unfamiliarity": _round_distance(self.unfamiliarity),
+            "unfamiliar": self.unfamiliar,
             "warnings": self.warnings,
             "model": {
                 **self.model,
@@ -158,6 +172,10 @@ def _window_to_dict(index: int, window: WindowPrediction) -> dict[str, object]:
 
 def _round(probabilities: dict[str, float]) -> dict[str, float]:
     return {label: round(share, PROBABILITY_DIGITS) for label, share in probabilities.items()}
+
+
+def _round_distance(unfamiliarity: float | None) -> float | None:
+    return None if unfamiliarity is None else round(unfamiliarity, DISTANCE_DIGITS)
 
 
 def _seconds(sample: int) -> float:

@@ -29,12 +29,15 @@ from oragen.predictor.published import find_model
 from oragen.schema.choices.preprocessing import PreprocessingRules
 from oragen.schema.vocabulary import NO_CROP, SAMPLE_RATE_HZ, Modality, Precision
 from oragen.training.devices import choose_device
+from oragen.training.familiarity import measure_windows
 from oragen.training.inference import modality_sets_of, predict_windows
+from oragen.training.model_warnings import warn_of_age, warn_of_distances
 from oragen.training.scoring import WindowPredictions, group_predictions
 from oragen.training.training_data import TrainingData
 
 NO_BOXES: Final[Mapping[str, KnownBoxes]] = MappingProxyType({})
 WINDOWS_AT_ONCE: Final = 64  # whose features are in memory: an hour has 1,800
+NO_DISTANCES: Final = pd.Series(dtype=float)
 NOT_FINITE: Final = "the model's output for it is not finite"
 
 
@@ -198,6 +201,7 @@ class Predictor:
         model = self._model
         windows: list[WindowPrediction] = []
         blocks: list[WindowPredictions] = []
+        distances: list[pd.DataFrame] = []
         for start in range(0, len(inputs.windows), WINDOWS_AT_ONCE):
             chunk = inputs.windows[start : start + WINDOWS_AT_ONCE]
             dataset = embed_windows(
@@ -212,17 +216,19 @@ class Predictor:
             if not_finite:
                 return self._to_prediction(_without_input(inputs, NOT_FINITE), [], None)
             blocks.append(model.calibration.apply(predictions))
+            distances.append(measure_windows(model.familiarity, dataset))
             windows += [
                 self._to_window(chunk[place], blocks[-1], row) for row, place in enumerate(places)
             ]
         if not windows:
             return self._to_prediction(inputs, [], None)
+        unfamiliarity = pd.concat(distances).mean().dropna()
         merged = _merge(blocks)
         clips = pd.Series([ONE_CLIP] * len(windows))
         grouped = group_predictions(
             clips, merged, genders=model.genders, mask_types=model.mask_types
         )
-        return self._to_prediction(inputs, windows, grouped.iloc[0])
+        return self._to_prediction(inputs, windows, grouped.iloc[0], unfamiliarity)
 
     def _to_window(
         self, window: Window, predictions: WindowPredictions, row: int
@@ -240,34 +246,47 @@ class Predictor:
         )
 
     def _to_prediction(
-        self, inputs: ClipInputs, windows: list[WindowPrediction], clip: pd.Series | None
+        self,
+        inputs: ClipInputs,
+        windows: list[WindowPrediction],
+        clip: pd.Series | None,
+        distances: pd.Series = NO_DISTANCES,
     ) -> Prediction:
         has_mask_type = clip is not None and "predicted_mask_type" in clip
+        unfamiliarity = None if distances.empty else float(distances.max())
+        age = None
+        if clip is not None:
+            age = self._to_age(float(clip["predicted_age_years"]), unfamiliarity)
         return Prediction(
             input=inputs.name,
             gender=None if clip is None else _read_class(clip, "gender", self._model.genders),
-            age=None if clip is None else self._to_age(float(clip["predicted_age_years"])),
+            age=age,
             mask_type=_read_class(clip, "mask_type", self._model.mask_types)
             if has_mask_type
             else None,
             windows=windows,
-            modalities=self._report(inputs),
+            modalities=self._report(inputs, distances),
             speech=inputs.speech,
             faces=inputs.boxes,
             length_s=inputs.length_s,
             notes=inputs.notes,
             model=self._model.description,
             training_data=self._model.training_data,
-            warnings=[*self._model.warnings],
+            unfamiliarity=unfamiliarity,
+            warnings=[
+                *self._model.warnings,
+                *warn_of_distances(distances.to_dict()),
+                *warn_of_age(age.value if age else None, self._model.training_data),
+            ],
         )
 
-    def _to_age(self, years: float) -> AgePrediction:
+    def _to_age(self, years: float, unfamiliarity: float | None) -> AgePrediction:
         half_width = self._model.calibration.age_half_width_years
-        if half_width is None:
+        if half_width is None or (unfamiliarity is not None and unfamiliarity > 1):
             return AgePrediction(years, None)
         return AgePrediction(years, (max(0.0, years - half_width), years + half_width))
 
-    def _report(self, inputs: ClipInputs) -> dict[Modality, ModalityReport]:
+    def _report(self, inputs: ClipInputs, distances: pd.Series) -> dict[Modality, ModalityReport]:
         reasons: dict[Modality, str | None] = {
             "audio": inputs.audio_reason, "face": inputs.face_reason,
         }  # fmt: skip
@@ -275,7 +294,12 @@ class Predictor:
             if modality not in self._model.specs:
                 reasons[modality] = f"the model does not use {modality}"
         return {
-            modality: ModalityReport(reason is None, reason) for modality, reason in reasons.items()
+            modality: ModalityReport(
+                reason is None,
+                reason,
+                float(distances[modality]) if modality in distances else None,
+            )
+            for modality, reason in reasons.items()
         }
 
 

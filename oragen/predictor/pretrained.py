@@ -14,6 +14,7 @@ from oragen.predictor.sums import check_sums
 from oragen.schema.choices.preprocessing import PreprocessingRules
 from oragen.schema.vocabulary import Modality, Precision
 from oragen.training.calibration import Calibration
+from oragen.training.familiarity import Familiarity
 from oragen.training.head_metadata import HeadMetadata, read_metadata
 from oragen.training.model_warnings import warn_of_model
 from oragen.training.training_data import TrainingData
@@ -39,6 +40,7 @@ class Pretrained:
     mask_types: list[str]
     specs: dict[Modality, dict[str, Any]]
     description: dict[str, str]  # of the model, for each prediction
+    familiarity: Familiarity  # empty: how unlike training a clip is cannot be told
     training_data: TrainingData | None  # None: the model does not say it
     warnings: list[str]  # of the model, for each prediction: see `warn_of_model`
 
@@ -98,6 +100,7 @@ def load_pretrained(
         specs=metadata.features,
         description=_describe(folder, saved.head, metadata, preprocessing)
         | describe_origin(folder, saved.metadata),
+        familiarity=metadata.familiarity,
         training_data=metadata.training_data,
         warnings=warn_of_model(metadata.training_data, metadata.trained_on),
     )

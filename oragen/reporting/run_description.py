@@ -1,12 +1,14 @@
 """Predictions and the settings of a run -> the sentences at the head of a report."""
 
 from collections.abc import Mapping, Sequence
-from itertools import starmap
+from itertools import chain, starmap
 from typing import Final, NamedTuple
 
 import pandas as pd
 
 from oragen.schema.choices.protocols import EvaluationProtocol
+from oragen.training.model_warnings import warn_of_model
+from oragen.training.training_data import TrainingCorpus, TrainingData
 
 PROTOCOLS: Final[dict[EvaluationProtocol, str]] = {
     "clean": "Heads are selected on dev. Each clip is scored once, by the mean over its windows. "
@@ -25,6 +27,7 @@ class Settings(NamedTuple):
     splits: Sequence[str]
     seeds: Sequence[int]
     encoders: Mapping[str, Sequence[str]]  # the corpora that each was fine-tuned on, if any
+    training: Mapping[str, TrainingData | None]  # of each head; None: it does not say it
 
 
 def describe_run(
@@ -44,6 +47,8 @@ def describe_run(
     seeds = ", ".join(map(str, settings.seeds))
     encoders = "; ".join(starmap(_describe_encoder, settings.encoders.items()))
     sentences = [
+        *warn_of_training(settings.training),
+        *describe_training(settings.training),
         f"Scored on {' and '.join(settings.splits)} of {corpora}: {len(clips)} clips of "
         f"{num_speakers} speakers. Protocol `{settings.protocol}`: "
         f"{PROTOCOLS[settings.protocol]}",
@@ -71,6 +76,36 @@ def describe_drawn(corpora: Sequence[str]) -> list[str]:
 def list_facts(facts: Mapping[str, str]) -> list[str]:
     """Write what a report was made from as one list in Markdown."""
     return ["\n".join(f"- {name}: {value}" for name, value in facts.items())]
+
+
+def warn_of_training(training: Mapping[str, TrainingData | None]) -> list[str]:
+    """Return the warnings of all heads, each once."""
+    warnings = chain.from_iterable(warn_of_model(record) for record in training.values())
+    return [f"Warning: {warning}" for warning in dict.fromkeys(warnings)]
+
+
+def describe_training(training: Mapping[str, TrainingData | None]) -> list[str]:
+    """Describe on whom the heads were trained; heads of the same clips share a sentence."""
+    heads: dict[TrainingData, list[str]] = {}
+    for head, record in training.items():
+        if record is not None:
+            heads.setdefault(record, []).append(head)
+    return [
+        f"{'All heads' if len(names) == len(training) else ', '.join(names)}: trained on "
+        f"{'; '.join(map(_describe_corpus, record.corpora))}{_describe_ages(record)}."
+        for record, names in heads.items()
+    ]
+
+
+def _describe_corpus(corpus: TrainingCorpus) -> str:
+    origin = ", generated" if corpus.generated else ""
+    return f"{corpus.name} ({corpus.num_clips} clips of {corpus.num_speakers} speakers{origin})"
+
+
+def _describe_ages(training: TrainingData) -> str:
+    if training.youngest_years is None or training.oldest_years is None:
+        return ""
+    return f"; ages {training.youngest_years:.0f} to {training.oldest_years:.0f}"
 
 
 def measure_coverage(predictions: pd.DataFrame) -> float | None:

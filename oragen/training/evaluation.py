@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from oragen.features.dataset import WindowDataset
@@ -10,8 +11,9 @@ from oragen.features.rows import SEEN_BY_HEADS
 from oragen.models.heads import Head
 from oragen.schema.choices.protocols import EvaluationProtocol
 from oragen.schema.errors import UserError
-from oragen.schema.vocabulary import Json, Modality
+from oragen.schema.vocabulary import Json, Modality, ModalitySet
 from oragen.training.calibration import UNCALIBRATED, Calibration
+from oragen.training.familiarity import join_modalities
 from oragen.training.inference import modality_sets_of, predict_clips
 from oragen.training.scoring import AGE_BAND, fill_with_baseline, join_labels
 
@@ -50,6 +52,7 @@ def predict_all(
     protocol: EvaluationProtocol = "clean",
     calibrations: Mapping[int, Calibration] | None = None,
     baseline: Mapping[str, str | float | None] | None = None,
+    distances: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Predict every clip with the head of every seed, and with each set of modalities it takes.
 
@@ -61,11 +64,13 @@ def predict_all(
         protocol: how the windows of a clip become one prediction, see `predict_clips`.
         calibrations: of the head of each seed.
         baseline: labels for clips without a usable window, see `fill_with_baseline`.
+        distances: of clips from those of training, see `measure_clips`; None: not known.
 
     Returns:
         one row for each clip, seed and set of modalities. A clip without a usable window has
         `num_windows` 0, and no prediction unless there is a baseline. `age_half_width_years` is
-        of the head's age interval; null: it has none.
+        of the age interval; null: there is none. `unfamiliarity` is the largest distance of the
+        modalities from the clips of training, 1 the limit; an unfamiliar clip has no interval.
     """
     blocks = []
     for seed, head in heads.items():
@@ -83,7 +88,11 @@ def predict_all(
             if baseline is not None:
                 labelled = fill_with_baseline(labelled, baseline)
             labelled = labelled.reset_index()
-            labelled["age_half_width_years"] = calibration.age_half_width_years
+            labelled["unfamiliarity"] = _find_unfamiliarity(
+                labelled["clip_id"], distances, modalities
+            )
+            half_width = pd.Series(calibration.age_half_width_years, labelled.index, float)
+            labelled["age_half_width_years"] = half_width.mask(labelled["unfamiliarity"] > 1)
             labelled.insert(0, "modalities", modalities)
             labelled.insert(0, "seed", seed)
             blocks.append(labelled)
@@ -91,3 +100,12 @@ def predict_all(
     expected = len(blocks) * table["clip_id"].nunique()
     assert len(predicted) == expected, "every clip has a row, with a prediction or without a window"
     return predicted
+
+
+def _find_unfamiliarity(
+    clips: pd.Series, distances: pd.DataFrame | None, modalities: ModalitySet
+) -> pd.Series:
+    """Return the distance of each clip that a set of modalities gives; NaN where it has none."""
+    if distances is None:
+        return pd.Series(np.nan, clips.index)
+    return clips.map(join_modalities(distances, modalities)).astype(float)

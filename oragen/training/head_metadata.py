@@ -11,6 +11,8 @@ from oragen.models.heads import Head, SavedHead
 from oragen.schema.errors import UserError
 from oragen.schema.vocabulary import GENDERS, MASK_TYPES, Level, Modality, Precision
 from oragen.training.calibration import Calibration, read_calibration
+from oragen.training.familiarity import Familiarity
+from oragen.training.familiarity_files import read_familiarity
 from oragen.training.training_data import TrainingData, from_json
 
 Age = Annotated[float, Field(ge=0, le=200)]
@@ -75,6 +77,7 @@ class HeadMetadata:
     calibration: Calibration
     usual_labels: dict[str, str | float | None]
     training_data: TrainingData | None  # None: the head does not say it
+    familiarity: Familiarity  # with its limits; empty: the head has none
 
 
 def read_metadata(folder: Path, saved: SavedHead) -> HeadMetadata:
@@ -95,6 +98,11 @@ def read_metadata(folder: Path, saved: SavedHead) -> HeadMetadata:
         training_data=None
         if form.training_data is None
         else from_json(form.training_data.model_dump()),
+        familiarity=read_familiarity(
+            folder,
+            saved.metadata.get("familiarity"),
+            {modality: spec.shape[1] for modality, spec in form.features.items()},
+        ),
     )
 
 

@@ -1,11 +1,13 @@
 """On whom a model was trained -> what a reader of its predictions must know, in plain words."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
+from oragen.schema.vocabulary import Modality
 from oragen.training.training_data import TrainingData
 
 MIN_SPEAKERS: Final = 100  # a model of fewer people warns: a rule of thumb
+WORDS: Final[dict[Modality, str]] = {"audio": "voice", "face": "face"}
 NOT_RECORDED: Final = "This model does not say on whom it was trained"
 
 
@@ -48,3 +50,28 @@ def _count(num_speakers: int | None) -> str:
     if num_speakers is None:
         return "speakers"
     return "1 speaker" if num_speakers == 1 else f"{num_speakers} speakers"
+
+
+def warn_of_distances(distances: Mapping[Modality, float]) -> list[str]:
+    """Warn of a clip that is unlike those of training, and why it has no interval.
+
+    Args:
+        distances: of each modality, in units of the limit.
+    """
+    if max(distances.values(), default=0.0) <= 1:
+        return []
+    listed = ", ".join(f"{WORDS[name]} {distance:.2f}" for name, distance in distances.items())
+    return [
+        f"This clip is unlike those of training ({listed}; 1 is the limit): its prediction is a "
+        "guess, and its age has no interval."
+    ]
+
+
+def warn_of_age(years: float | None, training: TrainingData | None) -> list[str]:
+    """Warn of a predicted age outside the ages of training."""
+    if years is None or training is None:
+        return []
+    low, high = training.youngest_years, training.oldest_years
+    if low is None or high is None or low <= years <= high:
+        return []
+    return [f"The age of {years:.1f} is outside the ages of training, {low:.0f} to {high:.0f}."]

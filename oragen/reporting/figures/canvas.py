@@ -1,10 +1,10 @@
 """A path and a size -> a figure in the project's style, saved as a PNG when it is drawn."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from textwrap import fill
+from textwrap import fill, wrap
 from typing import Final
 
 from matplotlib import style
@@ -101,6 +101,19 @@ def write_title(figure: Figure, title: str) -> None:
     num_characters = int(7.2 * figure.get_figwidth())
     lines = fill(printable(title), num_characters, break_on_hyphens=False)
     figure.suptitle(lines, x=0.015, ha="left", parse_math=False)
+
+
+def write_warnings(figure: Figure, warnings: Sequence[str]) -> None:
+    """Write sentences below everything, each in as many lines as it needs."""
+    if warnings:
+        lines = wrap_warnings(warnings, figure.get_figwidth())
+        figure.supxlabel("\n".join(lines), x=0.015, ha="left", fontsize=11, color=VERMILION)
+
+
+def wrap_warnings(warnings: Sequence[str], width_in: float) -> list[str]:
+    """Break sentences into the lines of `write_warnings`."""
+    num_characters = int(11 * width_in)
+    return [line for sentence in warnings for line in wrap(printable(sentence), num_characters)]
 
 
 def count(number: int, singular: str, plural: str | None = None) -> str:

@@ -22,12 +22,15 @@ from oragen.reporting.figures.canvas import (
     drawing,
     name_axes,
     put_legend,
+    wrap_warnings,
     write_title,
+    write_warnings,
 )
 from oragen.reporting.figures.example import ExampleWindow
 from oragen.schema.names import printable
 
 WIDTH_IN: Final = 11.0
+LINE_IN: Final = 0.2  # of a warning
 AGE_IN, CLASSES_IN, COVERAGE_IN = 2.0, 1.5, 0.95
 ROWS: Final = ("speech", "face", "windows")
 MAX_DOTS: Final = 60  # more windows are drawn as lines alone
@@ -48,6 +51,7 @@ class ClipPredictions:
         faces_s: start and stop of each stretch in which the face is visible.
         no_speech: what is written where there is none.
         no_face: likewise.
+        warnings: sentences, written below everything.
     """
 
     title: str
@@ -60,6 +64,7 @@ class ClipPredictions:
     faces_s: Sequence[tuple[float, float]]
     no_speech: str = "no speech"
     no_face: str = "no face"
+    warnings: Sequence[str] = ()
 
 
 def draw_predictions(path: Path, clip: ClipPredictions) -> None:
@@ -68,7 +73,8 @@ def draw_predictions(path: Path, clip: ClipPredictions) -> None:
     heights = [COVERAGE_IN]
     if clip.windows:
         heights = [AGE_IN, *(CLASSES_IN for _ in classes), COVERAGE_IN]
-    with drawing(path, WIDTH_IN, 1.3 + sum(heights), gap_in=0.05) as figure:
+    around = 1.3 + LINE_IN * len(wrap_warnings(clip.warnings, WIDTH_IN))
+    with drawing(path, WIDTH_IN, around + sum(heights), gap_in=0.05) as figure:
         write_title(figure, clip.title)
         grid = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights, squeeze=False)
         *upper, coverage = grid[:, 0]
@@ -81,6 +87,7 @@ def draw_predictions(path: Path, clip: ClipPredictions) -> None:
         top = grid[0, 0]
         top.set_title(printable(clip.words), fontweight="normal", parse_math=False)
         figure.align_ylabels(grid[:, 0])
+        write_warnings(figure, clip.warnings)
 
 
 def _classes(windows: Sequence[ExampleWindow]) -> dict[str, list[Mapping[str, float]]]:

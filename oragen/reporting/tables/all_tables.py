@@ -10,6 +10,7 @@ from oragen.reporting.tables.mask_types import compare_mask_types
 from oragen.reporting.tables.methods import compare_methods
 from oragen.reporting.tables.modalities import compare_modalities
 from oragen.reporting.tables.training_corpora import compare_training_corpora
+from oragen.reporting.tables.unfamiliar import count_unfamiliar
 
 
 def build_tables(scores: HeadScores, *, head: str, readers: Mapping[str, str]) -> list[ReportTable]:
@@ -26,6 +27,7 @@ def build_tables(scores: HeadScores, *, head: str, readers: Mapping[str, str]) -
         compare_modalities(scores, head),
         compare_mask_types(scores, head, readers),
         compare_groups(scores, head),
+        count_unfamiliar(scores),
         count_predictions(scores),
     ]
     return [table for table in tables if table is not None]
