@@ -1,6 +1,7 @@
 """The benchmarks run on small inputs and print what they compare; their times are not tested."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,8 @@ import pytest
 
 from tests.project import REPOSITORY, Project
 from tests.small_models import save_model
+
+SHARED = REPOSITORY.parent / "shared"
 
 pytestmark = pytest.mark.slow
 
@@ -76,3 +79,16 @@ def test_a_prediction_is_timed_by_its_steps(tmp_path: Path) -> None:
     assert steps["wait for sound and faces"] > 0
     assert found["clips"] == 2
     assert found["clips_per_s"] > 0
+
+
+@pytest.mark.skipif(not (SHARED / "models").is_dir(), reason="needs ../shared")
+def test_a_drawn_mask_hides_a_real_face_from_the_cascade_first(tmp_path: Path) -> None:
+    shutil.copy2(SHARED / "media" / "m_21.mp4", tmp_path)
+    (tmp_path / "labels.csv").write_text("media,mask_type\nm_21.mp4,none\n")
+    weights = SHARED / "models" / "face_detection_yunet_n_640.onnx"
+    drawn = ("--weights", str(weights), "--draw-masks")
+    rows = run("benchmarks.detection", str(tmp_path), *drawn)["rows"]
+    seconds = {row["mask type"]: (row["cascade"], row["yunet"]) for row in rows}
+    assert len(seconds) == 7  # bare, five masks, all
+    assert all(cascade <= yunet for cascade, yunet in seconds.values())
+    assert seconds["medical, drawn"][0] < seconds["none"][0]
