@@ -6,7 +6,7 @@ import pandas as pd
 
 from oragen.config import paths
 from oragen.config.params import load_params
-from oragen.encoders import load_face_encoder
+from oragen.encoders import FaceEncoder, OffTheShelfEncoder, load_any_face_encoder
 from oragen.features.extraction import FeatureInput
 from oragen.schema.tables import CROPS, WINDOWS
 from oragen.schema.vocabulary import NO_CROP
@@ -25,7 +25,7 @@ def main(corpus: str) -> None:
     wanted = params.features.face
     origin = find_origin(params, wanted.encoder)
     levels = params.features.levels
-    encoder = load_face_encoder(*origin, precision=wanted.precision, levels=levels)
+    encoder = load_any_face_encoder(*origin, precision=wanted.precision, levels=levels)
     encoder.to(choose_device(params.execution.device))
     windows = WINDOWS.read(paths.windows_table(corpus))
     used = choose_used(CROPS.read(paths.crops_table(corpus)), windows)
@@ -37,7 +37,7 @@ def main(corpus: str) -> None:
             encoder,
             shape_of=encoder.feature_shape,
             windows=windows,
-            inputs=[to_input(crop, pictures) for crop in used.itertuples()],
+            inputs=[to_input(crop, pictures, encoder) for crop in used.itertuples()],
             without="no window with a face",
         )
 
@@ -49,13 +49,17 @@ def choose_used(crops: pd.DataFrame, windows: pd.DataFrame) -> pd.DataFrame:
     return crops.merge(used, on=["clip_id", "crop"])
 
 
-def to_input(crop: Any, pictures: OpenParts) -> FeatureInput:
+def to_input(
+    crop: Any, pictures: OpenParts, encoder: FaceEncoder | OffTheShelfEncoder
+) -> FeatureInput:
     """One row of the crops table -> the picture that is encoded."""
     return FeatureInput(
         key=crop.key,
         clip_id=crop.clip_id,
         fill=1.0,
-        read=lambda: pictures.read(crop.faces_key, crop.crop, crop.crop + 1)[0],
+        read=lambda: encoder.align(
+            pictures.read(crop.faces_key, crop.crop, crop.crop + 1)[0], crop.landmarks
+        ),
     )
 
 

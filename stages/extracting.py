@@ -7,7 +7,7 @@ import pandas as pd
 
 from oragen.config import paths
 from oragen.config.params import Params
-from oragen.encoders import AudioEncoder, FaceEncoder
+from oragen.encoders import AudioEncoder, FaceEncoder, OffTheShelfEncoder
 from oragen.features.extraction import FeatureInput, extract
 from oragen.features.rows import FeatureSpec
 from oragen.schema.tables import FEATURE_ROWS
@@ -57,7 +57,7 @@ def extract_corpus(
     stage: str,
     corpus: str,
     params: Params,
-    encoder: AudioEncoder | FaceEncoder,
+    encoder: AudioEncoder | FaceEncoder | OffTheShelfEncoder,
     *,
     shape_of: Callable[[Level], tuple[int, int]],
     windows: pd.DataFrame,

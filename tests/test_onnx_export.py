@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final, cast, get_args
+from typing import Any, Final, cast
 
 import numpy as np
 import onnx
@@ -23,6 +23,7 @@ from oragen.schema.choices.heads import HeadName
 from oragen.schema.errors import UserError
 from oragen.schema.vocabulary import GENDERS, MASK_TYPES
 from oragen.training.calibration import Calibration
+from tests.small_heads import NAMES
 
 STEPS, SLOTS = 12, 4
 SIZES: Final = HeadSizes(
@@ -36,7 +37,6 @@ SIZES: Final = HeadSizes(
 )
 WITHOUT_MASK_TYPE: Final = HeadSizes(1, 6, 1, 1, 4, 2, 0)  # level `late`: one step, one slot
 CALIBRATION: Final = Calibration(gender_temperature=2.0, mask_type_temperature=0.5)
-NAMES: Final[tuple[HeadName, ...]] = get_args(HeadName)
 LATE: Final = ("joint-late", "concatenation-late")
 QUICK: Final = ("cross_attention",)
 EXPORT_ALL: Final = """

@@ -10,15 +10,23 @@ from oragen.encoders.audio import (
     prepare_sounds,
 )
 from oragen.encoders.errors import EncoderError
-from oragen.encoders.face import FaceEncoder, load_face_encoder, prepare_crops
+from oragen.encoders.face import (
+    FaceEncoder,
+    load_any_face_encoder,
+    load_face_encoder,
+    prepare_crops,
+)
 from oragen.encoders.face_input import find_input_px
+from oragen.encoders.off_the_shelf import OffTheShelfEncoder
 
 __all__ = [
     "AudioEncoder",
     "EncoderError",
     "FaceEncoder",
+    "OffTheShelfEncoder",
     "PublishedInput",
     "find_input_px",
+    "load_any_face_encoder",
     "load_audio_encoder",
     "load_face_encoder",
     "prepare_crops",

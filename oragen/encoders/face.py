@@ -16,6 +16,7 @@ from oragen.encoders.errors import EncoderError, explained
 from oragen.encoders.files import check_preparation
 from oragen.encoders.fingerprint import fingerprint
 from oragen.encoders.levels import INTERMEDIATE, autocast, pool_positions, unpooled
+from oragen.encoders.off_the_shelf import OffTheShelfEncoder, load_off_the_shelf
 from oragen.encoders.source import (
     load_complete,
     load_finetuned,
@@ -26,7 +27,7 @@ from oragen.encoders.timm_source import is_timm, load_timm
 from oragen.models.unimodal import SavedUnimodal, UnimodalFaceModel
 from oragen.models.unimodal.input import PictureInput, check_input
 from oragen.models.unimodal.timm_vit import TimmVit
-from oragen.schema.choices.encoders import EMBEDDED
+from oragen.schema.choices.encoders import EMBEDDED, OFF_THE_SHELF
 from oragen.schema.vocabulary import Level, Precision
 
 BLANK_PX: Final = 32
@@ -81,6 +82,12 @@ class FaceEncoder(nn.Module):
         rows, width = self.encode([blank], level)[0].shape
         return rows, width
 
+    def align(
+        self, crop: UInt8[np.ndarray, "_ _ 3"], landmarks: Sequence[float] | None
+    ) -> UInt8[np.ndarray, "_ _ 3"]:
+        """Return the crop as it is: a transformer finds the face where it is."""
+        return crop
+
     def prepare(
         self, crops: Sequence[UInt8[np.ndarray, "_ _ 3"]]
     ) -> Float[Tensor, "batch 3 image_height image_width"]:
@@ -126,6 +133,24 @@ class FaceEncoder(nn.Module):
         return {level: features[level].float() for level in levels}
 
 
+def load_any_face_encoder(
+    source: str,
+    revision: str | None = None,
+    *,
+    precision: Precision = "fp32",
+    levels: Collection[Level] = (INTERMEDIATE,),
+) -> FaceEncoder | OffTheShelfEncoder:
+    """Load the networks of the source `off-the-shelf`, or else as `load_face_encoder` does.
+
+    Raises:
+        EncoderError: it cannot be loaded, is no face encoder, or lacks a level.
+        OffTheShelfError: the package of the off-the-shelf networks is not installed.
+    """
+    if source == OFF_THE_SHELF:
+        return load_off_the_shelf(revision, precision=precision, levels=levels)
+    return load_face_encoder(source, revision, precision=precision, levels=levels)
+
+
 def load_face_encoder(
     source: str,
     revision: str | None = None,
@@ -142,6 +167,11 @@ def load_face_encoder(
     Raises:
         EncoderError: it cannot be loaded, is no vision transformer, or lacks a level.
     """
+    if source == OFF_THE_SHELF:
+        raise EncoderError(
+            f"Encoder {source!r} is no vision transformer and cannot be fine-tuned. Take it out of "
+            "`encoders.finetune`: its features are used as they come."
+        )
     if saved := load_finetuned(source):
         return _from_finetuned(source, saved, precision)
     refuse_late(source, levels)

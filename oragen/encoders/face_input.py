@@ -9,18 +9,19 @@ from oragen.encoders.errors import EncoderError
 from oragen.encoders.face import load_processor
 from oragen.encoders.timm_source import find_timm_px, is_timm
 from oragen.models.folder import DESCRIPTION_FILE, Kind, read_description
+from oragen.models.off_the_shelf import CROP_PX
 from oragen.models.unimodal.input import PictureInput, check_input
-from oragen.schema.choices.encoders import EMBEDDED
+from oragen.schema.choices.encoders import EMBEDDED, OFF_THE_SHELF
 
 KINDS: Final[tuple[Kind, ...]] = ("unimodal_face",)
 SIDES: Final = ("height", "width", "shortest_edge")  # of an image processor of transformers
 
 
 def find_input_px(source: str, revision: str | None = None) -> int:
-    """Return the longer side in pixels of the pictures that `load_face_encoder` would encode.
+    """Return the longer side in pixels of the pictures that `load_any_face_encoder` would encode.
 
     Args:
-        source: as `load_face_encoder` takes it. Of the hub the configs are fetched, if need be.
+        source: as `load_any_face_encoder` takes it. Of the hub the configs are fetched, if need be.
         revision: of a repository on the hub.
 
     Raises:
@@ -28,6 +29,8 @@ def find_input_px(source: str, revision: str | None = None) -> int:
     """
     if source == EMBEDDED:
         return IMAGE_PX
+    if source == OFF_THE_SHELF:
+        return CROP_PX
     if (Path(source) / DESCRIPTION_FILE).is_file():
         metadata = read_description(Path(source), KINDS)["metadata"]
         if "input" in metadata:

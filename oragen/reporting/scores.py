@@ -15,10 +15,11 @@ from oragen.schema.vocabulary import LEVELS, MODALITY_SETS, ClassTask
 from oragen.training.metrics import score_classes
 
 OVERALL: Final = "all corpora"  # in the place of a corpus: all of them together
-# Each modality alone, the published fusions (of one rank: levels decide), other baselines, our own.
+# What needs no training, each modality alone, the published fusions (of one rank: levels decide),
+# other baselines, our own.
 VARIANT_RANKS: Final = {
-    "audio_only": 0, "face_only": 1, "shared": 2, "separate": 2, "joint": 2, "concatenation": 3,
-    "late_fusion": 4, "cross_attention": 5,
+    "off_the_shelf": 0, "audio_only": 1, "face_only": 2, "shared": 3, "separate": 3, "joint": 3,
+    "concatenation": 4, "late_fusion": 5, "cross_attention": 6,
 }  # fmt: skip
 LEVEL_RANKS: Final[dict[str, int]] = {level: rank for rank, level in enumerate(LEVELS)}
 METRIC_DIGITS: Final[dict[Measure, int]] = {

@@ -9,6 +9,7 @@ from oragen.models.heads.baselines import ConcatenationHead, LateFusionHead, Uni
 from oragen.models.heads.contract import Head, HeadSizes, HeadSpec
 from oragen.models.heads.cross_attention import CrossAttentionHead
 from oragen.models.heads.mtcma import MtcmaHead, SharedTrunkHead
+from oragen.models.heads.off_the_shelf import OffTheShelfHead
 from oragen.models.heads.output_layers import OutputLayers
 from oragen.schema.choices.heads import HeadName
 from oragen.schema.vocabulary import Task
@@ -51,6 +52,8 @@ def build_head(
             return ConcatenationHead(spec)
         case "late_fusion":
             return LateFusionHead(spec)
+        case "off_the_shelf":
+            return OffTheShelfHead(spec)
         case _:
             assert_never(name)
 

