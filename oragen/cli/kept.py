@@ -7,14 +7,15 @@ from typing import Annotated, Final
 import typer
 from rich.filesize import decimal
 
-from oragen.cli.known_models import HUB_PAGE, KnownFile, KnownModel, list_known
+from oragen.cli.known_models import HUB_PAGE, KnownFile, KnownModel, list_known, off_the_shelf
 from oragen.config.messages import suggest
 from oragen.models.hub import find_folder
 from oragen.models.released import REPOSITORY
+from oragen.schema.choices.encoders import OFF_THE_SHELF
 from oragen.schema.errors import UserError
 
 EXIT_DAMAGED: Final = 1
-NAMES: Final = ("oragen", "yunet")
+NAMES: Final = ("oragen", "yunet", OFF_THE_SHELF)
 models_app = typer.Typer(
     no_args_is_help=True,
     help="List, fetch and check the models that oragen knows by name. See docs/models.md.",
@@ -50,7 +51,7 @@ def fetch(
         raise UserError(f"{name!r} is no model that can be fetched{suggest(name, NAMES)}")
     if source is not None and name != "yunet":
         raise UserError(f"--from is for yunet. Name a folder of the files of {name} with --model.")
-    typer.echo(f"{name} is in {_fetch_yunet(source) if name == 'yunet' else _fetch_released()}")
+    typer.echo(f"{name} is in {_fetch(name, source)}")
 
 
 @models_app.command()
@@ -65,6 +66,20 @@ def check() -> None:
     damaged = [model for model in there if not _check(model)]
     if damaged:
         raise typer.Exit(EXIT_DAMAGED)
+
+
+def _fetch(name: str, source: Path | None) -> Path:
+    if name == OFF_THE_SHELF:
+        return _find_off_the_shelf()
+    return _fetch_yunet(source) if name == "yunet" else _fetch_released()
+
+
+def _find_off_the_shelf() -> Path:
+    """Return where pip has put the networks, which it alone can download."""
+    known = off_the_shelf()
+    if not known.is_there:
+        raise UserError(f"{OFF_THE_SHELF} comes with a package of pip. {known.remedy}")
+    return known.place
 
 
 def _fetch_yunet(source: Path | None) -> Path:

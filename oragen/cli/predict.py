@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from oragen.cli.printing import print_table
-from oragen.cli.trained import check_model, find_trained_head
+from oragen.cli.trained import check_model, choose_model
 from oragen.schema.choices.preprocessing import PreprocessingRules
 from oragen.schema.errors import UserError
 from oragen.schema.names import fold_name, printable
@@ -85,8 +85,8 @@ def predict(
     model: Annotated[
         str | None,
         typer.Option(
-            help="Folder of a model, or its id on a hub.",
-            show_default="the first head of params.yaml that was trained here",
+            help="Folder of a model, its id on a hub, or off-the-shelf.",
+            show_default="the head that was trained here, else off-the-shelf",
         ),
     ] = None,
     audio_only: Annotated[bool, typer.Option("--audio-only", help="Use the voice only.")] = False,
@@ -140,7 +140,7 @@ def predict(
     files = [] if output in (None, STANDARD_OUTPUT) else [output]
     _protect(clips, [*files, *drawings.values(), *plots.values()])
     known_boxes = {} if boxes is None else read_boxes(boxes)
-    source = model if model is not None else str(find_trained_head())
+    source = choose_model() if model is None else model
     predictor = Predictor.from_pretrained(source, device=device, precision=precision, rules=rules)
     predictions = predict_named_clips(
         predictor,

@@ -39,6 +39,7 @@ class ClipInputs:
     speech: list[Span]
     crops: UInt8[np.ndarray, "crops height width 3"]
     boxes: list[FaceBox]
+    landmarks: list[list[float] | None]  # of each crop, in its pixels: see `Box`
     windows: list[Window]
     audio_reason: str | None  # why there is no speech
     face_reason: str | None  # why there is no face
@@ -131,12 +132,13 @@ def to_clip_inputs(
     """Find speech in decoded sound, and cut the sound and the crops into windows."""
     spans: list[Span] = []
     audio_reason = sound.reason
-    if sound.reason is None:
+    if sound.reason is None and preprocessing.use_sound:
         speech = detect_samples_speech(sound.values, options=preprocessing.speech)
         spans = [Span(int(start), int(stop)) for start, stop in speech.values]
         audio_reason = speech.reason
     times = [] if faces.reason else faces.details["samples"]
     boxes = [] if faces.reason else faces.details["boxes"]
+    landmarks = faces.details.get("landmarks", [None] * len(times)) if times else []
     crops = faces.values if faces.values.ndim == 4 else np.zeros((0, 1, 1, 3), np.uint8)
     windows = preprocessing.cut(len(sound.values), spans, times, is_still=is_still)
     if spans and not any(window.has_speech for window in windows):
@@ -150,6 +152,7 @@ def to_clip_inputs(
         boxes=[
             FaceBox(sample / SAMPLE_RATE_HZ, *box) for sample, box in zip(times, boxes, strict=True)
         ],
+        landmarks=landmarks,
         windows=windows,
         audio_reason=audio_reason,
         face_reason=faces.reason,

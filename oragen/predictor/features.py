@@ -28,7 +28,7 @@ from oragen.schema.vocabulary import (
 from oragen.training.devices import choose_device
 
 if TYPE_CHECKING:  # their import takes seconds, so it waits until they are loaded
-    from oragen.encoders import AudioEncoder, FaceEncoder
+    from oragen.encoders import AudioEncoder, FaceEncoder, OffTheShelfEncoder
 
 BATCH_SIZE: Final = 16  # windows or crops
 ONE_CLIP: Final = "clip"  # for the name of a file may be no text
@@ -41,9 +41,16 @@ class ModalityEncoders:
     """The encoders of a head, and the specifications of their features."""
 
     audio: "AudioEncoder | None"
-    face: "FaceEncoder | None"
+    face: "FaceEncoder | OffTheShelfEncoder | None"
     specs: Mapping[Modality, Mapping[str, Json]]
     batch_size: int
+
+    def embed_crops(self, inputs: ClipInputs, crops: Sequence[int]) -> list[Embedding]:
+        """Encode some crops of a clip."""
+        assert self.face is not None
+        return self.embed(
+            "face", [self.face.align(inputs.crops[crop], inputs.landmarks[crop]) for crop in crops]
+        )
 
     def embed(self, modality: Modality, contents: Sequence[np.ndarray]) -> list[Embedding]:
         """Encode waveforms or crops in the type of a store: float16."""
@@ -81,7 +88,7 @@ def embed_windows(
     # window, slot -> row of the crop
     slots = [[row_of_crop.get(crop, NONE) for crop in window.crops] for window in windows]
     audio = encoders.embed("audio", waveforms) if waveforms else []
-    face = encoders.embed("face", [inputs.crops[crop] for crop in crops]) if crops else []
+    face = encoders.embed_crops(inputs, crops) if crops else []
     if zeros_where_missing and "audio" in encoders.specs:
         row_of_window[row_of_window == NONE] = len(audio)
         audio = [*audio, _zeros(encoders.specs["audio"])]
@@ -116,6 +123,8 @@ def choose_level(loaded: Pretrained, level: Level | None) -> ModalityEncoders:
     Raises:
         EncoderError: an encoder has no such level.
     """
+    from oragen.encoders import OffTheShelfEncoder
+    from oragen.encoders.off_the_shelf import refuse_early
     from oragen.encoders.source import refuse_late
     from oragen.models.unimodal import UnimodalAudioModel, UnimodalFaceModel
 
@@ -123,7 +132,9 @@ def choose_level(loaded: Pretrained, level: Level | None) -> ModalityEncoders:
     specs: dict[Modality, dict[str, Json]] = {}
     for modality, spec in loaded.specs.items():
         encoder, wanted = encoders[modality], level or spec["level"]
-        if not isinstance(encoder.model, UnimodalAudioModel | UnimodalFaceModel):
+        if isinstance(encoder, OffTheShelfEncoder):
+            refuse_early([wanted])
+        elif not isinstance(encoder.model, UnimodalAudioModel | UnimodalFaceModel):
             refuse_late(spec["source"], [wanted])
         specs[modality] = spec | {"level": wanted, "fingerprint": encoder.fingerprint(wanted)}
     device = choose_device("auto")
@@ -147,7 +158,7 @@ def embed_clip(inputs: ClipInputs, encoders: ModalityEncoders) -> dict[str, np.n
     if encoders.audio is not None:
         arrays |= _embed_sounds(inputs, encoders, encoders.audio)
     if encoders.face is not None:
-        rows = encoders.embed("face", list(inputs.crops)) if len(inputs.crops) else []
+        rows = encoders.embed_crops(inputs, range(len(inputs.crops)))
         shape = encoders.face.feature_shape(encoders.specs["face"]["level"])
         arrays["face"] = np.stack(rows) if rows else np.zeros((0, *shape), STORED_TYPE)
     return arrays

@@ -14,7 +14,7 @@ from oragen.detection.yunet_weights import (
     find_yunet_weights,
     refuse_unknown_yunet,
 )
-from oragen.encoders import AudioEncoder, FaceEncoder
+from oragen.encoders import AudioEncoder, FaceEncoder, OffTheShelfEncoder
 from oragen.models.folder import DESCRIPTION_FILE, WEIGHTS_FILE
 from oragen.models.places import ModelError
 from oragen.models.unimodal.timm_vit import TimmVit
@@ -195,11 +195,11 @@ def _copy_parts(folder: Path, model: Pretrained, target: Path) -> None:
     if model.familiarity:
         _copy(folder, FAMILIARITY_FILE, target)
     _copy_detector(model.preprocessing.faces, target)
-    encoders: dict[Modality, AudioEncoder | FaceEncoder | None] = {
+    encoders: dict[Modality, AudioEncoder | FaceEncoder | OffTheShelfEncoder | None] = {
         "audio": model.audio, "face": model.face,
     }  # fmt: skip
     for modality, encoder in encoders.items():
-        if encoder is None:
+        if encoder is None or isinstance(encoder, OffTheShelfEncoder):  # the package has its files
             continue
         source = locate_encoder(folder, modality, model.specs[modality]["source"])
         if source != EMBEDDED:

@@ -76,8 +76,8 @@ class Predictor:
         """Load a model once.
 
         Args:
-            source: a folder, such as `data/heads/joint/seed-0`, or the id of a model on the hub.
-                Folders of the three published checkpoints are converted.
+            source: a folder, such as `data/heads/joint/seed-0`, the id of a model on the hub, or
+                `off-the-shelf`. Folders of the three published checkpoints are converted.
             device: auto, cpu, cuda, cuda:1, ...
             precision: of the encoders: fp32, bf16 or fp16; as in training if None.
             revision: of a model on the hub.
@@ -152,7 +152,7 @@ class Predictor:
                     decoding = self._decoder.begin(
                         Path(path),
                         preprocessing,
-                        use_audio=use_audio,
+                        use_audio=use_audio and preprocessing.use_sound,
                         use_face=use_face,
                         boxes=boxes.get(Path(path).name),
                     )

@@ -43,6 +43,7 @@ class Preprocessing:
     faces: CropOptions
     windows: WindowOptions
     rules: PreprocessingRules = "oragen"
+    use_sound: bool = True  # False: sound is not decoded, and windows go along the crops
 
     @property
     def are_published(self) -> bool:
@@ -126,6 +127,7 @@ class PreprocessingForm(LooseForm):
     faces: FacesForm
     windows: WindowsForm
     rules: PreprocessingRules = "oragen"
+    use_sound: bool = True
 
 
 def read_preprocessing(saved: object, folder: Path) -> Preprocessing:
@@ -150,6 +152,7 @@ def read_preprocessing(saved: object, folder: Path) -> Preprocessing:
         speech=SpeechOptions(**form.speech.model_dump()),
         faces=CropOptions(**faces),
         windows=WindowOptions.from_seconds(**form.windows.model_dump()),
+        use_sound=form.use_sound,
     )
     return preprocessing.follow(form.rules)
 

