@@ -51,11 +51,7 @@ def main() -> None:
     opening = describe_run(predictions, widest, first, read_settings(params))
     drawn = [corpus for corpus, reader in readers.items() if reader == "generated"]
     best = describe_rankings(rank_heads(scores))
-    facts = {
-        "Commit": describe_commit(read_commit(Path())),
-        "oragen": version("oragen"),
-        "Heads": ", ".join(params.use_heads),
-    }
+    facts = read_facts(params.use_heads)
     write_metrics(paths.REPORTS / "metrics", scores)
     write_details(paths.REPORTS / "details.json", scores)
     (paths.REPORTS / "metrics.json").unlink(missing_ok=True)  # its name before, and numbers too
@@ -81,8 +77,17 @@ def main() -> None:
     )  # fmt: skip
 
 
+def read_facts(heads: Sequence[str]) -> dict[str, str]:
+    """Return what a report is made from: name -> value."""
+    return {
+        "Commit": describe_commit(read_commit(Path())),
+        "oragen": version("oragen"),
+        "Heads": ", ".join(heads),
+    }
+
+
 def show_params(params: Params) -> str:
-    """Write the parameters that the scores follow from, but for paths and what is not in use."""
+    """Write the parameters that the scores follow from, without the paths of this machine."""
     deciding = params.model_dump(
         mode="json", include=set(SHOWN_PARAMS), exclude={"faces": {"weights"}}
     )

@@ -181,8 +181,11 @@ def test_a_report_names_its_commit_and_is_the_same_when_it_is_made_again(
 ) -> None:
     page = project.folder / "data/reports/index.html"
     before = page.read_bytes()
+    of_earlier_version = page.with_name("metrics.json")
+    of_earlier_version.write_text("{}")
     assert project.run("python", "-m", "stages.report").exit_code == 0
     assert page.read_bytes() == before
+    assert not of_earlier_version.exists()
     commit = project.run("git", "log", "-1", "--abbrev=10", "--format=%h of %cs").output.strip()
     assert f"{commit}, with changes to params.yaml" in page.read_text(encoding="utf-8")
     assert "The people in mini are drawn" in (project.folder / "data/reports/report.md").read_text()

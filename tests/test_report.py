@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from oragen.config import paths
+from oragen.config.params import load_params
 from oragen.reporting.best_heads import CAVEAT, describe_rankings, rank_heads
 from oragen.reporting.bootstrap import SpeakerDraws
 from oragen.reporting.commit import Commit, describe_commit, read_commit
@@ -28,7 +30,8 @@ from oragen.reporting.scores import HeadScores
 from oragen.reporting.table_formats import Cell, Column, ReportTable, Row
 from oragen.schema.errors import UserError
 from oragen.training.training_data import TrainingCorpus, TrainingData
-from stages.report import read_history, read_predictions
+from stages.report import SHOWN_PARAMS, read_history, read_predictions, show_params
+from tests.project import REPOSITORY
 
 
 @pytest.fixture
@@ -230,6 +233,21 @@ def test_without_git_no_commit_is_named(tmp_path: Path, monkeypatch: pytest.Monk
 def test_many_changed_files_are_counted() -> None:
     commit = Commit("1c66188cab", "2026-03-04", ["a", "b", "c", "d", "e"])
     assert describe_commit(commit).endswith("with changes to a, b, c and 2 more")
+
+
+def test_the_parameters_of_the_page_hold_no_path() -> None:
+    params = load_params(REPOSITORY / "params.yaml")
+    faces = params.faces.model_copy(update={"weights": Path("/home/anna/yunet.onnx")})
+    shown = yaml.safe_load(show_params(params.model_copy(update={"faces": faces})))
+    assert shown["windows"]["length_s"] == params.windows.length_s
+    assert shown["train"]["seeds"] == params.train.seeds
+    assert "weights" not in shown["faces"]
+    assert "corpora" not in shown
+
+
+def test_every_shown_parameter_makes_the_report_again() -> None:
+    stage = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]["report"]
+    assert set(SHOWN_PARAMS) <= set(stage["params"])
 
 
 def test_facts_are_a_list_in_markdown() -> None:
