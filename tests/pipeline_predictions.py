@@ -49,6 +49,9 @@ def assert_same(predictions: list[Prediction], rows: pd.DataFrame) -> None:
             probabilities = getattr(prediction, task).probabilities
             assert probabilities == pytest.approx(expected, abs=1e-5), clip
         assert prediction.age.value == pytest.approx(row["predicted_age_years"], abs=1e-3), clip
+        assert prediction.unfamiliarity == (
+            None if pd.isna(row["unfamiliarity"]) else pytest.approx(row["unfamiliarity"], rel=1e-4)
+        ), clip
         if pd.isna(half_width := row["age_half_width_years"]):
             assert prediction.age.interval is None
         else:

@@ -16,6 +16,7 @@ from oragen.config import paths
 from oragen.config.params import load_params
 from oragen.predictor import Predictor
 from oragen.schema.errors import UserError
+from oragen.training.model_warnings import UNLIKE
 from tests.predict_command import app, read_json, run, write_clips
 from tests.project import REPOSITORY
 from tests.small_models import add_familiarity, change_metadata, save_model
@@ -58,8 +59,8 @@ def test_a_warning_of_the_model_is_shown_once_below_the_table(model: Path, clips
 def test_a_clip_unlike_those_of_training_is_said_to_be_a_guess(
     model: Path, clips: Path, tmp_path: Path
 ) -> None:
-    """Both clips have the same face; the limits are so low, or so high, that all are beyond."""
-    for name, limit, unfamiliar in (("strict", 1e-3, True), ("lenient", 1e6, False)):
+    """With a limit that nothing keeps, and with one that everything keeps."""
+    for name, limit, unfamiliar in (("strict", 1.0, True), ("lenient", 1e6, False)):
         taught = shutil.copytree(model, tmp_path / name)
         add_familiarity(taught, limit=limit)
         out = tmp_path / f"{name}.json"
@@ -70,8 +71,10 @@ def test_a_clip_unlike_those_of_training_is_said_to_be_a_guess(
             report["unfamiliarity"] for report in written["modalities"].values()
         )
         assert (written["age"]["interval"] is None) is unfamiliar
-        said = f"{clips}/talk.mp4: This clip is unlike those of training (voice "
-        assert (said in done.stdout) is unfamiliar
+        assert ("Warning: 1 of 1 unlike the clips of training" in done.stdout) is unfamiliar
+        assert f"{written['unfamiliarity']:.2f}" in done.stdout
+        said = [text for text in written["warnings"] if text.startswith(UNLIKE)]
+        assert len(said) == unfamiliar
     stated = json.loads((taught / "head.json").read_text())["metadata"]["familiarity"]
     assert stated["limits"] == {"audio": 1e6, "face": 1e6}
 

@@ -77,7 +77,12 @@ def test_a_run_is_described_with_its_protocol_counts_and_encoders(
     assert trained == (
         "Training seeds: 0, 1. Encoders: tiny (fine-tuned on a, b); large (not fine-tuned)."
     )
-    assert covered.startswith("67% of the true ages lie in the 90 % interval of joint")
+    assert covered == (
+        "67% of the true ages lie in the 90 % interval of joint, which was fitted on dev."
+    )
+    strange = predictions.assign(unfamiliarity=[1.5, 0.5, 0.5])
+    *_, covered = describe_run(strange, strange, "joint", SETTINGS)
+    assert covered.endswith("on dev. Clips unlike those of training have none.")
     paper = describe_run(predictions, predictions, "joint", SETTINGS._replace(protocol="paper"))[0]
     assert "trained on train and dev" in paper
 
@@ -85,8 +90,10 @@ def test_a_run_is_described_with_its_protocol_counts_and_encoders(
 def test_a_report_begins_with_whom_its_heads_know(predictions: pd.DataFrame) -> None:
     settings = SETTINGS._replace(training={"joint": KNOWN, "face_only": KNOWN, "old": None})
     generated, unknown, trained, *_ = describe_run(predictions, predictions, "joint", settings)
-    assert generated.startswith("Warning: This model was trained on generated people, too: ")
-    assert unknown == "Warning: This model does not say on whom it was trained."
+    assert generated.startswith(
+        "Warning (joint, face_only): This model was trained on generated people, too: "
+    )
+    assert unknown == "Warning (old): This model does not say on whom it was trained."
     assert trained == (
         "joint, face_only: trained on a (300 clips of 150 speakers); b (4 clips of 2 speakers, "
         "generated); ages 18 to 79."

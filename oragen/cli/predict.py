@@ -285,13 +285,7 @@ def _report(
     predicted = [prediction for prediction in predictions if prediction.is_predicted]
     if predicted and not is_piped:
         _print_predictions(predicted)
-    lines = [f"Warning: {warning}" for warning in of_model] if predicted else []
-    lines += [
-        f"{prediction.input}: {warning}"
-        for prediction in predicted
-        for warning in prediction.warnings
-        if warning not in of_model
-    ]
+    lines = _list_warnings(predicted, of_model)
     lines += [
         f"{prediction.input}: not predicted: {reasons_of(prediction)}"
         for prediction in predictions
@@ -311,6 +305,25 @@ def _report(
         typer.echo(printable(line), err=is_piped)
 
 
+def _list_warnings(predicted: Sequence["Prediction"], of_model: Sequence[str]) -> list[str]:
+    """List the warnings of the model, then those of clips; the unfamiliar clips are counted."""
+    from oragen.training.model_warnings import UNLIKE
+
+    lines = [f"Warning: {warning}" for warning in of_model] if predicted else []
+    if number := sum(prediction.unfamiliar is True for prediction in predicted):
+        lines.append(
+            f"Warning: {number} of {len(predicted)} unlike the clips of training (above 1 in the "
+            "table). Such a prediction is a guess, and its age has no interval."
+        )
+    lines += [
+        f"{prediction.input}: {warning}"
+        for prediction in predicted
+        for warning in prediction.warnings
+        if warning not in of_model and not warning.startswith(UNLIKE)
+    ]
+    return lines
+
+
 def _print_predictions(predictions: Sequence["Prediction"]) -> None:
     table = Table()
     table.add_column("clip", overflow="fold")
@@ -318,8 +331,12 @@ def _print_predictions(predictions: Sequence["Prediction"]) -> None:
         table.add_column(name)
     table.add_column("windows", justify="right")
     table.add_column("predicted from")
+    is_measured = any(prediction.unfamiliarity is not None for prediction in predictions)
+    if is_measured:
+        table.add_column("unlike training", justify="right", no_wrap=True)
     for prediction in predictions:
-        table.add_row(*(escape(printable(cell)) for cell in _to_row(prediction)))
+        cells = [*_to_row(prediction), *([_to_distance(prediction)] if is_measured else [])]
+        table.add_row(*(escape(printable(cell)) for cell in cells))
     print_table(table)
 
 
@@ -345,6 +362,10 @@ def _to_row(prediction: "Prediction") -> tuple[str, ...]:
         str(len(prediction.windows)),
         used,
     )
+
+
+def _to_distance(prediction: "Prediction") -> str:
+    return "–" if prediction.unfamiliarity is None else f"{prediction.unfamiliarity:.2f}"
 
 
 def _with_share(prediction: "ClassPrediction") -> str:

@@ -135,6 +135,7 @@ def write_card(model: Pretrained, metrics: Metrics) -> str:
     lines += [
         "",
         f"Trained on: {corpora}.",
+        *(f"\n**{warning}**" for warning in model.warnings),
         "",
         "| | encoder | level | fingerprint |",
         "|---|---|---|---|",

@@ -1,7 +1,7 @@
 """Predictions and the settings of a run -> the sentences at the head of a report."""
 
 from collections.abc import Mapping, Sequence
-from itertools import chain, starmap
+from itertools import starmap
 from typing import Final, NamedTuple
 
 import pandas as pd
@@ -57,9 +57,16 @@ def describe_run(
     if (coverage := measure_coverage(widest)) is not None:
         sentences.append(
             f"{coverage:.0%} of the true ages lie in the 90 % interval of {head}, which was fitted "
-            "on dev."
+            f"on dev.{_describe_without_interval(widest)}"
         )
     return sentences
+
+
+def _describe_without_interval(predictions: pd.DataFrame) -> str:
+    """Say that clips unlike those of training have no interval, if there are any."""
+    if "unfamiliarity" not in predictions or not (predictions["unfamiliarity"] > 1).any():
+        return ""
+    return " Clips unlike those of training have none."
 
 
 def describe_drawn(corpora: Sequence[str]) -> list[str]:
@@ -79,9 +86,15 @@ def list_facts(facts: Mapping[str, str]) -> list[str]:
 
 
 def warn_of_training(training: Mapping[str, TrainingData | None]) -> list[str]:
-    """Return the warnings of all heads, each once."""
-    warnings = chain.from_iterable(warn_of_model(record) for record in training.values())
-    return [f"Warning: {warning}" for warning in dict.fromkeys(warnings)]
+    """Return the warnings of all heads, each once; it names the heads unless it is of all."""
+    heads: dict[str, list[str]] = {}
+    for head, record in training.items():
+        for warning in warn_of_model(record):
+            heads.setdefault(warning, []).append(head)
+    return [
+        f"Warning{'' if len(names) == len(training) else f' ({", ".join(names)})'}: {warning}"
+        for warning, names in heads.items()
+    ]
 
 
 def describe_training(training: Mapping[str, TrainingData | None]) -> list[str]:

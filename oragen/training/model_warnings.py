@@ -8,6 +8,7 @@ from oragen.training.training_data import TrainingData
 
 MIN_SPEAKERS: Final = 100  # a model of fewer people warns: a rule of thumb
 WORDS: Final[dict[Modality, str]] = {"audio": "voice", "face": "face"}
+UNLIKE: Final = "This clip is unlike those of training"
 NOT_RECORDED: Final = "This model does not say on whom it was trained"
 
 
@@ -62,8 +63,8 @@ def warn_of_distances(distances: Mapping[Modality, float]) -> list[str]:
         return []
     listed = ", ".join(f"{WORDS[name]} {distance:.2f}" for name, distance in distances.items())
     return [
-        f"This clip is unlike those of training ({listed}; 1 is the limit): its prediction is a "
-        "guess, and its age has no interval."
+        f"{UNLIKE} ({listed}; 1 is the limit): its prediction is a guess, and its age has no "
+        "interval."
     ]
 
 
