@@ -22,9 +22,9 @@ from stages.running import run_stage
 
 logger = logging.getLogger(__name__)
 
-# Of sources that no library is needed for. The embedded encoder takes 64 px; its crops have been
-# larger from the start, and stores and heads with them stay of use.
-SMALL_PX: Final = {EMBEDDED: 96, "off-the-shelf": 64}
+# The embedded encoder takes 64 px. Its crops have been larger from the start, and stores and heads
+# with them stay of use.
+EMBEDDED_CROP_PX: Final = 96
 CROP_PX: Final = (16, 1024)  # the least and the most that params.yaml may say
 
 
@@ -106,9 +106,9 @@ def find_inputs_px(params: Params, known: Mapping[str, int]) -> dict[str, int]:
 
 
 def find_px(source: str, revision: str | None, known: Mapping[str, int]) -> int:
-    """Return the side of the pictures that an encoder takes; the small ones load no library."""
-    if source in SMALL_PX:
-        return SMALL_PX[source]
+    """Return the side of the pictures that an encoder takes; the embedded one loads no library."""
+    if source == EMBEDDED:
+        return EMBEDDED_CROP_PX
     name = f"{source}@{revision}" if revision else source
     if name in known and not Path(source).is_dir():
         return known[name]

@@ -166,7 +166,7 @@ def test_crops_are_as_large_as_the_largest_face_encoder_takes(project: Path, vit
     change(project, "features", "face", "encoder", value="dinov2-small")
     assert run_stage()["crop_px"] == 224
     change(project, *catalogue, "dinov2-small", "source", value="off-the-shelf")
-    assert run_stage()["crop_px"] == 64
+    assert run_stage()["crop_px"] == 128
 
 
 def test_an_encoder_of_the_hub_is_asked_for_its_size_once(project: Path) -> None:
