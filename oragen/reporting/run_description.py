@@ -92,7 +92,9 @@ def warn_of_training(training: Mapping[str, TrainingData | None]) -> list[str]:
         for warning in warn_of_model(record):
             heads.setdefault(warning, []).append(head)
     return [
-        f"Warning{'' if len(names) == len(training) else f' ({", ".join(names)})'}: {warning}"
+        f"Warning: {warning}"
+        if len(names) == len(training)
+        else f"Warning ({', '.join(names)}): {warning}"
         for warning, names in heads.items()
     ]
 
