@@ -22,7 +22,12 @@ from oragen.predictor import Predictor
 from oragen.predictor.packing import pack_model
 from oragen.predictor.sums import SUMS_FILE, sum_up
 from oragen.schema.errors import UserError
-from tests.small_models import save_as_transformers_does, save_finetuned, write_model
+from tests.small_models import (
+    add_familiarity,
+    save_as_transformers_does,
+    save_finetuned,
+    write_model,
+)
 
 JSON_FILES: Final = (
     "head.json",
@@ -33,6 +38,7 @@ JSON_FILES: Final = (
 )
 WEIGHTS: Final = (
     "model.safetensors",
+    "familiarity.safetensors",
     "audio_encoder/model.safetensors",
     "face_encoder/model.safetensors",
 )
@@ -50,7 +56,9 @@ def write_good_model(folder: Path, *, of: Path) -> Path:
     """
     audio, _ = save_finetuned(of / "ours")
     _, face = save_as_transformers_does(of / "others")
-    pack_model(write_model(of / "head", audio=audio, face=face), folder)
+    head = write_model(of / "head", audio=audio, face=face)
+    add_familiarity(head, limit=100.0)
+    pack_model(head, folder)
     return folder
 
 
