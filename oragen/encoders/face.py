@@ -23,7 +23,7 @@ from oragen.encoders.source import (
     refuse_late,
     refuse_useless,
 )
-from oragen.encoders.timm_source import is_timm, load_timm
+from oragen.encoders.timm_names import is_timm
 from oragen.models.unimodal import SavedUnimodal, UnimodalFaceModel
 from oragen.models.unimodal.input import PictureInput, check_input
 from oragen.models.unimodal.timm_vit import TimmVit
@@ -179,6 +179,8 @@ def load_face_encoder(
         processor = ViTImageProcessor(size={"height": IMAGE_PX, "width": IMAGE_PX})
         return FaceEncoder(design_vit(), processor, precision)
     if is_timm(source):
+        from oragen.encoders.timm_source import load_timm  # importing timm takes a second
+
         return _try_out(source, *load_timm(source, revision), precision)
     model = load_complete(source, revision)
     if not hasattr(model.config, "patch_size"):

@@ -7,7 +7,7 @@ from typing import Final
 from oragen.encoders.embedded_face import IMAGE_PX
 from oragen.encoders.errors import EncoderError
 from oragen.encoders.face import load_processor
-from oragen.encoders.timm_source import find_timm_px, is_timm
+from oragen.encoders.timm_names import is_timm
 from oragen.models.folder import DESCRIPTION_FILE, Kind, read_description
 from oragen.models.off_the_shelf import CROP_PX
 from oragen.models.unimodal.input import PictureInput, check_input
@@ -37,6 +37,8 @@ def find_input_px(source: str, revision: str | None = None) -> int:
             found: int = check_input(Path(source), PictureInput, metadata).image_px
             return found
     elif is_timm(source):
+        from oragen.encoders.timm_source import find_timm_px  # importing timm takes a second
+
         return find_timm_px(source, revision)
     return _find_processed_px(source, revision)
 

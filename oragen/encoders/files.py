@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import torch
 from safetensors import safe_open
 from torch import nn
 from transformers import AutoConfig, AutoModel
@@ -14,6 +13,7 @@ from transformers.utils.hub import cached_file
 from oragen.encoders.errors import EncoderError
 from oragen.models.encoder_configs import check_config
 from oragen.models.folder import MAX_HEADER_BYTES
+from oragen.models.outline import outlining
 from oragen.models.unimodal import outline_checkpoint
 from oragen.schema.links import find_inside
 from oragen.schema.strict_json import MAX_BYTES, JsonError, parse_object, shorten
@@ -129,7 +129,7 @@ def check_preparation(source: str, preparation: Mapping[str, Any]) -> None:
 
 def _outline(config: Mapping[str, Any]) -> nn.Module:
     fields = {key: value for key, value in config.items() if key != "model_type"}
-    with torch.device("meta"), torch.random.fork_rng(devices=[]):
+    with outlining():
         built = AutoConfig.for_model(config["model_type"], **fields)
         return AutoModel.from_config(built, trust_remote_code=False)  # type: ignore[no-any-return]
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import timm
-import torch
 from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 from PIL.Image import Resampling
@@ -22,6 +21,8 @@ from oragen.encoders.files import (
     read_config,
 )
 from oragen.encoders.source import refuse_not_finite
+from oragen.encoders.timm_names import FOLDER, HUB, PREFIX
+from oragen.models.outline import outlining
 from oragen.models.unimodal.timm_arguments import (
     VITS,
     check_architecture,
@@ -30,9 +31,6 @@ from oragen.models.unimodal.timm_arguments import (
 from oragen.models.unimodal.timm_vit import TimmVit
 from oragen.schema.links import find_inside
 
-PREFIX: Final = "timm:"
-HUB: Final = "hf-hub:"
-FOLDER: Final = "local-dir:"
 WEIGHTS: Final = ("model.safetensors", "pytorch_model.bin", "pytorch_model.pth", "model.pth")
 # Of the fields of a pretrained config those that say what the weights are, and not where.
 _DESCRIPTIVE: Final = (
@@ -40,13 +38,6 @@ _DESCRIPTIVE: Final = (
     "crop_mode", "mean", "std", "pool_size", "first_conv", "classifier", "global_pool",
     "label_offset", "license",
 )  # fmt: skip
-
-
-def is_timm(source: str) -> bool:
-    """Return whether a source is of timm, and not of transformers."""
-    if source.startswith(PREFIX):
-        return True
-    return Path(source).is_dir() and _holds_timm(Path(source))
 
 
 def load_timm(source: str, revision: str | None) -> tuple[TimmVit, BaseImageProcessor]:
@@ -100,7 +91,7 @@ def find_timm_px(source: str, revision: str | None) -> int:
             outline = _describe_folder(source, folder).outline()
         else:
             architecture = _refuse_revision(name, revision)
-            with torch.device("meta"), torch.random.fork_rng(devices=[]):
+            with outlining():
                 outline = timm.create_model(architecture, pretrained=False)
         side: int = max(outline.patch_embed.img_size)
     return side
@@ -125,7 +116,7 @@ class _Described(NamedTuple):
 
     def outline(self) -> Any:
         """Build the network without memory for its weights."""
-        with torch.device("meta"), torch.random.fork_rng(devices=[]):
+        with outlining():
             return self.build(pretrained=False, pretrained_cfg={**self.pretrained})
 
 
@@ -192,13 +183,6 @@ def _split(repository: str, revision: str | None) -> tuple[str, str | None]:
 
 def _download_config(owner_and_name: str, revision: str | None) -> Path:
     return Path(hf_hub_download(owner_and_name, CONFIG_FILE, revision=revision))
-
-
-def _holds_timm(folder: Path) -> bool:
-    if not (folder / CONFIG_FILE).exists():
-        return False
-    config = read_config(str(folder), None)
-    return "architecture" in config and "model_type" not in config  # transformers wraps timm, too
 
 
 def _refuse_revision(name: str, revision: str | None) -> str:

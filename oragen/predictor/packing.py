@@ -6,8 +6,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-import timm
-
 from oragen.detection.faces import CropOptions
 from oragen.detection.yunet_weights import (
     YUNET_FILE,
@@ -238,6 +236,8 @@ def _copy_encoder(source: Path, encoder: AudioEncoder | FaceEncoder, target: Pat
     network = encoder.network
     target.mkdir()
     if isinstance(network, TimmVit):
+        import timm  # takes a second
+
         arguments = {**network.arguments, "num_classes": 0}
         timm.models.save_for_hf(
             network.vit, str(target), model_args=arguments, safe_serialization=True

@@ -11,6 +11,7 @@ from oragen.models.heads.contract import Head, HeadSpec, check_features
 from oragen.models.heads.output_layers import OutputLayers
 from oragen.models.heads.token_pooling import build_pooling
 from oragen.models.layers.attention import MultiHeadAttention
+from oragen.models.layers.embeddings import draw_embeddings
 from oragen.models.layers.normalization import PerLayerNorm
 from oragen.models.layers.positions import sinusoidal_positions
 from oragen.models.layers.presence import hide_invalid
@@ -29,7 +30,7 @@ class AudioTokens(nn.Module):
         self.norm = nn.LayerNorm(audio_width)
         self.project = nn.Linear(audio_width, width)
         self.position_gain = nn.Parameter(torch.tensor(0.1))
-        self.modality = nn.Parameter(0.02 * torch.randn(width))
+        self.modality = draw_embeddings(width)
 
     def forward(
         self, audio: Float[Tensor, "batch steps audio_width"]
@@ -47,7 +48,7 @@ class FaceTokens(nn.Module):
         self.norm = PerLayerNorm(face_layers, face_width)
         self.project = nn.Linear(face_width, width)
         self.position_gain = nn.Parameter(torch.tensor(0.1))
-        self.layer = nn.Parameter(0.02 * torch.randn(face_layers, width))
+        self.layer = draw_embeddings(face_layers, width)
 
     def forward(
         self, face: Float[Tensor, "batch slots layers face_width"]
@@ -106,10 +107,10 @@ class CrossAttentionHead(Head):
         self.audio_decisions = OutputLayers(width, sizes)
         self.face_decisions = OutputLayers(width, sizes)
         self.merge = nn.Sequential(nn.Linear(2 * width, width), nn.GELU(), nn.Dropout(spec.dropout))
-        self.tasks = nn.Parameter(0.02 * torch.randn(NUM_TASKS, width))
+        self.tasks = draw_embeddings(NUM_TASKS, width)
         self.audio_tokens = AudioTokens(sizes.audio_width, width)
         self.face_tokens = FaceTokens(sizes.face_layers, sizes.face_width, width)
-        self.nothing = nn.Parameter(0.02 * torch.randn(width))
+        self.nothing = draw_embeddings(width)
         self.context_norm = nn.LayerNorm(width)
         self.block = QueryBlock(width, spec.num_heads, spec.dropout)
         self.decisions = OutputLayers(width, sizes)

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor
 
 from oragen.models.heads.build import build_head
@@ -13,6 +12,7 @@ from oragen.models.heads.published_names import (
     place,
     published_sizes,
 )
+from oragen.models.outline import outlining
 from oragen.models.state_dict import check_state_dict
 
 
@@ -37,7 +37,7 @@ def load_published_head(
     """
     description = PUBLISHED_HEADS[model]
     sizes = published_sizes(description, level)
-    with torch.device("meta"):
+    with outlining():
         head = build_head(description.name, sizes, std_correction=std_correction)
     places = {
         name: place(description, level, name, tuple(weight.shape))

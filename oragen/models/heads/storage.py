@@ -5,8 +5,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import torch
-
 from oragen.models.description import HeadForm, check_form
 from oragen.models.folder import (
     DESCRIPTION_FILE,
@@ -21,6 +19,7 @@ from oragen.models.folder import (
 )
 from oragen.models.heads.build import build_head
 from oragen.models.heads.contract import Head, HeadSizes
+from oragen.models.outline import outlining
 from oragen.models.state_dict import shapes
 
 HEAD_KINDS: Final[tuple[Kind, ...]] = ("head",)
@@ -77,7 +76,7 @@ def build_described_head(folder: Path, *, max_weights: int | None = None) -> Sav
     spec = own_part(description)
     form = check_form(folder, "describes no head", HeadForm, spec)
     _check_labels(folder, HeadSizes(**form.sizes.model_dump()), description["metadata"])
-    with torch.device("meta"):
+    with outlining():
         outline = _build(folder, spec)
     check_count(folder, outline, max_weights)
     return SavedHead(_build(folder, spec).eval(), description["metadata"])

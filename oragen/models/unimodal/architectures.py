@@ -8,6 +8,7 @@ import torch
 from transformers import AutoConfig, AutoModel, PreTrainedModel
 
 from oragen.models.encoder_configs import check_config
+from oragen.models.outline import outlining
 from oragen.models.unimodal.timm_vit import TimmVit
 
 Encoder = PreTrainedModel | TimmVit
@@ -35,7 +36,7 @@ def outline_encoder(description: Mapping[str, Any]) -> Encoder:
         ValueError: the description is of no known encoder.
         EncoderConfigError: it asks for what no encoder has.
     """
-    with torch.device("meta"):
+    with outlining():
         return _build(description)
 
 

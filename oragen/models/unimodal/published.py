@@ -16,6 +16,7 @@ from transformers import (
     Wav2Vec2Model,
 )
 
+from oragen.models.outline import outlining
 from oragen.models.state_dict import ANY_LENGTH, Shape, check_state_dict
 from oragen.models.unimodal.audio import UnimodalAudioModel
 from oragen.models.unimodal.build import build_audio_model, build_face_model
@@ -107,7 +108,7 @@ def _build_encoder(description: PublishedModel, config: Mapping[str, Any]) -> Pr
         UserError: no encoder can have this config.
     """
     try:
-        with torch.device("meta"):
+        with outlining():
             match description.encoder:
                 case "wav2vec2":
                     return Wav2Vec2Model(Wav2Vec2Config(**config))
@@ -130,7 +131,7 @@ def _build(
     *,
     age_as_fraction: bool,
 ) -> UnimodalAudioModel | UnimodalFaceModel:
-    with torch.device("meta"):
+    with outlining():
         match description.pooling:
             case "transformer" | "mean" as pooling:
                 return build_audio_model(

@@ -23,6 +23,7 @@ from oragen.models.folder import (
     read_weights,
     write_model,
 )
+from oragen.models.outline import outlining
 from oragen.models.state_dict import shapes
 from oragen.models.unimodal.architectures import (
     build_encoder,
@@ -181,7 +182,7 @@ def _build(
     name = pooling.pop("name")
     sizes: dict[str, Any] = {key: description[key] for key in ("num_genders", "num_mask_types")}
     age_as_fraction: bool = description["age_as_fraction"]
-    with torch.device("meta"):
+    with outlining():
         if kind == "unimodal_audio":
             assert isinstance(encoder, PreTrainedModel), "timm has no speech encoders"
             return build_audio_model(

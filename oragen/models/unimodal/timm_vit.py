@@ -4,15 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-import timm
 import torch
 from jaxtyping import Float
-from timm.models.beit import Beit
-from timm.models.eva import Eva
-from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
-
-from oragen.models.unimodal.timm_arguments import check_architecture, check_arguments
 
 
 @dataclass(frozen=True)
@@ -35,23 +29,23 @@ class TimmVit(nn.Module):
     patches.
 
     Args:
-        vit: one of `VITS`, with a CLS token and without a classifier.
+        vit: one of `timm_arguments.VITS`, with a CLS token and without a classifier.
         architecture: its name in timm.
         arguments: further ones of `timm.create_model`; plain JSON.
     """
 
     def __init__(
         self,
-        vit: VisionTransformer | Eva | Beit,
+        vit: nn.Module,
         *,
         architecture: str,
         arguments: Mapping[str, Any],
     ) -> None:
         super().__init__()
-        self.vit = vit
+        self.vit: Any = vit
         self.architecture = architecture
         self.arguments = dict(arguments)
-        self.config = TimmVitConfig(vit.embed_dim)
+        self.config = TimmVitConfig(self.vit.embed_dim)
 
     @classmethod
     def from_description(cls, description: Mapping[str, Any]) -> "TimmVit":
@@ -61,6 +55,10 @@ class TimmVit(nn.Module):
             EncoderConfigError: timm knows no such architecture, or it takes no such argument.
             TypeError: the architecture does not take such arguments.
         """
+        import timm  # takes a second
+
+        from oragen.models.unimodal.timm_arguments import check_architecture, check_arguments
+
         architecture = check_architecture(description["architecture"])
         arguments = check_arguments(description["arguments"])
         with torch.random.fork_rng(devices=[]):  # the caller's randomness stays as it was
