@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from oragen.models.heads import build_head, save_head
-from tests.small_heads import SIZES
+from oragen.models.heads import save_head
+from tests.small_heads import make_head
 
 DECODING = "oragen.media.audio, oragen.media.verified, oragen.detection.faces, cv2"
 
@@ -26,7 +26,7 @@ def test_importing_loads_nothing_heavy(modules: str, heavy: str) -> None:
 
 
 def test_a_saved_head_loads_without_the_compiler(tmp_path: Path) -> None:
-    save_head(tmp_path, build_head("cross_attention", SIZES), {})
+    save_head(tmp_path, make_head("cross_attention"), {})
     assert not _loads(
         "torch._dynamo",
         f"import pathlib, oragen.models.heads as m; m.load_head(pathlib.Path({str(tmp_path)!r}))",

@@ -36,16 +36,16 @@ class TimmVit(nn.Module):
 
     def __init__(
         self,
-        vit: nn.Module,
+        vit: Any,
         *,
         architecture: str,
         arguments: Mapping[str, Any],
     ) -> None:
         super().__init__()
-        self.vit: Any = vit
+        self.vit = vit
         self.architecture = architecture
         self.arguments = dict(arguments)
-        self.config = TimmVitConfig(self.vit.embed_dim)
+        self.config = TimmVitConfig(vit.embed_dim)
 
     @classmethod
     def from_description(cls, description: Mapping[str, Any]) -> "TimmVit":
