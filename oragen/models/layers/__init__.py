@@ -2,6 +2,7 @@
 
 from oragen.models.layers.attention import MultiHeadAttention
 from oragen.models.layers.cross_modal import CrossModalAttention
+from oragen.models.layers.embeddings import draw_embeddings
 from oragen.models.layers.normalization import PerLayerNorm
 from oragen.models.layers.pooling import StatisticsPooling
 from oragen.models.layers.positions import sinusoidal_positions
@@ -14,6 +15,7 @@ __all__ = [
     "PerLayerNorm",
     "StatisticsPooling",
     "TokenResampling",
+    "draw_embeddings",
     "drop_modality",
     "hide_invalid",
     "repeat_last_valid",
