@@ -28,7 +28,7 @@ def main(head: str) -> None:
     }
     alike = next(iter(metadata.values()))  # but for their calibration
     refuse_other_labels(folder, alike)
-    table = read_dataset(paths.EVALUATION_DATASET, params.evaluate.splits)
+    table = read_dataset(paths.evaluation_dataset(head), params.evaluate.splits)
     dataset = load_dataset(
         table,
         level=params.head(head).level,

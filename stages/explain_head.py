@@ -33,7 +33,7 @@ def main() -> None:
     saved = load_head(folder)
     head, metadata = saved.head, read_metadata(folder, saved)
     refuse_other_labels(folder, metadata)
-    table = read_dataset(paths.EVALUATION_DATASET, params.evaluate.splits)
+    table = read_dataset(paths.evaluation_dataset(params.use_heads[0]), params.evaluate.splits)
     level, features = params.heads[name].level, metadata.features
     used = [modality for modality in features if head.modality in (None, modality)]
     usable = keep_usable(table, level=level, modalities=used)

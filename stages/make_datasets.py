@@ -15,6 +15,7 @@ import pandas as pd
 from oragen.config import paths
 from oragen.config.params import load_params
 from oragen.features.table import join_dataset
+from oragen.schema.choices.encoders import OFF_THE_SHELF_HEAD
 from oragen.schema.files import write_text
 from oragen.schema.tables import CLIPS, CROPS, DATASET, FEATURE_ROWS, WINDOWS
 from stages.running import run_stage
@@ -27,19 +28,22 @@ def main() -> None:
     params = load_params()
     corpora_of = {head: tuple(params.train_corpora(head)) for head in params.use_heads}
     evaluated = tuple(params.evaluate_corpora)
-    joined = {
-        corpus: join_corpus(corpus)
-        for corpus in dict.fromkeys(chain(evaluated, *corpora_of.values()))
+    all_corpora = tuple(dict.fromkeys(chain(evaluated, *corpora_of.values())))
+    kinds = {head: face_kind(head) for head in params.use_heads}
+    joined_by = {
+        kind: {corpus: join_corpus(corpus, kind) for corpus in all_corpora}
+        for kind in dict.fromkeys(kinds.values())
     }
     for head, corpora in corpora_of.items():
+        joined = joined_by[kinds[head]]
         DATASET.write(paths.train_dataset(head), choose(joined, corpora, ["train", "dev"]))
+        evaluation = choose(joined, evaluated, params.evaluate.splits)
+        DATASET.write(paths.evaluation_dataset(head), evaluation)
         generated = {name: params.corpora[name].reader == "generated" for name in corpora}
         write_text(paths.train_corpora(head), json.dumps({"generated": generated}) + "\n")
     for corpora in dict.fromkeys(corpora_of.values()):
         train = choose(joined, corpora, ["train", "dev"])
         logger.info("make_datasets: %s", describe("train", train))
-    evaluation = choose(joined, evaluated, params.evaluate.splits)
-    DATASET.write(paths.EVALUATION_DATASET, evaluation)
     logger.info("make_datasets: %s", describe("evaluate", evaluation))
 
 
@@ -51,14 +55,19 @@ def choose(
     return table[table["split"].isin(splits)]
 
 
-def join_corpus(corpus: str) -> pd.DataFrame:
-    """Join the tables of one corpus."""
+def face_kind(head: str) -> str:
+    """Return which features of faces a head takes: the off-the-shelf one has its own."""
+    return OFF_THE_SHELF_HEAD if head == OFF_THE_SHELF_HEAD else "face"
+
+
+def join_corpus(corpus: str, face: str) -> pd.DataFrame:
+    """Join the tables of one corpus, with one kind of features of faces."""
     return join_dataset(
         CLIPS.read(paths.clips_table(corpus)),
         WINDOWS.read(paths.windows_table(corpus)),
         CROPS.read(paths.crops_table(corpus)),
         FEATURE_ROWS.read(paths.feature_rows_table(corpus, "audio")),
-        FEATURE_ROWS.read(paths.feature_rows_table(corpus, "face")),
+        FEATURE_ROWS.read(paths.feature_rows_table(corpus, face)),
     )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from dataclasses import replace
 
 import pandas as pd
 import torch
@@ -13,13 +14,15 @@ from oragen.config.params import Params, load_params
 from oragen.config.settled_faces import settle
 from oragen.features.dataset import EmptyDatasetError, WindowDataset, load_dataset, read_dataset
 from oragen.models.heads import Head, HeadSizes, build_head, save_head
+from oragen.models.off_the_shelf import TRAINED_ON, TRAINING_DATA
 from oragen.schema.errors import UserError
 from oragen.schema.files import write_text
-from oragen.schema.vocabulary import GENDERS, MASK_TYPES
+from oragen.schema.vocabulary import GENDERS, MASK_TYPES, Modality
 from oragen.training.calibration import UNCALIBRATED, Calibration, fit_calibration
 from oragen.training.devices import choose_device, make_fabric
 from oragen.training.familiarity import Familiarity, fit_familiarity
 from oragen.training.familiarity_files import save_familiarity
+from oragen.training.history import Epoch
 from oragen.training.inference import modality_sets_of, predict_windows
 from oragen.training.loop import TrainingOptions, train_in_phases
 from oragen.training.losses import TaskWeights
@@ -41,6 +44,9 @@ def main(head: str) -> None:
     path, merged = paths.train_dataset(head), params.protocol == "paper"
     table = read_dataset(path, ["train", "dev"] if merged else ["train"])
     train = load_dataset(table, level=level, genders=GENDERS, memory_bytes=memory_bytes)
+    if entry.variant == "off_the_shelf":
+        save_untrained(params, head, train)
+        return
     generated = read_generated(head)
     dev = None
     if not merged:
@@ -57,7 +63,7 @@ def main(head: str) -> None:
     for seed in params.train.seeds:
         torch.manual_seed(seed)
         built = build_head(entry.variant, sizes, width=entry.width, dropout=entry.dropout)
-        refuse_blind_head(head, built, train)
+        refuse_blind_head(head, built.modality, train)
         phases = train_in_phases(
             fabric, built, train, dev, to_options(params.train),
             mask_type=entry.mask_type, genders=GENDERS, seed=seed,
@@ -83,6 +89,28 @@ def main(head: str) -> None:
     )  # fmt: skip
 
 
+def save_untrained(params: Params, head: str, train: WindowDataset) -> None:
+    """Save a head that needs no training, for each seed the same; the data give its sizes alone.
+
+    Raises:
+        EmptyDatasetError: no window has a face.
+    """
+    refuse_blind_head(head, "face", train)
+    sizes = replace(measure(train, num_mask_types=0), audio_steps=1, audio_width=1)
+    built = build_head("off_the_shelf", sizes)
+    for seed in params.train.seeds:
+        description = describe(params, train.table, train, built, seed) | {
+            "trained_on": list(TRAINED_ON),
+            "training_data": TRAINING_DATA,
+            "features": {"face": train.specs["face"]},
+            "calibration": UNCALIBRATED.as_json(),
+        }
+        save_head(paths.head_folder(head) / f"seed-{seed}", built, description)
+    history = pd.DataFrame(columns=["seed", "phase", *Epoch._fields])
+    write_text(paths.head_folder(head) / "history.csv", history.to_csv(index=False))
+    logger.info("train_head %s: nothing to train", head)
+
+
 def calibrate(head: Head, dev: WindowDataset) -> Calibration:
     """Fit the calibration of a head on the dev clips."""
     windows, predictions, _ = predict_windows(head, dev, modalities=modality_sets_of(head)[0])
@@ -105,16 +133,16 @@ def read_generated(head: str) -> dict[str, bool]:
     return generated
 
 
-def refuse_blind_head(name: str, head: Head, train: WindowDataset) -> None:
+def refuse_blind_head(name: str, modality: Modality | None, train: WindowDataset) -> None:
     """Refuse to train a head of one modality on clips that all lack it.
 
     Raises:
         EmptyDatasetError: names the head and its corpora.
     """
-    if head.modality is not None and head.modality not in train.specs:
+    if modality is not None and modality not in train.specs:
         corpora = ", ".join(sorted(train.table["corpus"].unique()))
         raise EmptyDatasetError(
-            f"The head {name} predicts from {head.modality} alone, and no window of {corpora} has "
+            f"The head {name} predicts from {modality} alone, and no window of {corpora} has "
             f"any. Take it out of `use_heads`, or train it on another corpus."
         )
 

@@ -38,7 +38,8 @@ def write_corpora(project: Project, trained: tuple[str, ...], heads: tuple[str, 
     for head in heads:
         DATASET.write(folder / "train" / f"{head}.parquet", pd.concat(chosen))
     tested = pd.concat([tables[corpus, "test"] for corpus in ("calls", "photos")])
-    DATASET.write(folder / "evaluation.parquet", tested)
+    for head in heads:
+        DATASET.write(folder / "evaluation" / f"{head}.parquet", tested)
 
 
 def hide(corpus: str, table: pd.DataFrame) -> pd.DataFrame:

@@ -17,6 +17,7 @@ from oragen.config.heads import Evaluate, Head, Report, Train
 from oragen.config.messages import ParamsError, explain, misplaced, suggest
 from oragen.config.reading import read_document
 from oragen.config.section import Name, Names, Section
+from oragen.schema.choices.encoders import OFF_THE_SHELF, OFF_THE_SHELF_HEAD
 from oragen.schema.choices.protocols import EvaluationProtocol
 from oragen.schema.names import shorten
 from oragen.schema.vocabulary import MODALITIES
@@ -102,11 +103,29 @@ class Params(Section):
             place = f"features.{modality}.encoder"
             name, fitting = self.features.of(modality).encoder, encoders.of(modality)
             _check_names(place, [name], f"the {modality} encoders", fitting)
+        if OFF_THE_SHELF in encoders.catalogue:
+            place = f"encoders.catalogue.{OFF_THE_SHELF}"
+            taken = "the head off_the_shelf keeps its features under this name; choose another"
+            raise misplaced(place, f"{place}: {taken}")
         for head in self.use_heads:
+            if OFF_THE_SHELF_HEAD in (head, self.heads[head].variant):
+                self._check_untrained(head)
+                continue
             level, levels = self.heads[head].level, self.features.levels
             _check_names(f"heads.{head}.level", [level], "features.levels", levels)
             self._check_weights(head)
         return self
+
+    def _check_untrained(self, head: str) -> None:
+        """Refuse a head `off_the_shelf` that goes by `features`, or has mask types."""
+        entry = self.heads[head]
+        found = (head, entry.variant, entry.level, entry.mask_type)
+        if found != (OFF_THE_SHELF_HEAD, OFF_THE_SHELF_HEAD, "late", "none"):
+            raise misplaced(
+                f"heads.{head}",
+                f"heads.{head}: the head off_the_shelf has this name, `variant: off_the_shelf`, "
+                f"`level: late` and `mask_type: none`; found {', '.join(found)}",
+            )
 
     def _check_weights(self, head: str) -> None:
         """Refuse a training without a task: unless `together`, mask types come later or never."""

@@ -5,7 +5,6 @@ from pathlib import Path
 DATA = Path("data")
 CHECKED_PARAMS = DATA / "params" / "checked.txt"
 SETTLED_FACES = DATA / "params" / "faces.json"
-EVALUATION_DATASET = DATA / "datasets" / "evaluation.parquet"
 EXPLANATIONS = DATA / "explanations"
 REPORTS = DATA / "reports"
 
@@ -55,9 +54,14 @@ def feature_store(corpus: str, encoder: str) -> Path:
     return DATA / "features" / corpus / encoder
 
 
-def feature_rows_table(corpus: str, modality: str) -> Path:
-    """Return the table that says which features belong to the present windows or crops."""
-    return DATA / "feature_rows" / corpus / f"{modality}.parquet"
+def feature_rows_table(corpus: str, kind: str) -> Path:
+    """Return the table that says which features belong to the present windows or crops.
+
+    Args:
+        corpus: its name.
+        kind: `audio`, `face` or `off_the_shelf`.
+    """
+    return DATA / "feature_rows" / corpus / f"{kind}.parquet"
 
 
 def skipped_table(corpus: str, stage: str) -> Path:
@@ -88,6 +92,11 @@ def train_dataset(head: str) -> Path:
 def train_corpora(head: str) -> Path:
     """Return the file that says of each corpus of a head whether its people are generated."""
     return DATA / "datasets" / "train" / f"{head}.json"
+
+
+def evaluation_dataset(head: str) -> Path:
+    """Return the table of the windows that a head is scored on."""
+    return DATA / "datasets" / "evaluation" / f"{head}.parquet"
 
 
 def head_folder(head: str) -> Path:

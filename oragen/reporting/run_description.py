@@ -114,7 +114,8 @@ def describe_training(training: Mapping[str, TrainingData | None]) -> list[str]:
 
 def _describe_corpus(corpus: TrainingCorpus) -> str:
     origin = ", generated" if corpus.generated else ""
-    return f"{corpus.name} ({corpus.num_clips} clips of {corpus.num_speakers} speakers{origin})"
+    speakers = "" if corpus.num_speakers is None else f" of {corpus.num_speakers} speakers"
+    return f"{corpus.name} ({corpus.num_clips} clips{speakers}{origin})"
 
 
 def _describe_ages(training: TrainingData) -> str:

