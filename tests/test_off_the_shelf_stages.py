@@ -100,5 +100,7 @@ def test_a_head_is_trained_on_their_features(template: Template, tmp_path: Path)
     assert head["metadata"]["features"]["face"]["source"] == "off-the-shelf"
     assert head["metadata"]["features"]["face"]["shape"] == [9, 272]
     clip = next((tmp_path / "data/corpora/mini").rglob("*.mp4"))
-    predicted = project.run("oragen", "predict", clip, "--model", "data/heads/face_only/seed-0")
+    predicted = project.run(
+        "oragen", "predict", str(clip), "--model", "data/heads/face_only/seed-0"
+    )
     assert predicted.exit_code == 0, predicted.output

@@ -19,7 +19,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A clone with heads to train, quickly."""
     project = clone(tmp_path_factory.mktemp("one_modality"), warm=True)
     project.change(
-        use_heads=[*HEADS], train={"seeds": [0], "max_epochs": 8, "patience": 8, "corpora_of": {}}
+        use_heads=[*HEADS],
+        faces={"detector": "cascade", "crop_px": 96},
+        train={"seeds": [0], "max_epochs": 8, "patience": 8, "corpora_of": {}},
     )
     return project
 
@@ -37,6 +39,8 @@ def write_corpora(project: Project, trained: tuple[str, ...], heads: tuple[str, 
     folder = project.folder / "data" / "datasets"
     for head in heads:
         DATASET.write(folder / "train" / f"{head}.parquet", pd.concat(chosen))
+        generated = {"generated": dict.fromkeys(trained, False)}
+        (folder / "train" / f"{head}.json").write_text(json.dumps(generated))
     tested = pd.concat([tables[corpus, "test"] for corpus in ("calls", "photos")])
     for head in heads:
         DATASET.write(folder / "evaluation" / f"{head}.parquet", tested)
