@@ -66,9 +66,9 @@ def find_followers(stages: set[str]) -> set[str]:
     return followers | find_followers(followers) if followers else set()
 
 
-def place(path: str) -> Path:
-    """Return a path of dvc.yaml with a star for each name in it."""
-    return Path(re.sub(r"\$\{.+?\}", "*", path))
+def place(path: str | dict[str, Any]) -> Path:
+    """Return a path of dvc.yaml with a star for each name in it; an output may have options."""
+    return Path(re.sub(r"\$\{.+?\}", "*", path if isinstance(path, str) else next(iter(path))))
 
 
 @pytest.fixture(scope="module")
