@@ -5,7 +5,7 @@ import logging
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -47,7 +47,8 @@ def main() -> None:
     histories = {head: read_history(head) for head in params.use_heads}
     readers = {corpus: params.corpora[corpus].reader for corpus in params.evaluate_corpora}
 
-    tables = build_tables(scores, head=first, readers=readers)
+    usual = read_usual_labels(params)
+    tables = build_tables(scores, head=first, readers=readers, usual=usual)
     opening = describe_run(predictions, widest, first, read_settings(params))
     drawn = [corpus for corpus, reader in readers.items() if reader == "generated"]
     best = describe_rankings(rank_heads(scores))
@@ -111,11 +112,28 @@ def read_settings(params: Params) -> Settings:
 
 def read_training(head: str, seed: int) -> TrainingData | None:
     """Read on whom a head was trained; None: one of an earlier version does not say it."""
+    saved = read_head_metadata(head, seed).get("training_data")
+    return None if saved is None else from_json(saved)
+
+
+def read_usual_labels(params: Params) -> dict[str, str | float | None] | None:
+    """Read the usual labels of the clips that the first of the trained heads learned from."""
+    seed = params.train.seeds[0]
+    saved = (read_head_metadata(head, seed).get("usual_labels") for head in params.use_heads)
+    return next(filter(None, saved), None)
+
+
+def read_head_metadata(head: str, seed: int) -> dict[str, Any]:
+    """Read what was saved beside the weights of a head.
+
+    Raises:
+        UserError: the head was not trained.
+    """
     path = paths.head_folder(head) / f"seed-{seed}" / "head.json"
     if not path.is_file():
         raise UserError(f"{path} is missing: {head} was not trained. Run `dvc repro train_head`.")
-    saved = json.loads(path.read_bytes())["metadata"].get("training_data")
-    return None if saved is None else from_json(saved)
+    metadata: dict[str, Any] = json.loads(path.read_bytes())["metadata"]
+    return metadata
 
 
 def read_all_predictions(heads: Sequence[str]) -> pd.DataFrame:

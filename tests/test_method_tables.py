@@ -10,6 +10,7 @@ from oragen.reporting.table_formats import Cell, to_markdown
 from oragen.reporting.tables.methods import compare_methods
 from oragen.reporting.tables.rows import MODALITY_SET_NAMES
 from oragen.reporting.tables.training_corpora import compare_training_corpora
+from oragen.reporting.tables.usual_labels import UsualLabels
 from oragen.schema.choices.heads import HeadName
 from oragen.schema.vocabulary import MODALITY_SETS
 from tests.scored_heads import by_name, clips, labels, predict, score, values
@@ -51,6 +52,22 @@ def test_methods_are_compared_by_corpus_and_over_all() -> None:
     whole = tables["methods_age"].rows[0].cells[2]
     assert (whole.clips, whole.clips_in_all, whole.speakers) == (8, 8, 4)
     assert tables["methods_age"].columns[0].header == "x (4 clips, 2 speakers)"
+
+
+def test_heads_stand_below_the_usual_labels_said_of_every_clip() -> None:
+    """Women of 20 and men of 50, bare and with a tissue mask, all called bare women of 30."""
+    usual: UsualLabels = {"gender": "female", "mask_type": "none", "age_years": 30.0}
+    tables = by_name(compare_methods(score(predict()), {}, usual))
+    assert labels(tables["methods_age"], "method") == ["most frequent label, mean age", "ours"]
+    assert values(tables["methods_age"]) == [[15.0], [0.0]]
+    assert values(tables["methods_gender"]) == [[0.5], [1.0]]
+    assert values(tables["methods_mask_type"]) == [[0.5], [1.0]]
+
+
+def test_labels_that_training_did_not_have_are_not_said() -> None:
+    usual: UsualLabels = {"gender": "female", "mask_type": None, "age_years": 30.0}
+    table = by_name(compare_methods(score(predict()), {}, usual))["methods_mask_type"]
+    assert values(table) == [[None], [1.0]]
 
 
 def test_one_corpus_has_no_column_for_all() -> None:

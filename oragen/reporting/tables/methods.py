@@ -16,23 +16,37 @@ from oragen.reporting.tables.rows import (
     has_score,
     label_method,
 )
+from oragen.reporting.tables.usual_labels import UsualLabels, compare_usual
 
 OTHER_SPLIT: Final = "other split"
 Places = Sequence[tuple[str, Measure]]  # corpus or all of them, and what is scored there
 
 
-def compare_methods(scores: HeadScores, readers: Mapping[str, str]) -> list[ReportTable]:
+def compare_methods(
+    scores: HeadScores, readers: Mapping[str, str], usual: UsualLabels | None = None
+) -> list[ReportTable]:
     """Compare heads from the widest modalities each takes, by corpus: gender, age, mask type.
 
     Above them is what others published for the same corpus and split. A number of another split of
     that name is marked. A task without any score has no table.
+
+    Args:
+        scores: of the heads.
+        readers: of each corpus.
+        usual: labels that the heads are compared with, said of every clip; None: no such row.
     """
-    tables = [_compare(scores, readers, task, measures) for task, measures in MEASURES.items()]
+    tables = [
+        _compare(scores, readers, usual, task, measures) for task, measures in MEASURES.items()
+    ]
     return [table for table in tables if table is not None]
 
 
 def _compare(
-    scores: HeadScores, readers: Mapping[str, str], task: str, measures: Sequence[Measure]
+    scores: HeadScores,
+    readers: Mapping[str, str],
+    usual: UsualLabels | None,
+    task: str,
+    measures: Sequence[Measure],
 ) -> ReportTable | None:
     places = [
         (scope, measure)
@@ -50,11 +64,15 @@ def _compare(
     if not has_score(ours):
         return None
     published = _find_published(scores, readers, places)
+    rows = drop_equal_labels([*_published_rows(published, places), *ours])
+    if usual is not None:
+        names = list(rows[-1].labels)
+        rows.insert(len(rows) - len(ours), compare_usual(scores, usual, places, names))
     titles = dict.fromkeys(PRESENTATIONS[measure].title for _, measure in places)
     return ReportTable(
         f"methods_{task}", f"Methods: {' and '.join(titles)}", _describe(published),
         [corpus_column(scores, *place) for place in places],
-        drop_equal_labels([*_published_rows(published, places), *ours]),
+        rows,
     )  # fmt: skip
 
 
