@@ -195,8 +195,8 @@ def main(
     chosen = choose_device(device)
     windows = make_windows(num_windows, (4.0,) if full_length else SPEECH_LENGTHS_S)
     audio, face = make_networks()
-    audio.to(chosen)  # type: ignore[arg-type]  # its decorator hides that it is a method
-    face.to(chosen)  # type: ignore[arg-type]
+    audio.to(chosen)
+    face.to(chosen)
     precisions: tuple[Precision, ...] = ("fp32", "bf16")
     ours = {precision: Ours(audio, face, precision) for precision in precisions}
     seconds: dict[Modality, dict[str, float]] = {}

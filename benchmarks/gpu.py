@@ -77,8 +77,8 @@ def main(
     chosen = choose_device(device)
     count = num_windows or NUM_WINDOWS[chosen.type]
     audio, face = make_networks()
-    audio.to(chosen)  # type: ignore[arg-type]  # its decorator hides that it is a method
-    face.to(chosen)  # type: ignore[arg-type]
+    audio.to(chosen)
+    face.to(chosen)
     ours = Ours(audio, face, "bf16")
     rows: list[dict[str, Value]] = []
     matrix_rate = measure_matmul(chosen, torch.bfloat16)

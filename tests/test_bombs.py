@@ -98,6 +98,7 @@ def test_a_hole_of_hours_or_years_is_not_filled(tmp_path: Path, later_s: float) 
     assert made.reason == "longer than 7200 s"
 
 
+@pytest.mark.slow
 def test_a_large_video_ends_at_its_share_of_work_and_is_named(
     workers: Workers, tmp_path: Path
 ) -> None:

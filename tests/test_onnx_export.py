@@ -38,7 +38,6 @@ SIZES: Final = HeadSizes(
 WITHOUT_MASK_TYPE: Final = HeadSizes(1, 6, 1, 1, 4, 2, 0)  # level `late`: one step, one slot
 CALIBRATION: Final = Calibration(gender_temperature=2.0, mask_type_temperature=0.5)
 LATE: Final = ("joint-late", "concatenation-late")
-QUICK: Final = ("cross_attention",)
 EXPORT_ALL: Final = """
 import sys
 from pathlib import Path
@@ -94,30 +93,10 @@ def expect(folder: Path, features: list[torch.Tensor]) -> dict[str, np.ndarray]:
     return expected
 
 
-def quick_or_slow(names: Iterable[str]) -> list[object]:
-    """Mark the heads that are exported with the slow tests alone."""
-    slow = pytest.mark.slow
-    return [name if name in QUICK else pytest.param(name, marks=slow) for name in names]
-
-
-@pytest.fixture
-def heads(request: pytest.FixtureRequest) -> Path:
-    """A folder of heads, and of two that tell no mask type, each with its ONNX file."""
-    is_slow = request.node.get_closest_marker("slow") is not None
-    folder: Path = request.getfixturevalue("slow_heads" if is_slow else "quick_heads")
-    return folder
-
-
 @pytest.fixture(scope="module")
-def quick_heads(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of some heads, each with its ONNX file."""
-    return export(tmp_path_factory.mktemp("quick"), QUICK)
-
-
-@pytest.fixture(scope="module")
-def slow_heads(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """... and of all others."""
-    return export(tmp_path_factory.mktemp("slow"), sorted({*NAMES, *LATE} - {*QUICK}))
+def heads(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of all heads, and of two that tell no mask type, each with its ONNX file."""
+    return export(tmp_path_factory.mktemp("heads"), sorted({*NAMES, *LATE}))
 
 
 def export(folder: Path, names: Iterable[str]) -> Path:
@@ -134,8 +113,9 @@ def export(folder: Path, names: Iterable[str]) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_windows", [1, 5])
-@pytest.mark.parametrize("name", quick_or_slow(NAMES))
+@pytest.mark.parametrize("name", NAMES)
 def test_the_file_predicts_as_the_head_does(heads: Path, name: HeadName, num_windows: int) -> None:
     features = draw(num_windows, STEPS, SLOTS)
     outputs, expected = (
@@ -147,7 +127,8 @@ def test_the_file_predicts_as_the_head_does(heads: Path, name: HeadName, num_win
         np.testing.assert_allclose(outputs[output], values, rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", quick_or_slow(sorted(set(NAMES) - set(FIXED_LENGTH))))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(set(NAMES) - set(FIXED_LENGTH)))
 def test_heads_of_any_length_take_other_lengths_than_they_were_trained_on(
     heads: Path, name: HeadName
 ) -> None:
@@ -157,7 +138,8 @@ def test_heads_of_any_length_take_other_lengths_than_they_were_trained_on(
         np.testing.assert_allclose(outputs[output], values, rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", quick_or_slow(FIXED_LENGTH))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FIXED_LENGTH)
 def test_heads_of_fixed_length_say_so(heads: Path, name: HeadName) -> None:
     session = onnxruntime.InferenceSession(heads / name / "head.onnx")
     shapes = {value.name: value.shape for value in session.get_inputs()}
@@ -165,7 +147,8 @@ def test_heads_of_fixed_length_say_so(heads: Path, name: HeadName) -> None:
     assert shapes["face_valid"] == ["batch", SLOTS]
 
 
-@pytest.mark.parametrize("name", quick_or_slow(LATE))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LATE)
 def test_a_head_of_single_vectors_that_predicts_no_mask_type(heads: Path, name: str) -> None:
     features = draw(5, 1, 1, WITHOUT_MASK_TYPE)
     outputs, expected = (
@@ -177,6 +160,7 @@ def test_a_head_of_single_vectors_that_predicts_no_mask_type(heads: Path, name: 
         np.testing.assert_allclose(outputs[output], values, rtol=0, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_file_says_what_it_is(heads: Path) -> None:
     folder = heads / "cross_attention"
     model = onnx.load(folder / "head.onnx")

@@ -34,6 +34,7 @@ def read_reasons(project: Project) -> dict[str, str]:
     return dict(zip(table["clip_id"], table["reason"], strict=True))
 
 
+@pytest.mark.slow
 def test_a_corpus_that_is_away_stops_the_stage_and_is_found_again(project: Project) -> None:
     corpus, store = project.folder / "data/corpora/own", project.folder / paths.faces_store("own")
     crops = project.folder / paths.crops_table("own")

@@ -135,6 +135,7 @@ def test_a_predictor_answers_what_the_pipeline_answered(
     assert_same(predict(project, corpus, answers), answers)
 
 
+@pytest.mark.slow
 def test_the_command_line_answers_what_the_pipeline_answered(project: Project, first: Run) -> None:
     project.repro()
     answers = read_predictions(project, "mini").reset_index().set_index("path")
@@ -228,6 +229,7 @@ def test_the_published_protocol_merges_dev_and_answers_every_clip(
     assert "Protocol `clean`" in (project.folder / "data/reports/report.md").read_text()
 
 
+@pytest.mark.slow
 def test_a_head_may_be_trained_on_corpora_of_its_own(project: Project, first: Run) -> None:
     project.repro()
     train = project.folder / "data" / "datasets" / "train"

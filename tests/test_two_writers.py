@@ -169,8 +169,8 @@ def test_a_checkpoint_that_is_being_written_is_no_leftover(tmp_path: Path) -> No
 
 
 def test_what_a_killed_stage_left_beside_an_encoder_is_removed(tmp_path: Path) -> None:
-    class Watched(ViTImageProcessor):
-        def save_pretrained(self, save_directory: Path, **options: Any) -> None:  # type: ignore[override]
+    class Watched(ViTImageProcessor):  # type: ignore[misc]
+        def save_pretrained(self, save_directory: Path, **options: Any) -> None:
             super().save_pretrained(save_directory, **options)
             assert not owners.is_abandoned(save_directory)
 

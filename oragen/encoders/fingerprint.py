@@ -7,7 +7,7 @@ precision, which `FeatureSpec.key_of` adds.
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import torch
 from torch import nn
@@ -21,7 +21,7 @@ from oragen.models.unimodal.timm_vit import TimmVit
 
 _NOT_ARCHITECTURE: Final = ("transformers_version", "architectures", "dtype", "_name_or_path")
 
-Network = PreTrainedModel | TimmVit | UnimodalAudioModel | UnimodalFaceModel
+Network: TypeAlias = PreTrainedModel | TimmVit | UnimodalAudioModel | UnimodalFaceModel
 Pooling = TransformerPooling | MeanPooling | SelfAttentionPooling | GatedPooling
 
 # Stored features of level `late` depend on these names: a change would compute them all again.

@@ -196,7 +196,7 @@ def _refuse_revision(name: str, revision: str | None) -> str:
 
 def _build_processor(vit: Any) -> BaseImageProcessor:
     """Scale to the size and range of the pretraining; a crop is a face already and is not cut."""
-    config = resolve_data_config(model=vit)  # type: ignore[no-untyped-call]
+    config = resolve_data_config(model=vit)
     height, width = vit.patch_embed.img_size
     method = config["interpolation"].upper()
     return ViTImageProcessor(

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import torch
 from transformers import AutoConfig, AutoModel, PreTrainedModel
@@ -11,7 +11,7 @@ from oragen.models.encoder_configs import check_config
 from oragen.models.outline import outlining
 from oragen.models.unimodal.timm_vit import TimmVit
 
-Encoder = PreTrainedModel | TimmVit
+Encoder: TypeAlias = PreTrainedModel | TimmVit
 
 NOT_ARCHITECTURE: Final = ("model_type", "transformers_version", "architectures", "_name_or_path")
 

@@ -92,7 +92,7 @@ class UnimodalAudioModel(nn.Module):
     def freeze_front_end(self) -> None:
         """Train no weights of the convolutions, as the published training."""
         front_end = self.encoder.get_submodule("feature_extractor")
-        front_end._freeze_parameters()  # type: ignore[operator]  # HuBERT has no public way
+        front_end._freeze_parameters()  # HuBERT has no public way
 
     def _hide_invalid_samples(self, waveforms: Tensor, valid: Tensor | None) -> Tensor:
         if waveforms.shape[1] < (fewest := samples_of_one_step(self.encoder.config)):
