@@ -90,6 +90,7 @@ def test_what_dvc_refuses_by_itself_is_named_by_the_commands(project: Project, n
     assert (exit_code, "a name has letters" in with_names) == (2, True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("take", [take_encoder, take_head])
 def test_an_encoder_or_a_head_may_not_be_named_so_either(project: Project, take: Any) -> None:
     for name in (COMMANDS[0], BESIDE):

@@ -70,7 +70,7 @@ def read_values(store: PartStore) -> list[np.ndarray]:
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded, use of fork")
-@pytest.mark.parametrize("start_method", ["fork", "spawn"])
+@pytest.mark.parametrize("start_method", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
 def test_workers_can_read_after_their_parent_has(store: PartStore, start_method: str) -> None:
     """The threads that decode chunks do not survive a fork: waiting for them would never end."""
     fill(store, range(12))

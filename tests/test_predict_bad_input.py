@@ -161,6 +161,7 @@ def test_a_file_that_may_not_be_read_says_so(
         assert report.reason == "no permission"
 
 
+@pytest.mark.slow
 def test_a_bomb_is_named_and_all_others_are_predicted(
     folder: Path, predictions: dict[str, Prediction], tmp_path: Path
 ) -> None:

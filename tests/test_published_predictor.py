@@ -123,6 +123,7 @@ def test_a_prediction_names_the_released_model_its_files_and_its_training(
     assert predictor.warnings == []
 
 
+@pytest.mark.slow
 def test_the_released_model_answers_from_the_cache_of_the_hub_without_a_network(
     checkpoints: Path, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

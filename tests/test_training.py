@@ -108,7 +108,7 @@ def test_a_problem_that_can_be_learned_is_learned(trained: Trained) -> None:
     assert best.gender_uar > 0.95
 
 
-@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+@pytest.mark.parametrize("precision", ["bf16", pytest.param("fp16", marks=pytest.mark.slow)])
 def test_it_is_learned_in_half_precision_too(
     datasets: dict[str, WindowDataset], trained: Trained, precision: Precision
 ) -> None:
