@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from tests.convert_command import Convert
     from tests.template_project import Template
 
 
@@ -53,3 +54,14 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> "Template":
     from tests import template_project
 
     return template_project.make_once(tmp_path_factory)
+
+
+@pytest.fixture
+def convert(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> "Convert":
+    """Run `oragen convert` in a folder, as a user types it."""
+    from tests.convert_command import type_command
+
+    monkeypatch.chdir(tmp_path)
+    return type_command(monkeypatch, capsys)

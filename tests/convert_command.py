@@ -19,7 +19,7 @@ class Ended(NamedTuple):
 Convert = Callable[..., Ended]
 
 
-def make_convert(
+def type_command(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str = "convert"
 ) -> Convert:
     """Return the command as a function of what is typed behind it."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from threading import Thread
 COMMIT = "c" * 40
 
 
-class QuietHandler(BaseHTTPRequestHandler):
+class QuietHandler(BaseHTTPRequestHandler, ABC):
     """Answers with bytes, and writes no log."""
 
     def do_HEAD(self) -> None:
@@ -20,8 +21,9 @@ class QuietHandler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.answer()
 
+    @abstractmethod
     def answer(self) -> None:
-        raise NotImplementedError
+        """Send what was asked for."""
 
     def send(self, content: bytes) -> None:
         self.send_response(200)

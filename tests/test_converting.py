@@ -24,7 +24,7 @@ from oragen.models.heads import (
 )
 from oragen.models.published import Origin, convert_checkpoint, recognise
 from oragen.models.unimodal import PUBLISHED, load_unimodal, save_unimodal
-from tests.convert_command import Convert, make_convert
+from tests.convert_command import Convert
 from tests.golden import make_input, make_state_dict, read_json
 from tests.published_heads import make_published_head, shapes_of_published_head
 from tests.unimodal_models import make_face_model, make_published, tiny_config
@@ -38,15 +38,6 @@ SIZES = HeadSizes(
     num_genders=2,
     num_mask_types=0,
 )
-
-
-@pytest.fixture
-def convert(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> Convert:
-    """Run `oragen convert` in a folder, as a user types it."""
-    monkeypatch.chdir(tmp_path)
-    return make_convert(monkeypatch, capsys)
 
 
 @pytest.fixture

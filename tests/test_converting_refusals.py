@@ -12,17 +12,8 @@ from torch import Tensor
 from oragen.models.heads import load_head
 from oragen.models.published import Origin, convert_checkpoint
 from oragen.schema.errors import UserError
-from tests.convert_command import Convert, make_convert
+from tests.convert_command import Convert
 from tests.published_heads import make_published_head
-
-
-@pytest.fixture
-def convert(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> Convert:
-    """Run `oragen convert` in a folder, as a user types it."""
-    monkeypatch.chdir(tmp_path)
-    return make_convert(monkeypatch, capsys)
 
 
 @pytest.fixture

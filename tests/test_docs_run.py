@@ -20,7 +20,7 @@ from tests.published_heads import make_published_head
 from tests.template_project import Template, pick_good_clips
 
 BLOCKS: Final = find_blocks()
-WAY_BACK: Final = "git restore"  # test_pipeline.py goes it, after an experiment
+WAY_BACK: Final = "git restore"  # test_swapped_corpora.py goes it, after an experiment
 RUN: Final = [
     block
     for block in BLOCKS

@@ -8,7 +8,7 @@ import pytest
 from oragen.detection.yunet_weights import YUNET_FILE, YUNET_SHA256, kept_yunet
 from oragen.models.places import RELEASED
 from oragen.models.released import REPOSITORY
-from tests.convert_command import Convert, make_convert
+from tests.convert_command import Convert, type_command
 from tests.hub_cache import make_snapshot, move_to_blobs, use_hub_cache
 
 
@@ -23,7 +23,7 @@ def models(
 ) -> Convert:
     """Run `oragen models`, as a user types it, where nothing is kept yet."""
     monkeypatch.setattr("oragen.models.off_the_shelf.PACKAGE", "a-package-that-nobody-has")
-    return make_convert(monkeypatch, capsys, "models")
+    return type_command(monkeypatch, capsys, "models")
 
 
 @pytest.fixture

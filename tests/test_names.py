@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from oragen.cli.predict import _plan_files
+from oragen.cli.drawn_files import plan_files
 from oragen.predictor import ClassPrediction
 from oragen.predictor.files import NamedClip
 from oragen.predictor.output import open_output
@@ -102,7 +102,7 @@ def test_a_drawn_label_has_no_control_characters() -> None:
 def test_names_that_a_file_system_may_take_for_one_get_files_of_their_own(tmp_path: Path) -> None:
     names = ["Anna.mp4", "anna.mp4", "jose\u0301.mp4", "jos\u00e9.mp4"]
     clips = [NamedClip(Path(str(number), name)) for number, name in enumerate(names)]
-    planned = _plan_files(clips, tmp_path, "--draw", (".mp4", ".png"))
+    planned = plan_files(clips, tmp_path, "--draw", (".mp4", ".png"))
     assert [path.name for path in planned.values()] == [
         "Anna.mp4", "anna-2.mp4", "jose\u0301.mp4", "jos\u00e9-2.mp4",
     ]  # fmt: skip

@@ -1,19 +1,13 @@
 """The whole pipeline, by the real `dvc repro`, on generated clips and on broken ones."""
 
 import json
-import random
 import re
-import shutil
-import signal
-import time
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from oragen.schema.tables import CLIPS, SKIPPED, WINDOWS
-from oragen.store.formats import verify_part
-from tests.doc_blocks import find_blocks
 from tests.pipeline_predictions import assert_same, predict, read_predictions
 from tests.project import Project, Run
 from tests.template_project import NUM_EXAMPLES, Template, add_new_clip
@@ -23,7 +17,6 @@ PER_CORPUS = (
     "index_clips", "decode_audio", "detect_speech", "crop_faces", "cut_windows",
     "extract_audio_features", "extract_face_features", "extract_off_the_shelf",
 )  # fmt: skip
-FEATURES = "data/features/mini/tiny-wav2vec2"
 EXPECTED_REASONS = {
     "empty": {"index_clips": "empty file"},
     "text": {"decode_audio": "not a media file", "crop_faces": "not a media file"},
@@ -290,101 +283,6 @@ def test_a_new_clip_costs_that_clip_alone(project: Project, first: Run) -> None:
     crops = {crop for crops in of_new["crops"] for crop in crops} - {-1}
     assert f" {len(of_new)} encoded now" in run.line_of("extract_audio_features own")
     assert f" {len(crops)} encoded now" in run.line_of("extract_face_features own")
-
-
-@pytest.mark.slow
-def test_an_extraction_that_is_killed_again_and_again_ends_as_one_undisturbed(
-    project: Project, first: Run, tmp_path: Path
-) -> None:
-    """Killed with -9 at random points; every batch makes a part, so no row is made twice either."""
-    undisturbed, killed = (copy_without_features(project, tmp_path / name) for name in "uk")
-    stage = ("python", "-m", "stages.extract_audio_features", "mini")
-    assert undisturbed.run(*stage).exit_code == 0
-    draw = random.Random(0)
-    counts = [
-        kill(killed, stage, len(parts_of(killed)) + draw.randrange(1, 5), draw) for _ in range(4)
-    ]
-    assert 0 < counts[0] < counts[-1] < len(parts_of(undisturbed))
-    last = killed.run(*stage)
-    assert last.exit_code == 0, last.output
-    num_rows = len(parts_of(undisturbed)) - counts[-1]
-    assert f" {num_rows} encoded now" in last.line_of("extract_audio_features mini")
-    # A part's name is the hash of its rows and values.
-    assert parts_of(killed) == parts_of(undisturbed)
-    assert not list((killed.folder / FEATURES).glob("*.unfinished*"))
-    for part in (killed.folder / FEATURES).glob("part-*"):
-        verify_part(part, "zarr")
-
-
-def copy_without_features(project: Project, folder: Path) -> Project:
-    """Copy what an extraction needs, with a part for every row."""
-    for name in ("stages", "oragen", "data/audio", "data/windows", "data/skipped"):
-        shutil.copytree(project.folder / name, folder / name)
-    shutil.copy2(project.folder / "params.yaml", folder)
-    copied = Project(folder)
-    features = copied.read_params()["features"]
-    features["audio"]["batch_size"] = 1
-    copied.change(features=features, execution={"part_mb": 0.001})
-    return copied
-
-
-def parts_of(project: Project) -> list[str]:
-    return sorted(part.name for part in (project.folder / FEATURES).glob("part-*.zarr"))
-
-
-def kill(project: Project, command: tuple[str, ...], num_parts: int, draw: random.Random) -> int:
-    """Kill a command some moment after there are so many parts; return how many there are then."""
-    with project.start(*command) as process:
-        while len(parts_of(project)) < num_parts and process.poll() is None:
-            time.sleep(0.001)
-        time.sleep(draw.uniform(0.0, 0.02))
-        process.kill()
-    assert process.returncode == -signal.SIGKILL
-    return len(parts_of(project))
-
-
-@pytest.mark.slow
-def test_corpora_are_swapped_by_a_parameter(project: Project, first: Run) -> None:
-    project.repro()
-    project.change(use_corpora=["mini"])
-    project.repro()
-    metrics = json.loads((project.folder / "data/reports/details.json").read_text())
-    assert set(metrics["cross_attention"]) == {"mini"}
-    project.change(use_corpora=["mini", "own"])
-    assert not any("@own" in stage for stage in project.repro().stages)
-
-
-@pytest.mark.slow
-def test_an_experiment_swaps_corpora_and_back_without_computing(
-    project: Project, first: Run
-) -> None:
-    project.repro()
-    swap = project.run("dvc", "exp", "run", "-S", "use_corpora=[mini]")
-    assert swap.exit_code == 0, swap.output
-    metrics = json.loads((project.folder / "data/reports/details.json").read_text())
-    assert set(metrics["cross_attention"]) == {"mini"}
-    back = project.run("dvc", "exp", "run", "-S", "use_corpora=[mini,own]")
-    assert back.exit_code == 0, back.output
-    assert not any("@mini" in stage or "@own" in stage for stage in back.stages)
-    assert (project.folder / "data/audio/own").is_dir()
-
-
-@pytest.mark.slow
-def test_the_documented_way_back_from_an_experiment_computes_nothing(
-    project: Project, first: Run
-) -> None:
-    project.repro()
-    author = ("-c", "user.name=test", "-c", "user.email=test@example.com")
-    project.run("git", "add", "params.yaml", "dvc.lock")
-    project.run("git", *author, "commit", "--message=before")
-    before = (project.folder / "data/reports/index.html").read_bytes()
-    away = project.run("dvc", "exp", "run", "-S", "use_corpora=[mini]")
-    assert away.exit_code == 0, away.output
-    assert (project.folder / "data/reports/index.html").read_bytes() != before
-    (way,) = (block.text for block in find_blocks() if block.text.startswith("git restore"))
-    assert project.run("bash", "-ec", way).exit_code == 0
-    assert (project.folder / "data/reports/index.html").read_bytes() == before
-    assert project.repro().stages == []
 
 
 def test_a_mistyped_parameter_is_one_sentence_and_exit_code_2(project: Project, first: Run) -> None:

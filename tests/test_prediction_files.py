@@ -54,18 +54,21 @@ def names(clips: list[NamedClip]) -> list[str]:
 
 def test_a_folder_is_searched_for_media_sorted_and_without_hidden_files(tree: Path) -> None:
     expected = ["a.wav", "b.MP4", "deep/c.jpg", "deep/d.mkv", "odd[1].mp4"]
-    assert names(find_clips(["."])) == expected
-    assert names(find_clips([str(tree / "deep")])) == [f"{tree}/deep/c.jpg", f"{tree}/deep/d.mkv"]
+    assert names(find_clips(["."]).clips) == expected
+    assert names(find_clips([str(tree / "deep")]).clips) == [
+        f"{tree}/deep/c.jpg",
+        f"{tree}/deep/d.mkv",
+    ]
 
 
 def test_a_named_file_is_taken_whatever_it_is_called(tree: Path) -> None:
-    assert names(find_clips(["notes.txt", ".hidden.mp4", "odd[1].mp4"])) == [
+    assert names(find_clips(["notes.txt", ".hidden.mp4", "odd[1].mp4"]).clips) == [
         "notes.txt", ".hidden.mp4", "odd[1].mp4",
     ]  # fmt: skip
 
 
 def test_what_is_not_there_is_listed_with_its_reason_in_its_place(tree: Path) -> None:
-    assert names(find_clips(["gone.mp4", "a.wav", "none", "x*.mp4"])) == [
+    assert names(find_clips(["gone.mp4", "a.wav", "none", "x*.mp4"]).clips) == [
         "gone.mp4: no such file",
         "a.wav",
         "none: no sound, video or picture in this folder",
@@ -74,25 +77,25 @@ def test_what_is_not_there_is_listed_with_its_reason_in_its_place(tree: Path) ->
 
 
 def test_patterns_that_the_shell_left_are_expanded(tree: Path) -> None:
-    assert names(find_clips(["**/*.jpg"])) == ["deep/c.jpg"]
-    assert names(find_clips(["d*"])) == ["deep/c.jpg", "deep/d.mkv"]
+    assert names(find_clips(["**/*.jpg"]).clips) == ["deep/c.jpg"]
+    assert names(find_clips(["d*"]).clips) == ["deep/c.jpg", "deep/d.mkv"]
 
 
 def test_a_clip_named_twice_counts_once(tree: Path) -> None:
     (tree / "link.wav").symlink_to("a.wav")
     inputs = ["a.wav", str(tree / "a.wav"), "deep/../a.wav", "link.wav", "gone", "gone"]
-    assert names(find_clips(inputs)) == ["a.wav", "gone: no such file"]
+    assert names(find_clips(inputs).clips) == ["a.wav", "gone: no such file"]
 
 
 def test_links_that_lead_back_end_the_search(tree: Path) -> None:
     (tree / "deep" / "loop").symlink_to(tree / "deep")
     (tree / "linked").symlink_to(tree / "deep")
-    assert len(find_clips(["."])) == 5
+    assert len(find_clips(["."]).clips) == 5
 
 
 def test_standard_input_names_one_path_a_line(tree: Path) -> None:
     listed = [b"a.wav\n", b"\n", b"deep\r\n", b"gone \xe9.mp4"]
-    assert names(find_clips(["-"], listed)) == [
+    assert names(find_clips(["-"], listed).clips) == [
         "a.wav", "deep/c.jpg", "deep/d.mkv", "gone \udce9.mp4: no such file",
     ]  # fmt: skip
 
@@ -103,7 +106,7 @@ def test_a_folder_that_cannot_be_read_is_listed(monkeypatch: pytest.MonkeyPatch)
         (folder / "deep").mkdir(mode=0)
         (folder / "a.wav").touch()
         with ordinary_user():
-            assert names(find_clips(["."])) == ["a.wav", "deep: no permission"]
+            assert names(find_clips(["."]).clips) == ["a.wav", "deep: no permission"]
 
 
 @pytest.mark.parametrize(

@@ -94,8 +94,7 @@ def test_a_folder_is_searched_by_content_and_what_is_passed_over_is_named(tmp_pa
     for name, content in other_files().items():
         (tmp_path / name).write_bytes(content)
     (tmp_path / ".hidden.mp4").write_bytes((tmp_path / "g.qt").read_bytes())
-    passed_over: list[Path] = []
-    clips = find_clips([str(tmp_path)], passed_over=passed_over)
+    clips, passed_over = find_clips([str(tmp_path)])
     names = ["a.oga", "b.caf", "c.heic", "d.3ga", "e.weba", "f.mka", "g.qt", "h", "i.mp4"]
     assert [clip.path.name for clip in clips] == names
     assert {path.name for path in passed_over} == {*other_files(), ".hidden.mp4"}
@@ -103,6 +102,5 @@ def test_a_folder_is_searched_by_content_and_what_is_passed_over_is_named(tmp_pa
 
 def test_a_single_file_is_taken_whatever_it_holds(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("It was a dark and stormy night.")
-    passed_over: list[Path] = []
-    [clip] = find_clips([str(tmp_path / "notes.txt")], passed_over=passed_over)
+    [clip], passed_over = find_clips([str(tmp_path / "notes.txt")])
     assert (clip.reason, passed_over) == (None, [])

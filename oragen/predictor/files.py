@@ -28,9 +28,14 @@ class NamedClip(NamedTuple):
     reason: str | None = None
 
 
-def find_clips(
-    inputs: Sequence[str], lines: Iterable[bytes] = (), passed_over: list[Path] | None = None
-) -> list[NamedClip]:
+class FoundClips(NamedTuple):
+    """The clips of some inputs, and the files in their folders that are no clips, sorted."""
+
+    clips: list[NamedClip]
+    passed_over: list[Path]
+
+
+def find_clips(inputs: Sequence[str], lines: Iterable[bytes] = ()) -> FoundClips:
     """Find the clips of all inputs, in their order and each once.
 
     Args:
@@ -38,15 +43,12 @@ def find_clips(
             their suffix or content, without hidden names; patterns such as `clips/**/*.mp4`; `-`
             for `lines`.
         lines: lines that each name an input, as bytes since a name may be in any encoding.
-        passed_over: gets the files in folders that are no clips, sorted.
     """
     clips: dict[str, NamedClip] = {}
     others: list[Path] = []
     for clip in _find_all(inputs, lines, others):
         clips.setdefault(os.path.realpath(clip.path), clip)
-    if passed_over is not None:
-        passed_over += sorted(set(others))
-    return list(clips.values())
+    return FoundClips(list(clips.values()), sorted(set(others)))
 
 
 def names_one_file(inputs: Sequence[str]) -> bool:
