@@ -70,7 +70,13 @@ def test_a_model_that_was_never_downloaded_is_reported_in_a_sentence(cache: Path
     assert "run `hf download someone/model --revision main`" in done.stderr
 
 
-@pytest.mark.parametrize("source", ["data/heads/nobody/seed-0", "/nowhere/at/all", "model"])
+@pytest.mark.parametrize(
+    "source",
+    [
+        "data/heads/nobody/seed-0", "/nowhere/at/all", "model", "./missing", "../missing",
+        "a--b/c", "x/y.git",
+    ],
+)  # fmt: skip
 def test_what_is_neither_a_folder_nor_a_name_of_the_hub_says_what_to_do(source: str) -> None:
     with pytest.raises(ModelError, match=r"no model at .*make demo"):
         find_folder(source)
@@ -108,6 +114,16 @@ def test_of_the_released_model_three_files_and_texts_are_downloaded_once(tmp_pat
     assert hub.fetched == {*texts, *RELEASED}
     assert [(folder / name).read_text() for name in RELEASED] == list(RELEASED)
     assert find(tmp_path, hub.address) == folder  # now that nobody listens there
+
+
+def test_an_interrupted_download_of_the_released_model_is_named(tmp_path: Path) -> None:
+    model = tmp_path / "hub" / "models--someone--model"
+    for file in (model / "refs" / "main", model / "snapshots" / REVISION / RELEASED[0]):
+        file.parent.mkdir(parents=True)
+        file.write_text(REVISION)
+    done = run(tmp_path, FIND)
+    assert f"ModelError: There is no folder {NAME}" in done.stderr
+    assert f"; its download lacks {RELEASED[1]}, {RELEASED[2]}. Where there is" in done.stderr
 
 
 def test_of_another_model_weights_and_descriptions_are_downloaded() -> None:

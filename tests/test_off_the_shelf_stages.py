@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from oragen.store.usage import find_stores, find_usage
 from tests.project import Project, Run
 from tests.template_project import Template
 
@@ -83,6 +84,20 @@ def test_its_features_are_in_use_for_the_cache(project: Project, compared: Path)
     stores = json.loads(done.output)["stores"]
     [mini] = [one for one in stores if (one["corpus"], one["encoder"]) == ("mini", "off-the-shelf")]
     assert mini["rows"] == mini["rows_in_use"] > 0
+
+
+def test_none_is_unused_as_long_as_their_table_is_missing(
+    project: Project, compared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DVC removes it before the stage runs, so one that was killed leaves rows none names."""
+    monkeypatch.chdir(compared)
+    table = Path("data/feature_rows/mini/off_the_shelf.parquet")
+    content = table.read_bytes()
+    [store] = [one for one in find_stores() if one.folder.match("features/mini/off-the-shelf")]
+    table.unlink()
+    assert find_usage([store], audio={}, faces={}) == {store: None}
+    table.write_bytes(content)
+    assert find_usage([store], audio={}, faces={})[store] is not None
 
 
 def test_without_the_head_nothing_is_encoded(template: Template) -> None:

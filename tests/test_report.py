@@ -230,6 +230,28 @@ def test_a_report_names_its_commit_and_what_was_changed_since(
     assert read_commit(tmp_path / "unpacked") is None
 
 
+SIGNER = """#!/bin/sh
+case "$*" in
+*verify*) touch verified; echo "good" >&2 ;;
+*) cat >/dev/null; echo "[GNUPG:] SIG_CREATED D" >&2; echo "-----BEGIN PGP SIGNATURE-----" ;;
+esac
+"""
+
+
+def test_a_signed_commit_is_named_and_its_signature_is_not_checked(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("a: 1\n")
+    signer = tmp_path / "signer"
+    signer.write_text(SIGNER)
+    signer.chmod(0o755)
+    run_git(tmp_path, "init")
+    run_git(tmp_path, "config", "gpg.program", str(signer))
+    run_git(tmp_path, "config", "log.showSignature", "true")
+    run_git(tmp_path, "add", "params.yaml")
+    run_git(tmp_path, "commit", "--gpg-sign", "--message=first")
+    assert read_commit(tmp_path) is not None
+    assert not (tmp_path / "verified").exists()
+
+
 def test_without_git_no_commit_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert read_commit(tmp_path) is None
     monkeypatch.setenv("PATH", str(tmp_path))

@@ -6,12 +6,11 @@ from typing import Final, NamedTuple
 
 from oragen.config.kept import kept_models
 from oragen.models import off_the_shelf as networks
-from oragen.models.places import DESCRIPTION_FILE, RELEASED
+from oragen.models.places import DESCRIPTION_FILE, RELEASED, WEIGHTS_FILE
 from oragen.models.released import NUM_BYTES, REPOSITORY
 from oragen.schema.choices.encoders import OFF_THE_SHELF
 from oragen.schema.strict_json import MAX_BYTES, JsonError, parse_object
 
-WEIGHTS_FILE: Final = "model.safetensors"
 HUB_PAGE: Final = f"https://huggingface.co/{REPOSITORY}"
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from oragen.models.finite import find_not_finite
 from oragen.models.places import DESCRIPTION_FILE as DESCRIPTION_FILE
-from oragen.models.places import refuse_pointer
+from oragen.models.places import WEIGHTS_FILE, refuse_pointer
 from oragen.models.state_dict import Shape, find_misfits, shapes
 from oragen.schema.errors import UserError
 from oragen.schema.files import atomic_write
@@ -25,7 +25,6 @@ from oragen.schema.links import find_inside
 from oragen.schema.strict_json import MAX_BYTES, JsonError, parse_object, shorten
 from oragen.schema.vocabulary import GENDERS_WITH_CHILD, MASK_TYPES
 
-WEIGHTS_FILE: Final = "model.safetensors"
 FORMAT_VERSION: Final = 1
 MAX_HEADER_BYTES: Final = 10_000_000  # of a safetensors file
 MAX_WEIGHT_BYTES: Final = 8  # of one number

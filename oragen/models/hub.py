@@ -84,7 +84,11 @@ def _download(name: str, revision: str | None) -> Path:
 
 
 def _find_downloaded(name: str, revision: str | None, problem: str) -> Path:
-    """Return the folder of an earlier download, which must be whole."""
+    """Return the folder of an earlier download.
+
+    Raises:
+        ModelError: there is none, or it lacks files of the released model.
+    """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
@@ -97,9 +101,13 @@ def _find_downloaded(name: str, revision: str | None, problem: str) -> Path:
 
     try:
         there = [file.name for file in find(()).iterdir()]
-        return find(choose_files(there))
+        folder = find(choose_files(there))
     except (LocalEntryNotFoundError, OSError) as error:
         raise _unreachable(name, revision, problem) from error
+    lacking = [file for file in RELEASED if file not in there]
+    if DESCRIPTION_FILE not in there and 0 < len(lacking) < len(RELEASED):
+        raise _unreachable(name, revision, f"{problem}; its download lacks {', '.join(lacking)}")
+    return folder
 
 
 def _unreachable(name: str, revision: str | None, problem: str) -> ModelError:

@@ -12,6 +12,7 @@ from oragen.schema.lfs import is_lfs_pointer
 from oragen.schema.strict_json import MAX_BYTES, JsonError, parse_object
 
 DESCRIPTION_FILE: Final = "head.json"
+WEIGHTS_FILE: Final = "model.safetensors"  # beside it
 # The files of the released model; others beside them are not looked at.
 RELEASED: Final = ("audio_model.pt", "image_model.pt", "multimodal_model.pt")
 SUFFIXES: Final = (".safetensors", ".pt", ".pth", ".ckpt")
@@ -45,12 +46,24 @@ def find_local(source: str | Path) -> Path | None:
             f"{source} is an address, expected a folder or the name of a model on the hub"
             + (f": write {address['name']}." if address["name"] else " as OWNER/NAME.")
         )
-    if not HUB_ID.fullmatch(str(source)):
+    if not _may_be_on_hub(str(source)):
         raise ModelError(
             f"There is no model at {source}. Run `make demo` or `dvc repro` to train one. Or name "
             "a folder with a head.json, or a model on the hub as OWNER/NAME."
         )
     return None
+
+
+def _may_be_on_hub(name: str) -> bool:
+    """Whether the hub could have a model of this name; `./missing` is none."""
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
+
+    try:
+        validate_repo_id(name)
+    except HFValidationError:
+        return False
+    return HUB_ID.fullmatch(name) is not None
 
 
 def list_checkpoints(folder: Path) -> list[Path]:

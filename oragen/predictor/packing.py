@@ -13,8 +13,7 @@ from oragen.detection.yunet_weights import (
     refuse_unknown_yunet,
 )
 from oragen.encoders import AudioEncoder, FaceEncoder, OffTheShelfEncoder
-from oragen.models.folder import DESCRIPTION_FILE, WEIGHTS_FILE
-from oragen.models.places import ModelError
+from oragen.models.places import DESCRIPTION_FILE, WEIGHTS_FILE, ModelError
 from oragen.models.unimodal.timm_vit import TimmVit
 from oragen.predictor.pretrained import (
     ENCODER_FOLDERS,

@@ -4,11 +4,10 @@ from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
 from oragen.reporting.bootstrap import Measure
-from oragen.reporting.scores import OVERALL, HeadScores
+from oragen.reporting.scores import OVERALL, TASK_OF, HeadScores
 from oragen.reporting.table_formats import PRESENTATIONS, Cell, to_number
 from oragen.reporting.tables.rows import MEASURES
 
-HIGHER_IS_BETTER: Final = frozenset({"gender_uar", "mask_type_uar"})
 CAVEAT: Final = (
     "Each score has a best head of its own. A head within the interval of the best may be as good: "
     "other test speakers could turn them round."
@@ -53,7 +52,7 @@ def _rank_by_first(scores: HeadScores, measures: Iterable[Measure]) -> Ranking |
 
 
 def _rank(measure: Measure, cells: Mapping[str, Cell]) -> Ranking:
-    sign = -1 if measure in HIGHER_IS_BETTER else 1
+    sign = -1 if measure in TASK_OF else 1
     ordered = dict(sorted(cells.items(), key=lambda item: sign * (item[1].value or 0.0)))
     first = next(iter(ordered.values()))
     ranking = Ranking(measure, {}, {}, {})

@@ -25,7 +25,7 @@ def read_commit(folder: Path) -> Commit | None:
     A ZIP file that was unpacked inside another repository is not of that repository.
     """
     tracked = _run_git(folder, "ls-files", "--", "params.yaml")
-    newest = _run_git(folder, "log", "-1", "--abbrev=10", "--format=%h %cs")
+    newest = _run_git(folder, "log", "-1", "--no-show-signature", "--abbrev=10", "--format=%h %cs")
     changed = _run_git(
         folder, "diff", "--name-only", "--relative", "--no-ext-diff", "HEAD", "--", *DECIDING
     )
@@ -48,7 +48,7 @@ def describe_commit(commit: Commit | None) -> str:
 
 
 def _run_git(folder: Path, *arguments: str) -> str | None:
-    """Return what Git says, None if it fails. It starts no program of the repository's settings."""
+    """Return what Git says, None if it fails. It watches no files, and writes nothing."""
     command = ["git", "-c", "core.fsmonitor=false", *arguments]
     try:
         done = subprocess.run(

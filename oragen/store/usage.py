@@ -13,6 +13,7 @@ from typing import Literal, assert_never
 import pandas as pd
 
 from oragen.config import paths
+from oragen.schema.choices.encoders import OFF_THE_SHELF
 from oragen.schema.files import find_leftovers
 from oragen.schema.tables import (
     CLIPS,
@@ -150,7 +151,10 @@ def _find_features_usage(store: CorpusStore, named: set[str]) -> Usage | None:
     if not all(table.is_file() for table in tables):
         return None
     further = paths.feature_rows_table(store.corpus, "off_the_shelf")
-    tables += [further] if further.is_file() else []
+    if further.is_file():
+        tables.append(further)
+    elif store.folder.name == OFF_THE_SHELF:
+        return None
     rows = pd.concat([FEATURE_ROWS.read(table) for table in tables])
     return Usage(named | {*rows.loc[rows["store"] == str(store.folder), "feature_key"]})
 

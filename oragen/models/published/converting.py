@@ -10,9 +10,10 @@ from typing import Any, Final
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from oragen.models.folder import DESCRIPTION_FILE, WEIGHTS_FILE, read_kind
+from oragen.models.folder import read_kind
 from oragen.models.heads import save_head
 from oragen.models.heads.storage import build_described_head
+from oragen.models.places import DESCRIPTION_FILE, WEIGHTS_FILE
 from oragen.models.published.models import (
     PublishedFusion,
     build,
