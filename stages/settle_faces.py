@@ -18,6 +18,7 @@ from oragen.detection.face_detectors import detector_fingerprint
 from oragen.detection.yunet_weights import FETCH, FaceWeightsError
 from oragen.schema.choices.encoders import EMBEDDED
 from oragen.schema.choices.face_detectors import DetectorName
+from oragen.schema.clip_options import MAX_CROP_PX, MIN_CROP_PX
 from stages.running import run_stage
 
 logger = logging.getLogger(__name__)
@@ -25,7 +26,6 @@ logger = logging.getLogger(__name__)
 # The embedded encoder takes 64 px. Its crops have been larger from the start, and stores and heads
 # with them stay of use.
 EMBEDDED_CROP_PX: Final = 96
-CROP_PX: Final = (16, 1024)  # the least and the most that params.yaml may say
 
 
 def main() -> None:
@@ -37,7 +37,7 @@ def main() -> None:
     input_px: dict[str, int] = {}
     if faces.crop_px == "auto":
         input_px = find_inputs_px(params, {} if before is None else before.input_px)
-        crop_px = max(CROP_PX[0], min(CROP_PX[1], max(input_px.values())))
+        crop_px = max(MIN_CROP_PX, min(MAX_CROP_PX, max(input_px.values())))
     else:
         crop_px = faces.crop_px
     write_settled_faces(
@@ -64,7 +64,7 @@ def refuse_other_faces(faces: Faces, detector: DetectorName, before: SettledFace
     """
     if faces.detector != "auto" or detector == "yunet" or before is None:
         return
-    if before.detector == "yunet":
+    if before.detector == "yunet" and before.fingerprint is not None:  # it has found faces
         raise FaceWeightsError(
             f"By {paths.SETTLED_FACES} the faces of this project were found by YuNet, and it is "
             f"not on this machine. Run `{FETCH}`. Or set `faces.detector: cascade` in params.yaml, "
@@ -98,18 +98,21 @@ def find_inputs_px(params: Params, known: Mapping[str, int]) -> dict[str, int]:
         catalogue[name] for name in dict.fromkeys([*finetuned, params.features.face.encoder])
     ]
     return {
-        f"{entry.source}@{entry.revision}" if entry.revision else entry.source: find_px(
-            entry.source, entry.revision, known
-        )
+        name_source(entry.source, entry.revision): find_px(entry.source, entry.revision, known)
         for entry in entries
     }
+
+
+def name_source(source: str, revision: str | None) -> str:
+    """Return the name of an encoder in the note."""
+    return f"{source}@{revision}" if revision else source
 
 
 def find_px(source: str, revision: str | None, known: Mapping[str, int]) -> int:
     """Return the side of the pictures that an encoder takes; the embedded one loads no library."""
     if source == EMBEDDED:
         return EMBEDDED_CROP_PX
-    name = f"{source}@{revision}" if revision else source
+    name = name_source(source, revision)
     if name in known and not Path(source).is_dir():
         return known[name]
     from oragen.encoders import find_input_px

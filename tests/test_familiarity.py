@@ -67,6 +67,10 @@ def test_clips_that_are_all_at_the_mean_have_no_limit() -> None:
     assert find_limit(pd.Series(np.zeros(20)), 0.95) is None
 
 
+def test_a_limit_that_no_head_may_have_is_none() -> None:
+    assert find_limit(pd.Series(np.full(20, 4.2e9)), 0.95) is None
+
+
 @pytest.fixture(scope="module")
 def split(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., WindowDataset]:
     """Make a function that writes the windows of clips and loads them."""

@@ -60,9 +60,12 @@ def test_every_number_has_both_bounds() -> None:
     [
         ("windows.length_s", 1e9, "Input should be less than or equal to 120 (found 1000000000.0)"),
         ("windows.hop_s", 1e-9, "Input should be greater than or equal to 0.02 (found 1e-09)"),
+        ("faces.crop_px", 8, "expected auto, or a whole number from 16 to 1024, found 8"),
+        ("faces.crop_px", "autos", "or a whole number from 16 to 1024, found 'autos'"),
+        ("faces.crop_px", True, "expected auto, or a whole number from 16 to 1024, found True"),
         ("heads.joint.width", 10**9, "Input should be less than or equal to 4096"),
         ("train.batch_size", 10**9, "Input should be less than or equal to 65536"),
-        ("execution.num_workers", 10**9, "Input should be less than or equal to 1024"),
+        ("execution.num_workers", 10**9, "expected auto, or a whole number from 1 to 1024"),
         ("execution.part_mb", 1e-9, "Input should be greater than or equal to 0.001"),
         ("train.max_epochs", 10**30, "Input should be less than or equal to 100000"),
         ("train.seeds", [2**32], "Input should be less than 4294967296"),
@@ -88,7 +91,7 @@ def test_what_is_out_of_bounds_is_named_with_its_place_and_line(
     message = str(caught.value)
     assert complaint in message
     assert f": {place}" in message
-    assert "\n  line " in message
+    assert message.count("\n  line ") == 1
     assert len(message) < 1000
 
 

@@ -111,6 +111,14 @@ def test_faces_found_by_yunet_are_not_found_again_without_it_unasked(
     assert run_stage()["detector"] == "cascade"
 
 
+def test_yunet_that_was_named_and_never_here_has_found_no_faces(project: Path) -> None:
+    """As where all boxes are given."""
+    change(project, "faces", "detector", value="yunet")
+    assert run_stage()["fingerprint"] is None
+    change(project, "faces", "detector", value="auto")
+    assert run_stage()["detector"] == "cascade"
+
+
 def test_other_weights_in_the_same_place_change_the_note(project: Path, yunet: Path) -> None:
     change(project, "faces", "weights", value=str(yunet))
     before = run_stage()

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from oragen.training.model_warnings import MIN_SPEAKERS, warn_of_model
+from oragen.schema.names import MAX_SHOWN
+from oragen.training.model_warnings import MIN_SPEAKERS, warn_of_age, warn_of_model
 from oragen.training.training_data import (
     TrainingCorpus,
     TrainingData,
@@ -24,7 +25,9 @@ def test_speakers_clips_and_ages_of_training_are_counted_for_each_corpus() -> No
             ("b/1", "b", "x", None),
         ],
         columns=["clip_id", "corpus", "speaker_id", "age_years"],
-    )  # fmt: skip
+    ).assign(has_window=True)  # fmt: skip
+    lost = {"clip_id": "a/3", "corpus": "a", "speaker_id": "z", "age_years": 90.0}
+    table = pd.concat([table, pd.DataFrame([lost | {"has_window": False}])])
     found = summarise(table, {"a": True})
     assert found == TrainingData(
         (TrainingCorpus("a", 2, 2, True), TrainingCorpus("b", 1, 1, None)), 20.0, 71.5
@@ -48,6 +51,22 @@ def test_a_model_of_few_people_says_so() -> None:
     assert warn_of_model(TrainingData((REAL,))) == []
     [warning] = warn_of_model(TrainingData((replace(REAL, num_speakers=MIN_SPEAKERS - 1),)))
     assert "trained on 99 speakers of mine" in warning
+
+
+def test_of_many_corpora_some_are_named() -> None:
+    """Names may come from elsewhere, and stand in every prediction."""
+    names = tuple(TrainingCorpus(f"{number} " + "x" * 900, 1, 1, False) for number in range(50))
+    [warning] = warn_of_model(TrainingData(names))
+    assert "and 41 more" in warning
+    assert len(warning) < 10 * MAX_SHOWN
+
+
+def test_ages_of_training_are_whole_years_within_them() -> None:
+    training = TrainingData((REAL,), 20.4, 71.5)
+    assert warn_of_age(20.5, training) == warn_of_age(71.5, training) == []
+    assert warn_of_age(20.3, training) == [
+        "The age of 20.3 is outside the ages of training, 21 to 71."
+    ]
 
 
 def test_a_number_that_is_not_known_is_not_called_few() -> None:

@@ -1,16 +1,17 @@
 """Sections of params.yaml that prepare clips -> how sound, speech, faces and windows are made."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import model_validator
 
-from oragen.config.section import Place, Section
+from oragen.config.section import Place, Section, auto_or
 from oragen.schema.choices.face_detectors import DetectorChoice, DetectorName
 from oragen.schema.choices.windows import WindowRule
 from oragen.schema.clip_options import (
+    MAX_CROP_PX,
+    MIN_CROP_PX,
     CropGap,
     CropMargin,
-    CropSide,
     Duration,
     LeastMilliseconds,
     PadMilliseconds,
@@ -38,7 +39,7 @@ class Faces(Section):
     min_score: ScoreShare
     max_gap: CropGap
     margin: CropMargin
-    crop_px: Literal["auto"] | CropSide
+    crop_px: Annotated[Literal["auto"] | int, auto_or(MIN_CROP_PX, MAX_CROP_PX)]
     max_duration_s: Duration
 
     @property
@@ -52,7 +53,7 @@ class Faces(Section):
 
     def as_cache_parameters(self) -> dict[str, Any]:
         """Return plain values, as they go into keys: what the weights are counts, not where."""
-        assert self.is_settled, "read_settled_faces gives what can be part of a key"
+        assert self.is_settled, "settle gives what can be part of a key"
         return self.model_dump(mode="json", exclude={"weights"})
 
 

@@ -5,14 +5,14 @@ from typing import Annotated, Literal
 from joblib import cpu_count
 from pydantic import Field
 
-from oragen.config.section import Section
+from oragen.config.section import Section, auto_or
 from oragen.isolation.limits import Limits
 
 
 class Execution(Section):
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d{1,3})?)$")]
     num_devices: Annotated[int, Field(ge=1, le=1024)]
-    num_workers: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)]
+    num_workers: Annotated[Literal["auto"] | int, auto_or(1, 1024)]
     part_mb: Annotated[float, Field(ge=0.001, le=65_536)]
     checkpoint_minutes: Annotated[float, Field(gt=0, le=10_080)]  # a week
     clip_memory_gb: Annotated[float, Field(ge=1, le=100_000)] = Limits.memory_gb

@@ -10,6 +10,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PlainValidator,
     model_validator,
 )
 
@@ -79,3 +80,16 @@ class Section(BaseModel):
     def as_cache_parameters(self) -> dict[str, Any]:
         """Return plain values, as they go into keys and head.json."""
         return self.model_dump(mode="json")
+
+
+def auto_or(least: int, most: int) -> PlainValidator:
+    """Take `auto` or a whole number: a mistake is one sentence, where a union has one for each."""
+
+    def read(found: object) -> object:
+        if found == "auto" or (type(found) is int and least <= found <= most):
+            return found
+        raise ValueError(
+            f"expected auto, or a whole number from {least} to {most}, found {shorten(repr(found))}"
+        )
+
+    return PlainValidator(read)

@@ -2,18 +2,19 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Final
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from oragen.config import paths
 from oragen.config.clips import Faces
 from oragen.config.section import Section
 from oragen.schema.choices.face_detectors import DetectorName
+from oragen.schema.clip_options import CropSide
 from oragen.schema.errors import UserError
 from oragen.schema.files import write_text
 
-MAX_NOTE_BYTES: Final = 10_000
+MAX_NOTE_BYTES: Final = 1_000_000
 SETTLE: Final = "dvc repro settle_faces"
 
 
@@ -22,7 +23,7 @@ class SettledFaces(Section):
 
     detector: DetectorName
     fingerprint: str | None  # of the detector; None where YuNet is named and not here
-    crop_px: Annotated[int, Field(ge=16, le=1024)]
+    crop_px: CropSide
     input_px: dict[str, int]  # source of a face encoder -> the side of the pictures it takes
 
 

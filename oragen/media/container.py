@@ -98,7 +98,7 @@ def open_media(
         )
     except FFmpegError as error:
         raise_if_memory(error)
-        is_media = encoding is not None or begins_like_media(head)
+        is_media = encoding is not None or has_header(head) or begins_like_media(head)
         reason = "truncated or damaged" if is_media else "not a media file"
         raise UnusableMediaError(path, reason, str(error)) from error
     with container:

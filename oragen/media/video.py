@@ -81,7 +81,7 @@ def sample_pictures(
                 problem = problem or error  # that of the track that a player would choose
                 track += 1
                 if track == len(ranked):
-                    raise problem from error
+                    raise problem from (None if problem is error else error)
                 continue
             if first is not None:
                 yield first

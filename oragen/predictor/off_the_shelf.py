@@ -46,7 +46,7 @@ def find_off_the_shelf() -> Path:
     """
     for network in (AGE, GENDER):
         read_network(network)
-    parts = json.dumps([MADE, AGE, GENDER, PREPROCESSING], sort_keys=True).encode()
+    parts = json.dumps([MADE, AGE, GENDER, PREPROCESSING, TRAINING_DATA], sort_keys=True).encode()
     folder = kept_models() / OFF_THE_SHELF / hashlib.sha256(parts).hexdigest()[:16]
     if not (folder / DESCRIPTION_FILE).is_file():
         with atomic_folder(folder) as unfinished:

@@ -92,9 +92,8 @@ class SpeechForm(Form):
 class FacesForm(Form):
     """As `CropOptions`."""
 
-    detector: (
-        DetectorChoice  # `auto`: of a model that was trained on the faces of no detector of ours
-    )
+    # `auto`: of a model that was trained on the faces of no detector of ours
+    detector: DetectorChoice
     weights: Text | None = None
     min_score: ScoreShare
     max_gap: CropGap

@@ -80,7 +80,7 @@ def convert_published(checkpoints: Sequence[Path]) -> Path:
     """
     sums = {path: _hash(path) for path in checkpoints}
     named = [[path.name, sha256] for path, sha256 in sums.items()]
-    key = json.dumps([CONVERSION, PREPROCESSING, named], sort_keys=True)
+    key = json.dumps([CONVERSION, PREPROCESSING, TRAINING_DATA, named], sort_keys=True)
     folder = kept_models() / hashlib.sha256(key.encode()).hexdigest()[:16]
     if (folder / DESCRIPTION_FILE).is_file():
         return folder

@@ -1,9 +1,11 @@
 """The options that prepare a clip, in params.yaml and in a saved head -> what each may be."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field
 
+MIN_CROP_PX: Final = 16
+MAX_CROP_PX: Final = 1024
 # What a clip lasts, in seconds: at most a day.
 Duration = Annotated[float, Field(gt=0, le=86_400)]
 ScoreShare = Annotated[float, Field(ge=0, le=1)]
@@ -11,7 +13,7 @@ LeastMilliseconds = Annotated[int, Field(ge=1, le=3_600_000)]
 PadMilliseconds = Annotated[int, Field(ge=0, le=60_000)]
 CropGap = Annotated[int, Field(ge=0, le=86_400)]
 CropMargin = Annotated[float, Field(ge=0, le=2)]
-CropSide = Annotated[int, Field(ge=16, le=1024)]
+CropSide = Annotated[int, Field(ge=MIN_CROP_PX, le=MAX_CROP_PX)]
 # Attention over a window grows with its square: two minutes of sound are 6,000 positions.
 # The first audio frame of a speech encoder needs 400 samples at 16 kHz.
 WindowLength = Annotated[float, Field(ge=0.025, le=120)]

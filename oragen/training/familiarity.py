@@ -6,7 +6,6 @@ et al. 2018, arXiv 1807.03888). The covariance is shrunk (Ledoit and Wolf 2004,
 doi 10.1016/S0047-259X(03)00096-4), as there may be fewer windows than dimensions.
 """
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -19,12 +18,15 @@ from torch import Tensor
 
 from oragen.features.dataset import Batch, WindowDataset
 from oragen.schema.vocabulary import MODALITY_SETS, Modality, ModalitySet
+from oragen.training.calibration import conformal_half_width
 
 RATE: Final = 0.95  # of the dev clips are within the limit
 MAX_WINDOWS: Final = 10_000  # of training whose pooled features are in memory
 MAX_WIDTH: Final = 2_048  # of features: a matrix of 16 MB
 MIN_WINDOWS: Final = 10  # of training; with fewer nothing is fitted
 MIN_CLIPS: Final = 10  # of dev
+MIN_LIMIT: Final = 1e-6  # of a distance
+MAX_LIMIT: Final = 1e9
 SMALLEST_SCALE: Final = 0.01  # of a dimension, as a share of the mean: a constant one is no limit
 BATCH_SIZE: Final = 256
 MEMBERS: Final[Mapping[ModalitySet, tuple[Modality, ...]]] = {
@@ -90,13 +92,15 @@ def fit_familiarity(
 def find_limit(distances: pd.Series, rate: float) -> float | None:
     """Return the distance that a new clip does not exceed at a rate, see `conformal_half_width`.
 
-    Of few clips it is the largest; None with fewer than `MIN_CLIPS`, or where all are the same.
+    Of too few clips for the rate it is the largest. None with fewer than `MIN_CLIPS`, or for a
+    distance that cannot be one: features that hardly vary have none.
     """
     known = np.sort(distances.dropna().to_numpy())
-    if len(known) < MIN_CLIPS or known[-1] <= 0:
+    if len(known) < MIN_CLIPS:
         return None
-    rank = min(math.ceil((len(known) + 1) * rate), len(known))
-    return float(known[rank - 1]) or None
+    limit = conformal_half_width(known, rate)
+    limit = float(known[-1]) if limit is None else limit
+    return limit if MIN_LIMIT <= limit <= MAX_LIMIT else None
 
 
 def measure_clips(familiarity: Familiarity, dataset: WindowDataset) -> pd.DataFrame:

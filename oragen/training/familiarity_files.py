@@ -18,7 +18,7 @@ from oragen.schema.errors import UserError
 from oragen.schema.files import atomic_write
 from oragen.schema.surroundings import explain_os_error
 from oragen.schema.vocabulary import Json, Modality
-from oragen.training.familiarity import MAX_WIDTH, Familiarity, KnownFeatures
+from oragen.training.familiarity import MAX_LIMIT, MAX_WIDTH, MIN_LIMIT, Familiarity, KnownFeatures
 
 FAMILIARITY_FILE: Final = "familiarity.safetensors"
 
@@ -28,7 +28,7 @@ class FamiliarityForm(Form):
 
     sha256: Sha256
     limits: Annotated[
-        dict[Modality, Annotated[float, Field(ge=1e-6, le=1e9)]], Field(min_length=1)
+        dict[Modality, Annotated[float, Field(ge=MIN_LIMIT, le=MAX_LIMIT)]], Field(min_length=1)
     ]  # Mahalanobis distances
 
 

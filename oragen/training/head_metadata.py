@@ -60,7 +60,7 @@ class MetadataForm(LooseForm):
 
     genders: list[Text]
     mask_types: list[Text]
-    trained_on: list[Text] = Field(default_factory=list)
+    trained_on: Annotated[list[Text], Field(max_length=1000)] = Field(default_factory=list)
     features: Annotated[dict[Modality, FeatureForm], Field(min_length=1)]
     usual_labels: UsualLabels = UsualLabels()
     training_data: TrainingDataForm | None = None  # heads of earlier versions have none

@@ -1,12 +1,15 @@
 """On whom a model was trained -> what a reader of its predictions must know, in plain words."""
 
 from collections.abc import Mapping, Sequence
+from math import ceil, floor
 from typing import Final
 
+from oragen.schema.names import shorten
 from oragen.schema.vocabulary import Modality
 from oragen.training.training_data import TrainingData
 
 MIN_SPEAKERS: Final = 100  # a model of fewer people warns: a rule of thumb
+MOST_NAMED: Final = 9  # corpora
 WORDS: Final[dict[Modality, str]] = {"audio": "voice", "face": "face"}
 UNLIKE: Final = "This clip is unlike those of training"
 NOT_RECORDED: Final = "This model does not say on whom it was trained"
@@ -20,7 +23,7 @@ def warn_of_model(training: TrainingData | None, names: Sequence[str] = ()) -> l
         names: of the corpora, if the model says these alone.
     """
     if training is None or not training.corpora:
-        listed = f", only names of corpora: {', '.join(names)}" if names else ""
+        listed = f", only names of corpora: {_list_names(names)}" if names else ""
         return [f"{NOT_RECORDED}{listed}."]
     if limit := _warn_of_generated(training):
         return [limit]
@@ -28,7 +31,7 @@ def warn_of_model(training: TrainingData | None, names: Sequence[str] = ()) -> l
     if number is not None and number < MIN_SPEAKERS:
         return [
             f"This model knows few people: it was trained on {_count(number)} of "
-            f"{', '.join(training.names)}. Expect large errors on others."
+            f"{_list_names(training.names)}. Expect large errors on others."
         ]
     return []
 
@@ -38,13 +41,19 @@ def _warn_of_generated(training: TrainingData) -> str | None:
     if not generated:
         return None
     drawn = TrainingData(tuple(generated))
-    of = f"{_count(drawn.num_speakers)} of {', '.join(drawn.names)}"
+    of = f"{_count(drawn.num_speakers)} of {_list_names(drawn.names)}"
     if len(generated) == len(training.corpora):
         return (
             f"This model knows generated people only: drawn faces and synthetic voices ({of}). "
             "Do not trust it on real people."
         )
     return f"This model was trained on generated people, too: drawn faces, synthetic voices ({of})."
+
+
+def _list_names(names: Sequence[str]) -> str:
+    """Return the names of corpora, which may come from elsewhere, in one line at most."""
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(shorten(name) for name in names[:MOST_NAMED]) + more
 
 
 def _count(num_speakers: int | None) -> str:
@@ -75,4 +84,6 @@ def warn_of_age(years: float | None, training: TrainingData | None) -> list[str]
     low, high = training.youngest_years, training.oldest_years
     if low is None or high is None or low <= years <= high:
         return []
-    return [f"The age of {years:.1f} is outside the ages of training, {low:.0f} to {high:.0f}."]
+    return [
+        f"The age of {years:.1f} is outside the ages of training, {ceil(low)} to {floor(high)}."
+    ]

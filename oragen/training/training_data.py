@@ -51,10 +51,10 @@ def summarise(table: pd.DataFrame, generated: Mapping[str, bool]) -> TrainingDat
     """Count the speakers and clips of training, and find their youngest and oldest age.
 
     Args:
-        table: the clips of training; a clip may have several rows, one a window.
+        table: the windows of training; a row of a clip without one, by `has_window`, is left out.
         generated: corpus -> whether its people are generated.
     """
-    clips = table.drop_duplicates("clip_id")
+    clips = table[table["has_window"]].drop_duplicates("clip_id")
     ages = clips["age_years"].dropna()
     corpora = tuple(
         TrainingCorpus(

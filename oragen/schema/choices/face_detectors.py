@@ -3,5 +3,5 @@
 from typing import Literal
 
 DetectorName = Literal["yunet", "cascade", "none"]
-# `auto` is YuNet where its weights are, else the cascade; no key and no head holds it.
+# `auto` is YuNet where its weights are, else the cascade; no key holds it.
 DetectorChoice = Literal["auto", "yunet", "cascade", "none"]
