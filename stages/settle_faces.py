@@ -1,7 +1,7 @@
 """What is on this machine, and the encoders -> what `auto` in `faces` of params.yaml stands for.
 
-DVC runs this stage each time, as YuNet may have come since the last. The others depend on its note,
-and run again where that has changed.
+`oragen models fetch yunet` lets DVC run this stage again. The others depend on its note, and run
+again where that has changed.
 """
 
 import logging

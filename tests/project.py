@@ -28,9 +28,8 @@ class Run:
 
     @property
     def stages(self) -> list[str]:
-        """The stages that DVC ran, in order, but for the one that it runs each time."""
-        ran = re.findall(r"Running stage '([^']+)'", self.output)
-        return [stage for stage in ran if stage != "settle_faces"]
+        """The stages that DVC ran, in order."""
+        return re.findall(r"Running stage '([^']+)'", self.output)
 
     def line_of(self, stage: str) -> str:
         """Return the line of account of a stage, e.g. `decode_audio mini`."""

@@ -54,7 +54,7 @@ def skipped_reasons(project: Project, corpus: str) -> dict[str, dict[str, str]]:
 
 def test_every_stage_runs_and_the_report_is_there(project: Project, first: Run) -> None:
     ran = {stage.partition("@")[0] for stage in first.stages}
-    once = {"check_params", "make_datasets", "explain_head", "report"}
+    once = {"check_params", "settle_faces", "make_datasets", "explain_head", "report"}
     assert ran == {*PER_CORPUS, *PER_HEAD, *once}
     report = (project.folder / "data/reports/report.md").read_text()
     for row in (

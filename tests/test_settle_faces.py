@@ -11,9 +11,14 @@ import yaml
 from timm.models import save_for_hf
 from transformers import ViTConfig, ViTImageProcessor, ViTModel
 
-from oragen.cli.checks.project import check_detector
+from oragen.cli.checks.project import check_detector, check_settled
 from oragen.config.params import load_params
-from oragen.config.settled_faces import UnsettledError, settle
+from oragen.config.settled_faces import (
+    UnsettledError,
+    find_settled_faces,
+    settle,
+    unsettle,
+)
 from oragen.detection.detector_choice import choose_detector
 from oragen.detection.yunet_weights import FaceWeightsError, keep_yunet
 from oragen.encoders import find_input_px
@@ -96,6 +101,26 @@ def test_yunet_that_has_come_since_changes_the_note_and_says_so(
     assert after["detector"] == "yunet"
     assert after["fingerprint"] != before["fingerprint"]
     assert "settle_faces: detector yunet; crops of 96 px, for embedded" in caplog.text
+
+
+def test_fetching_yunet_lets_the_stage_run_again_and_doctor_says_where_it_must(
+    yunet: Path,
+) -> None:
+    assert not unsettle()  # no project, or none that has run
+    note = run_stage()
+    faces = load_params().faces
+    assert check_settled(faces, find_settled_faces()) == []
+    keep_yunet(yunet)
+    [finding] = check_settled(faces, find_settled_faces())
+    assert (finding.state, finding.found[:16]) == ("warning", "found by cascade")
+    assert "dvc repro --force settle_faces" in finding.advice
+    assert unsettle()
+    noted = find_settled_faces()
+    assert noted is not None
+    assert noted.model_dump() == note | {"fingerprint": None}  # so DVC sees another output
+    assert run_stage()["detector"] == "yunet"
+    assert check_settled(faces, find_settled_faces()) == []
+    assert not unsettle()
 
 
 def test_faces_found_by_yunet_are_not_found_again_without_it_unasked(

@@ -14,6 +14,7 @@ from oragen.config import paths
 from oragen.config.corpora import GeneratedCorpus
 from oragen.config.messages import ParamsError
 from oragen.config.params import PARAMS_PATH, Params, load_params
+from oragen.config.settled_faces import find_settled_faces
 
 if TYPE_CHECKING:
     from oragen.cli.checks.finding import Finding
@@ -110,6 +111,7 @@ def _check_weights(params: Params) -> "list[Finding]":
     finetuned = [name for name in params.encoders.finetune if name in used]
     return [
         project.check_detector(params.faces.detector, params.faces.weights),
+        *project.check_settled(params.faces, find_settled_faces()),
         *(
             project.check_encoder(
                 name,

@@ -9,6 +9,7 @@ from rich.filesize import decimal
 
 from oragen.cli.known_models import HUB_PAGE, KnownFile, KnownModel, list_known, off_the_shelf
 from oragen.config.messages import suggest
+from oragen.config.settled_faces import unsettle
 from oragen.models.hub import find_folder
 from oragen.models.released import REPOSITORY
 from oragen.schema.choices.encoders import OFF_THE_SHELF
@@ -52,6 +53,8 @@ def fetch(
     if source is not None and name != "yunet":
         raise UserError(f"--from is for yunet. Name a folder of the files of {name} with --model.")
     typer.echo(f"{name} is in {_fetch(name, source)}")
+    if name == "yunet" and unsettle():
+        typer.echo("The next `dvc repro` here uses it where `faces.detector` is auto.")
 
 
 @models_app.command()

@@ -4,6 +4,7 @@ It is read by the library that DVC reads it with, so that no file says one thing
 to oragen.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ MAX_BYTES: Final = 2**19  # parsing takes a second for 128 KB
 MAX_DEPTH: Final = 30
 MAX_NODES: Final = 100_000  # with what aliases repeat
 TOO_DEEP: Final = f"nested deeper than {MAX_DEPTH} levels; no parameter is that deep"
+OLD_YAML: Final = re.compile(rb"^(\xef\xbb\xbf)?%YAML +1\.[01]", re.MULTILINE)
 MERGE_TAG: Final = "tag:yaml.org,2002:merge"
 
 
@@ -60,6 +62,11 @@ def read_document(path: Path) -> Document:
         ) from error
     if len(content) > MAX_BYTES:
         raise ParamsError(f"{path} is larger than {MAX_BYTES:,} bytes. Take out what is not used.")
+    if OLD_YAML.search(content):
+        raise ParamsError(
+            f"{path} says `%YAML 1.1`, in which `on` is true, and DVC reads it by YAML 1.2. Take "
+            "that line out."
+        )
     yaml = YAML(typ="safe", pure=True)
     yaml.Composer = _ShallowComposer
     with _explained(path):

@@ -22,7 +22,7 @@ class SettledFaces(Section):
     """What is used on this machine, as the stage `settle_faces` notes it."""
 
     detector: DetectorName
-    fingerprint: str | None  # of the detector; None where YuNet is named and not here
+    fingerprint: str | None  # of the detector; None where YuNet is named and not here, or has come
     crop_px: CropSide
     input_px: dict[str, int]  # source of a face encoder -> the side of the pictures it takes
 
@@ -53,6 +53,18 @@ def find_settled_faces(path: Path = paths.SETTLED_FACES) -> SettledFaces | None:
             f"{path} does not say how faces are cropped: it is damaged. Remove it and run "
             f"`{SETTLE}`."
         ) from error
+
+
+def unsettle(path: Path = paths.SETTLED_FACES) -> bool:
+    """Let the stage run again if its note says that YuNet was not here; return whether it will.
+
+    DVC runs a stage whose output is not as the stage has left it.
+    """
+    noted = find_settled_faces(path)
+    if noted is None or noted.detector != "cascade":
+        return False
+    write_settled_faces(noted.model_copy(update={"fingerprint": None}), path)
+    return True
 
 
 def settle(faces: Faces, path: Path = paths.SETTLED_FACES) -> Faces:

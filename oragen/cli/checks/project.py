@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from oragen.cli.checks.finding import INSTALL, Finding
+from oragen.config.clips import Faces
+from oragen.config.settled_faces import SettledFaces
 from oragen.schema.choices.encoders import EMBEDDED, OFF_THE_SHELF
 from oragen.schema.choices.face_detectors import DetectorChoice
 
@@ -51,6 +53,26 @@ def check_detector(choice: DetectorChoice, weights: Path | None) -> Finding:
         chosen = "auto: cascade, as YuNet is not here"
         return Finding("weights", "face detector", "ok", chosen, advice)
     return Finding("weights", "face detector", "ok", f"{name}: needs no download")
+
+
+def check_settled(faces: Faces, noted: SettledFaces | None) -> list[Finding]:
+    """Check that the detector is still the one that the project's faces are found by."""
+    from oragen.detection.detector_choice import choose_detector
+    from oragen.detection.face_detectors import detector_fingerprint
+    from oragen.detection.yunet_weights import FaceWeightsError
+
+    if noted is None or faces.is_settled:
+        return []
+    try:
+        name = choose_detector(faces.detector, faces.weights)
+        fingerprint = detector_fingerprint(name, weights=faces.weights)
+    except FaceWeightsError:
+        return []  # which `check_detector` says
+    if (name, fingerprint) == (noted.detector, noted.fingerprint):
+        return []
+    found = f"found by {noted.detector}; here is now {name}, or it has other weights"
+    advice = "To find faces anew run `dvc repro --force settle_faces`, then `dvc repro`."
+    return [Finding("weights", "faces of this project", "warning", found, advice)]
 
 
 def check_encoder(
