@@ -1,5 +1,7 @@
 """The `oragen` command, as a user types it."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,20 @@ def test_help_names_the_commands(folder: Path) -> None:
     assert run.exit_code == 0
     assert "generate" in run.output
     assert "results" in run.output
+
+
+@pytest.mark.parametrize(("said", "expected"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_threads_of_a_command_do_not_spin_unless_the_user_says_so(
+    said: str | None, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMP_WAIT_POLICY")
+    if said:
+        monkeypatch.setenv("OMP_WAIT_POLICY", said)
+    code = (
+        "import oragen.cli, os, sys; print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert done.stdout.split() == [expected, "False"]  # torch reads it when it is imported
 
 
 def test_results_without_a_report_say_what_to_do(folder: Path) -> None:

@@ -66,6 +66,9 @@ class FaceDetector(Protocol):
 
     def detect(self, rgb: Rgb) -> list[Box]: ...
 
+    def add_landmarks(self, rgb: Rgb, box: Box) -> Box:
+        """Return a box of `detect` with its landmarks, if they are found by a search of its own."""
+
 
 def build_detector(
     name: DetectorName,
@@ -157,6 +160,9 @@ class YunetDetector:
             _to_box(row[:4], score=float(row[14]), zoom=zoom, landmarks=row[4:14]) for row in rows
         ]
 
+    def add_landmarks(self, rgb: Rgb, box: Box) -> Box:
+        return box  # it has them
+
 
 @dataclass(frozen=True)
 class CascadeDetector:
@@ -193,12 +199,13 @@ class CascadeDetector:
             minSize=(min_side, min_side),
         )
         pairs = zip(rows, num_windows, strict=True)
-        boxes = [_to_box(np.asarray(row), score=float(n / (n + 2)), zoom=zoom) for row, n in pairs]
-        return [box._replace(landmarks=self._find_landmarks(rgb, box)) for box in boxes]
+        return [_to_box(np.asarray(row), score=float(n / (n + 2)), zoom=zoom) for row, n in pairs]
 
-    def _find_landmarks(self, rgb: Rgb, box: Box) -> tuple[float, ...] | None:
+    def add_landmarks(self, rgb: Rgb, box: Box) -> Box:
+        """Search the face for its eyes, which takes longer than to find the face."""
         left, top = max(0, round(box.x1)), max(0, round(box.y1))
-        return self.eyes.find_landmarks(rgb, left=left, top=top, side=round(box.width))
+        side = round(box.width)
+        return box._replace(landmarks=self.eyes.find_landmarks(rgb, left=left, top=top, side=side))
 
 
 class WholePictureDetector:
@@ -207,6 +214,9 @@ class WholePictureDetector:
     def detect(self, rgb: Rgb) -> list[Box]:
         height, width = rgb.shape[:2]
         return [Box(0.0, 0.0, float(width), float(height), 1.0)]
+
+    def add_landmarks(self, rgb: Rgb, box: Box) -> Box:
+        return box  # nothing is searched for
 
 
 def _shrink(

@@ -6,7 +6,7 @@ from fractions import Fraction
 from functools import cache, partial
 from itertools import chain, repeat
 from pathlib import Path
-from typing import NamedTuple, TypeAlias, assert_never
+from typing import Final, NamedTuple, TypeAlias, assert_never
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from oragen.schema.choices.face_detectors import DetectorName
 from oragen.schema.choices.preprocessing import CropShape
 from oragen.schema.vocabulary import Made, count_samples
 
+KEPT_BYTES: Final = 2**28  # of the pictures of a clip: half an hour at 224 x 224, 43 s in full HD
 Edges: TypeAlias = tuple[float, float, float, float]  # x1, y1, x2, y2 in pixels
 KnownBoxes: TypeAlias = Sequence[Edges | None]
 
@@ -37,6 +38,7 @@ class CropOptions:
     crop_px: int
     max_duration_s: float
     shape: CropShape = "square"
+    seek_landmarks: bool = True  # where the detector has none: it takes longer than the detection
 
 
 def crop_clip(
@@ -114,28 +116,32 @@ def _detect_in_track(
 ) -> "list[_FaceInPicture | None]":
     """Find the main face in each picture of a track.
 
-    The clip is decoded twice, so that no more than one picture is held at a time: an hour in HD
-    would be 20 GB. If pictures change their size midway, boxes are in pixels of the first.
+    Pictures are kept until it is known whose the main face is. If they are many, such as an hour in
+    HD with its 20 GB, none is kept, and the track is decoded a second time. If pictures change
+    their size midway, boxes are in pixels of the first.
     """
     detector = _detector(options.detector, options.weights, options.min_score)
     sample = partial(
         sample_pictures, path, max_duration_s=options.max_duration_s, num_passed_tracks=track
     )
-    scales: list[_Scale] = []
-    boxes: list[list[Box]] = []
+    searched: list[_Searched] = []
+    kept: list[Picture] = []
+    num_bytes = 0
     size: tuple[int, int] | None = None  # of the first picture
     for picture in sample(notes=notes, ends_s=ends_s):
         height, width = picture.rgb.shape[:2]
         size = size or (width, height)
         scale = _Scale(size[0] / width, size[1] / height)
-        scales.append(scale)
-        boxes.append([scale.apply(box) for box in detector.detect(picture.rgb)])
-    main = track_main_face(boxes, max_gap=options.max_gap)
+        searched.append(_Searched.at(scale, detector.detect(picture.rgb)))
+        num_bytes += picture.rgb.nbytes
+        kept.append(picture)
+        if num_bytes > KEPT_BYTES:
+            kept.clear()
+    main = track_main_face([found.scaled for found in searched], max_gap=options.max_gap)
+    pictures = kept if num_bytes <= KEPT_BYTES else sample()
     return [
-        _FaceInPicture(picture.sample, box, _crop(picture.rgb, scale.undo(box), options))
-        if box
-        else None
-        for picture, box, scale in zip(sample(), main, scales, strict=True)
+        _crop_found(picture, box, found, options) if box else None
+        for picture, box, found in zip(pictures, main, searched, strict=True)
     ]
 
 
@@ -157,6 +163,30 @@ class _Scale(NamedTuple):
 
     def undo(self, box: Box) -> Box:
         return _Scale(1 / self.across, 1 / self.down).apply(box)
+
+
+class _Searched(NamedTuple):
+    """The faces in one picture: in its own pixels, and in those of the first picture."""
+
+    scale: _Scale
+    found: list[Box]
+    scaled: list[Box]
+
+    @classmethod
+    def at(cls, scale: _Scale, found: list[Box]) -> "_Searched":
+        return cls(scale, found, [scale.apply(box) for box in found])
+
+
+def _crop_found(
+    picture: Picture, main: Box, searched: _Searched, options: CropOptions
+) -> "_FaceInPicture":
+    """Crop the main face, and look for the landmarks of this face alone."""
+    detector = _detector(options.detector, options.weights, options.min_score)
+    for found, scaled in zip(searched.found, searched.scaled, strict=True):
+        if scaled is main and options.seek_landmarks:  # detected, not interpolated
+            main = searched.scale.apply(detector.add_landmarks(picture.rgb, found))
+    crop = _crop(picture.rgb, searched.scale.undo(main), options)
+    return _FaceInPicture(picture.sample, main, crop)
 
 
 def _place_faces(

@@ -55,6 +55,8 @@ class FaceEncoder(nn.Module):
         precision: of the computation.
     """
 
+    takes_landmarks: Final = False  # see `align`
+
     def __init__(
         self,
         model: PreTrainedModel | TimmVit | UnimodalFaceModel,

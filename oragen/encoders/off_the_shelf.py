@@ -58,6 +58,8 @@ class OffTheShelfEncoder:
     probabilities of ages and 2 of genders.
     """
 
+    takes_landmarks: Final = True  # see `align`
+
     def __init__(self) -> None:
         self._age = _start(AGE)
         self._gender = _start(GENDER)

@@ -73,6 +73,10 @@ class Preprocessing:
         shape: CropShape = "rectangle" if rules == "published_inference" else "square"
         return replace(self, rules=rules, faces=replace(self.faces, shape=shape))
 
+    def seek_landmarks(self, seek: bool) -> "Preprocessing":
+        """Return the same with landmarks, or without those that take a search of their own."""
+        return replace(self, faces=replace(self.faces, seek_landmarks=seek))
+
 
 class AudioForm(Form):
     """As `audio` of params.yaml."""

@@ -95,7 +95,7 @@ def load_pretrained(
         head=saved.head,
         audio=encoders.get("audio"),
         face=encoders.get("face"),
-        preprocessing=preprocessing,
+        preprocessing=preprocessing.seek_landmarks(_take_landmarks(encoders.get("face"))),
         calibration=metadata.calibration,
         genders=metadata.genders,
         mask_types=metadata.mask_types,
@@ -133,6 +133,10 @@ def _load_encoder(
             "Run `dvc repro`, or use head and encoders of one run."
         )
     return encoder
+
+
+def _take_landmarks(face: "FaceEncoder | OffTheShelfEncoder | None") -> bool:
+    return face is not None and face.takes_landmarks
 
 
 def locate_encoder(folder: Path, modality: Modality, source: str) -> str:
