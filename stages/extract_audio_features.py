@@ -1,18 +1,22 @@
-"""Windows and sound -> embeddings of the frozen audio encoder."""
+"""Windows and sound -> embeddings of the frozen audio encoder, by windows or by stretches."""
 
 from functools import partial
 from typing import Any
+
+import pandas as pd
 
 from oragen.config import paths
 from oragen.config.params import load_params
 from oragen.encoders import load_audio_encoder
 from oragen.features.extraction import FeatureInput
-from oragen.schema.tables import WINDOWS
-from oragen.schema.vocabulary import count_samples
+from oragen.features.stretches import Stretching, cut_stretches
+from oragen.schema.tables import SPEECH, WINDOWS
+from oragen.schema.vocabulary import count_samples, to_spans
+from oragen.store.keys import stretch_key
 from oragen.store.parts import PartStore
 from oragen.store.reading import OpenParts
 from oragen.training.devices import choose_device
-from stages.extracting import extract_corpus, find_origin
+from stages.extracting import Located, choose_stretching, extract_corpus, find_origin
 from stages.running import run_stage
 
 STAGE = "extract_audio_features"
@@ -29,7 +33,14 @@ def main(corpus: str) -> None:
     windows = WINDOWS.read(paths.windows_table(corpus))
     spoken = windows[windows["has_speech"]]
     max_samples = count_samples(params.windows.length_s)
+    stretching = choose_stretching(params, encoder.frame_samples)
     with OpenParts(PartStore(paths.audio_store(corpus), "h5")) as sounds:
+        if stretching is None:
+            inputs = [to_input(window, sounds, max_samples) for window in spoken.itertuples()]
+            located = None
+        else:
+            speech = SPEECH.read(paths.speech_table(corpus))
+            inputs, located = cut_corpus(spoken, speech, sounds, stretching)
         extract_corpus(
             STAGE,
             corpus,
@@ -37,8 +48,10 @@ def main(corpus: str) -> None:
             encoder,
             shape_of=partial(encoder.feature_shape, max_samples),
             windows=windows,
-            inputs=[to_input(window, sounds, max_samples) for window in spoken.itertuples()],
+            inputs=inputs,
             without="no window with speech",
+            stretching=stretching,
+            located=located,
         )
 
 
@@ -50,6 +63,33 @@ def to_input(window: Any, sounds: OpenParts, max_samples: int) -> FeatureInput:
         fill=(window.stop - window.start) / max_samples,
         read=partial(sounds.read, window.audio_key, window.start, window.stop),
     )
+
+
+def cut_corpus(
+    spoken: pd.DataFrame, speech: pd.DataFrame, sounds: OpenParts, stretching: Stretching
+) -> tuple[list[FeatureInput], list[Located]]:
+    """Windows with speech -> the stretches that hold them, and where each window is in these."""
+    num_samples = speech.set_index("clip_id")["num_samples"]
+    inputs: list[FeatureInput] = []
+    located: dict[str, Located] = {}  # by the key of a window: equal files have equal keys
+    for clip, windows in spoken.groupby("clip_id"):
+        spans, audio_key = to_spans(windows["start"], windows["stop"]), windows["audio_key"].iloc[0]
+        stretches, views = cut_stretches(spans, int(num_samples[clip]), stretching)
+        keys = [stretch_key(audio_key, stretch.frames, stretch.sound) for stretch in stretches]
+        inputs += [
+            FeatureInput(
+                key=key,
+                clip_id=str(clip),
+                fill=(stretch.frames.stop - stretch.frames.start) / stretching.length,
+                read=partial(sounds.read, audio_key, *stretch.sound),
+                kept=stretch.kept,
+            )
+            for key, stretch in zip(keys, stretches, strict=True)
+        ]
+        for key, view in zip(windows["key"], views, strict=True):
+            next_key = keys[view.stretch + 1] if view.goes_on(stretches) else None
+            located[key] = Located(key, keys[view.stretch], next_key, view.first, view.num_frames)
+    return inputs, list(located.values())
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """What the two extraction stages share: encode what is missing, and say which rows are in use."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from pathlib import Path
+from typing import NamedTuple, assert_never
 
 import pandas as pd
 
@@ -10,6 +11,7 @@ from oragen.config.params import Params
 from oragen.encoders import AudioEncoder, FaceEncoder, OffTheShelfEncoder
 from oragen.features.extraction import FeatureInput, extract
 from oragen.features.rows import FeatureSpec
+from oragen.features.stretches import Grid, Stretching
 from oragen.schema.tables import FEATURE_ROWS
 from oragen.schema.vocabulary import Level, Modality, Skipped
 from oragen.store.parts import PartStore
@@ -36,6 +38,7 @@ def make_specs(
     modality: Modality,
     fingerprint_of: Callable[[Level], str],
     shape_of: Callable[[Level], tuple[int, int]],
+    stretching: Stretching | None = None,
 ) -> list[FeatureSpec]:
     """Say what the features of each level of `features.levels` are."""
     wanted = params.features.of(modality)
@@ -48,9 +51,33 @@ def make_specs(
             level=level,
             precision=wanted.precision,
             shape=shape_of(level),
+            stretching=stretching,
         )
         for level in params.features.levels
     ]
+
+
+def choose_stretching(params: Params, frame_samples: tuple[int, int]) -> Stretching | None:
+    """Return how sound is cut into stretches by `features.audio.span`; None: by windows."""
+    wanted = params.features.audio
+    match wanted.span:
+        case "window":
+            return None
+        case "clip":
+            grid = Grid(*frame_samples)
+            return Stretching.from_seconds(wanted.stretch_s, wanted.context_s, grid)
+        case _:
+            assert_never(wanted.span)
+
+
+class Located(NamedTuple):
+    """The features of one window or crop: the keys of its input, or of one or two stretches."""
+
+    key: str
+    input: str
+    next_input: str | None = None
+    first: int | None = None  # see FEATURE_ROWS
+    num_positions: int | None = None
 
 
 def extract_corpus(
@@ -63,6 +90,8 @@ def extract_corpus(
     windows: pd.DataFrame,
     inputs: Sequence[FeatureInput],
     without: str,
+    stretching: Stretching | None = None,
+    located: Sequence[Located] | None = None,
 ) -> None:
     """Encode a corpus' inputs, write the table of the rows in use, and account for its clips.
 
@@ -75,26 +104,25 @@ def extract_corpus(
         windows: all windows of the corpus.
         inputs: what is to be encoded; those the store knows are not read.
         without: why a clip has no input.
+        stretching: how sound was cut into stretches, if it was.
+        located: where the features of each window are; None: inputs are windows or crops.
     """
     modality: Modality = "audio" if isinstance(encoder, AudioEncoder) else "face"
     wanted = params.features.of(modality)
-    specs = make_specs(params, modality, encoder.fingerprint, shape_of)
+    specs = make_specs(params, modality, encoder.fingerprint, shape_of, stretching)
     store = PartStore(paths.feature_store(corpus, wanted.encoder), "zarr")
     num_new = extract(
         store,
         inputs,
         encoder,
         specs,
-        batch_size=wanted.batch_size,
+        batch_size=batch_size_of(params, modality),
         part_bytes=params.execution.part_bytes,
     )
-    keys, folder = dict.fromkeys(item.key for item in inputs), str(store.folder)
+    if located is None:
+        located = [Located(key, key) for key in dict.fromkeys(item.key for item in inputs)]
     rows = FEATURE_ROWS.frame(
-        [
-            {"key": key, "level": spec.level, "feature_key": spec.key_of(key), "store": folder}
-            for key in keys
-            for spec in specs
-        ]
+        [to_row(features, spec, store.folder) for features in located for spec in specs]
     )
     FEATURE_ROWS.write(paths.feature_rows_table(corpus, modality), rows)
     used = {item.clip_id for item in inputs}
@@ -106,3 +134,27 @@ def extract_corpus(
         skipped=[Skipped(clip, stage, without) for clip in sorted({*windows["clip_id"]} - used)],
         made=f"{len(windows)} windows in, {len(rows)} feature rows, {num_new} encoded now",
     )
+
+
+def batch_size_of(params: Params, modality: Modality) -> int:
+    """Return how many inputs are encoded together: of stretches, as much sound as of windows."""
+    wanted = params.features.of(modality)
+    if modality == "face" or params.features.audio.span == "window":
+        return wanted.batch_size
+    return max(
+        1, round(wanted.batch_size * params.windows.length_s / params.features.audio.stretch_s)
+    )
+
+
+def to_row(features: Located, spec: FeatureSpec, folder: Path) -> dict[str, object]:
+    """Name the features of one window or crop at one level."""
+    following = features.next_input
+    return {
+        "key": features.key,
+        "level": spec.level,
+        "feature_key": spec.key_of(features.input),
+        "store": str(folder),
+        "next_feature_key": None if following is None else spec.key_of(following),
+        "first": features.first,
+        "num_positions": features.num_positions,
+    }

@@ -1,5 +1,6 @@
 """params.yaml: what is valid, and what is said about each mistake."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -123,6 +124,9 @@ def test_a_list_of_corpora_is_taken_as_it_stands(path: Path) -> None:
             "tiny-wav2vec2",
             "'tiny-wav2vec2' is not in the face encoders. There are: tiny-vit",
         ),
+        (["features", "audio", "span"], "long", "Input should be 'window' or 'clip'"),
+        (["features", "audio", "stretch_s"], 600, "features.audio.stretch_s: Input should be less"),
+        (["features", "audio", "context_s"], -1, "features.audio.context_s: Input should be gre"),
         (["windows", "hop_s"], "two", "windows.hop_s: Input should be a valid number"),
         (["windows", "hop_s"], "two", "(found 'two')"),
         (["windows", "hop_s"], float("nan"), "windows.hop_s: Input should be a finite number"),
@@ -305,3 +309,30 @@ def test_options_of_the_trainings_are_those_of_the_sections(path: Path) -> None:
     filled = fill(WaveformAugmentation, augmentation, field_of="{}_probability".format)
     for name, probability in augmentation.model_dump().items():
         assert getattr(filled, f"{name}_probability") == probability
+
+
+def test_parameters_of_earlier_versions_mean_single_windows(tmp_path: Path) -> None:
+    audio = {"encoder": "tiny-wav2vec2", "precision": "fp32", "batch_size": 16}
+    params = load(tmp_path / "params.yaml", "features", "audio", value=audio)
+    assert params.features.audio.span == "window"
+
+
+@pytest.mark.parametrize(
+    ("levels", "stretch_s", "message"),
+    [
+        (["early"], 3, "line .*: features.audio.stretch_s (3) must be at least windows.length_s"),
+        (["early", "pooled"], 20, "features.levels: pooled is of a whole window"),
+        (["late"], 20, "features.levels: late is of a whole window"),
+    ],
+)
+def test_stretches_that_hold_no_window_are_refused(
+    tmp_path: Path, levels: list[str], stretch_s: float, message: str
+) -> None:
+    audio = {
+        "encoder": "tiny-wav2vec2", "precision": "fp32", "batch_size": 16, "span": "clip",
+        "stretch_s": stretch_s,
+    }  # fmt: skip
+    face = {"encoder": "tiny-vit", "precision": "fp32", "batch_size": 16}
+    features = {"levels": levels, "audio": audio, "face": face}
+    with pytest.raises(ParamsError, match=re.escape(message).replace(re.escape(".*"), ".*")):
+        load(tmp_path / "params.yaml", "features", value=features)

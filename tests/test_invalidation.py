@@ -15,7 +15,7 @@ from oragen.schema.choices.face_detectors import DetectorName
 from oragen.schema.vocabulary import Level, Modality, Span
 from oragen.store.hashing import make_key
 from oragen.store.keys import audio_key, crop_key, faces_key, speech_key, window_key
-from stages.extracting import find_origin, make_specs
+from stages.extracting import choose_stretching, find_origin, make_specs
 from tests.project import REPOSITORY
 
 PARAMS: dict[str, Any] = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
@@ -32,6 +32,7 @@ EXPECTED: dict[str, set[str]] = {
     "faces.weights": set(),  # where they lie; what they are is part of the detector's fingerprint
     "features.audio.encoder": {"audio features"},
     "features.audio.precision": {"audio features"},
+    "features.audio.span": {"audio features"},
     "features.face.encoder": {"face features"},
     "features.face.precision": {"face features"},
     "encoders.catalogue.tiny-wav2vec2.source": {"audio features"},
@@ -41,7 +42,7 @@ EXPECTED: dict[str, set[str]] = {
 WORDS = [
     "yunet", "paper", "bf16", "early", "cpu", "phone", "dev", "test", "transformer", "gated",
     "separate", "afterwards", "studio", "wav2vec2-large", "vit-age", "face_only", "other",
-    "intermediate",
+    "intermediate", "clip",
 ]  # fmt: skip
 SHAPE = (199, 8)
 LISTS = [
@@ -107,7 +108,13 @@ def make_rows(params: Params) -> dict[str, set[str]]:
     for modality, key in inputs.items():
         origin = find_origin(params, params.features.of(modality).encoder)
         fingerprint = make_key(origin=list(origin))
-        specs = make_specs(params, modality, partial(_return, fingerprint), partial(_return, SHAPE))
+        specs = make_specs(
+            params,
+            modality,
+            partial(_return, fingerprint),
+            partial(_return, SHAPE),
+            choose_stretching(params, (320, 400)) if modality == "audio" else None,
+        )
         rows[f"{modality} features"] = {spec.key_of(key) for spec in specs}
     return rows | {"crop": {crop}}
 
@@ -150,6 +157,16 @@ def test_another_level_uses_no_old_row() -> None:
     )
     lost = {kind for kind in before if before[kind] - after[kind]}
     assert lost == {"audio features", "face features"}
+
+
+@pytest.mark.parametrize(("name", "value"), [("stretch_s", 10.0), ("context_s", 2.0)])
+def test_how_long_stretches_are_counts_where_there_are_any(name: str, value: float) -> None:
+    clip: dict[str, Any] = deepcopy(PARAMS)
+    clip["features"]["audio"]["span"] = "clip"
+    before = make_rows(Params.model_validate(clip))
+    clip["features"]["audio"][name] = value
+    after = make_rows(Params.model_validate(clip))
+    assert {kind for kind in before if before[kind] - after[kind]} == {"audio features"}
 
 
 def test_other_media_use_no_old_row() -> None:

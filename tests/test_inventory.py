@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from oragen.config import paths
-from oragen.schema.tables import CROPS, DATASET, EXAMPLES
+from oragen.schema.tables import CROPS, DATASET, EXAMPLES, FEATURE_ROWS
 from oragen.store.inventory import add_up, find_damage, remove_part, size_on_disk, take_statistics
 from oragen.store.keys import audio_key
 from oragen.store.parts import PartStore
@@ -171,3 +171,15 @@ def test_a_removed_part_is_gone(store: PartStore) -> None:
     remove_part(first)
     assert store.parts() == [second]
     assert [*store.folder.iterdir()] == [second]
+
+
+def test_the_stretch_that_a_window_reaches_into_is_in_use(project: Path) -> None:
+    store = PartStore(paths.feature_store("mini", "identity"), "zarr")
+    fill(store, "ab")
+    one, two = sorted(keys_of("ab"))
+    name_features("mini", [one])
+    assert count_in_use("features") == 1
+    rows = FEATURE_ROWS.read(paths.feature_rows_table("mini", "audio"))
+    rows["next_feature_key"] = two
+    FEATURE_ROWS.write(paths.feature_rows_table("mini", "audio"), rows)
+    assert count_in_use("features") == 2

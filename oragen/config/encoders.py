@@ -6,7 +6,8 @@ from pydantic import Field
 
 from oragen.config.optimisation import Optimisation
 from oragen.config.section import BatchSize, Name, Names, NoRepeats, Section, Seed, Share, Words
-from oragen.schema.choices.encoders import AudioPoolingName, FacePoolingName
+from oragen.schema.choices.encoders import AudioPoolingName, AudioSpan, FacePoolingName
+from oragen.schema.clip_options import StretchContext, StretchLength
 from oragen.schema.vocabulary import Level, Modality, Precision
 
 
@@ -82,9 +83,15 @@ class ModalityFeatures(Section):
     batch_size: BatchSize
 
 
+class AudioFeatures(ModalityFeatures):
+    span: AudioSpan = "window"
+    stretch_s: StretchLength = 20.0
+    context_s: StretchContext = 1.0
+
+
 class Features(Section):
     levels: Annotated[list[Level], Field(min_length=1), NoRepeats]
-    audio: ModalityFeatures
+    audio: AudioFeatures
     face: ModalityFeatures
 
     def of(self, modality: Modality) -> ModalityFeatures:

@@ -20,7 +20,7 @@ from oragen.config.section import Name, Names, Section
 from oragen.schema.choices.encoders import OFF_THE_SHELF, OFF_THE_SHELF_HEAD
 from oragen.schema.choices.protocols import EvaluationProtocol
 from oragen.schema.names import shorten
-from oragen.schema.vocabulary import MODALITIES
+from oragen.schema.vocabulary import LEVELS_OF_VIEWS, MODALITIES
 
 Entry = TypeVar("Entry")
 
@@ -103,6 +103,7 @@ class Params(Section):
             place = f"features.{modality}.encoder"
             name, fitting = self.features.of(modality).encoder, encoders.of(modality)
             _check_names(place, [name], f"the {modality} encoders", fitting)
+        self._check_stretches()
         if OFF_THE_SHELF in encoders.catalogue:
             place = f"encoders.catalogue.{OFF_THE_SHELF}"
             taken = "the head off_the_shelf keeps its features under this name; choose another"
@@ -115,6 +116,24 @@ class Params(Section):
             _check_names(f"heads.{head}.level", [level], "features.levels", levels)
             self._check_weights(head)
         return self
+
+    def _check_stretches(self) -> None:
+        """Refuse stretches of sound that hold no window, or levels that are of whole windows."""
+        audio, length_s = self.features.audio, self.windows.length_s
+        if audio.span == "window":
+            return
+        if audio.stretch_s < length_s:
+            raise misplaced(
+                "features.audio.stretch_s",
+                f"features.audio.stretch_s ({audio.stretch_s:g}) must be at least "
+                f"windows.length_s ({length_s:g}): a stretch holds a window",
+            )
+        if whole := [level for level in self.features.levels if level not in LEVELS_OF_VIEWS]:
+            raise misplaced(
+                "features.levels",
+                f"features.levels: {whole[0]} is of a whole window, and features.audio.span is "
+                f"clip. Choose among {', '.join(LEVELS_OF_VIEWS)}, or span: window",
+            )
 
     def _check_untrained(self, head: str) -> None:
         """Refuse a head `off_the_shelf` that goes by `features`, or has mask types."""

@@ -26,7 +26,12 @@ from oragen.encoders.source import (
 )
 from oragen.media.samples import to_floats
 from oragen.models.unimodal import SavedUnimodal, UnimodalAudioModel, Waveforms, prepare_waveforms
-from oragen.models.unimodal.front_end import count_steps, hides_padding
+from oragen.models.unimodal.front_end import (
+    count_steps,
+    hides_padding,
+    samples_between_steps,
+    samples_of_one_step,
+)
 from oragen.models.unimodal.input import SoundInput, check_input
 from oragen.models.unimodal.waveforms import Order
 from oragen.schema.choices.encoders import EMBEDDED
@@ -132,6 +137,12 @@ class AudioEncoder(nn.Module):
     def num_steps(self, num_samples: int) -> int:
         """Return the number of audio frames of so many samples: 199 for 4 s."""
         return max(0, count_steps(self.network.config, self._num_input_samples(num_samples)))
+
+    @property
+    def frame_samples(self) -> tuple[int, int]:
+        """Samples from one audio frame to the next, and those that one frame is made of."""
+        config = self.network.config
+        return samples_between_steps(config), samples_of_one_step(config)
 
     def prepare(self, waveforms: Sequence[Sound]) -> PreparedSounds:
         """Scale and pad waveforms of any lengths; may run while the network computes.

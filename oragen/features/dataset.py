@@ -30,7 +30,14 @@ from oragen.features.streaming import (
 )
 from oragen.schema.errors import UserError
 from oragen.schema.tables import DATASET
-from oragen.schema.vocabulary import MASK_TYPES, Json, Level, Modality, encode_labels
+from oragen.schema.vocabulary import (
+    LEVELS_OF_VIEWS,
+    MASK_TYPES,
+    Json,
+    Level,
+    Modality,
+    encode_labels,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -176,7 +183,7 @@ class WindowDataset:
         audio_rows = self.audio.row_of[windows.numpy()]  # window
         face_rows = self.face.row_of[windows.numpy()]  # window, slot
         # A row NONE (-1) is the last element: it has 0 steps.
-        num_steps = torch.from_numpy(np.append(self.audio.rows.num_positions, 0)[audio_rows])
+        num_steps = torch.from_numpy(np.append(self.audio.rows.num_steps, 0)[audio_rows])
         positions = torch.arange(self.audio.rows.shape[0])
         return Batch(
             windows=windows,
@@ -222,7 +229,7 @@ def load_dataset(
     if specs is not None and "face" not in specs:
         slots = [[None] * len(names) for names in slots]
     spec_of = specs or {}
-    audio, audio_row_of = _locate(sounds, spec_of.get("audio"))
+    audio, audio_row_of = _locate_sounds(windows, sounds, level, spec_of.get("audio"))
     face, face_row_of = _locate([name for names in slots for name in names], spec_of.get("face"))
     if not len(audio) and not len(face):
         raise EmptyDatasetError(
@@ -231,7 +238,7 @@ def load_dataset(
         )
     dataset = WindowDataset(
         table=windows,
-        audio=Source(audio, np.array([audio_row_of[name] for name in sounds])),
+        audio=Source(audio, audio_row_of),
         face=Source(face, np.array([[face_row_of[name] for name in names] for names in slots])),
         gender=torch.from_numpy(encode_labels(windows["gender"], genders)),
         age_years=torch.tensor(windows["age_years"].to_numpy(np.float32, na_value=np.nan)),
@@ -282,6 +289,40 @@ def _name_sounds(windows: pd.DataFrame, level: Level) -> list[_Name | None]:
 def _name_slots(windows: pd.DataFrame, level: Level) -> list[list[_Name | None]]:
     names = zip(windows["face_store"], windows[f"face_{level}"], strict=True)
     return [[None if key is None else (store, key) for key in keys] for store, keys in names]
+
+
+def _locate_sounds(
+    windows: pd.DataFrame,
+    sounds: Sequence[_Name | None],
+    level: Level,
+    spec: Mapping[str, Json] | None,
+) -> tuple[FeatureRows, Int64[np.ndarray, " windows"]]:
+    """Find the features of windows: rows of their own, or views into stretches."""
+    next_sounds = _name_next_sounds(windows, sounds, level)
+    located, row_of = _locate([*sounds, *next_sounds], spec)
+    rows, next_rows = (
+        np.array([row_of[name] for name in names], np.int64) for names in (sounds, next_sounds)
+    )
+    if "stretch" not in located.spec:
+        return located, rows
+    viewed = np.flatnonzero(rows != NONE)
+    first, num_positions = (
+        windows[name].to_numpy(np.float64, na_value=-1)[viewed].astype(np.int64)
+        for name in ("audio_first", "audio_num_positions")
+    )
+    views = located.view(rows[viewed], next_rows[viewed], first, num_positions)
+    rows[viewed] = np.arange(len(viewed))
+    return views, rows
+
+
+def _name_next_sounds(
+    windows: pd.DataFrame, sounds: Sequence[_Name | None], level: Level
+) -> list[_Name | None]:
+    if level not in LEVELS_OF_VIEWS:
+        return [None] * len(windows)
+    keys = windows[f"audio_next_{level}"]
+    names = zip(sounds, keys, keys.notna(), strict=True)
+    return [(sound[0], key) if sound and goes_on else None for sound, key, goes_on in names]
 
 
 def _locate(

@@ -7,7 +7,8 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -49,6 +50,8 @@ class FeatureInput:
     clip_id: str
     fill: float  # share of a whole row that it fills: 1 for a crop or a window of full length
     read: Callable[[], np.ndarray]
+    # The positions of its embedding that are the row: not those of the context of a stretch.
+    kept: slice = field(default_factory=partial(slice, None))
 
 
 class DiskTooSmallError(UserError):
@@ -140,7 +143,7 @@ def _encode(
                     writer = writers[spec]
                     for item, embedding in zip(batch, embeddings[spec.level], strict=True):
                         if spec in lacks[item.key]:
-                            row = to_half(embedding, spec, item.clip_id)
+                            row = to_half(embedding[item.kept], spec, item.clip_id)
                             writer.add(spec.key_of(item.key), item.clip_id, row)
                 progress.update(len(batch))
             for writer in writers.values():
@@ -172,7 +175,7 @@ def check_disk(store: PartStore, missing: Sequence[Missing], specs: Sequence[Fea
         DiskTooSmallError: the disk has too little space for them.
     """
     store.folder.mkdir(parents=True, exist_ok=True)
-    expected = sum(spec.row_bytes for _, lacking in missing for spec in lacking)
+    expected = sum(spec.bytes_of(item.fill) for item, lacking in missing for spec in lacking)
     free = shutil.disk_usage(store.folder).free
     rows = ", ".join(
         f"{sum(spec in lacking for _, lacking in missing):,} x {decimal(spec.row_bytes)}"

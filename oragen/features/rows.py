@@ -6,13 +6,15 @@ type. A row that the store has is never computed again.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from jaxtyping import Float, Float16, Int64
 
+from oragen.features.pieces import Pieces, count_positions
+from oragen.features.stretches import Stretching
 from oragen.schema.errors import UserError
 from oragen.schema.vocabulary import Json, Level, Modality, Precision
 from oragen.store.failures import name_failures
@@ -27,9 +29,10 @@ STORED_TYPE: Final = np.float16
 MAX_ROW_VALUES: Final = 2**26  # of 128 MB; a window of 4 s of the largest encoders has 2**18
 NONE: Final = -1  # in place of a row: no speech in a window, no crop in a slot
 # Fields of a spec that a head depends on; an encoder may get another name or source.
-SEEN_BY_HEADS: Final = ("fingerprint", "level", "precision", "shape")
+SEEN_BY_HEADS: Final = ("fingerprint", "level", "precision", "shape", "stretch")
 # Fields in which two kinds of features differ.
 DECISIVE: Final = ("modality", *SEEN_BY_HEADS, "stored")
+OPTIONAL: Final = ("stretch",)  # not in features of single windows, nor of crops
 
 
 class EmbeddingError(UserError):
@@ -54,7 +57,8 @@ class FeatureSpec:
     fingerprint: str
     level: Level
     precision: Precision
-    shape: tuple[int, int]  # of one row: positions x width, see `as_json`
+    shape: tuple[int, int]  # of one window or crop: positions x width, see `as_json`
+    stretching: Stretching | None = None  # None: a row is a window or a crop
 
     def key_of(self, input_key: str) -> str:
         """Return the key of the features of an input."""
@@ -65,18 +69,34 @@ class FeatureSpec:
             precision=self.precision,
             shape=list(self.shape),
             stored=np.dtype(STORED_TYPE).str,
+            **self._stretch,
         )
+
+    @property
+    def max_positions(self) -> int:
+        """The most that a row has."""
+        return self.shape[0] if self.stretching is None else self.stretching.length
 
     @property
     def row_bytes(self) -> int:
         """Size of a row with all positions."""
-        return self.shape[0] * self.shape[1] * np.dtype(STORED_TYPE).itemsize
+        return self.max_positions * self.shape[1] * np.dtype(STORED_TYPE).itemsize
+
+    def bytes_of(self, fill: float) -> int:
+        """Return the most that a row takes; a stretch may be much shorter than the longest."""
+        return self.row_bytes if self.stretching is None else round(self.row_bytes * fill)
 
     def as_json(self) -> dict[str, Json]:
         """Return the spec as it is written in the parts."""
         stored = np.dtype(STORED_TYPE).str
         names = [self._position, "width"]  # the positions of all rows, one row after the other
-        return {**asdict(self), "stored": stored, "dimension_names": names}
+        fields = {name: value for name, value in asdict(self).items() if name != "stretching"}
+        return {**fields, **self._stretch, "stored": stored, "dimension_names": names}
+
+    @property
+    def _stretch(self) -> dict[str, Json]:
+        """What only features of stretches have."""
+        return {} if self.stretching is None else {"stretch": self.stretching.as_json()}
 
     @property
     def _position(self) -> str:
@@ -104,7 +124,7 @@ def to_half(
         ValueError: it is larger than in its spec.
     """
     positions, width = embedding.shape
-    if positions > spec.shape[0] or width != spec.shape[1]:
+    if positions > spec.max_positions or width != spec.shape[1]:
         raise ValueError(f"an embedding of {positions} x {width} for {clip_id}: {spec}")
     with np.errstate(over="ignore"):
         half = embedding.astype(STORED_TYPE)
@@ -129,8 +149,9 @@ class FeatureRows:
     parts: tuple[Path, ...]
     part_of: Int64[np.ndarray, " rows"]  # number of the part that holds a row
     start_of: Int64[np.ndarray, " rows"]  # where it begins there
-    num_positions: Int64[np.ndarray, " rows"]  # how many it has
+    num_positions: Int64[np.ndarray, " rows"]  # how many it has there
     spec: dict[str, Json]  # how they were made
+    ends: Pieces | None = None  # where views go on that reach into a second stretch
 
     def __len__(self) -> int:
         return len(self.part_of)
@@ -144,7 +165,58 @@ class FeatureRows:
     @property
     def num_bytes(self) -> int:
         """Size of all rows as they are stored."""
-        return int(self.num_positions.sum()) * self.shape[1] * np.dtype(STORED_TYPE).itemsize
+        return sum(self.bytes_of_parts())
+
+    @property
+    def num_steps(self) -> Int64[np.ndarray, " rows"]:
+        """How many positions each row has when it is gathered."""
+        steps: np.ndarray = np.sum([piece.num_positions for piece in self._pieces], axis=0)
+        return steps
+
+    @property
+    def _pieces(self) -> list[Pieces]:
+        beginnings = Pieces(self.part_of, self.start_of, self.num_positions)
+        return [beginnings] if self.ends is None else [beginnings, self.ends]
+
+    def parts_of(self, rows: Int64[np.ndarray, "..."]) -> Int64[np.ndarray, "... pieces"]:
+        """Return the numbers of the parts that hold rows; NONE where there is no row or piece."""
+        # A row NONE (-1) is the last element, which is NONE.
+        return np.stack([np.append(piece.part_of, NONE)[rows] for piece in self._pieces], axis=-1)
+
+    def bytes_of_parts(self) -> list[int]:
+        """Return, for each part, the size of what these rows need of it; what is shared, once."""
+        columns = (np.concatenate(column) for column in zip(*self._pieces, strict=True))
+        positions = count_positions(Pieces(*columns), num_parts=len(self.parts))
+        return [int(count) * self.shape[1] * np.dtype(STORED_TYPE).itemsize for count in positions]
+
+    def view(
+        self,
+        rows: Int64[np.ndarray, " views"],
+        next_rows: Int64[np.ndarray, " views"],
+        first: Int64[np.ndarray, " views"],
+        num_positions: Int64[np.ndarray, " views"],
+    ) -> "FeatureRows":
+        """Return views as rows: so many positions from `first` on, of a row and the next, if any.
+
+        Raises:
+            MissingFeaturesError: the rows do not have all these positions.
+        """
+        here = np.minimum(num_positions, self.num_positions[rows] - first)
+        beyond = num_positions - here
+        available = np.where(next_rows == NONE, 0, self.num_positions[next_rows])
+        fits = (beyond <= available) & (num_positions <= self.shape[0])
+        is_there = (first >= 0) & (here > 0) & fits
+        if not is_there.all():
+            raise MissingFeaturesError(
+                f"{np.sum(~is_there)} of {len(rows)} windows are no part of their stretches of "
+                "features. Run `dvc repro extract_audio_features make_datasets`."
+            )
+        goes_on = np.where(beyond > 0, next_rows, NONE)
+        ends = Pieces(self.parts_of(goes_on)[..., 0], self.start_of[goes_on], beyond)
+        start_of = self.start_of[rows] + first
+        return replace(
+            self, part_of=self.part_of[rows], start_of=start_of, num_positions=here, ends=ends
+        )
 
     def read_part(self, number: int) -> Float16[np.ndarray, "part_positions width"]:
         """Map a part into memory, see `map_values`."""
@@ -157,11 +229,15 @@ class FeatureRows:
         gathered = np.zeros((rows.size, *self.shape), STORED_TYPE)  # row, position, width
         places = np.flatnonzero(rows.ravel() != NONE)
         present = rows.ravel()[places]
-        columns = (
-            places, self.part_of[present], self.start_of[present], self.num_positions[present],
-        )  # fmt: skip
-        for place, part, start, count in zip(*(column.tolist() for column in columns), strict=True):
-            gathered[place, :count] = parts[part][start : start + count]
+        filled = np.zeros(len(present), np.int64)
+        for piece in self._pieces:
+            part_of, start_of, num_positions = (column[present] for column in piece)
+            columns = (places, filled, part_of, start_of, num_positions)
+            lists = (column.tolist() for column in columns)
+            for place, begin, part, start, count in zip(*lists, strict=True):
+                if count:
+                    gathered[place, begin : begin + count] = parts[part][start : start + count]
+            filled += num_positions
         # row, ... -> window (, slot), position, width
         return gathered.reshape(*rows.shape, *self.shape)
 
@@ -251,16 +327,25 @@ def _check_spec(layout: PartLayout) -> None:
     spec, rows = layout.header["spec"], layout.header["entries"]
     match spec.get("shape"):
         case [int(positions), int(width)] if 0 < positions * width <= MAX_ROW_VALUES:
-            pass
+            most = _read_max_positions(spec, positions, width)
         case shape:
             raise ValueError(f"the shape in its spec is {shorten(shape)}")
     if layout.dtype != STORED_TYPE or layout.shape[1:] != (width,):
         raise ValueError(
             f"its values are {layout.dtype} {layout.shape}, its spec says {width} wide"
         )
-    if any(
-        stop - start > positions for start, stop in zip(rows["start"], rows["stop"], strict=True)
-    ):
-        raise ValueError(f"a row has more than the {positions} positions of its spec")
-    if missing := [name for name in DECISIVE if name not in spec]:
+    if any(stop - start > most for start, stop in zip(rows["start"], rows["stop"], strict=True)):
+        raise ValueError(f"a row has more than the {most} positions of its spec")
+    if missing := [name for name in DECISIVE if name not in spec and name not in OPTIONAL]:
         raise ValueError(f"its spec has no {missing[0]}")
+
+
+def _read_max_positions(spec: Mapping[str, Json], positions: int, width: int) -> int:
+    """Return how many positions a row may have: a window's, or those of a stretch."""
+    match spec.get("stretch"):
+        case None:
+            return positions
+        case {"frames": int(frames)} if 0 < frames * width <= MAX_ROW_VALUES:
+            return frames
+        case stretch:
+            raise ValueError(f"the stretch in its spec is {shorten(stretch)}")

@@ -5,6 +5,7 @@ parts are in memory at a time, and their windows are shuffled. A thread reads th
 meanwhile.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,7 @@ import torch
 from jaxtyping import Float16, Int64
 from torch import Tensor
 
-from oragen.features.rows import NONE, STORED_TYPE, FeatureRows
+from oragen.features.rows import NONE, FeatureRows
 from oragen.schema.vocabulary import Modality
 
 Item = TypeVar("Item")
@@ -55,17 +56,10 @@ class Source:
     rows: FeatureRows
     row_of: Int64[np.ndarray, "windows ..."]  # audio: window; face: window, slot
 
-    def parts_of(self, windows: Int64[np.ndarray, " chosen"]) -> Int64[np.ndarray, "chosen slots"]:
-        """Return the number of the part behind each slot, or NONE."""
-        rows = self.row_of.reshape(len(self.row_of), -1)[windows]  # to window, slot
-        part_of: np.ndarray = np.append(self.rows.part_of, NONE)
-        return np.asarray(part_of[rows])  # a row NONE (-1) is the last element, which is NONE
-
-    def bytes_of_parts(self) -> list[int]:
-        """Return, for each part, the size of the rows of this source in it."""
-        positions = np.bincount(self.rows.part_of, self.rows.num_positions, len(self.rows.parts))
-        row_bytes = self.rows.shape[1] * np.dtype(STORED_TYPE).itemsize
-        return [int(count) * row_bytes for count in positions]
+    def parts_of(self, windows: Int64[np.ndarray, " chosen"]) -> Int64[np.ndarray, "chosen pieces"]:
+        """Return the numbers of the parts that each window needs, or NONE."""
+        parts = self.rows.parts_of(self.row_of[windows])  # window (, slot), piece
+        return parts.reshape(len(windows), math.prod(parts.shape[1:]))
 
     def gather(
         self, windows: Int64[np.ndarray, " chosen"], parts: Mapping[int, np.ndarray]
@@ -193,7 +187,7 @@ def _join(blocks: Sequence[Block], sources: Sources, max_bytes: int) -> list[Blo
     bytes_of = {
         PartName(modality, number): num_bytes
         for modality, source in sources.items()
-        for number, num_bytes in enumerate(source.bytes_of_parts())
+        for number, num_bytes in enumerate(source.rows.bytes_of_parts())
     }
     groups: list[list[Block]] = []
     parts: set[PartName] = set()

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 import pandas as pd
 
 from oragen.schema.tables import DATASET
-from oragen.schema.vocabulary import LEVELS, NO_CROP
+from oragen.schema.vocabulary import LEVELS, LEVELS_OF_VIEWS, NO_CROP
 
 NO_WINDOW: Final = {"start": -1, "stop": -1, "has_window": False}
 LABELLED: Final = (
@@ -41,11 +41,15 @@ def join_dataset(
             "stop": window.stop,
             "has_window": True,
             "audio_store": audio.store,
+            "audio_first": audio.first,
+            "audio_num_positions": audio.num_positions,
             "face_store": next(filter(None, (features.store for features in faces)), None),
         }
         for level in LEVELS:
             row[f"audio_{level}"] = audio.keys.get(level)
             row[f"face_{level}"] = [features.keys.get(level) for features in faces]
+        for level in LEVELS_OF_VIEWS:
+            row[f"audio_next_{level}"] = audio.next_keys.get(level)
         joined.append(row)
     windowless = clips.loc[~clips["clip_id"].isin(windows["clip_id"]), "clip_id"]
     joined += [rows[clip] | NO_WINDOW for clip in windowless]
@@ -57,14 +61,23 @@ class _Features(NamedTuple):
 
     store: str | None
     keys: dict[str, str]
+    next_keys: dict[str, str | None]  # of a view, see FEATURE_ROWS
+    first: int | None
+    num_positions: int | None
 
 
-_NO_FEATURES: Final = _Features(None, {})
+_NO_FEATURES: Final = _Features(None, {}, {}, None, None)
+_COLUMNS: Final = (
+    "key", "store", "level", "feature_key", "next_feature_key", "first", "num_positions",
+)  # fmt: skip
 
 
 def _features_of(feature_rows: pd.DataFrame) -> dict[str, _Features]:
     features: dict[str, _Features] = {}
-    columns = (feature_rows[name] for name in ("key", "store", "level", "feature_key"))
-    for key, store, level, feature_key in zip(*columns, strict=True):
-        features.setdefault(key, _Features(store, {})).keys[level] = feature_key
+    rows = feature_rows[list(_COLUMNS)].astype(object)
+    columns = (column for _, column in rows.where(rows.notna(), None).items())
+    for key, store, level, feature_key, next_key, *place in zip(*columns, strict=True):
+        of_key = features.setdefault(key, _Features(store, {}, {}, *place))
+        of_key.keys[level] = feature_key
+        of_key.next_keys[level] = next_key
     return features

@@ -15,9 +15,12 @@ from oragen.detection.windows import Window
 from oragen.features.dataset import WindowDataset
 from oragen.features.rows import NONE, STORED_TYPE, FeatureRows, no_rows
 from oragen.features.streaming import PartName, Source
+from oragen.features.stretches import Grid, Stretching
 from oragen.predictor.clip_inputs import ClipInputs
 from oragen.predictor.pretrained import Pretrained
+from oragen.predictor.sounds import plan_sounds
 from oragen.schema.vocabulary import (
+    LEVELS_OF_VIEWS,
     NO_CROP,
     SAMPLE_RATE_HZ,
     UNKNOWN_LABEL,
@@ -43,7 +46,23 @@ class ModalityEncoders:
     audio: "AudioEncoder | None"
     face: "FaceEncoder | OffTheShelfEncoder | None"
     specs: Mapping[Modality, Mapping[str, Json]]
-    batch_size: int
+    batch_size: int  # windows or crops
+
+    @property
+    def stretching(self) -> Stretching | None:
+        """How sound is cut into stretches; None: by windows."""
+        saved = self.specs.get("audio", {}).get("stretch")
+        if saved is None or self.audio is None:
+            return None
+        return Stretching.from_json(saved, Grid(*self.audio.frame_samples))
+
+    @property
+    def _num_stretches(self) -> int:
+        """How many stretches are as long as a batch of windows."""
+        if self.stretching is None:
+            return self.batch_size
+        num_frames: int = self.batch_size * self.specs["audio"]["shape"][0]
+        return max(1, num_frames // self.stretching.length)
 
     def embed_crops(self, inputs: ClipInputs, crops: Sequence[int]) -> list[Embedding]:
         """Encode some crops of a clip."""
@@ -57,8 +76,9 @@ class ModalityEncoders:
         encoder: Any = self.audio if modality == "audio" else self.face
         level: Level = self.specs[modality]["level"]
         rows: list[Embedding] = []
-        for start in range(0, len(contents), self.batch_size):
-            prepared = encoder.prepare(list(contents[start : start + self.batch_size]))
+        batch_size = self._num_stretches if modality == "audio" else self.batch_size
+        for start in range(0, len(contents), batch_size):
+            prepared = encoder.prepare(list(contents[start : start + batch_size]))
             embeddings = encoder.embed(prepared, (level,))[level]
             with np.errstate(over="ignore"):  # the output is not finite then, which is looked at
                 rows += [embedding.astype(STORED_TYPE) for embedding in embeddings]
@@ -78,7 +98,6 @@ def embed_windows(
     features.
     """
     spoken = [] if encoders.audio is None else _find_spoken(windows)
-    waveforms = _cut_sounds(inputs, windows, spoken)
     row_of_window = np.full(len(windows), NONE)
     row_of_window[spoken] = np.arange(len(spoken))
     crops = sorted({crop for window in windows for crop in window.crops} - {NO_CROP})
@@ -87,7 +106,7 @@ def embed_windows(
     row_of_crop = {crop: row for row, crop in enumerate(crops)}
     # window, slot -> row of the crop
     slots = [[row_of_crop.get(crop, NONE) for crop in window.crops] for window in windows]
-    audio = encoders.embed("audio", waveforms) if waveforms else []
+    audio = _embed_spoken(inputs, windows, encoders) if spoken else []
     face = encoders.embed_crops(inputs, crops) if crops else []
     if zeros_where_missing and "audio" in encoders.specs:
         row_of_window[row_of_window == NONE] = len(audio)
@@ -137,6 +156,8 @@ def choose_level(loaded: Pretrained, level: Level | None) -> ModalityEncoders:
         elif not isinstance(encoder.model, UnimodalAudioModel | UnimodalFaceModel):
             refuse_late(spec["source"], [wanted])
         specs[modality] = spec | {"level": wanted, "fingerprint": encoder.fingerprint(wanted)}
+        if wanted not in LEVELS_OF_VIEWS:  # of a whole window
+            specs[modality].pop("stretch", None)
     device = choose_device("auto")
     return ModalityEncoders(
         audio=None if loaded.audio is None else loaded.audio.to(device),
@@ -168,12 +189,13 @@ def describe_features(
     inputs: ClipInputs, loaded: Pretrained, encoders: ModalityEncoders
 ) -> np.ndarray:
     """Say in JSON how arrays were made; text as an array needs no pickle."""
-    kept = ("encoder", "source", "level", "fingerprint", "precision")
+    kept = ("encoder", "source", "level", "fingerprint", "precision", "stretch")
     described = {
         "clip": inputs.name,
         "sample_rate_hz": SAMPLE_RATE_HZ,
         "features": {
-            modality: {key: spec[key] for key in kept} for modality, spec in encoders.specs.items()
+            modality: {key: spec[key] for key in kept if key in spec}
+            for modality, spec in encoders.specs.items()
         },
         "reasons": {"audio": inputs.audio_reason, "face": inputs.face_reason},
         "notes": inputs.notes,
@@ -187,8 +209,7 @@ def _embed_sounds(
 ) -> dict[str, np.ndarray]:
     """Encode the windows with speech; the others have no valid position."""
     spoken = _find_spoken(inputs.windows)
-    sounds = _cut_sounds(inputs, inputs.windows, spoken)
-    rows = encoders.embed("audio", sounds) if sounds else []
+    rows = _embed_spoken(inputs, inputs.windows, encoders) if spoken else []
     _, width = encoder.feature_shape(SAMPLE_RATE_HZ, encoders.specs["audio"]["level"])
     size = len(inputs.windows), max(map(len, rows), default=0)
     audio, valid = np.zeros((*size, width), STORED_TYPE), np.zeros(size, np.bool_)
@@ -201,11 +222,12 @@ def _find_spoken(windows: Sequence[Window]) -> list[int]:
     return [place for place, window in enumerate(windows) if window.has_speech]
 
 
-def _cut_sounds(
-    inputs: ClipInputs, windows: Sequence[Window], places: Sequence[int]
-) -> list[np.ndarray]:
-    spans = [windows[place].span for place in places]
-    return [inputs.samples[span.start : span.stop] for span in spans]
+def _embed_spoken(
+    inputs: ClipInputs, windows: Sequence[Window], encoders: ModalityEncoders
+) -> list[Embedding]:
+    """Encode the sound of the windows with speech: each by itself, or as views into stretches."""
+    plan = plan_sounds(inputs, windows, encoders.stretching)
+    return plan.take(encoders.embed("audio", plan.sounds))
 
 
 def _locate(rows: Sequence[Embedding], spec: Mapping[str, Json] | None) -> FeatureRows:

@@ -19,6 +19,9 @@ CropSide = Annotated[int, Field(ge=MIN_CROP_PX, le=MAX_CROP_PX)]
 WindowLength = Annotated[float, Field(ge=0.025, le=120)]
 # A clip of an hour has 180,000 windows at 20 ms, one audio frame.
 WindowHop = Annotated[float, Field(ge=0.02, le=120)]
+# A stretch holds windows, so it is bounded as they are.
+StretchLength = Annotated[float, Field(ge=0.025, le=120)]
+StretchContext = Annotated[float, Field(ge=0, le=60)]
 
 
 def refuse_windows_out_of_order(*, length_s: float, hop_s: float, min_length_s: float) -> None:

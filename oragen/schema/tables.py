@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from oragen.schema.errors import UserError
 from oragen.schema.files import atomic_write
-from oragen.schema.vocabulary import GENDERS_WITH_CHILD, LEVELS, MASK_TYPES, SPLITS
+from oragen.schema.vocabulary import GENDERS_WITH_CHILD, LEVELS, LEVELS_OF_VIEWS, MASK_TYPES, SPLITS
 
 _MAKE_AGAIN: Final = "Remove the file and run `dvc repro`."
 _CORRECT: Final = "Correct the rows before they are written."
@@ -32,6 +32,7 @@ class Table:
     columns: pa.Schema
     key: tuple[str, ...]
     vocabulary: dict[str, tuple[str, ...]]
+    younger: tuple[str, ...] = ()  # optional columns that tables of earlier versions lack
 
     def write(self, path: Path, rows: pd.DataFrame) -> None:
         """Sort by the key, check, and replace `path` in one step.
@@ -53,7 +54,7 @@ class Table:
         if not path.is_file():
             raise TableError(f"{path} is missing: no {self.name} table. Run `dvc repro`.")
         try:
-            table = pq.ParquetFile(path).read()
+            table = self._fill_up(pq.ParquetFile(path).read())
             table = table.select(self.columns.names).cast(self.columns)
         except (pa.ArrowException, KeyError, OSError, ValueError) as error:
             raise TableError(
@@ -70,6 +71,14 @@ class Table:
     def frame(self, rows: list[dict[str, object]]) -> pd.DataFrame:
         """Rows as records -> a frame with this table's columns and types."""
         return pa.Table.from_pylist(rows, schema=self.columns).to_pandas()
+
+    def _fill_up(self, table: pa.Table) -> pa.Table:
+        """Add the younger columns that an older table lacks."""
+        for name in self.younger:
+            if name not in table.column_names:
+                empty = pa.nulls(len(table), self.columns.field(name).type)
+                table = table.append_column(name, empty)
+        return table
 
     def _to_arrow(self, rows: pd.DataFrame, path: Path) -> pa.Table:
         try:
@@ -207,10 +216,15 @@ FEATURE_ROWS: Final = Table(
             "feature_key": pa.string(),  # of its features in the store
             "store": pa.string(),  # the store's folder
         },
-        {},
+        {  # of a window that is a view into stretches
+            "next_feature_key": pa.string(),  # of the stretch that it reaches into, if any
+            "first": pa.int64(),  # its first position in the first stretch
+            "num_positions": pa.int64(),
+        },
     ),
     key=("key", "level"),
     vocabulary={"level": LEVELS},
+    younger=("next_feature_key", "first", "num_positions"),
 )
 
 DATASET: Final = Table(
@@ -231,6 +245,10 @@ DATASET: Final = Table(
             "audio_intermediate": pa.string(),
             "audio_late": pa.string(),
             "audio_pooled": pa.string(),
+            "audio_next_early": pa.string(),  # of the stretch that a view reaches into, if any
+            "audio_next_intermediate": pa.string(),
+            "audio_first": pa.int64(),  # of a view: see FEATURE_ROWS
+            "audio_num_positions": pa.int64(),
             "face_store": pa.string(),
             "face_early": pa.list_(pa.string()),  # a key for each slot, null = none
             "face_intermediate": pa.list_(pa.string()),
@@ -245,6 +263,11 @@ DATASET: Final = Table(
     ),
     key=("clip_id", "start", "stop"),
     vocabulary={"split": SPLITS, "gender": GENDERS_WITH_CHILD, "mask_type": MASK_TYPES},
+    younger=(
+        "audio_first",
+        "audio_num_positions",
+        *(f"audio_next_{level}" for level in LEVELS_OF_VIEWS),
+    ),
 )
 
 EXAMPLES: Final = Table(

@@ -33,6 +33,7 @@ Level = Literal[  # of an encoder's features
     "pooled",  # mean and standard deviation of the intermediate ones: a hundred times smaller
 ]
 LEVELS: Final[tuple[Level, ...]] = ("early", "intermediate", "late", "pooled")
+LEVELS_OF_VIEWS: Final[tuple[Level, ...]] = ("early", "intermediate")  # a position an audio frame
 Json = Any  # what json.dumps takes
 
 

@@ -49,6 +49,11 @@ def window_key(speech: str, windows: Mapping[str, Json], span: Span) -> str:
     return make_key(made="window", speech=speech, params=dict(windows), span=list(span))
 
 
+def stretch_key(audio: str, frames: Span, sound: Span) -> str:
+    """Return the key of frames of a clip, encoded together from a stretch of its sound."""
+    return make_key(made="stretch", audio=audio, frames=list(frames), sound=list(sound))
+
+
 def faces_key(
     media_hash: str,
     faces: Mapping[str, Json],

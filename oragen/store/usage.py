@@ -25,7 +25,7 @@ from oragen.schema.tables import (
     WINDOWS,
     Table,
 )
-from oragen.schema.vocabulary import LEVELS, MODALITIES, Json
+from oragen.schema.vocabulary import LEVELS, LEVELS_OF_VIEWS, MODALITIES, Json
 from oragen.store.keys import audio_keys
 from oragen.store.parts import PartStore
 from oragen.store.rows import OF, Row
@@ -156,7 +156,8 @@ def _find_features_usage(store: CorpusStore, named: set[str]) -> Usage | None:
     elif store.folder.name == OFF_THE_SHELF:
         return None
     rows = pd.concat([FEATURE_ROWS.read(table) for table in tables])
-    return Usage(named | {*rows.loc[rows["store"] == str(store.folder), "feature_key"]})
+    here = rows.loc[rows["store"] == str(store.folder), ["feature_key", "next_feature_key"]]
+    return Usage(named | {*here.stack()})
 
 
 def _read_column(table: Table, path: Path, column: str) -> set[str]:
@@ -175,6 +176,8 @@ def _read_joined_tables() -> defaultdict[Path, set[str]]:
             _collect(named, dataset, "audio_store", f"audio_{level}")
             slots = dataset[["face_store", f"face_{level}"]].explode(f"face_{level}")
             _collect(named, slots, "face_store", f"face_{level}")
+        for level in LEVELS_OF_VIEWS:
+            _collect(named, dataset, "audio_store", f"audio_next_{level}")
     return named
 
 

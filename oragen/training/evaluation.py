@@ -35,12 +35,23 @@ def refuse_other_features(
     for modality, spec in trained_on.items():
         other = found.get(modality, spec)
         for name in SEEN_BY_HEADS:
-            if spec[name] != other[name]:
+            if spec.get(name) != other.get(name):
                 raise OtherFeaturesError(
                     f"The head in {folder} was trained on {modality} features of "
-                    f"{spec['encoder']} ({name} {spec[name]}); these are of {other['encoder']} "
-                    f"({name} {other[name]}). Run `dvc repro train_head`."
+                    f"{spec['encoder']} ({_describe(spec, name)}); these are of {other['encoder']} "
+                    f"({_describe(other, name)}). Run `dvc repro train_head`."
                 )
+
+
+def _describe(spec: Mapping[str, Json], name: str) -> str:
+    if name != "stretch":
+        return f"{name} {spec[name]}"
+    if (stretch := spec.get("stretch")) is None:
+        return "span window"
+    return (
+        f"span clip: stretches of {stretch['frames']} frames with {stretch['context_frames']} of "
+        "context"
+    )
 
 
 def predict_all(

