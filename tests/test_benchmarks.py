@@ -92,3 +92,10 @@ def test_a_drawn_mask_hides_a_real_face_from_the_cascade_first(tmp_path: Path) -
     assert len(seconds) == 7  # bare, five masks, all
     assert all(cascade <= yunet for cascade, yunet in seconds.values())
     assert seconds["medical, drawn"][0] < seconds["none"][0]
+
+
+def test_stretches_take_about_half_the_bytes_of_windows() -> None:
+    small = ("--num-clips", "1", "--length-s", "12", "--stretch-s", "5", "--repeats", "1")
+    by_window, by_clip = run("benchmarks.spans", *small, "--device", "cpu")["rows"]
+    assert by_window["bytes beside windows"] == 1
+    assert by_clip["bytes beside windows"] == pytest.approx(0.6, abs=0.05)  # 12 s of 5 x 4 s

@@ -35,7 +35,9 @@ from oragen.training.evaluation import OtherFeaturesError, refuse_other_features
 from stages.extract_audio_features import cut_corpus
 from stages.extracting import to_row
 from tests.feature_stores import make_spec, write_features
+from tests.pipeline_predictions import assert_same, predict, read_predictions
 from tests.small_models import PREPROCESSING, change_metadata, make_sound, write_model
+from tests.template_project import Template
 
 GRID = Grid(320, 480 + 160)  # of the embedded encoder: 480 samples and a second tap 160 later
 STRETCHING = Stretching(length=60, context=10, grid=GRID)
@@ -274,3 +276,23 @@ def test_tables_of_earlier_versions_are_read(tmp_path: Path) -> None:
     read = FEATURE_ROWS.read(tmp_path / "old.parquet")
     assert read["feature_key"].tolist() == ["f"]
     assert read["first"].isna().all()
+
+
+@pytest.mark.slow
+def test_a_predictor_answers_what_the_pipeline_answered_by_stretches(
+    template: Template, tmp_path: Path
+) -> None:
+    """And to go back to windows encodes nothing."""
+    project = template.copy(tmp_path)
+    audio = project.read_params()["features"]["audio"]
+    project.change(features={"audio": audio | {"span": "clip", "stretch_s": 5}})
+    done = project.repro("evaluate_head@cross_attention")
+    assert " 0 encoded now" not in done.line_of("extract_audio_features mini")
+    saved = (project.folder / "data/heads/cross_attention/seed-0/head.json").read_text()
+    features = json.loads(saved)["metadata"]["features"]
+    assert features["audio"]["stretch"] == {"frames": 250, "context_frames": 50}
+    answers = read_predictions(project, "mini")
+    assert_same(predict(project, "mini", answers), answers)
+    project.change(features={"audio": audio})
+    back = project.repro("make_datasets")
+    assert " 0 encoded now" in back.line_of("extract_audio_features mini")

@@ -27,7 +27,7 @@ from oragen.reporting.table_formats import PRESENTATIONS
 from oragen.schema.choices.encoders import EMBEDDED
 from oragen.schema.files import atomic_folder
 from oragen.schema.links import find_inside
-from oragen.schema.vocabulary import Modality
+from oragen.schema.vocabulary import Json, Modality
 from oragen.training.familiarity_files import FAMILIARITY_FILE
 
 CARD_FILE: Final = "README.md"
@@ -138,10 +138,14 @@ def write_card(model: Pretrained, metrics: Metrics) -> str:
         "|---|---|---|---|",
     ]
     lines += [
-        f"| {modality} | {part['encoder']} | {part['level']} | `{part['fingerprint'][:16]}` |"
+        f"| {modality} | {part['encoder']} | {_name_level(part)} | `{part['fingerprint'][:16]}` |"
         for modality, part in model.specs.items()
     ]
     return "\n".join([*lines, "", *_list_results(metrics), *_LIMITS, ""])
+
+
+def _name_level(spec: Mapping[str, Json]) -> str:
+    return f"{spec['level']} (span clip)" if spec.get("stretch") else str(spec["level"])
 
 
 def _list_tags(model: Pretrained) -> list[str]:

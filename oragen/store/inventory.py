@@ -114,6 +114,8 @@ def _describe(store: CorpusStore, part: HeldPart) -> tuple[str, str, str, str]:
         return ("", "", "", "")
     names = ("encoder", "level", "precision", "fingerprint")
     encoder, level, precision, fingerprint = (_show(spec.get(name)) for name in names)
+    if spec.get("stretch"):
+        level = f"{level} (span clip)"
     return (encoder, level, precision, fingerprint[:FINGERPRINT_DIGITS])
 
 
