@@ -5,28 +5,28 @@ import logging
 from dataclasses import replace
 
 import pandas as pd
-import torch
 
 from oragen.config import paths
 from oragen.config.heads import Train
 from oragen.config.options import fill
 from oragen.config.params import Params, load_params
 from oragen.config.settled_faces import settle
-from oragen.features.dataset import EmptyDatasetError, WindowDataset, load_dataset, read_dataset
+from oragen.features.dataset import EmptyDatasetError, WindowDataset
 from oragen.models.heads import Head, HeadSizes, build_head, save_head
 from oragen.models.off_the_shelf import TRAINED_ON, TRAINING_DATA
 from oragen.schema.errors import UserError
 from oragen.schema.files import write_text
 from oragen.schema.vocabulary import GENDERS, MASK_TYPES, Modality
 from oragen.training.calibration import UNCALIBRATED, Calibration, fit_calibration
-from oragen.training.devices import choose_device, make_fabric
+from oragen.training.devices import choose_device
 from oragen.training.familiarity import Familiarity, fit_familiarity
 from oragen.training.familiarity_files import save_familiarity
 from oragen.training.history import Epoch
 from oragen.training.inference import modality_sets_of, predict_windows
-from oragen.training.loop import TrainingOptions, train_in_phases
+from oragen.training.loop import TrainingOptions
 from oragen.training.losses import TaskWeights
 from oragen.training.scoring import find_majority_baseline
+from oragen.training.seeds import HeadTraining, TrainingFiles, train_seeds
 from oragen.training.training_data import summarise
 from stages.running import run_stage
 
@@ -40,40 +40,29 @@ def main(head: str) -> None:
     """
     params = load_params()
     entry = params.head(head)
-    level, memory_bytes = entry.level, params.train.memory_bytes
-    path, merged = paths.train_dataset(head), params.protocol == "paper"
-    table = read_dataset(path, ["train", "dev"] if merged else ["train"])
-    train = load_dataset(table, level=level, genders=GENDERS, memory_bytes=memory_bytes)
+    files = locate_windows(params, head)
+    windows = files.load()
     if entry.variant == "off_the_shelf":
-        save_untrained(params, head, train)
+        save_untrained(params, head, windows.train)
         return
     generated = read_generated(head)
-    dev = None
-    if not merged:
-        selected_by = read_dataset(path, ["dev"])
-        dev = load_dataset(
-            selected_by, level=level, genders=GENDERS, memory_bytes=memory_bytes, specs=train.specs
-        )
-    sizes = measure(train, num_mask_types=0 if entry.mask_type == "none" else len(MASK_TYPES))
-    fabric = make_fabric(choose_device(params.execution.device), params.train.precision)
-    fabric.launch()
+    training = plan(params, head, windows.train)
+    refuse_blind_head(head, training.build(0).modality, windows.train)
+    trained = train_seeds(
+        training, files, windows, params.train.seeds,
+        device=choose_device(params.execution.device),
+        num_processes=params.execution.num_processes,
+    )  # fmt: skip
     folder = paths.head_folder(head)
     lines = []
     familiarity: Familiarity | None = None
-    for seed in params.train.seeds:
-        torch.manual_seed(seed)
-        built = build_head(entry.variant, sizes, width=entry.width, dropout=entry.dropout)
-        refuse_blind_head(head, built.modality, train)
-        phases = train_in_phases(
-            fabric, built, train, dev, to_options(params.train),
-            mask_type=entry.mask_type, genders=GENDERS, seed=seed,
-        )  # fmt: skip
-        calibration = UNCALIBRATED if dev is None else calibrate(built, dev)
-        description = describe(params, table, train, built, seed)
-        description["training_data"] = summarise(table, generated).as_json()
+    for seed, (built, phases) in zip(params.train.seeds, trained, strict=True):
+        calibration = UNCALIBRATED if windows.dev is None else calibrate(built, windows.dev)
+        description = describe(params, windows.table, windows.train, built, seed)
+        description["training_data"] = summarise(windows.table, generated).as_json()
         description["calibration"] = calibration.as_json()
         if familiarity is None:  # which is of the features, so it is the same for all seeds
-            familiarity = fit_familiarity(train, dev, modality_sets_of(built)[0])
+            familiarity = fit_familiarity(windows.train, windows.dev, modality_sets_of(built)[0])
         description["familiarity"] = save_familiarity(folder / f"seed-{seed}", familiarity)
         save_head(folder / f"seed-{seed}", built.cpu(), description)
         lines += [
@@ -85,8 +74,37 @@ def main(head: str) -> None:
     num_weights = sum(weights.numel() for weights in built.parameters())
     logger.info(
         "train_head %s: %d windows to train on, %d to select by; %d weights, %d seeds in %s",
-        head, len(train), len(dev or ()), num_weights, len(params.train.seeds), folder,
+        head, len(windows.train), len(windows.dev or ()), num_weights, len(params.train.seeds),
+        folder,
     )  # fmt: skip
+
+
+def locate_windows(params: Params, head: str) -> TrainingFiles:
+    """Return where the windows of a head are."""
+    is_merged = params.protocol == "paper"
+    return TrainingFiles(
+        paths.train_dataset(head),
+        splits=("train", "dev") if is_merged else ("train",),
+        dev_splits=() if is_merged else ("dev",),
+        level=params.head(head).level,
+        genders=GENDERS,
+        memory_bytes=params.train.memory_bytes,
+    )
+
+
+def plan(params: Params, head: str, train: WindowDataset) -> HeadTraining:
+    """Return what is trained, and how; the windows give its sizes."""
+    entry = params.head(head)
+    return HeadTraining(
+        entry.variant,
+        measure(train, num_mask_types=0 if entry.mask_type == "none" else len(MASK_TYPES)),
+        width=entry.width,
+        dropout=entry.dropout,
+        mask_type=entry.mask_type,
+        genders=GENDERS,
+        options=to_options(params.train),
+        precision=params.train.precision,
+    )
 
 
 def save_untrained(params: Params, head: str, train: WindowDataset) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.metrics import precision_recall_fscore_support
 from torch import Tensor
 
 from oragen.training.metrics import (
@@ -54,6 +55,21 @@ def test_a_class_only_predicted_does_not_count_by_default() -> None:
     scores = score_classes([0, 0, 1], [0, 2, 1])
     # precisions 1 and 1; F1 2/3 and 1
     assert scores == pytest.approx(ClassScores(0.75, (2 / 3 + 1) / 2, 1.0))
+
+
+def test_class_scores_are_those_of_scikit_learn_to_the_last_bit() -> None:
+    """Five classes, of which some clips have words that nobody predicts, and the other way."""
+    random = np.random.default_rng(0)
+    for num_clips in (3, 17, 500):
+        true = [f"class {code}" for code in random.integers(0, 4, num_clips)]
+        predicted = [f"class {code}" for code in random.integers(1, 5, num_clips)]
+        classes = [f"class {code}" for code in range(6)]
+        scores = score_classes(true, predicted, classes=classes)
+        assert scores is not None
+        precision, recall, f1, _ = precision_recall_fscore_support(
+            true, predicted, labels=classes, average="macro", zero_division=0.0
+        )
+        assert scores == ClassScores(recall, f1, precision)
 
 
 @pytest.mark.parametrize("predictions", [[0, 0, 0], [0, 3, 5]])

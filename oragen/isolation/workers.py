@@ -12,7 +12,7 @@ import subprocess
 import sys
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -66,6 +66,7 @@ class Workers:
         limits: Limits | None = None,
         action: str = "decoding",
         modules: Sequence[str] = (),
+        environment: Mapping[str, str] = ENVIRONMENT,
     ) -> None:
         """Prepare the processes.
 
@@ -74,10 +75,11 @@ class Workers:
             limits: of one call; None = none.
             action: what the calls do, as reasons name it.
             modules: to import while a process starts.
+            environment: variables of the processes, unless this one has them.
         """
         self.num_workers = num_workers
         self.limits = limits
-        self._workers = [_Worker(limits, action, modules) for _ in range(num_workers)]
+        self._workers = [_Worker(limits, action, modules, environment) for _ in range(num_workers)]
         self._free: SimpleQueue[_Worker] = SimpleQueue()
         for worker in self._workers:
             self._free.put(worker)
@@ -213,10 +215,17 @@ def _close(threads: ThreadPoolExecutor, workers: "Sequence[_Worker]") -> None:
 class _Worker:
     """One process, started again after it died."""
 
-    def __init__(self, limits: Limits | None, action: str, modules: Sequence[str]) -> None:
+    def __init__(
+        self,
+        limits: Limits | None,
+        action: str,
+        modules: Sequence[str],
+        environment: Mapping[str, str],
+    ) -> None:
         self._limits = limits
         self._action = action
         self._modules = tuple(modules)
+        self._environment = environment
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection[Any, Answer] | None = None
         self._is_closed = False
@@ -235,7 +244,7 @@ class _Worker:
                 self._process = subprocess.Popen(
                     [sys.executable, "-P", str(CHILD), str(theirs.fileno())],
                     stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, pass_fds=[theirs.fileno()],
-                    env=ENVIRONMENT | os.environ,
+                    env={**self._environment, **os.environ},
                 )  # fmt: skip
             except OSError:
                 ours.close()

@@ -1,7 +1,6 @@
 """A head, training windows, dev windows -> the head at its best epoch, and its history."""
 
 import copy
-import logging
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -24,8 +23,6 @@ from oragen.training.devices import scales_gradients
 from oragen.training.history import ClassWeights, DivergedError, Epoch, score_epoch, weigh_classes
 from oragen.training.inference import modality_sets_of, predict_clips
 from oragen.training.losses import Targets, TaskWeights, multi_task_loss
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -78,6 +75,7 @@ def train_in_phases(
     mask_type: MaskTypeTraining,
     genders: Sequence[str],
     seed: int,
+    line: int | None = None,
 ) -> list[list[Epoch]]:
     """Train a head, see `train_head`; return the history of each phase of `mask_type`."""
     histories = []
@@ -85,7 +83,9 @@ def train_in_phases(
         if phase.only_output_layers:
             train_only_output_layers(head, phase.only_output_layers)
         of_phase = replace(options, task_weights=phase.task_weights)
-        histories.append(train_head(fabric, head, train, dev, of_phase, genders=genders, seed=seed))
+        histories.append(
+            train_head(fabric, head, train, dev, of_phase, genders=genders, seed=seed, line=line)
+        )
     return histories
 
 
@@ -98,6 +98,7 @@ def train_head(
     *,
     genders: Sequence[str],
     seed: int,
+    line: int | None = None,
 ) -> list[Epoch]:
     """Train with AdamW until the dev score stops growing; load the best epoch's weights.
 
@@ -111,6 +112,7 @@ def train_head(
         options: how.
         genders: the head's labels in order.
         seed: of the order of windows and of hidden modalities.
+        line: of its progress bar, where several processes show one.
 
     Raises:
         DivergedError: the loss or its gradient is not finite.
@@ -130,7 +132,10 @@ def train_head(
     history: list[Epoch] = []
     best = copy.deepcopy(head.state_dict())
     best_epoch, best_score = 0, float("-inf")
-    progress = trange(1, options.max_epochs + 1, desc=f"seed {seed}", unit="epoch")
+    progress = trange(
+        1, options.max_epochs + 1, desc=f"seed {seed}", unit="epoch",
+        position=line, leave=line is None,
+    )  # fmt: skip
     for epoch in progress:
         model.train(is_whole)  # frozen layers have no dropout
         batches = train.batches(
@@ -166,7 +171,6 @@ def train_head(
             break
     if dev is not None:
         head.load_state_dict(best)
-        logger.info("seed %d: best dev score %.3f in epoch %d", seed, best_score, best_epoch)
     head.eval()
     return history
 

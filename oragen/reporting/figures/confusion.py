@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Int
 from matplotlib.axes import Axes
-from sklearn.metrics import confusion_matrix
 
 from oragen.reporting.figures.canvas import GREY, INK, count, drawing, say, write_title
 from oragen.schema.vocabulary import ClassTask
@@ -39,8 +38,9 @@ def draw_confusion(
     with drawing(path, side_in, side_in) as figure:
         axes = figure.subplots()
         if known.any():
-            counts = confusion_matrix(true[known], predicted[known], labels=list(labels))
-            _draw_matrix(axes, counts, labels)
+            counts = pd.crosstab(true[known], predicted[known])
+            counts = counts.reindex(index=labels, columns=labels, fill_value=0)
+            _draw_matrix(axes, counts.to_numpy(), labels)
         else:
             say(axes, "no labelled clip")
         write_title(figure, title)
