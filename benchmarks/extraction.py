@@ -49,8 +49,8 @@ BATCH_SIZES: Final[dict[str, dict[Modality, int]]] = {  # large enough to use th
 }
 
 
-def make_networks() -> tuple[Wav2Vec2Model, ViTModel]:
-    """Build wav2vec 2.0 large (24 layers) and ViT-B/16."""
+def make_networks(device: torch.device) -> tuple[Wav2Vec2Model, ViTModel]:
+    """Build wav2vec 2.0 large (24 layers) and ViT-B/16, on a device."""
     torch.manual_seed(0)
     audio = Wav2Vec2Config(
         hidden_size=1024,
@@ -61,7 +61,8 @@ def make_networks() -> tuple[Wav2Vec2Model, ViTModel]:
         feat_extract_norm="layer",
         do_stable_layer_norm=True,
     )
-    return Wav2Vec2Model(audio).eval(), ViTModel(ViTConfig(), add_pooling_layer=False).eval()
+    networks = Wav2Vec2Model(audio), ViTModel(ViTConfig(), add_pooling_layer=False)
+    return networks[0].eval().to(device), networks[1].eval().to(device)
 
 
 def make_windows(num_windows: int, lengths_s: tuple[float, ...]) -> list[Window]:
@@ -112,18 +113,21 @@ class Ours:
         }
         self.shapes: dict[Modality, tuple[int, int]] = {"audio": (199, 1024), "face": (13, 768)}
 
-    def extract(self, windows: list[Window], modality: Modality) -> None:
-        """Extract into an empty store."""
-        spec = FeatureSpec(
+    def make_spec(self, modality: Modality) -> FeatureSpec:
+        """Describe the features of a modality."""
+        return FeatureSpec(
             modality, "random", "random", "0" * 64, "intermediate", self.precision,
             self.shapes[modality],
         )  # fmt: skip
+
+    def extract(self, windows: list[Window], modality: Modality) -> None:
+        """Extract into an empty store."""
         with tempfile.TemporaryDirectory() as folder:
             extract(
                 PartStore(Path(folder), "zarr"),
                 list_inputs(windows)[modality],
                 self.encoders[modality],
-                [spec],
+                [self.make_spec(modality)],
                 batch_size=self.batch_sizes[modality],
                 part_bytes=128 * 2**20,
             )
@@ -194,9 +198,7 @@ def main(
     keep_freed_memory()
     chosen = choose_device(device)
     windows = make_windows(num_windows, (4.0,) if full_length else SPEECH_LENGTHS_S)
-    audio, face = make_networks()
-    audio.to(chosen)
-    face.to(chosen)
+    audio, face = make_networks(chosen)
     precisions: tuple[Precision, ...] = ("fp32", "bf16")
     ours = {precision: Ours(audio, face, precision) for precision in precisions}
     seconds: dict[Modality, dict[str, float]] = {}

@@ -107,7 +107,7 @@ def main(
     keep_freed_memory()
     chosen = choose_device(device)
     computed_in: Precision = "fp32" if precision == "fp32" else "bf16"
-    network = make_networks()[0].to(chosen)
+    network, _ = make_networks(chosen)
     extractor = Wav2Vec2FeatureExtractor(return_attention_mask=True)
     encoder = AudioEncoder(network, extractor, computed_in)
     stretching = Stretching.from_seconds(stretch_s, context_s, Grid(*encoder.frame_samples))

@@ -6,11 +6,13 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import pandas as pd
+import torch
 
+from oragen.encoders.levels import Launched, round_rows
 from oragen.features.extraction import FeatureInput, extract
 from oragen.features.rows import FeatureSpec
 from oragen.schema.tables import DATASET
-from oragen.schema.vocabulary import GENDERS, MASK_TYPES, Level, Modality
+from oragen.schema.vocabulary import GENDERS, MASK_TYPES, Modality
 from oragen.store.parts import PartStore
 
 AUDIO_SHAPE: Final = (199, 1024)  # wav2vec 2.0 large, 4 s
@@ -35,12 +37,12 @@ class _RandomEncoder:
     def prepare(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
         return inputs
 
-    def embed(self, prepared: list[np.ndarray], levels: object) -> dict[Level, list[np.ndarray]]:
+    def launch(self, prepared: list[np.ndarray], levels: object, dtype: torch.dtype) -> Launched:
         rows = [
             np.random.default_rng(int(seed[0])).standard_normal(self._shape, dtype=np.float32)
             for seed in prepared
         ]
-        return {"intermediate": rows}
+        return lambda: round_rows({"intermediate": rows}, dtype)
 
 
 class _Window(NamedTuple):

@@ -7,7 +7,9 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+import torch
 
+from oragen.encoders.levels import Launched, round_rows
 from oragen.features.dataset import WindowDataset, load_dataset
 from oragen.features.extraction import FeatureInput, extract
 from oragen.features.rows import FeatureSpec
@@ -44,10 +46,11 @@ class GiveBack:
     def prepare(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
         return inputs
 
-    def embed(
-        self, prepared: list[np.ndarray], levels: Collection[Level]
-    ) -> dict[Level, list[np.ndarray]]:
-        return dict.fromkeys(levels, prepared)
+    def launch(
+        self, prepared: list[np.ndarray], levels: Collection[Level], dtype: torch.dtype
+    ) -> Launched:
+        rows = round_rows(dict.fromkeys(levels, prepared), dtype)
+        return lambda: rows
 
 
 def write_features(

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from oragen.encoders.levels import Launched
 from oragen.features.extraction import (
     DiskTooSmallError,
     FeatureInput,
@@ -28,22 +29,26 @@ from tests.feature_stores import GiveBack, make_spec
 SPEC = make_spec(shape=(4, 2))
 
 
+OUT_OF_MEMORY = torch.OutOfMemoryError("CUDA out of memory")
+
+
 class CountingEncoder(GiveBack):
     """Gives back what it gets, and keeps the sizes of its batches."""
 
-    def __init__(self, most: int = 100) -> None:
+    def __init__(self, most: int = 100, error: RuntimeError = OUT_OF_MEMORY) -> None:
+        self.error = error
         self.batches: list[list[int]] = []
         self.levels: list[tuple[Level, ...]] = []  # of each batch
         self.most = most  # inputs that fit into its memory
 
-    def embed(
-        self, prepared: list[np.ndarray], levels: Collection[Level]
-    ) -> dict[Level, list[np.ndarray]]:
+    def launch(
+        self, prepared: list[np.ndarray], levels: Collection[Level], dtype: torch.dtype
+    ) -> Launched:
         if len(prepared) > self.most:
-            raise torch.OutOfMemoryError("CUDA out of memory")
+            raise self.error
         self.batches.append([len(item) for item in prepared])
         self.levels.append(tuple(levels))
-        return super().embed(prepared, levels)
+        return super().launch(prepared, levels, dtype)
 
 
 def make_input(key: str, num_positions: int = 4, value: float = 1.0) -> FeatureInput:
@@ -57,10 +62,11 @@ def encode(
     *specs: FeatureSpec,
     batch_size: int = 2,
     most: int = 100,
+    error: RuntimeError = OUT_OF_MEMORY,
     part_bytes: int = 2**20,
 ) -> list[list[int]]:
     """Extract, and return the sizes of what the encoder got, batch by batch."""
-    encoder = CountingEncoder(most)
+    encoder = CountingEncoder(most, error)
     store = PartStore(folder, "zarr")
     num_new = extract(
         store, inputs, encoder, specs or [SPEC], batch_size=batch_size, part_bytes=part_bytes
@@ -227,6 +233,18 @@ def test_a_gpu_that_is_too_small_gets_half_the_batch_from_then_on(tmp_path: Path
     assert load(tmp_path, *keys)[:, 0, 0].tolist() == list(range(40))
 
 
+def test_a_library_below_torch_that_lacks_memory_gets_half_the_batch_too(tmp_path: Path) -> None:
+    error = RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate(handle)")
+    inputs = [make_input(f"{number}") for number in range(8)]
+    assert encode(tmp_path, inputs, batch_size=8, most=4, error=error) == [[4] * 4] * 2
+
+
+def test_another_error_of_an_encoder_ends_extraction(tmp_path: Path) -> None:
+    error = RuntimeError("CUDA error: an illegal memory access was encountered")
+    with pytest.raises(RuntimeError, match="illegal"):
+        encode(tmp_path, [make_input("a"), make_input("b")], most=1, error=error)
+
+
 def test_a_gpu_that_is_too_small_for_one_input_is_said(tmp_path: Path) -> None:
     with pytest.raises(GpuTooSmallError, match=r"too little memory for one input of clip of .*cpu"):
         encode(tmp_path, [make_input("a"), make_input("b")], most=0)
@@ -240,12 +258,12 @@ def test_the_next_batch_is_read_while_the_encoder_is_at_work(tmp_path: Path) -> 
     following = dict(zip((item.key for item in order), order[1:], strict=False))
 
     class WaitingEncoder(GiveBack):
-        def embed(
-            self, prepared: list[np.ndarray], levels: Collection[Level]
-        ) -> dict[Level, list[np.ndarray]]:
+        def launch(
+            self, prepared: list[np.ndarray], levels: Collection[Level], dtype: torch.dtype
+        ) -> Launched:
             next_one = following.get(f"{int(prepared[0][0, 0])}")
             assert next_one is None or was_read[next_one.key].wait(timeout=20)
-            return super().embed(prepared, levels)
+            return super().launch(prepared, levels, dtype)
 
     def read(key: str) -> np.ndarray:
         was_read[key].set()

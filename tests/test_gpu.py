@@ -22,6 +22,7 @@ from transformers import (
 )
 
 from oragen.encoders import AudioEncoder, FaceEncoder
+from oragen.encoders.levels import Launched
 from oragen.features.extraction import FeatureInput, extract
 from oragen.features.rows import FeatureSpec
 from oragen.finetuning.examples import Examples
@@ -109,6 +110,29 @@ def test_a_face_encoder_has_the_same_output_on_cuda_as_on_the_cpu(precision: Pre
     assert_close(expected, make_face_encoder(precision).to(CUDA).encode(make_pictures()), precision)
 
 
+def test_crops_that_the_gpu_scales_are_those_that_the_cpu_scales() -> None:
+    on_cpu, on_cuda = make_face_encoder("fp32"), make_face_encoder("fp32").to(CUDA)
+    for side in (96, 224):  # the network's own size needs no scaling
+        crops = list(np.random.default_rng(0).integers(0, 256, (3, side, side, 3), dtype=np.uint8))
+        raw = on_cuda.prepare(crops)
+        assert raw.dtype == torch.uint8
+        assert raw.is_pinned()
+        difference = (on_cuda.scale(raw.to(CUDA)).cpu() - on_cpu.prepare(crops)).abs().max()
+        assert difference < (1e-6 if side != 96 else 2.5 / 127.5)  # of -1..1; in steps of a byte
+
+
+def test_levels_that_are_extracted_on_cuda_are_those_of_the_cpu() -> None:
+    """Also `pooled`, and where the rows are rounded on the way back."""
+    on_cpu, on_cuda = make_audio_encoder("fp32"), make_audio_encoder("fp32").to(CUDA)
+    levels: tuple[Level, ...] = ("early", "intermediate", "pooled")
+    expected = on_cpu.embed(on_cpu.prepare(make_waveforms()), levels)
+    found = on_cuda.launch(on_cuda.prepare(make_waveforms()), levels, torch.float16)()
+    for level in levels:
+        for one, other in zip(expected[level], found[level], strict=True):
+            assert other.dtype == np.float16
+            np.testing.assert_allclose(other, one, atol=5e-3 * np.abs(one).max())
+
+
 class Greedy(FaceEncoder):
     """Takes a tenth of the GPU's memory for each crop: a batch of eight fits."""
 
@@ -116,13 +140,13 @@ class Greedy(FaceEncoder):
         super().__init__(encoder.model, encoder.processor)
         self.batch_sizes: list[int] = []  # of the batches that fitted
 
-    def embed(
-        self, images: torch.Tensor, levels: Collection[Level]
-    ) -> dict[Level, list[np.ndarray]]:
+    def launch(
+        self, images: torch.Tensor, levels: Collection[Level], dtype: torch.dtype = torch.float32
+    ) -> Launched:
         _, total_bytes = torch.cuda.mem_get_info()
         torch.empty(len(images) * total_bytes // 10, dtype=torch.uint8, device=CUDA)
         self.batch_sizes.append(len(images))
-        return super().embed(images, levels)
+        return super().launch(images, levels, dtype)
 
 
 def test_a_batch_that_is_too_large_for_the_gpu_is_halved_and_extraction_goes_on(

@@ -1,8 +1,9 @@
 """Waveforms -> embeddings of a frozen speech transformer, at most levels one row every 20 ms."""
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple, assert_never
@@ -13,11 +14,23 @@ from jaxtyping import Bool, Float, Float32, Int16
 from torch import Tensor, nn
 from transformers import AutoFeatureExtractor, PreTrainedModel, Wav2Vec2FeatureExtractor
 
+from oragen.encoders.computing import keep_steps_together, to_bf16
+from oragen.encoders.copying import Returning, pin, send
 from oragen.encoders.embedded_audio import design_wav2vec2
 from oragen.encoders.errors import EncoderError, explained
 from oragen.encoders.files import check_preparation
 from oragen.encoders.fingerprint import fingerprint
-from oragen.encoders.levels import INTERMEDIATE, autocast, keep_output, pool_positions, unpooled
+from oragen.encoders.levels import (
+    INTERMEDIATE,
+    Launched,
+    Rows,
+    autocast,
+    choose_rows,
+    keep_output,
+    round_rows,
+    type_to_copy,
+    unpooled,
+)
 from oragen.encoders.source import (
     load_complete,
     load_finetuned,
@@ -33,7 +46,7 @@ from oragen.models.unimodal.front_end import (
     samples_of_one_step,
 )
 from oragen.models.unimodal.input import SoundInput, check_input
-from oragen.models.unimodal.waveforms import Order
+from oragen.models.unimodal.waveforms import Order, normalise_raw, pad_raw
 from oragen.schema.choices.encoders import EMBEDDED
 from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Level, Precision
 
@@ -60,6 +73,12 @@ def prepare_sounds(
     if isinstance(extractor, PublishedInput):
         samples, _ = prepare_waveforms(floats, **asdict(extractor))
         return Waveforms(samples, torch.ones_like(samples, dtype=torch.bool))
+    if (
+        extractor.do_normalize
+        and extractor.padding_value == 0
+        and extractor.padding_side == "right"
+    ):
+        return prepare_waveforms(floats, min_samples=0)  # the same, without a list of lists
     padded = extractor(
         floats,
         sampling_rate=SAMPLE_RATE_HZ,
@@ -68,6 +87,16 @@ def prepare_sounds(
         return_tensors="pt",
     )
     return Waveforms(padded.input_values, padded.attention_mask.bool())
+
+
+def is_plain(extractor: Wav2Vec2FeatureExtractor | PublishedInput) -> bool:
+    """Return whether sound is normalised, then padded with zeros: as all known encoders want it."""
+    return (
+        isinstance(extractor, Wav2Vec2FeatureExtractor)
+        and extractor.do_normalize
+        and extractor.padding_value == 0
+        and extractor.padding_side == "right"
+    )
 
 
 class PreparedSounds(NamedTuple):
@@ -103,6 +132,8 @@ class AudioEncoder(nn.Module):
         self.model = model.eval().requires_grad_(False)
         self.extractor = extractor
         self.precision: Precision = precision
+        keep_steps_together(self.network.get_submodule("feature_extractor"))
+        self.computing = to_bf16(self.network) if precision == "bf16" else self.network
 
     @property
     def network(self) -> PreTrainedModel:
@@ -156,26 +187,51 @@ class AudioEncoder(nn.Module):
                 waveforms, key=lambda waveform: self._num_input_samples(len(waveform))
             )
             groups = [list(group) for _, group in by_length]
-        batches = [prepare_sounds(self.extractor, group) for group in groups]
+        device = self.network.device
+        is_normalised_there = device.type == "cuda" and is_plain(self.extractor)
+        prepare: Callable[[list[Sound]], Waveforms] = partial(prepare_sounds, self.extractor)
+        if is_normalised_there and all(waveform.dtype == np.int16 for waveform in waveforms):
+            prepare = pad_raw
+        batches = [
+            Waveforms(pin(samples, device), pin(valid, device))
+            for samples, valid in map(prepare, groups)
+        ]
         return PreparedSounds(batches, [len(waveform) for waveform in waveforms])
 
-    def embed(
-        self, prepared: PreparedSounds, levels: Collection[Level]
-    ) -> dict[Level, list[np.ndarray]]:
-        """Encode prepared waveforms -> for each level, `steps x width` of each waveform."""
-        device = self.network.device
-        computed = unpooled(levels)
-        embeddings: dict[Level, list[np.ndarray]] = {level: [] for level in computed}
+    def launch(
+        self,
+        prepared: PreparedSounds,
+        levels: Collection[Level],
+        dtype: torch.dtype = torch.float32,
+    ) -> Launched:
+        """Begin to encode prepared waveforms; a GPU goes on while the caller does something else.
+
+        Returns what waits for `steps x width` of each waveform, for each level, in a type.
+        """
+        device, computed = self.network.device, unpooled(levels)
+        copied = type_to_copy(levels, dtype)
+        returning = []
         for samples, valid in prepared.batches:
-            features = self(samples.to(device), valid.to(device), computed)
-            for level in computed:
-                embeddings[level] += list(features[level].cpu().numpy())
-        for level, of_level in embeddings.items():
-            for place, num_samples in enumerate(prepared.num_samples):  # without the padded steps
-                of_level[place] = of_level[place][: self.feature_shape(num_samples, level)[0]]
-        if "pooled" in levels:
-            embeddings["pooled"] = [pool_positions(steps) for steps in embeddings[INTERMEDIATE]]
-        return {level: embeddings[level] for level in levels}
+            mask, sent = None if valid.all() else send(valid, device), send(samples, device)
+            if sent.dtype == torch.int16:
+                sent = normalise_raw(sent, mask)
+            returning.append(Returning(self(sent, mask, computed), copied))
+
+        def wait() -> Rows:
+            embeddings: Rows = {level: [] for level in computed}
+            for batch in returning:
+                for level, features in batch.wait().items():
+                    embeddings[level] += list(features)
+            for level, of_level in embeddings.items():
+                for place, num_samples in enumerate(prepared.num_samples):  # without padded steps
+                    of_level[place] = of_level[place][: self.feature_shape(num_samples, level)[0]]
+            return round_rows(choose_rows(embeddings, levels), dtype)
+
+        return wait
+
+    def embed(self, prepared: PreparedSounds, levels: Collection[Level]) -> Rows:
+        """Encode prepared waveforms -> for each level, `steps x width` of each waveform."""
+        return self.launch(prepared, levels)()
 
     def encode(self, waveforms: Sequence[Sound], level: Level = "intermediate") -> list[np.ndarray]:
         """Encode waveforms (int16, any lengths) -> `steps x width` of each, without padding."""
@@ -185,30 +241,35 @@ class AudioEncoder(nn.Module):
     def forward(
         self,
         samples: Float[Tensor, "batch samples"],
-        valid: Bool[Tensor, "batch samples"],
+        valid: Bool[Tensor, "batch samples"] | None,
         levels: Collection[Level],
     ) -> dict[Level, Float[Tensor, "batch _ _"]]:
-        """Encode a batch in one pass for all levels."""
-        front_end = self.network.get_submodule("feature_extractor")
+        """Encode a batch in one pass for all levels; `valid` is None if nothing is padded."""
+        network, samples = self.computing, samples.to(self.computing.dtype)
+        front_end = network.get_submodule("feature_extractor")
         features: dict[Level, Tensor] = {}
-        with autocast(self.network.device, self.precision), keep_output(front_end) as channels:
+        with autocast(network, self.precision), keep_output(front_end) as channels:
             if {*levels} == {"early"}:
                 front_end(samples)
             else:
-                features["intermediate"] = self._steps(samples, valid)
+                mask = valid.long() if self._takes_mask and valid is not None else None
+                features["intermediate"] = network(samples, attention_mask=mask).last_hidden_state
             features["early"] = channels[0].transpose(1, 2)  # to batch, step, channel
-            if "late" in levels:
-                model, steps = self._unimodal_model, features["intermediate"]
-                pooled = model.summary(steps, model.steps_valid(valid))
-                features["late"] = pooled[:, None]  # batch, width -> batch, 1, width
+        if "late" in levels:
+            features["late"] = self._pool(features["intermediate"], samples, valid)
         return {level: features[level].float() for level in levels}
 
-    def _steps(
-        self, samples: Float[Tensor, "batch samples"], valid: Bool[Tensor, "batch samples"]
-    ) -> Float[Tensor, "batch steps width"]:
-        mask = valid.long() if self._takes_mask else None
-        steps: Tensor = self.network(samples, attention_mask=mask).last_hidden_state
-        return steps
+    def _pool(
+        self,
+        steps: Float[Tensor, "batch steps width"],
+        samples: Float[Tensor, "batch samples"],
+        valid: Bool[Tensor, "batch samples"] | None,
+    ) -> Float[Tensor, "batch 1 pooled_width"]:
+        model = self._unimodal_model
+        whole = torch.ones_like(samples, dtype=torch.bool) if valid is None else valid
+        with autocast(model, self.precision):
+            pooled: Tensor = model.summary(steps.float(), model.steps_valid(whole))
+        return pooled[:, None]  # batch, width -> batch, 1, width
 
     @property
     def _unimodal_model(self) -> UnimodalAudioModel:

@@ -11,11 +11,22 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from transformers import AutoImageProcessor, BaseImageProcessor, PreTrainedModel, ViTImageProcessor
 
+from oragen.encoders.computing import to_bf16
+from oragen.encoders.copying import Returning, pin, send
 from oragen.encoders.embedded_face import IMAGE_PX, design_vit
 from oragen.encoders.errors import EncoderError, explained
 from oragen.encoders.files import check_preparation
 from oragen.encoders.fingerprint import fingerprint
-from oragen.encoders.levels import INTERMEDIATE, autocast, pool_positions, unpooled
+from oragen.encoders.levels import (
+    INTERMEDIATE,
+    Launched,
+    Rows,
+    autocast,
+    choose_rows,
+    round_rows,
+    type_to_copy,
+    unpooled,
+)
 from oragen.encoders.off_the_shelf import OffTheShelfEncoder, load_off_the_shelf
 from oragen.encoders.source import (
     load_complete,
@@ -31,6 +42,7 @@ from oragen.schema.choices.encoders import EMBEDDED, OFF_THE_SHELF
 from oragen.schema.vocabulary import Level, Precision
 
 BLANK_PX: Final = 32
+GPU_ABLE: Final = "torchvision"  # the kind of image processors that run where the pictures are
 
 
 def prepare_crops(
@@ -67,6 +79,7 @@ class FaceEncoder(nn.Module):
         self.model = model.eval().requires_grad_(False)
         self.processor = processor
         self.precision: Precision = precision
+        self.computing = to_bf16(self.network) if precision == "bf16" else self.network
 
     @property
     def network(self) -> PreTrainedModel | TimmVit:
@@ -90,24 +103,51 @@ class FaceEncoder(nn.Module):
         """Return the crop as it is: a transformer finds the face where it is."""
         return crop
 
-    def prepare(
-        self, crops: Sequence[UInt8[np.ndarray, "_ _ 3"]]
-    ) -> Float[Tensor, "batch 3 image_height image_width"]:
-        """Scale and normalise RGB crops; may run while the network computes."""
-        return prepare_crops(self.processor, crops)
+    def prepare(self, crops: Sequence[UInt8[np.ndarray, "_ _ 3"]]) -> Tensor:
+        """Scale and normalise RGB crops; may run while the network computes.
 
-    def embed(
-        self,
-        images: Float[Tensor, "batch 3 image_height image_width"],
-        levels: Collection[Level],
-    ) -> dict[Level, list[np.ndarray]]:
+        Returns `batch x 3 x height x width`; of crops of one size for a GPU, which scales them
+        itself, the crops as they are: uint8, `batch x height x width x 3`.
+        """
+        device = self.network.device
+        is_scaled_there = (
+            device.type == "cuda" and getattr(self.processor, "backend", "") == GPU_ABLE
+        )
+        if is_scaled_there and len({crop.shape for crop in crops}) == 1:
+            return pin(torch.from_numpy(np.stack(crops)), device)
+        return pin(prepare_crops(self.processor, crops), device)
+
+    def launch(
+        self, images: Tensor, levels: Collection[Level], dtype: torch.dtype = torch.float32
+    ) -> Launched:
+        """Begin to encode prepared crops; a GPU goes on while the caller does something else.
+
+        Returns what waits for `rows x width` of each crop, for each level, in a type.
+        """
+        sent = send(images, self.network.device)
+        if sent.dtype == torch.uint8:
+            sent = self.scale(sent)
+        returning = Returning(self(sent, unpooled(levels)), type_to_copy(levels, dtype))
+
+        def wait() -> Rows:
+            rows = {level: list(features) for level, features in returning.wait().items()}
+            return round_rows(choose_rows(rows, levels), dtype)
+
+        return wait
+
+    def scale(
+        self, crops: UInt8[Tensor, "batch height width 3"]
+    ) -> Float[Tensor, "batch 3 image_height image_width"]:
+        """Do on the GPU what `prepare_crops` does."""
+        pictures = list(crops.permute(0, 3, 1, 2))  # to batch, channel, row, column
+        pixels: Tensor = self.processor(
+            pictures, input_data_format="channels_first", device=crops.device, return_tensors="pt"
+        ).pixel_values
+        return pixels
+
+    def embed(self, images: Tensor, levels: Collection[Level]) -> Rows:
         """Encode prepared crops -> for each level, `rows x width` of each crop."""
-        computed = unpooled(levels)
-        features = self(images.to(self.network.device), computed)
-        embeddings = {level: list(features[level].cpu().numpy()) for level in computed}
-        if "pooled" in levels:
-            embeddings["pooled"] = [pool_positions(rows) for rows in embeddings[INTERMEDIATE]]
-        return {level: embeddings[level] for level in levels}
+        return self.launch(images, levels)()
 
     def encode(
         self, crops: Sequence[UInt8[np.ndarray, "_ _ 3"]], level: Level = "intermediate"
@@ -122,16 +162,18 @@ class FaceEncoder(nn.Module):
         levels: Collection[Level],
     ) -> dict[Level, Float[Tensor, "batch _ _"]]:
         """Encode a batch in one pass for all levels."""
-        with autocast(self.network.device, self.precision):
-            states: tuple[Tensor, ...] = self.network(
-                images, output_hidden_states=True
+        network = self.computing
+        with autocast(network, self.precision):
+            states: tuple[Tensor, ...] = network(
+                images.to(network.dtype), output_hidden_states=True
             ).hidden_states
             # of each layer: batch, token, width -> batch, layer, width
             rows = torch.stack([tokens[:, 0] for tokens in states], dim=1)
             features: dict[Level, Tensor] = {"early": states[0], "intermediate": rows}
-            if "late" in levels:
-                assert isinstance(self.model, UnimodalFaceModel), "refused when it is loaded"
-                features["late"] = self.model.summary(rows)[:, None]  # to batch, 1, width
+        if "late" in levels:
+            assert isinstance(self.model, UnimodalFaceModel), "refused when it is loaded"
+            with autocast(self.model, self.precision):
+                features["late"] = self.model.summary(rows.float())[:, None]  # to batch, 1, width
         return {level: features[level].float() for level in levels}
 
 

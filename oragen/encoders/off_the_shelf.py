@@ -11,7 +11,7 @@ from jaxtyping import Float, UInt8
 from oragen.detection.alignment import align_face
 from oragen.detection.landmarks import Rgb
 from oragen.encoders.errors import EncoderError
-from oragen.encoders.levels import pool_positions
+from oragen.encoders.levels import Launched, Rows, choose_rows, round_rows
 from oragen.models.off_the_shelf import (
     AGE,
     GENDER,
@@ -26,6 +26,7 @@ from oragen.schema.vocabulary import Level, Precision
 
 if TYPE_CHECKING:
     import onnxruntime
+    import torch
 
 CHIP_PX: Final = AGE.image_px  # of an aligned face; the gender network takes it at half the size
 # By the manifest of the package: (RGB - mean) / 256.
@@ -89,19 +90,23 @@ class OffTheShelfEncoder:
         small = [cv2.resize(chip, size, interpolation=cv2.INTER_AREA) for chip in chips]
         return PreparedChips(_normalise(chips), _normalise(small))
 
-    def embed(
-        self, prepared: PreparedChips, levels: Collection[Level]
-    ) -> dict[Level, list[np.ndarray]]:
+    def launch(
+        self, prepared: PreparedChips, levels: Collection[Level], dtype: "torch.dtype"
+    ) -> Launched:
+        """Encode aligned faces; the result gives `rows x width` of each, for each level."""
+        rows = round_rows(self.embed(prepared, levels), dtype)
+        return lambda: rows
+
+    def embed(self, prepared: PreparedChips, levels: Collection[Level]) -> Rows:
         """Encode aligned faces -> for each level, `rows x width` of each."""
         age, maps = _run(self._age, prepared.age)
         gender, hidden = _run(self._gender, prepared.gender)
         places = _join_places(maps, hidden)
-        embeddings: dict[Level, list[np.ndarray]] = {
+        computed: Rows = {
             "intermediate": places,
             "late": list(np.concatenate([age, gender], axis=1)[:, None]),  # to batch, 1, class
-            "pooled": [pool_positions(rows) for rows in places],
         }
-        return {level: embeddings[level] for level in levels}
+        return choose_rows(computed, levels)
 
     def encode(self, crops: Sequence[Rgb], level: Level = "intermediate") -> list[np.ndarray]:
         """Encode crops without landmarks -> `rows x width` of each."""

@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -16,7 +17,7 @@ import torch
 from rich.filesize import decimal
 from tqdm import tqdm
 
-from oragen.features.rows import FeatureSpec, find_foreign, to_half
+from oragen.features.rows import FeatureSpec, check_row, find_foreign
 from oragen.schema.errors import UserError
 from oragen.schema.vocabulary import Level
 from oragen.store.parts import PartStore, PartWriter
@@ -24,9 +25,13 @@ from oragen.store.rows import Located
 
 logger = logging.getLogger(__name__)
 
-NUM_BATCHES_AHEAD: Final = 2
+NUM_BATCHES_AHEAD: Final = 4  # that are read and prepared, each by a thread of its own
+NUM_LAUNCHED: Final = 2  # batches that a GPU knows of: the next one waits there
+NUM_WRITERS: Final = 4  # threads that write parts
+STORED: Final = torch.float16
 SPARE_BYTES: Final = 2**28  # left free on the disk: tables, DVC's own records
 Prepared: TypeAlias = Any  # inputs as an encoder prepared them, to embed
+Embeddings: TypeAlias = Mapping[Level, Sequence[np.ndarray]]
 
 
 @runtime_checkable  # so that its users can be type-checked in tests
@@ -36,10 +41,10 @@ class Encoder(Protocol):
     def prepare(self, inputs: list[np.ndarray], /) -> Prepared:
         """Bring inputs into the form that the network takes."""
 
-    def embed(
-        self, prepared: Prepared, levels: Collection[Level], /
-    ) -> Mapping[Level, Sequence[np.ndarray]]:
-        """Return, for each level, `positions x width` of each input."""
+    def launch(
+        self, prepared: Prepared, levels: Collection[Level], dtype: torch.dtype, /
+    ) -> Callable[[], Embeddings]:
+        """Begin to compute; the result waits for `positions x width` of each input and level."""
 
 
 @dataclass(frozen=True)
@@ -128,44 +133,45 @@ def _encode(
         batch_size=batch_size,
     )
     lacks = {item.key: lacking for item, lacking in missing}
-    runner = _Runner(encoder, batch_size)
+    tasks = _Tasks(groups, lacks, specs, batch_size)
     title = f"{specs[0].modality} features"
     with ExitStack() as stack:
         progress = stack.enter_context(tqdm(total=len(missing), desc=title, unit="row"))
+        threads = stack.enter_context(ThreadPoolExecutor(NUM_WRITERS))
         writers = {
-            spec: stack.enter_context(PartWriter(store, spec.as_json(), part_bytes=None))
+            spec: stack.enter_context(PartWriter(store, spec.as_json(), None, threads))
             for spec in specs
         }
-        for group in groups:
-            wanted = [spec for spec in specs if any(spec in lacks[item.key] for item in group)]
-            for batch, embeddings in runner.run(group, [spec.level for spec in wanted]):
-                for spec in wanted:
-                    writer = writers[spec]
-                    for item, embedding in zip(batch, embeddings[spec.level], strict=True):
-                        if spec in lacks[item.key]:
-                            row = to_half(embedding[item.kept], spec, item.clip_id)
-                            writer.add(spec.key_of(item.key), item.clip_id, row)
-                progress.update(len(batch))
-            for writer in writers.values():
-                writer.write_part()
+        for task, embeddings in run(encoder, tasks):
+            for spec in task.specs:
+                for item, embedding in zip(task.items, embeddings[spec.level], strict=True):
+                    if key := lacks[item.key].get(spec):
+                        row = embedding[item.kept]
+                        check_row(row, spec, item.clip_id)
+                        writers[spec].add(key, item.clip_id, row)
+            progress.update(len(task.items))
+            if task.ends_group:
+                for writer in writers.values():
+                    writer.write_part()
 
 
 class Missing(NamedTuple):
-    """An input, and the kinds of features that the store lacks of it."""
+    """An input, and the kinds of features that the store lacks of it, each with a row's key."""
 
     item: FeatureInput
-    specs: tuple[FeatureSpec, ...]
+    keys: Mapping[FeatureSpec, str]
 
 
 def find_missing(
     present: Mapping[str, Located], inputs: Iterable[FeatureInput], specs: Sequence[FeatureSpec]
 ) -> list[Missing]:
     """Return the inputs of which a store lacks features."""
-    found = (
-        Missing(item, tuple(spec for spec in specs if spec.key_of(item.key) not in present))
-        for item in inputs
+    keyed = (Missing(item, {spec: spec.key_of(item.key) for spec in specs}) for item in inputs)
+    lacking = (
+        Missing(item, {spec: key for spec, key in keys.items() if key not in present})
+        for item, keys in keyed
     )
-    return [missing for missing in found if missing.specs]
+    return [missing for missing in lacking if missing.keys]
 
 
 def check_disk(store: PartStore, missing: Sequence[Missing], specs: Sequence[FeatureSpec]) -> None:
@@ -224,64 +230,120 @@ def _shuffled(clip_id: str) -> str:
     return hashlib.sha256(clip_id.encode()).hexdigest()
 
 
-@dataclass(frozen=True)
-class _Batch:
+class _Task(NamedTuple):
+    """A batch of inputs, and the kinds of features to make of them."""
+
     items: list[FeatureInput]
+    specs: list[FeatureSpec]
+    ends_group: bool
+
+    @property
+    def levels(self) -> list[Level]:
+        return [spec.level for spec in self.specs]
+
+
+class _Tasks:
+    """Groups of inputs -> tasks, in order; their size may shrink on the way."""
+
+    def __init__(
+        self,
+        groups: Sequence[Sequence[FeatureInput]],
+        lacks: Mapping[str, Mapping[FeatureSpec, str]],
+        specs: Sequence[FeatureSpec],
+        batch_size: int,
+    ) -> None:
+        self._groups = groups
+        self._lacks = lacks
+        self._specs = specs
+        self.batch_size = batch_size
+
+    def __iter__(self) -> Iterator[_Task]:
+        for group in self._groups:
+            wanted = [
+                spec for spec in self._specs if any(spec in self._lacks[item.key] for item in group)
+            ]
+            start = 0
+            while start < len(group):
+                items = list(group[start : start + self.batch_size])
+                start += len(items)
+                yield _Task(items, wanted, ends_group=start == len(group))
+
+
+class _Batch(NamedTuple):
+    task: _Task
     contents: list[np.ndarray]
     prepared: Prepared
 
 
-class _Runner:
-    """Runs an encoder over inputs while threads read and prepare the next batches.
+def run(encoder: Encoder, tasks: _Tasks) -> Iterator[tuple[_Task, Embeddings]]:
+    """Yield tasks and their embeddings, in order.
 
-    If a GPU has too little memory for a batch, this batch and all later ones are halved.
+    Threads read and prepare the next batches, and a GPU has the next one when it ends one. If it
+    has too little memory for a batch, this batch and all later ones are halved.
     """
+    todo = iter(tasks)
+    ahead: deque[Future[_Batch]] = deque()
+    launched: deque[tuple[_Task, Callable[[], Embeddings]]] = deque()
+    failure: Exception | None = None  # raised after what was launched before it
+    with ThreadPoolExecutor(NUM_BATCHES_AHEAD) as executor:
+        while True:
+            for task in islice(todo, NUM_BATCHES_AHEAD + 1 - len(ahead)):
+                ahead.append(executor.submit(_prepare, encoder, task))
+            if ahead and not failure:
+                try:
+                    batch = ahead.popleft().result()
+                    launched.append((batch.task, _launch(encoder, batch, tasks)))
+                except Exception as error:
+                    failure = error
+            if launched and (len(launched) == NUM_LAUNCHED or not ahead or failure):
+                task, wait = launched.popleft()
+                yield task, wait()
+            elif failure:
+                raise failure
+            elif not ahead:
+                return
 
-    def __init__(self, encoder: Encoder, batch_size: int) -> None:
-        self._encoder = encoder
-        self._batch_size = batch_size
 
-    def run(
-        self, inputs: Sequence[FeatureInput], levels: Sequence[Level]
-    ) -> Iterator[tuple[list[FeatureInput], Mapping[Level, Sequence[np.ndarray]]]]:
-        """Yield batches of inputs and their embeddings, in order."""
-        with ThreadPoolExecutor(NUM_BATCHES_AHEAD) as executor:
-            ahead: deque[Future[_Batch]] = deque()
-            start = 0
-            while start < len(inputs) or ahead:
-                while start < len(inputs) and len(ahead) <= NUM_BATCHES_AHEAD:
-                    items = list(inputs[start : start + self._batch_size])
-                    ahead.append(executor.submit(self._prepare, items))
-                    start += len(items)
-                batch = ahead.popleft().result()
-                yield batch.items, self._embed(batch, levels)
+def _prepare(encoder: Encoder, task: _Task) -> _Batch:
+    contents = [item.read() for item in task.items]
+    return _Batch(task, contents, encoder.prepare(contents))
 
-    def _prepare(self, items: list[FeatureInput]) -> _Batch:
-        contents = [item.read() for item in items]
-        return _Batch(items, contents, self._encoder.prepare(contents))
 
-    def _embed(
-        self, batch: _Batch, levels: Sequence[Level]
-    ) -> Mapping[Level, Sequence[np.ndarray]]:
-        try:
-            return self._encoder.embed(batch.prepared, levels)
-        except torch.OutOfMemoryError as error:
-            if len(batch.items) == 1:
-                raise GpuTooSmallError(
-                    f"The GPU has too little memory for one input of {batch.items[0].clip_id}: "
-                    f"{error}. Use a smaller encoder, precision bf16, or `execution.device: cpu`."
-                ) from error
-        half = -(-len(batch.items) // 2)
-        self._batch_size = min(self._batch_size, half)
-        logger.warning(
-            "The GPU has too little memory: from here on, batches of %d", self._batch_size
+def _launch(encoder: Encoder, batch: _Batch, tasks: _Tasks) -> Callable[[], Embeddings]:
+    items = batch.task.items
+    try:
+        return encoder.launch(batch.prepared, batch.task.levels, STORED)
+    except RuntimeError as error:
+        if not _lacks_memory(error):
+            raise
+        if len(items) == 1:
+            raise GpuTooSmallError(
+                f"The GPU has too little memory for one input of {items[0].clip_id}: {error}. "
+                "Use a smaller encoder, precision bf16, or `execution.device: cpu`."
+            ) from error
+    half = -(-len(items) // 2)
+    tasks.batch_size = min(tasks.batch_size, half)
+    logger.warning("The GPU has too little memory: from here on, batches of %d", tasks.batch_size)
+    torch.cuda.empty_cache()  # does nothing where there is no GPU
+    halves = [
+        _launch(
+            encoder,
+            _Batch(
+                batch.task._replace(items=items[part]),
+                batch.contents[part],
+                encoder.prepare(batch.contents[part]),
+            ),
+            tasks,
         )
-        torch.cuda.empty_cache()  # does nothing where there is no GPU
-        items, contents = batch.items, batch.contents
-        embedded = [
-            self._embed(
-                _Batch(items[part], contents[part], self._encoder.prepare(contents[part])), levels
-            )
-            for part in (slice(0, half), slice(half, None))
-        ]
-        return {level: [row for rows in embedded for row in rows[level]] for level in levels}
+        for part in (slice(0, half), slice(half, None))
+    ]
+    return lambda: _join([wait() for wait in halves])
+
+
+def _lacks_memory(error: RuntimeError) -> bool:
+    """Return whether a GPU has too little memory; libraries below torch only say it in words."""
+    return isinstance(error, torch.OutOfMemoryError) or "STATUS_ALLOC_FAILED" in str(error)
+
+
+def _join(parts: Sequence[Embeddings]) -> Embeddings:
+    return {level: [row for part in parts for row in part[level]] for level in parts[0]}

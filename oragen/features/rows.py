@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from jaxtyping import Float, Float16, Int64
+from jaxtyping import Float16, Int64
 
 from oragen.features.pieces import Pieces, count_positions
 from oragen.features.stretches import Stretching
@@ -27,6 +27,7 @@ from oragen.store.rows import Located
 
 STORED_TYPE: Final = np.float16
 MAX_ROW_VALUES: Final = 2**26  # of 128 MB; a window of 4 s of the largest encoders has 2**18
+EXPONENT: Final = 0x7C00  # its bits in a float16
 NONE: Final = -1  # in place of a row: no speech in a window, no crop in a slot
 # Fields of a spec that a head depends on; an encoder may get another name or source.
 SEEN_BY_HEADS: Final = ("fingerprint", "level", "precision", "shape", "stretch")
@@ -114,26 +115,23 @@ class FeatureSpec:
                 return "layer"
 
 
-def to_half(
-    embedding: Float[np.ndarray, "positions width"], spec: FeatureSpec, clip_id: str
-) -> Float16[np.ndarray, "positions width"]:
-    """One embedding -> the values to store.
+def check_row(row: Float16[np.ndarray, "positions width"], spec: FeatureSpec, clip_id: str) -> None:
+    """Check an embedding before it is stored.
 
     Raises:
-        EmbeddingError: float16 cannot hold it.
-        ValueError: it is larger than in its spec.
+        EmbeddingError: float16 could not hold it.
+        ValueError: it is larger than in its spec, or of another type.
     """
-    positions, width = embedding.shape
-    if positions > spec.max_positions or width != spec.shape[1]:
-        raise ValueError(f"an embedding of {positions} x {width} for {clip_id}: {spec}")
-    with np.errstate(over="ignore"):
-        half = embedding.astype(STORED_TYPE)
-    if not np.isfinite(half).all():
+    positions, width = row.shape
+    if positions > spec.max_positions or width != spec.shape[1] or row.dtype != STORED_TYPE:
+        raise ValueError(f"an embedding of {positions} x {width} {row.dtype} for {clip_id}: {spec}")
+    # As `np.isfinite`, 25 times as fast: the exponent of infinity and NaN has all bits set.
+    if (np.ascontiguousarray(row).view(np.uint16) & EXPONENT).max(initial=0) == EXPONENT:
         raise EmbeddingError(
-            f"The encoder returned values for {clip_id} that float16 cannot hold (up to "
-            f"{np.abs(embedding).max():.3g}). Try precision fp32, or another encoder."
+            f"The encoder returned values for {clip_id} that float16 cannot hold (beyond "
+            f"{np.finfo(STORED_TYPE).max:,.0f}, or no numbers). Try precision fp32, or another "
+            "encoder."
         )
-    return half
 
 
 def no_rows(spec: Mapping[str, Json] | None = None) -> "FeatureRows":

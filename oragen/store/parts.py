@@ -9,8 +9,9 @@ crash loses at most the part under way.
 
 import errno
 import logging
+from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
@@ -42,6 +43,7 @@ from oragen.store.rows import Located, Row, RowTable, join_tables, read_rows
 
 logger = logging.getLogger(__name__)
 
+MAX_BEING_WRITTEN: Final = 4  # parts of one writer at a time, which are in memory meanwhile
 SET_ASIDE: Final = ".damaged-"  # in the name of a part that is not used; see .dvcignore
 
 
@@ -193,12 +195,23 @@ class PartWriter:
     With None it does so only when `write_part` is called. Use it as a context manager: the rest is
     written when the block ends well, and nothing when it ends in an error. All values have the same
     dtype, and the same shape but for the first axis. Others may write to the store meanwhile.
+
+    With threads, parts are written by them while more rows are added; at most `MAX_BEING_WRITTEN`
+    at a time. An error of one is raised when another part is written, or when the block ends.
     """
 
-    def __init__(self, store: PartStore, spec: Mapping[str, Json], part_bytes: int | None) -> None:
+    def __init__(
+        self,
+        store: PartStore,
+        spec: Mapping[str, Json],
+        part_bytes: int | None,
+        threads: ThreadPoolExecutor | None = None,
+    ) -> None:
         self.store = store
         self.spec = dict(spec)
         self.part_bytes = part_bytes
+        self._threads = threads
+        self._being_written: deque[Future[Path]] = deque()
         self.written: list[Path] = []
         self._values: list[np.ndarray] = []
         self._rows: list[Row] = []
@@ -212,8 +225,12 @@ class PartWriter:
 
     def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
         with self._writing:
-            if failure is None:
-                self.write_part()
+            try:
+                if failure is None:
+                    self.write_part()
+                    self._wait_for_all_but(0)
+            finally:
+                wait(self._being_written)  # those that were begun, before others may use the store
 
     def add(
         self,
@@ -237,11 +254,23 @@ class PartWriter:
 
     def write_part(self) -> None:
         """Write what was added since the last part, if there is anything."""
-        if self._rows:
-            values = np.concatenate(self._values, casting="no")  # one dtype, or a TypeError
-            folder, part_format = self.store.folder, self.store.part_format
-            self.written.append(write_part(folder, part_format, values, self._rows, self.spec))
+        values, rows = self._values, self._rows
         self._values, self._rows, self._num_positions, self._num_bytes = [], [], 0, 0
+        if not rows:
+            return
+        if self._threads is None:
+            self.written.append(self._write(values, rows))
+            return
+        self._wait_for_all_but(MAX_BEING_WRITTEN - 1)
+        self._being_written.append(self._threads.submit(self._write, values, rows))
+
+    def _write(self, values: Sequence[np.ndarray], rows: Sequence[Row]) -> Path:
+        joined = np.concatenate(values, casting="no")  # one dtype, or a TypeError
+        return write_part(self.store.folder, self.store.part_format, joined, rows, self.spec)
+
+    def _wait_for_all_but(self, number: int) -> None:
+        while len(self._being_written) > number:
+            self.written.append(self._being_written.popleft().result())
 
 
 def write_part(

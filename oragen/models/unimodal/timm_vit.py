@@ -78,6 +78,11 @@ class TimmVit(nn.Module):
     def device(self) -> torch.device:
         return next(self.parameters()).device
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of the weights."""
+        return next(self.parameters()).dtype
+
     def forward(
         self,
         images: Float[Tensor, "batch 3 image_height image_width"],

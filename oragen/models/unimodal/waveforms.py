@@ -5,8 +5,10 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int16
 from torch import Tensor
+
+from oragen.media.samples import FULL_SCALE
 
 Order = Literal[
     "normalise_then_pad",  # ours, and that of markitantov/ORAGEN
@@ -37,14 +39,37 @@ def prepare_waveforms(
         order: `pad_then_normalise` counts the padding in the mean and the variance. So a window
             of 1 s in 4 s gets a deviation of 2 over its real samples, and padding that is not 0.
     """
-    lengths = torch.tensor([len(waveform) for waveform in waveforms])
-    num_samples = max(min_samples, int(lengths.max()))
-    samples = torch.zeros(len(waveforms), num_samples)
+    lengths = [len(waveform) for waveform in waveforms]
+    num_samples = max(min_samples, *lengths)
+    samples = np.zeros((len(waveforms), num_samples), np.float32)
     for row, waveform in zip(samples, waveforms, strict=True):
-        padding = min_samples - len(waveform) if order == "pad_then_normalise" else 0
-        normalised = _normalise(np.pad(waveform.astype(np.float32), (0, max(0, padding))))
-        row[: len(normalised)] = torch.from_numpy(normalised)
-    return Waveforms(samples, torch.arange(num_samples) < lengths[:, None])
+        counted = max(len(waveform), min_samples if order == "pad_then_normalise" else 0)
+        row[: len(waveform)] = waveform
+        row[:counted] = _normalise(row[:counted])
+    valid = torch.arange(num_samples) < torch.tensor(lengths)[:, None]
+    return Waveforms(torch.from_numpy(samples), valid)
+
+
+def pad_raw(waveforms: Sequence[Int16[np.ndarray, " _"]]) -> Waveforms:
+    """Put int16 waveforms into one batch, as `normalise_raw` takes them: half the bytes."""
+    lengths = [len(waveform) for waveform in waveforms]
+    samples = np.zeros((len(waveforms), max(lengths)), np.int16)
+    for row, waveform in zip(samples, waveforms, strict=True):
+        row[: len(waveform)] = waveform
+    valid = torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
+    return Waveforms(torch.from_numpy(samples), valid)
+
+
+def normalise_raw(
+    samples: Int16[Tensor, "batch samples"], valid: Bool[Tensor, "batch samples"] | None
+) -> Float[Tensor, "batch samples"]:
+    """Do on a device what `prepare_waveforms` does: zero mean, unit variance, zeros behind."""
+    floats = samples.float() / FULL_SCALE  # zeros behind the real samples
+    real = torch.ones_like(floats) if valid is None else valid.float()
+    count = real.sum(dim=1, keepdim=True)  # batch, 1
+    centred = (floats - floats.sum(dim=1, keepdim=True) / count) * real
+    variance = centred.square().sum(dim=1, keepdim=True) / count
+    return centred / torch.sqrt(variance + 1e-7)
 
 
 def _normalise(waveform: Float[np.ndarray, " _"]) -> Float[np.ndarray, " _"]:
