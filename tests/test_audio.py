@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from oragen.media.audio import decode_audio
+from oragen.media.downmix import Downmix
 from oragen.media.errors import UnusableMediaError
 from tests.media_files import (
     mux_sound,
@@ -86,6 +87,24 @@ def test_channels_are_averaged(tmp_path: Path) -> None:
     path = write_sound(tmp_path / "left.wav", np.stack([left, right]), layout="stereo")
     audio = decode_audio(path, max_duration_s=LIMIT_S)
     assert audio.max() == pytest.approx(8_192, abs=2)  # a quarter of the full scale
+
+
+def test_many_short_frames_are_mixed_a_second_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blocks: list[int] = []
+    mix = Downmix.mix
+
+    def counted(self: Downmix, channels: np.ndarray) -> np.ndarray:
+        blocks.append(len(channels))
+        return mix(self, channels)
+
+    monkeypatch.setattr(Downmix, "mix", counted)
+    path = write_sound(tmp_path / "a.opus", tone(3.5, rate_hz=48_000), rate_hz=48_000,
+                       codec="libopus")  # fmt: skip
+    audio = decode_audio(path, max_duration_s=LIMIT_S)  # 175 frames of 20 ms
+    assert sum(blocks) == len(audio) == pytest.approx(56_000, abs=400)
+    assert [size // 16_000 for size in blocks] == [0, 1, 1, 1, 0]  # begun, three seconds, the rest
 
 
 @pytest.mark.parametrize("channels", [3, 7, 12])

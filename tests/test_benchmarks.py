@@ -69,16 +69,24 @@ def test_indexing_is_measured_the_first_time_and_when_nothing_is_new() -> None:
     assert [row["clips"] for row in rows] == [120, 120]  # 3 of 5 speakers have labels
 
 
+def test_decoding_is_timed_by_one_process_and_by_two() -> None:
+    rows = run("benchmarks.decoding", "--num-clips", "2", "--repeats", "1")["rows"]
+    assert [row["step"] for row in rows] == ["decode sound", "detect speech", "crop faces", "all"]
+    assert all(row["clips/s, 2 processes"] > 0 for row in rows)
+
+
 def test_a_prediction_is_timed_by_its_steps(tmp_path: Path) -> None:
     found = run(
         "benchmarks.predicting", "--model", str(save_model(tmp_path)), "--num-clips", "2",
-        "--repeats", "1",
+        "--repeats", "1", "--before", str(REPOSITORY),
     )  # fmt: skip
     steps = {row["step"]: row["seconds"] for row in found["rows"]}
     assert sum(steps.values()) == pytest.approx(2 * steps["in all"])
     assert steps["wait for sound and faces"] > 0
     assert found["clips"] == 2
-    assert found["clips_per_s"] > 0
+    assert found["clips_per_s_now"] > 0
+    assert found["core_ms_a_clip_before"] > 0
+    assert found["same_json"] == "True"
 
 
 @pytest.mark.skipif(not (SHARED / "models").is_dir(), reason="needs ../shared")

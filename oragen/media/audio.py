@@ -176,17 +176,22 @@ def _decode(source: _Source, track: int, mixer: Downmix, notes: list[str]) -> Sa
 def _resample(
     frames: Iterable[AudioFrame], origin: Fraction
 ) -> Iterator[tuple[int | None, Channels]]:
-    """Yield blocks of channels; the first after a hole comes with the sample it starts at."""
+    """Yield blocks of channels; the first after a hole comes with the sample it starts at.
+
+    A block is about a second: mixing a hundred frames of 10 ms takes ten times as long.
+    """
     run: _Run | None = None
     for frame in frames:
         if run is None or not run.is_continued_by(frame):
             if run is not None:
-                yield None, run.convert(None)
+                yield None, run.end()
             run = _Run(frame)
             yield run.start_sample(origin), run.no_channels()
-        yield None, run.convert(frame)
+        run.add(frame)
+        if run.num_held >= SAMPLE_RATE_HZ:
+            yield None, run.take()
     if run is not None:
-        yield None, run.convert(None)
+        yield None, run.end()
 
 
 class _Run:
@@ -197,6 +202,8 @@ class _Run:
         self.num_channels = first.layout.nb_channels
         self.start = in_seconds(first.pts, first.time_base)
         self.num_read = 0
+        self.num_held = 0  # samples at 16 kHz that nobody has taken
+        self._held: list[Channels] = []
         # Packed samples: PyAV 18 crashes on reading more than eight planes. The channels stay.
         self.resampler = AudioResampler(format="flt", rate=SAMPLE_RATE_HZ)
 
@@ -215,13 +222,24 @@ class _Run:
     def no_channels(self) -> Channels:
         return np.zeros((0, self.num_channels), np.float32)
 
-    def convert(self, frame: AudioFrame | None) -> Channels:
-        """One frame, or None for what the resampler still holds -> its channels at 16 kHz."""
+    def add(self, frame: AudioFrame | None) -> None:
+        """Bring a frame to 16 kHz and hold it; None is for what the resampler still holds."""
         self.num_read += frame.samples if frame is not None else 0
         parts = self.resampler.resample(frame)
         # packed: 1, samples * channels -> samples, channels
-        blocks = [part.to_ndarray().reshape(part.samples, -1) for part in parts]
-        return np.concatenate([self.no_channels(), *blocks])
+        self._held += [part.to_ndarray().reshape(part.samples, -1) for part in parts]
+        self.num_held += sum(part.samples for part in parts)
+
+    def take(self) -> Channels:
+        """Give away what is held."""
+        channels = np.concatenate([self.no_channels(), *self._held])
+        self._held, self.num_held = [], 0
+        return channels
+
+    def end(self) -> Channels:
+        """Give away the rest."""
+        self.add(None)
+        return self.take()
 
 
 def _kind_of(frame: AudioFrame) -> tuple[str, str, int]:
