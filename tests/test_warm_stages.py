@@ -41,6 +41,9 @@ match sys.argv[1]:
         threads = torch.get_num_threads()
         print(how, threads, (values @ values.T).sum(dim=0).numpy().tobytes().hex())
     case code:
+        for stream in (sys.stdout, sys.stderr):
+            assert not stream.seekable()
+        sys.stdout.reconfigure(errors="backslashreplace")
         print(how, __name__, __file__, sys.argv[1:], os.getcwd(), sys.path[0], sys.stdin.read())
         print(os.environ["WORD"], os.environ["DVC_STAGE"], sys.stdout.isatty())
         print("to the other", file=sys.stderr)

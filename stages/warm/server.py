@@ -223,9 +223,22 @@ def run(request: Request) -> None:
 
 
 def _renew_streams() -> None:
-    """Let the streams be as they would be had Python been started with these files."""
-    assert isinstance(sys.stdout, TextIOWrapper)
-    sys.stdout.reconfigure(line_buffering=sys.stdout.isatty())
+    """Open the standard streams as Python does when it is started with these files."""
+    for number, (name, mode) in enumerate((("stdin", "rb"), ("stdout", "wb"), ("stderr", "wb"))):
+        stream = _renew(number, mode, getattr(sys, name))
+        vars(sys).update({name: stream, f"__{name}__": stream})
+
+
+def _renew(number: int, mode: str, before: Any) -> TextIOWrapper:
+    is_unbuffered = before.write_through and mode == "wb"  # by PYTHONUNBUFFERED
+    return TextIOWrapper(
+        open(number, mode, buffering=0 if is_unbuffered else -1, closefd=False),
+        encoding=before.encoding,
+        errors=before.errors,
+        newline="\n",
+        line_buffering=number == 2 or os.isatty(number),
+        write_through=is_unbuffered,
+    )
 
 
 def run_to_the_end(request: Request) -> NoReturn:
