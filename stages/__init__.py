@@ -11,6 +11,7 @@ import os
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if "DVC_STAGE" in os.environ:
+    import oragen  # noqa: F401 - sets what keeps libraries silent, also those of another process
     from stages.warm.client import hand_over
 
     hand_over()  # does not return if another process runs the stage

@@ -23,6 +23,8 @@ pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or Path("/dev/nvidiactl").exists(), reason="stages start by themselves"
 )
 
+SAYS_ORAGEN = 'import os\nos.environ["SILENT"] = "1"\n'
+LIGHT_LIBRARY = 'import os\nwas_silent = os.environ.get("SILENT")\n'
 LIBRARIES = 'LIGHT = ("light_library",)\nHEAVY = ("torch",)\n'
 STAGE = """
 import os, signal, sys, threading
@@ -44,6 +46,8 @@ match sys.argv[1]:
         for stream in (sys.stdout, sys.stderr):
             assert not stream.seekable()
         sys.stdout.reconfigure(errors="backslashreplace")
+        import light_library
+        assert light_library.was_silent or "DVC_STAGE" not in os.environ
         print(how, __name__, __file__, sys.argv[1:], os.getcwd(), sys.path[0], sys.stdin.read())
         print(os.environ["WORD"], os.environ["DVC_STAGE"], sys.stdout.isatty())
         print("to the other", file=sys.stderr)
@@ -138,7 +142,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(REPOSITORY / "stages" / "__init__.py", folder / "stages")
     (folder / "stages" / "warm" / "libraries.py").write_text(LIBRARIES)
     (folder / "stages" / "speak.py").write_text(STAGE)
-    (folder / "light_library.py").touch()
+    (folder / "oragen.py").write_text(SAYS_ORAGEN)
+    (folder / "light_library.py").write_text(LIGHT_LIBRARY)
     return folder
 
 

@@ -1,8 +1,8 @@
 """The libraries of all stages, loaded once -> a fork of this process for each stage of a DVC run.
 
-It is a program of its own and loads no module of oragen: a fork runs the code as it lies in the
-project. It never computes, so that it has no threads, which a fork would lose. It ends with the
-process of DVC, when a file of a library changes, or after some idle minutes.
+It is a program of its own: a fork loads the code of oragen anew, as it lies in the project. It
+never computes, so that it has no threads, which a fork would lose. It ends with the process of DVC,
+when a file of a library changes, or after some idle minutes.
 """
 
 import atexit
@@ -35,6 +35,7 @@ from stages.warm.protocol import (  # noqa: E402
     settings,
 )
 
+OURS: Final = ("stages", "oragen")  # of which the server has loaded a little, as it was
 IDLE_S: Final = 600.0
 READING_S: Final = 10.0
 STARTED_IN: Final = {**os.environ}  # libraries may change it when they are loaded
@@ -212,7 +213,7 @@ def run(request: Request) -> None:
     os.environ.clear()
     os.environ.update(request.environment)
     sys.path[0] = request.folder  # in place of the one that this program has added
-    for name in [name for name in sys.modules if name.partition(".")[0] == "stages"]:
+    for name in [name for name in sys.modules if name.partition(".")[0] in OURS]:
         del sys.modules[name]
     importlib.invalidate_caches()
     _renew_streams()
