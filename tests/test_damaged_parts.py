@@ -1,6 +1,7 @@
 """Damage is noticed by the run that meets it: what a damaged part held is made again, once."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,9 +14,11 @@ import pytest
 from oragen.features.rows import locate_features
 from oragen.isolation.workers import ThisProcess
 from oragen.schema.vocabulary import Made
+from oragen.store import formats
 from oragen.store.failures import DamagedPartError
 from oragen.store.fill import Wanted, fill_store
-from oragen.store.formats import PartFormat, read_layout, verify_part
+from oragen.store.formats import PartFormat, map_values, read_layout, verify_part
+from oragen.store.layouts import PartLayout, crc_of_values
 from oragen.store.parts import MissingRowsError, PartStore, PartWriter
 from oragen.store.reading import OpenParts
 from tests.feature_stores import make_spec, write_features
@@ -131,6 +134,34 @@ def test_a_reader_never_uses_damage(store: PartStore, damage: Callable[[Path], N
     with OpenParts(store) as parts, pytest.raises((DamagedPartError, MissingRowsError)):
         parts.read(KEYS[1], 0, 1)
     assert store.parts() == [part]  # a reader removes nothing
+
+
+@pytest.mark.parametrize("age_s", [0, 10])
+def test_a_part_is_compared_again_when_its_file_changed(
+    tmp_path: Path, age_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until then a process compares it once; in the first seconds of its life, each time."""
+    monkeypatch.setattr(formats, "_RECENT_S", 2.0 - age_s)
+    compared: list[PartLayout] = []
+
+    def compare(layout: PartLayout) -> int:
+        compared.append(layout)
+        return crc_of_values(layout)
+
+    monkeypatch.setattr(formats, "crc_of_values", compare)
+    store = PartStore(tmp_path / "store", "zarr")
+    fill(store)
+    (part,) = store.parts()
+    compared.clear()
+    for _ in range(3):
+        before = map_values(part)
+    assert len(compared) == (1 if age_s else 3)
+    assert before.tolist() == [[number] * 2 for number in range(4) for _ in range(3)]
+    written = (values := part / "values" / "c" / "0" / "0").stat()
+    replace(part, before[:1].tobytes(), np.full((1, 2), 9, np.float16).tobytes())
+    os.utime(values, ns=(written.st_atime_ns, written.st_mtime_ns))
+    with pytest.raises(DamagedPartError, match="checksum of its values"):
+        map_values(part)
 
 
 @damages

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import torch
 
+from oragen.features import streaming
 from oragen.features.dataset import Batch, WindowDataset
 from oragen.features.rows import FeatureRows
 from oragen.features.streaming import Parts, gather, read_ahead, read_parts
@@ -97,6 +98,27 @@ def test_all_windows_come_once_with_their_features(
         assert torch.equal(batch.face * has_face, whole.face[batch.windows] * has_face)
     assert sorted(windows) == list(range(NUM_WINDOWS))
     assert sizes[:-1] == [7] * (NUM_WINDOWS // 7)
+
+
+def test_what_is_converted_while_it_is_gathered_is_what_is_stored(
+    table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some rows at a time. What a row lacks is zero, whatever was in memory before."""
+    monkeypatch.setattr(streaming, "_CACHED_BYTES", 3 * WINDOW_BYTES)
+    dataset = load_speakers(table)
+    assert dataset.in_memory is not None
+    windows = np.arange(NUM_WINDOWS)[::-1].copy()
+    sevens = {name: np.full_like(part, 7) for name, part in dataset.in_memory.items()}
+    for parts in (sevens, dataset.in_memory):
+        halves = gather(dataset.sources, windows, parts)
+        floats = gather(dataset.sources, windows, parts, torch.float32)
+        assert (halves.audio.dtype, floats.audio.dtype) == (torch.float16, torch.float32)
+        assert torch.equal(floats.audio, halves.audio.float())
+        assert torch.equal(floats.face, halves.face.float())
+        batch = dataset.label(floats, CPU)
+        assert not floats.audio[~batch.audio_valid].any()
+        assert not floats.face[~batch.face_valid].any()
+        del halves, floats, batch  # the next ones are made where these were
 
 
 def test_the_seed_decides_the_order_whatever_the_threads_do(table: pd.DataFrame) -> None:

@@ -116,8 +116,12 @@ class WindowDataset:
         weights. Float16 becomes float32 on the device. For a GPU, a thread gathers the next windows
         meanwhile; a CPU needs its cores for the training itself.
         """
-        features = self.read(batch_size, generator, weights)
-        for gathered in features if device.type == "cpu" else read_ahead(features):
+        if device.type == "cpu":
+            features = self.read(batch_size, generator, weights, torch.float32)
+        else:
+            read = self.read(batch_size, generator, weights)
+            features = read_ahead(map(WindowFeatures.pin, read) if device.type == "cuda" else read)
+        for gathered in features:
             yield self.label(gathered, device)
 
     def read(
@@ -125,6 +129,7 @@ class WindowDataset:
         batch_size: int,
         generator: torch.Generator | None = None,
         weights: Float[Tensor, " windows"] | None = None,
+        dtype: torch.dtype = torch.float16,
     ) -> Iterator[WindowFeatures]:
         """Yield the features of the windows, as `batches` does."""
         windows = torch.arange(len(self))
@@ -132,8 +137,8 @@ class WindowDataset:
             drawn = torch.multinomial(weights, len(self), replacement=True, generator=generator)
             windows = drawn.sort().values
         if self.in_memory is None:
-            return self._stream(windows, batch_size, generator)
-        return self._gather(self.in_memory, windows, batch_size, generator)
+            return self._stream(windows, batch_size, generator, dtype)
+        return self._gather(self.in_memory, windows, batch_size, generator, dtype)
 
     def _gather(
         self,
@@ -141,17 +146,19 @@ class WindowDataset:
         windows: Int64[Tensor, " drawn"],
         batch_size: int,
         generator: torch.Generator | None,
+        dtype: torch.dtype,
     ) -> Iterator[WindowFeatures]:
         if generator is not None:
             windows = windows[torch.randperm(len(windows), generator=generator)]
         for chosen in windows.split(batch_size):
-            yield gather(self.sources, chosen.numpy(), parts)
+            yield gather(self.sources, chosen.numpy(), parts, dtype)
 
     def _stream(
         self,
         windows: Int64[Tensor, " drawn"],
         batch_size: int,
         generator: torch.Generator | None,
+        dtype: torch.dtype,
     ) -> Iterator[WindowFeatures]:
         if generator is not None:  # one of its own, as the thread that reads ahead draws from it
             seed = int(torch.randint(2**62, (), generator=generator))
@@ -162,6 +169,7 @@ class WindowDataset:
             batch_size=batch_size,
             max_bytes=self.memory_bytes,
             generator=generator,
+            dtype=dtype,
         )
 
     @property
@@ -187,13 +195,15 @@ class WindowDataset:
         positions = torch.arange(self.audio.rows.shape[0])
         return Batch(
             windows=windows,
-            audio=features.audio.to(device).float(),
-            audio_valid=(positions < num_steps[:, None]).to(device),  # window, step
-            face=features.face.to(device).float(),
-            face_valid=torch.from_numpy(face_rows != NONE).to(device),
-            gender=self.gender[windows].to(device),
-            age_years=self.age_years[windows].to(device),
-            mask_type=self.mask_type[windows].to(device),
+            audio=features.audio.to(device, non_blocking=True).float(),
+            audio_valid=(positions < num_steps[:, None]).to(
+                device, non_blocking=True
+            ),  # window, step
+            face=features.face.to(device, non_blocking=True).float(),
+            face_valid=torch.from_numpy(face_rows != NONE).to(device, non_blocking=True),
+            gender=self.gender[windows].to(device, non_blocking=True),
+            age_years=self.age_years[windows].to(device, non_blocking=True),
+            mask_type=self.mask_type[windows].to(device, non_blocking=True),
         )
 
 

@@ -224,18 +224,20 @@ class FeatureRows:
         self, rows: Int64[np.ndarray, "..."], parts: Mapping[int, np.ndarray]
     ) -> Float16[np.ndarray, "... positions width"]:
         """Take rows out of their parts; zeros behind short ones, and in place of NONE."""
-        gathered = np.zeros((rows.size, *self.shape), STORED_TYPE)  # row, position, width
+        gathered = np.empty((rows.size, *self.shape), STORED_TYPE)  # row, position, width
+        filled = np.zeros(rows.size, np.int64)
         places = np.flatnonzero(rows.ravel() != NONE)
         present = rows.ravel()[places]
-        filled = np.zeros(len(present), np.int64)
         for piece in self._pieces:
             part_of, start_of, num_positions = (column[present] for column in piece)
-            columns = (places, filled, part_of, start_of, num_positions)
+            columns = (places, filled[places], part_of, start_of, num_positions)
             lists = (column.tolist() for column in columns)
             for place, begin, part, start, count in zip(*lists, strict=True):
                 if count:
                     gathered[place, begin : begin + count] = parts[part][start : start + count]
-            filled += num_positions
+            filled[places] += num_positions
+        for place in np.flatnonzero(filled < self.shape[0]).tolist():
+            gathered[place, filled[place] :] = 0
         # row, ... -> window (, slot), position, width
         return gathered.reshape(*rows.shape, *self.shape)
 

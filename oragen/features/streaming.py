@@ -11,25 +11,31 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
-from typing import NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
 import torch
-from jaxtyping import Float16, Int64
+from jaxtyping import Float, Int64
 from torch import Tensor
 
-from oragen.features.rows import NONE, FeatureRows
+from oragen.features.rows import NONE, STORED_TYPE, FeatureRows
 from oragen.schema.vocabulary import Modality
 
 Item = TypeVar("Item")
+
+_CACHED_BYTES: Final = 2**20  # of features that are converted while they are in a core's cache
 
 
 class WindowFeatures(NamedTuple):
     """Features of some windows; zeros where a window has none."""
 
     windows: Int64[Tensor, " batch"]
-    audio: Float16[Tensor, "batch steps audio_width"]
-    face: Float16[Tensor, "batch slots layers face_width"]
+    audio: Float[Tensor, "batch steps audio_width"]
+    face: Float[Tensor, "batch slots layers face_width"]
+
+    def pin(self) -> "WindowFeatures":
+        """Copy them to where a GPU fetches them from while the CPU goes on."""
+        return WindowFeatures(self.windows, self.audio.pin_memory(), self.face.pin_memory())
 
 
 class PartName(NamedTuple):
@@ -62,11 +68,23 @@ class Source:
         return parts.reshape(len(windows), math.prod(parts.shape[1:]))
 
     def gather(
-        self, windows: Int64[np.ndarray, " chosen"], parts: Mapping[int, np.ndarray]
-    ) -> Float16[Tensor, "chosen ... positions width"]:
+        self,
+        windows: Int64[np.ndarray, " chosen"],
+        parts: Mapping[int, np.ndarray],
+        dtype: torch.dtype = torch.float16,
+    ) -> Float[Tensor, "chosen ... positions width"]:
         """Take the rows of some windows out of their parts."""
         # audio: window -> window, step, width; face: window, slot -> window, slot, layer, width
-        return torch.from_numpy(self.rows.gather(self.row_of[windows], parts))
+        rows = self.row_of[windows]
+        if dtype == torch.float16:
+            return torch.from_numpy(self.rows.gather(rows, parts))
+        gathered = torch.empty((*rows.shape, *self.rows.shape), dtype=dtype)
+        row_bytes = math.prod((*rows.shape[1:], *self.rows.shape)) * np.dtype(STORED_TYPE).itemsize
+        step = max(1, _CACHED_BYTES // row_bytes)
+        for first in range(0, len(rows), step):
+            some = self.rows.gather(rows[first : first + step], parts)
+            gathered[first : first + step] = torch.from_numpy(some)
+        return gathered
 
 
 Sources = Mapping[Modality, Source]
@@ -106,6 +124,7 @@ def stream_windows(
     batch_size: int,
     max_bytes: int,
     generator: torch.Generator | None = None,
+    dtype: torch.dtype = torch.float16,
 ) -> Iterator[WindowFeatures]:
     """Yield all windows once, in batches.
 
@@ -116,6 +135,7 @@ def stream_windows(
         max_bytes: a third for the parts whose windows are shuffled together, a third for the next
             parts, a third for those of windows left over. A single block may need more.
         generator: shuffles; without one the windows come block by block.
+        dtype: of the features.
     """
     blocks = _shuffle(blocks, generator) if generator is not None else blocks
     rounds = _join(blocks, sources, max_bytes // 3)
@@ -128,16 +148,22 @@ def stream_windows(
             windows = windows[torch.randperm(len(windows), generator=generator).numpy()]
         num_now = len(windows) if number == len(rounds) else len(windows) // batch_size * batch_size
         for start in range(0, num_now, batch_size):
-            yield gather(sources, windows[start : min(start + batch_size, num_now)], parts)
+            yield gather(sources, windows[start : min(start + batch_size, num_now)], parts, dtype)
         left = Block(_find_parts(sources, windows[num_now:]), windows[num_now:])
 
 
-def gather(sources: Sources, windows: Int64[np.ndarray, " batch"], parts: Parts) -> WindowFeatures:
+def gather(
+    sources: Sources,
+    windows: Int64[np.ndarray, " batch"],
+    parts: Parts,
+    dtype: torch.dtype = torch.float16,
+) -> WindowFeatures:
     """Take the features of some windows out of their parts."""
     gathered = {
         modality: source.gather(
             windows,
             {name.number: part for name, part in parts.items() if name.modality == modality},
+            dtype,
         )
         for modality, source in sources.items()
     }
