@@ -1,24 +1,27 @@
 """Clips -> clips a second of sound, speech and faces, by one process and by several.
 
 The processes are those of the stages `decode_audio`, `detect_speech` and `crop_faces`, and are
-started before. The clips are generated, unless a folder is named.
+started before. Work is the time on a core: it shows what the ratio would be where nobody else uses
+the cores. The clips are generated, unless a folder is named.
 """
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Annotated, NamedTuple
 
 import typer
 
-from benchmarks.measuring import Value, show, time_in_turns
+from benchmarks.measuring import Value, count_work, show, time_in_turns
 from benchmarks.predicting import make_clips
 from oragen.detection.faces import CropOptions, crop_clip
 from oragen.detection.speech import SpeechOptions, detect_samples_speech
 from oragen.isolation.limits import Limits
-from oragen.isolation.workers import Workers
+from oragen.isolation.workers import Failure, Workers
 from oragen.media.audio import decode_clip
 
 MAX_DURATION_S = 7200.0  # as in params.yaml, and so are the options below
@@ -48,30 +51,44 @@ def main(
             number: stack.enter_context(Workers(number, limits=Limits()))
             for number in (1, num_processes)
         }
+        core_s: dict[str, list[float]] = defaultdict(list)
         timings = time_in_turns(
             {
-                f"{name}, {number}": partial(run, pool, step)
+                f"{name}, {number}": partial(run, pool, step, core_s[f"{name}, {number}"])
                 for name, step in steps.items()
                 for number, pool in pools.items()
             },
             repeats=repeats,
         )
     seconds = {way: timing.median for way, timing in timings.items()}
+    work = {way: median(measured[1:]) for way, measured in core_s.items()}  # less the warm-up
     for number in pools:
-        seconds[f"all, {number}"] = sum(seconds[f"{name}, {number}"] for name in steps)
-    rows: list[dict[str, Value]] = [
-        {
-            "step": name,
-            "clips/s, 1 process": len(clips) / seconds[f"{name}, 1"],
-            f"clips/s, {num_processes} processes": len(clips) / seconds[f"{name}, {num_processes}"],
-            "ratio": seconds[f"{name}, 1"] / seconds[f"{name}, {num_processes}"],
-        }
-        for name in [*steps, "all"]
-    ]
+        for measured in (seconds, work):
+            measured[f"all, {number}"] = sum(measured[f"{name}, {number}"] for name in steps)
     show(
-        "decoding", f"{len(clips)} clips, medians of {repeats}", rows,
-        speech=str(media.name) if media else "generated", detector=FACES.detector,
+        "decoding", f"{len(clips)} clips, medians of {repeats}",
+        [describe(name, len(clips), seconds, work, num_processes) for name in [*steps, "all"]],
+        clips=str(media.name) if media else "generated", detector=FACES.detector,
     )  # fmt: skip
+
+
+def describe(
+    name: str,
+    num_clips: int,
+    seconds: Mapping[str, float],
+    work: Mapping[str, float],
+    num_processes: int,
+) -> dict[str, Value]:
+    """Return the row of a step: speed by one process and by several, and the work of a clip."""
+    one, several = f"{name}, 1", f"{name}, {num_processes}"
+    return {
+        "step": name,
+        "clips/s, 1 process": num_clips / seconds[one],
+        f"clips/s, {num_processes} processes": num_clips / seconds[several],
+        "ratio": seconds[one] / seconds[several],
+        "core ms a clip, 1": 1000 * work[one] / num_clips,
+        f"core ms a clip, {num_processes}": 1000 * work[several] / num_clips,
+    }
 
 
 def plan_steps(clips: Sequence[Path]) -> dict[str, Step]:
@@ -87,9 +104,11 @@ def plan_steps(clips: Sequence[Path]) -> dict[str, Step]:
     }
 
 
-def run(workers: Workers, step: Step) -> None:
-    """Do a step with all clips."""
-    assert all(hasattr(made, "values") for made in workers.map(step.make, step.sources))
+def run(workers: Workers, step: Step, core_s: list[float]) -> None:
+    """Do a step with all clips, and note the work."""
+    done = list(workers.map(partial(count_work, step.make), step.sources))
+    core_s.append(sum(one for one in done if not isinstance(one, Failure)))
+    assert len(done) == sum(isinstance(one, float) for one in done)
 
 
 if __name__ == "__main__":

@@ -38,6 +38,13 @@ def time_in_turns(
     }
 
 
+def count_work(do: Callable[[object], object], item: object) -> float:
+    """Return the seconds on a core of a call in this process."""
+    start = time.process_time()
+    do(item)
+    return time.process_time() - start
+
+
 def show(name: str, title: str, rows: Sequence[Mapping[str, Value]], **facts: Value) -> None:
     """Print rows as a table, then everything as one line of JSON.
 

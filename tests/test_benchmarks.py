@@ -73,6 +73,8 @@ def test_decoding_is_timed_by_one_process_and_by_two() -> None:
     rows = run("benchmarks.decoding", "--num-clips", "2", "--repeats", "1")["rows"]
     assert [row["step"] for row in rows] == ["decode sound", "detect speech", "crop faces", "all"]
     assert all(row["clips/s, 2 processes"] > 0 for row in rows)
+    *steps, whole = (row["core ms a clip, 2"] for row in rows)
+    assert whole == pytest.approx(sum(steps))
 
 
 def test_a_prediction_is_timed_by_its_steps(tmp_path: Path) -> None:

@@ -146,6 +146,14 @@ def test_a_wrong_name_changes_no_prediction(predictions: dict[str, Prediction]) 
         assert predictions[name].to_dict() | {"input": good["input"]} == good
 
 
+def test_a_clip_among_others_is_predicted_as_alone(
+    predictor: Predictor, folder: Path, predictions: dict[str, Prediction]
+) -> None:
+    alone = predictor(folder / "good.mp4")
+    assert isinstance(alone, Prediction)
+    assert alone.to_json() == predictions["good.mp4"].to_json()
+
+
 def test_a_file_that_may_not_be_read_says_so(
     predictor: Predictor, folder: Path, predictions: dict[str, Prediction]
 ) -> None:

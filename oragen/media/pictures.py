@@ -16,10 +16,13 @@ def pixel_aspect(stream: VideoStream) -> Fraction:
 
 
 def to_rgb(frame: VideoFrame, pixel_aspect: Fraction) -> Rgb:
-    """Video frame -> picture as a player shows it: upright, with square pixels."""
+    """Video frame -> picture as a player shows it: upright, with square pixels.
+
+    One thread converts it: FFmpeg would start threads for each picture, which costs more.
+    """
     width = round(frame.width * pixel_aspect)
     if needs_conversion(frame):
-        rgb = to_screen(frame, frame.to_ndarray(format="rgb48le", width=width))
+        rgb = to_screen(frame, frame.to_ndarray(format="rgb48le", width=width, threads=1))
     else:
-        rgb = frame.to_ndarray(format="rgb24", width=width)
+        rgb = frame.to_ndarray(format="rgb24", width=width, threads=1)
     return turn_upright(rgb, display_matrix(frame))
