@@ -34,7 +34,8 @@ from benchmarks.published_way import (
     write_pickle,
 )
 from oragen.encoders import AudioEncoder, FaceEncoder
-from oragen.features.extraction import FeatureInput, extract
+from oragen.features.extraction import extract
+from oragen.features.presence import FeatureInput
 from oragen.features.rows import FeatureSpec
 from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Modality, Precision
 from oragen.store.parts import PartStore

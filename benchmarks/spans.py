@@ -19,7 +19,8 @@ from benchmarks.extraction import BATCH_SIZES, make_networks
 from benchmarks.measuring import Value, show, time_in_turns
 from oragen.detection.windows import slide
 from oragen.encoders import AudioEncoder
-from oragen.features.extraction import FeatureInput, extract
+from oragen.features.extraction import extract
+from oragen.features.presence import FeatureInput
 from oragen.features.rows import FeatureSpec
 from oragen.features.stretches import Grid, Stretching, cut_stretches
 from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Precision, Span

@@ -1,23 +1,25 @@
 """Windows and sound -> embeddings of the frozen audio encoder, by windows or by stretches."""
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from oragen.config import paths
 from oragen.config.params import load_params
-from oragen.encoders import load_audio_encoder
-from oragen.features.extraction import FeatureInput
+from oragen.features.encoder_notes import EncoderUse, LateEncoder
+from oragen.features.presence import FeatureInput
 from oragen.features.stretches import Stretching, cut_stretches
 from oragen.schema.tables import SPEECH, WINDOWS
 from oragen.schema.vocabulary import count_samples, to_spans
 from oragen.store.keys import stretch_key
 from oragen.store.parts import PartStore
 from oragen.store.reading import OpenParts
-from oragen.training.devices import choose_device
-from stages.extracting import Located, choose_stretching, extract_corpus, find_origin
+from stages.extracting import Located, choose_stretching, extract_corpus, use_encoder
 from stages.running import run_stage
+
+if TYPE_CHECKING:
+    from oragen.encoders import AudioEncoder
 
 STAGE = "extract_audio_features"
 
@@ -25,15 +27,14 @@ STAGE = "extract_audio_features"
 def main(corpus: str) -> None:
     """Encode the sound of the windows of CORPUS that the store lacks."""
     params = load_params()
-    wanted = params.features.audio
-    origin = find_origin(params, wanted.encoder)
-    levels = params.features.levels
-    encoder = load_audio_encoder(*origin, precision=wanted.precision, levels=levels)
-    encoder.to(choose_device(params.execution.device))
+    max_samples = count_samples(params.windows.length_s)
+    use = use_encoder(params, "audio", max_samples)
+    encoder = LateEncoder(use, partial(load, use, params.execution.device), paths.encoder_notes())
     windows = WINDOWS.read(paths.windows_table(corpus))
     spoken = windows[windows["has_speech"]]
-    max_samples = count_samples(params.windows.length_s)
-    stretching = choose_stretching(params, encoder.frame_samples)
+    frame_samples = (encoder.noted or encoder.described).frame_samples
+    assert frame_samples is not None, "it is asked for sound"
+    stretching = choose_stretching(params, frame_samples)
     with OpenParts(PartStore(paths.audio_store(corpus), "h5")) as sounds:
         if stretching is None:
             inputs = [to_input(window, sounds, max_samples) for window in spoken.itertuples()]
@@ -46,13 +47,23 @@ def main(corpus: str) -> None:
             corpus,
             params,
             encoder,
-            shape_of=partial(encoder.feature_shape, max_samples),
             windows=windows,
             inputs=inputs,
             without="no window with speech",
             stretching=stretching,
             located=located,
         )
+
+
+def load(use: EncoderUse, device: str) -> "AudioEncoder":
+    """Load the encoder, to its device."""
+    from oragen.encoders import load_audio_encoder
+    from oragen.training.devices import choose_device
+
+    encoder = load_audio_encoder(
+        use.source, use.revision, precision=use.precision, levels=use.levels
+    )
+    return encoder.to(choose_device(device))
 
 
 def to_input(window: Any, sounds: OpenParts, max_samples: int) -> FeatureInput:

@@ -1,20 +1,23 @@
 """Windows and crops -> embeddings of the frozen face encoder, one for each crop in use."""
 
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from oragen.config import paths
 from oragen.config.params import load_params
-from oragen.encoders import FaceEncoder, OffTheShelfEncoder, load_any_face_encoder
-from oragen.features.extraction import FeatureInput
+from oragen.features.encoder_notes import EncoderUse, LateEncoder
+from oragen.features.presence import FeatureInput
 from oragen.schema.tables import CROPS, WINDOWS
 from oragen.schema.vocabulary import NO_CROP
 from oragen.store.parts import PartStore
 from oragen.store.reading import OpenParts
-from oragen.training.devices import choose_device
-from stages.extracting import extract_corpus, find_origin
+from stages.extracting import extract_corpus, use_encoder
 from stages.running import run_stage
+
+if TYPE_CHECKING:
+    from oragen.encoders import FaceEncoder, OffTheShelfEncoder
 
 STAGE = "extract_face_features"
 
@@ -22,11 +25,8 @@ STAGE = "extract_face_features"
 def main(corpus: str) -> None:
     """Encode the crops in the windows of CORPUS that the store lacks."""
     params = load_params()
-    wanted = params.features.face
-    origin = find_origin(params, wanted.encoder)
-    levels = params.features.levels
-    encoder = load_any_face_encoder(*origin, precision=wanted.precision, levels=levels)
-    encoder.to(choose_device(params.execution.device))
+    use = use_encoder(params, "face")
+    encoder = LateEncoder(use, partial(load, use, params.execution.device), paths.encoder_notes())
     windows = WINDOWS.read(paths.windows_table(corpus))
     used = choose_used(CROPS.read(paths.crops_table(corpus)), windows)
     with OpenParts(PartStore(paths.faces_store(corpus), "h5")) as pictures:
@@ -35,11 +35,21 @@ def main(corpus: str) -> None:
             corpus,
             params,
             encoder,
-            shape_of=encoder.feature_shape,
             windows=windows,
             inputs=[to_input(crop, pictures, encoder) for crop in used.itertuples()],
             without="no window with a face",
         )
+
+
+def load(use: EncoderUse, device: str) -> "FaceEncoder | OffTheShelfEncoder":
+    """Load the encoder, to its device."""
+    from oragen.encoders import load_any_face_encoder
+    from oragen.training.devices import choose_device
+
+    encoder = load_any_face_encoder(
+        use.source, use.revision, precision=use.precision, levels=use.levels
+    )
+    return encoder.to(choose_device(device))
 
 
 def choose_used(crops: pd.DataFrame, windows: pd.DataFrame) -> pd.DataFrame:
@@ -49,15 +59,13 @@ def choose_used(crops: pd.DataFrame, windows: pd.DataFrame) -> pd.DataFrame:
     return crops.merge(used, on=["clip_id", "crop"])
 
 
-def to_input(
-    crop: Any, pictures: OpenParts, encoder: FaceEncoder | OffTheShelfEncoder
-) -> FeatureInput:
+def to_input(crop: Any, pictures: OpenParts, encoder: LateEncoder) -> FeatureInput:
     """One row of the crops table -> the picture that is encoded."""
     return FeatureInput(
         key=crop.key,
         clip_id=crop.clip_id,
         fill=1.0,
-        read=lambda: encoder.align(
+        read=lambda: encoder.loaded.align(
             pictures.read(crop.faces_key, crop.crop, crop.crop + 1)[0], crop.landmarks
         ),
     )

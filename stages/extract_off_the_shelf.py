@@ -3,7 +3,7 @@
 Its features are of an encoder of their own, beside those of `features.face.encoder`.
 """
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 
@@ -15,6 +15,11 @@ from oragen.schema.vocabulary import Level, Skipped
 from oragen.store.parts import PartStore
 from oragen.store.reading import OpenParts
 from stages.running import account, run_stage
+
+if TYPE_CHECKING:
+    from oragen.encoders import OffTheShelfEncoder
+    from oragen.features.encoder_notes import EncoderNote
+    from oragen.features.rows import FeatureSpec
 
 STAGE: Final = "extract_off_the_shelf"
 LEVEL: Final[Level] = "late"
@@ -36,25 +41,21 @@ def main(corpus: str) -> None:
 
 
 def _extract(corpus: str, params: Params, windows: pd.DataFrame) -> None:
-    from oragen.encoders import OffTheShelfEncoder
-    from oragen.features.extraction import extract
-    from oragen.features.rows import FeatureSpec
+    from oragen.features.encoder_notes import EncoderUse, LateEncoder
     from stages.extract_face_features import choose_used, to_input
+    from stages.extracting import encode_lacking
 
-    encoder = OffTheShelfEncoder()
-    spec = FeatureSpec(
-        "face", OFF_THE_SHELF, OFF_THE_SHELF, encoder.fingerprint(LEVEL), LEVEL, "fp32",
-        encoder.feature_shape(LEVEL),
-    )  # fmt: skip
+    use = EncoderUse("face", OFF_THE_SHELF, None, "fp32", [LEVEL], None)
+    encoder = LateEncoder(use, _load, paths.encoder_notes())
     store = PartStore(paths.feature_store(corpus, OFF_THE_SHELF), "zarr")
     used = choose_used(CROPS.read(paths.crops_table(corpus)), windows)
     with OpenParts(PartStore(paths.faces_store(corpus), "h5")) as pictures:
         inputs = [to_input(crop, pictures, encoder) for crop in used.itertuples()]
-        num_new = extract(
+        [spec], num_new = encode_lacking(
             store,
             inputs,
             encoder,
-            [spec],
+            _to_specs,
             batch_size=BATCH_SIZE,
             part_bytes=params.execution.part_bytes,
         )
@@ -73,6 +74,27 @@ def _extract(corpus: str, params: Params, windows: pd.DataFrame) -> None:
         skipped=[Skipped(clip, STAGE, "no window with a face") for clip in unseen],
         made=f"{len(rows)} crops, {num_new} encoded now",
     )
+
+
+def _load() -> "OffTheShelfEncoder":
+    from oragen.encoders import OffTheShelfEncoder
+
+    return OffTheShelfEncoder()
+
+
+def _to_specs(note: "EncoderNote") -> "list[FeatureSpec]":
+    from oragen.features.rows import FeatureSpec
+
+    spec = FeatureSpec(
+        modality="face",
+        encoder=OFF_THE_SHELF,
+        source=OFF_THE_SHELF,
+        fingerprint=note.fingerprints[LEVEL],
+        level=LEVEL,
+        precision="fp32",
+        shape=note.shapes[LEVEL],
+    )
+    return [spec]
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ import pandas as pd
 
 from oragen.config import paths
 from oragen.config.params import Params
-from oragen.encoders import AudioEncoder, FaceEncoder, OffTheShelfEncoder
-from oragen.features.extraction import FeatureInput, extract
+from oragen.features.encoder_notes import EncoderNote, EncoderUse, LateEncoder
+from oragen.features.presence import FeatureInput, find_lacking
 from oragen.features.rows import FeatureSpec
 from oragen.features.stretches import Grid, Stretching
 from oragen.schema.tables import FEATURE_ROWS
@@ -31,6 +31,13 @@ def find_origin(params: Params, encoder: str) -> Origin:
         return Origin(str(paths.encoder_folder(encoder)), None)
     entry = params.encoders.catalogue[encoder]
     return Origin(entry.source, entry.revision)
+
+
+def use_encoder(params: Params, modality: Modality, num_samples: int | None = None) -> EncoderUse:
+    """Return how an encoder is used by params.yaml; sound has a longest input."""
+    wanted = params.features.of(modality)
+    origin = find_origin(params, wanted.encoder)
+    return EncoderUse(modality, *origin, wanted.precision, params.features.levels, num_samples)
 
 
 def make_specs(
@@ -84,9 +91,8 @@ def extract_corpus(
     stage: str,
     corpus: str,
     params: Params,
-    encoder: AudioEncoder | FaceEncoder | OffTheShelfEncoder,
+    encoder: LateEncoder,
     *,
-    shape_of: Callable[[Level], tuple[int, int]],
     windows: pd.DataFrame,
     inputs: Sequence[FeatureInput],
     without: str,
@@ -99,23 +105,25 @@ def extract_corpus(
         stage: its name.
         corpus: its name.
         params: all parameters.
-        encoder: on its device.
-        shape_of: a level -> positions and width of one row.
+        encoder: is loaded if something is to be encoded, or nothing is known of it.
         windows: all windows of the corpus.
         inputs: what is to be encoded; those the store knows are not read.
         without: why a clip has no input.
         stretching: how sound was cut into stretches, if it was.
         located: where the features of each window are; None: inputs are windows or crops.
     """
-    modality: Modality = "audio" if isinstance(encoder, AudioEncoder) else "face"
-    wanted = params.features.of(modality)
-    specs = make_specs(params, modality, encoder.fingerprint, shape_of, stretching)
-    store = PartStore(paths.feature_store(corpus, wanted.encoder), "zarr")
-    num_new = extract(
+    modality = encoder.use.modality
+    store = PartStore(paths.feature_store(corpus, params.features.of(modality).encoder), "zarr")
+
+    def to_specs(note: EncoderNote) -> list[FeatureSpec]:
+        fingerprint_of, shape_of = note.fingerprints.__getitem__, note.shapes.__getitem__
+        return make_specs(params, modality, fingerprint_of, shape_of, stretching)
+
+    specs, num_new = encode_lacking(
         store,
         inputs,
         encoder,
-        specs,
+        to_specs,
         batch_size=batch_size_of(params, modality),
         part_bytes=params.execution.part_bytes,
     )
@@ -134,6 +142,30 @@ def extract_corpus(
         skipped=[Skipped(clip, stage, without) for clip in sorted({*windows["clip_id"]} - used)],
         made=f"{len(windows)} windows in, {len(rows)} feature rows, {num_new} encoded now",
     )
+
+
+def encode_lacking(
+    store: PartStore,
+    inputs: Sequence[FeatureInput],
+    encoder: LateEncoder,
+    to_specs: Callable[[EncoderNote], list[FeatureSpec]],
+    *,
+    batch_size: int,
+    part_bytes: int,
+) -> tuple[list[FeatureSpec], int]:
+    """Encode what the store lacks; return how the features are made, and how many were new."""
+    if encoder.noted is not None:
+        specs = to_specs(encoder.noted)
+        with store.writing():
+            if not find_lacking(store, inputs, specs):
+                return specs, 0
+    from oragen.features.extraction import extract  # which loads torch
+
+    specs = to_specs(encoder.described)
+    num_new = extract(
+        store, inputs, encoder.loaded, specs, batch_size=batch_size, part_bytes=part_bytes
+    )
+    return specs, num_new
 
 
 def batch_size_of(params: Params, modality: Modality) -> int:

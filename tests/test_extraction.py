@@ -16,11 +16,11 @@ import torch
 from oragen.encoders.levels import Launched
 from oragen.features.extraction import (
     DiskTooSmallError,
-    FeatureInput,
     GpuTooSmallError,
     extract,
     group_inputs,
 )
+from oragen.features.presence import FeatureInput
 from oragen.features.rows import EmbeddingError, FeatureSpec, locate_features
 from oragen.schema.vocabulary import LEVELS, Level
 from oragen.store.parts import PartStore

@@ -23,7 +23,8 @@ from transformers import (
 
 from oragen.encoders import AudioEncoder, FaceEncoder
 from oragen.encoders.levels import Launched
-from oragen.features.extraction import FeatureInput, extract
+from oragen.features.extraction import extract
+from oragen.features.presence import FeatureInput
 from oragen.features.rows import FeatureSpec
 from oragen.finetuning.examples import Examples
 from oragen.finetuning.loop import finetune

@@ -19,6 +19,11 @@ def hash_memory(corpus: str) -> Path:
     return DATA / "cache" / "media_hashes" / f"{corpus}.parquet"
 
 
+def encoder_notes() -> Path:
+    """Return the folder of what is known of encoders; may be removed."""
+    return DATA / "cache" / "encoders"
+
+
 def audio_store(corpus: str) -> Path:
     """Return the folder of decoded sound."""
     return DATA / "audio" / corpus

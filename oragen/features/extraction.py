@@ -7,8 +7,6 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from functools import partial
 from itertools import islice
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
@@ -17,11 +15,11 @@ import torch
 from rich.filesize import decimal
 from tqdm import tqdm
 
-from oragen.features.rows import FeatureSpec, check_row, find_foreign
+from oragen.features.presence import FeatureInput, Missing, find_lacking
+from oragen.features.rows import FeatureSpec, check_row
 from oragen.schema.errors import UserError
 from oragen.schema.vocabulary import Level
 from oragen.store.parts import PartStore, PartWriter
-from oragen.store.rows import Located
 
 logger = logging.getLogger(__name__)
 
@@ -45,18 +43,6 @@ class Encoder(Protocol):
         self, prepared: Prepared, levels: Collection[Level], dtype: torch.dtype, /
     ) -> Callable[[], Embeddings]:
         """Begin to compute; the result waits for `positions x width` of each input and level."""
-
-
-@dataclass(frozen=True)
-class FeatureInput:
-    """The input of one row of features: its key, and how to read it."""
-
-    key: str
-    clip_id: str
-    fill: float  # share of a whole row that it fills: 1 for a crop or a window of full length
-    read: Callable[[], np.ndarray]
-    # The positions of its embedding that are the row: not those of the context of a stretch.
-    kept: slice = field(default_factory=partial(slice, None))
 
 
 class DiskTooSmallError(UserError):
@@ -96,29 +82,15 @@ def extract(
     """
     by_key = {item.key: item for item in inputs}
     with store.writing():  # DVC expects its folder, even if it is empty
-        missing = find_missing(find_present(store, by_key, specs), by_key.values(), specs)
+        missing = find_lacking(store, by_key.values(), specs)
         if missing:
             _encode(store, missing, encoder, specs, batch_size=batch_size, part_bytes=part_bytes)
     return len(missing)
 
 
-def find_present(
-    store: PartStore, keys: Iterable[str], specs: Sequence[FeatureSpec]
-) -> dict[str, Located]:
-    """Return the rows that the store has; parts with anything wrong in them are set aside."""
-    wanted = {spec.key_of(key): spec for key in keys for spec in specs}
-    present = store.find(wanted, mend=True)
-    while foreign := find_foreign(present, wanted):
-        for part in foreign:
-            logger.warning("%s holds rows under the keys of other features", part)
-            store.set_aside(part)
-        present = store.find(wanted, mend=True)
-    return present
-
-
 def _encode(
     store: PartStore,
-    missing: Sequence["Missing"],
+    missing: Sequence[Missing],
     encoder: Encoder,
     specs: Sequence[FeatureSpec],
     *,
@@ -153,25 +125,6 @@ def _encode(
             if task.ends_group:
                 for writer in writers.values():
                     writer.write_part()
-
-
-class Missing(NamedTuple):
-    """An input, and the kinds of features that the store lacks of it, each with a row's key."""
-
-    item: FeatureInput
-    keys: Mapping[FeatureSpec, str]
-
-
-def find_missing(
-    present: Mapping[str, Located], inputs: Iterable[FeatureInput], specs: Sequence[FeatureSpec]
-) -> list[Missing]:
-    """Return the inputs of which a store lacks features."""
-    keyed = (Missing(item, {spec: spec.key_of(item.key) for spec in specs}) for item in inputs)
-    lacking = (
-        Missing(item, {spec: key for spec, key in keys.items() if key not in present})
-        for item, keys in keyed
-    )
-    return [missing for missing in lacking if missing.keys]
 
 
 def check_disk(store: PartStore, missing: Sequence[Missing], specs: Sequence[FeatureSpec]) -> None:
