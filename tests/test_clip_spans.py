@@ -29,8 +29,10 @@ from oragen.predictor.preprocessing import read_preprocessing
 from oragen.schema.errors import UserError
 from oragen.schema.tables import CLIPS, CROPS, FEATURE_ROWS, SPEECH, WINDOWS
 from oragen.schema.vocabulary import GENDERS, Json
-from oragen.store.parts import PartStore, PartWriter
+from oragen.store.failures import DamagedPartError
+from oragen.store.parts import PartStore, PartWriter, write_part
 from oragen.store.reading import OpenParts
+from oragen.store.rows import Row
 from oragen.training.evaluation import OtherFeaturesError, refuse_other_features
 from stages.extract_audio_features import cut_corpus
 from stages.extracting import to_row
@@ -41,7 +43,6 @@ from tests.template_project import Template
 
 GRID = Grid(320, 480 + 160)  # of the embedded encoder: 480 samples and a second tap 160 later
 STRETCHING = Stretching(length=60, context=10, grid=GRID)
-SPEC = make_spec(shape=(3, 1))
 CPU = torch.device("cpu")
 
 
@@ -93,6 +94,46 @@ def test_a_view_of_positions_that_there_are_not_is_refused(
 ) -> None:
     with pytest.raises(MissingFeaturesError, match="1 of 2 windows are no part of their stretches"):
         view(rows, (0, NONE, 0, 3), wrong)
+
+
+@pytest.mark.parametrize(
+    ("stretch", "reason"),
+    [
+        ({"frames": 2}, "a row has more than the 2 positions of its spec"),
+        ({"frames": 2**30}, "the stretch in its spec is"),
+        ({"frames": "4"}, "the stretch in its spec is"),
+        ([], "the stretch in its spec is"),
+    ],
+)
+def test_a_part_whose_stretches_cannot_be_is_refused(
+    tmp_path: Path, stretch: Json, reason: str
+) -> None:
+    values = np.zeros((4, 1), np.float16)
+    spec = make_spec(shape=(3, 1)).as_json() | {"stretch": stretch}
+    write_part(tmp_path, "zarr", values, [Row("1" * 32, "clip", 0, 4)], spec)
+    with pytest.raises(DamagedPartError, match=reason):
+        locate_features({str(tmp_path): ["1" * 32]})
+
+
+def test_a_head_of_stretches_is_scored_on_windows_without_speech(
+    tmp_path: Path, inputs: ClipInputs, encoder: AudioEncoder
+) -> None:
+    silent = extract_as_the_pipeline(tmp_path, inputs, encoder, describe(encoder))
+    known = load_dataset(silent, level="intermediate", genders=GENDERS, memory_bytes=2**30).specs
+    face = make_spec("face", shape=(1, 2))
+    write_features(tmp_path / "face", {"crop": np.ones((1, 2))}, face)
+    silent = silent.assign(
+        audio_intermediate=None, audio_next_intermediate=None, audio_first=None,
+        audio_num_positions=None, face_store=str(tmp_path / "face"),
+        face_intermediate=[[face.key_of("crop")]] * len(silent),
+    )  # fmt: skip
+    dataset = load_dataset(
+        silent, level="intermediate", genders=GENDERS, memory_bytes=2**30,
+        specs=known | {"face": face.as_json()},
+    )  # fmt: skip
+    features, valid = read_whole(dataset)
+    assert features.shape == (len(silent), *known["audio"]["shape"])
+    assert not valid.any()
 
 
 def test_keys_of_single_windows_are_as_before_and_those_of_stretches_are_others() -> None:
