@@ -102,8 +102,8 @@ def extract_into(
 def main(
     num_clips: Annotated[int, typer.Option(help="How many clips.")] = 2,
     length_s: Annotated[float, typer.Option(help="Length of each, in seconds.")] = 60.0,
-    stretch_s: Annotated[float, typer.Option(help="As features.audio.stretch_s.")] = 20.0,
-    context_s: Annotated[float, typer.Option(help="As features.audio.context_s.")] = 1.0,
+    stretch_s: Annotated[float, typer.Option(help="As features.audio.stretch_s.")] = 10.0,
+    context_s: Annotated[float, typer.Option(help="As features.audio.context_s.")] = 0.2,
     repeats: Annotated[int, typer.Option(help="Passes of each way, in turns.")] = 3,
     precision: Annotated[Precision, typer.Option(help="What the encoder computes in.")] = "bf16",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",

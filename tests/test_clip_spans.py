@@ -331,7 +331,7 @@ def test_a_predictor_answers_what_the_pipeline_answered_by_stretches(
     assert " 0 encoded now" not in done.line_of("extract_audio_features mini")
     saved = (project.folder / "data/heads/cross_attention/seed-0/head.json").read_text()
     features = json.loads(saved)["metadata"]["features"]
-    assert features["audio"]["stretch"] == {"frames": 250, "context_frames": 50}
+    assert features["audio"]["stretch"] == {"frames": 250, "context_frames": 10}
     answers = read_predictions(project, "mini")
     assert_same(predict(project, "mini", answers), answers)
     project.change(features={"audio": audio})

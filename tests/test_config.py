@@ -321,8 +321,8 @@ def test_parameters_of_earlier_versions_mean_single_windows(tmp_path: Path) -> N
     ("levels", "stretch_s", "message"),
     [
         (["early"], 3, "line .*: features.audio.stretch_s (3) must be at least windows.length_s"),
-        (["early", "pooled"], 20, "features.levels: pooled is of a whole window"),
-        (["late"], 20, "features.levels: late is of a whole window"),
+        (["early", "pooled"], 10, "features.levels: pooled is of a whole window"),
+        (["late"], 10, "features.levels: late is of a whole window"),
     ],
 )
 def test_stretches_that_hold_no_window_are_refused(

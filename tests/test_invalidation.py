@@ -159,7 +159,7 @@ def test_another_level_uses_no_old_row() -> None:
     assert lost == {"audio features", "face features"}
 
 
-@pytest.mark.parametrize(("name", "value"), [("stretch_s", 10.0), ("context_s", 2.0)])
+@pytest.mark.parametrize(("name", "value"), [("stretch_s", 20.0), ("context_s", 2.0)])
 def test_how_long_stretches_are_counts_where_there_are_any(name: str, value: float) -> None:
     clip: dict[str, Any] = deepcopy(PARAMS)
     clip["features"]["audio"]["span"] = "clip"

@@ -85,8 +85,8 @@ class ModalityFeatures(Section):
 
 class AudioFeatures(ModalityFeatures):
     span: AudioSpan = "window"
-    stretch_s: StretchLength = 20.0
-    context_s: StretchContext = 1.0
+    stretch_s: StretchLength = 10.0
+    context_s: StretchContext = 0.2
 
 
 class Features(Section):
