@@ -156,8 +156,8 @@ def _find_features_usage(store: CorpusStore, named: set[str]) -> Usage | None:
     elif store.folder.name == OFF_THE_SHELF:
         return None
     rows = pd.concat([FEATURE_ROWS.read(table) for table in tables])
-    here = rows.loc[rows["store"] == str(store.folder), ["feature_key", "next_feature_key"]]
-    return Usage(named | {*here.stack()})
+    here = rows[rows["store"] == str(store.folder)]
+    return Usage(named | {*here["feature_key"], *here["next_feature_key"].dropna()})
 
 
 def _read_column(table: Table, path: Path, column: str) -> set[str]:
