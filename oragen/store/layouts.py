@@ -21,7 +21,7 @@ PLAIN_TYPES: Final = tuple(
     )
 )  # fmt: skip
 _MAPPED_BYTES: Final = 2**17  # smaller ones are read: a process may map some ten thousand files
-_BLOCK_BYTES: Final = 2**22
+BLOCK_BYTES: Final = 2**22  # of values that are read or written at a time
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class PartLayout:
         with self.file.open("rb", buffering=0) as file:
             file.seek(self.offset)
             while left:
-                block = file.read(min(_BLOCK_BYTES, left))
+                block = file.read(min(BLOCK_BYTES, left))
                 if not block:
                     raise ValueError(f"it ends {left:,} bytes too early")
                 left -= len(block)
