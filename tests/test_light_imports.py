@@ -17,6 +17,7 @@ DECODING = "oragen.media.audio, oragen.media.verified, oragen.detection.faces, c
     [
         ("stages.make_datasets, stages.report", ["torch"]),
         ("oragen.predictor.output", ["matplotlib"]),
+        ("oragen.cli", ["numpy", "pydantic", "pandas", "torch"]),
         ("oragen.encoders", ["timm"]),
         (DECODING, ["torch", "transformers", "pandas", "zarr", "h5py"]),
     ],

@@ -13,10 +13,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from oragen.cli.printing import print_table
-from oragen.config.params import Params, load_params
-from oragen.config.settled_faces import settle
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # importing these takes longer than `--help` should
+    from oragen.config.params import Params
     from oragen.store.usage import CorpusStore
 
 EXIT_DAMAGED = 1
@@ -36,6 +35,7 @@ def stats(
     crop. A row is in use if a table of the pipeline names it; `?` means that such a table is
     missing.
     """
+    from oragen.config.params import load_params
     from oragen.store.inventory import add_up, take_statistics
     from oragen.store.usage import find_stores, find_usage
 
@@ -154,6 +154,7 @@ def compact_stores(
 
     Example: `oragen cache compact --dry-run`
     """
+    from oragen.config.params import load_params
     from oragen.store.compaction import compact, plan_compaction
     from oragen.store.inventory import size_on_disk
     from oragen.store.usage import find_stores, find_usage
@@ -187,9 +188,11 @@ def compact_stores(
 
 
 def _as_cache_parameters(
-    params: Params, stores: "Sequence[CorpusStore]"
+    params: "Params", stores: "Sequence[CorpusStore]"
 ) -> dict[str, dict[str, object]]:
     """Return the parameters of sound and faces as the stages put them into keys."""
+    from oragen.config.settled_faces import settle
+
     has_faces = any(store.kind == "faces" for store in stores)
     return {
         "audio": params.audio.as_cache_parameters(),

@@ -9,13 +9,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from oragen.cli.printing import print_table
-from oragen.config.corpora import Corpus, read_corpus_entry
-from oragen.config.messages import ParamsError, suggest
-from oragen.config.params import load_params
 from oragen.schema.errors import UserError
 from oragen.schema.names import shorten
 
 if TYPE_CHECKING:
+    from oragen.config.corpora import Corpus
     from oragen.corpora.corpus_card import CorpusCard
     from oragen.corpora.manifest import Manifest
 
@@ -35,6 +33,8 @@ def list_corpora(
 
     Example: `oragen corpora list voxceleb2`
     """
+    from oragen.config.messages import suggest
+    from oragen.config.params import load_params
     from oragen.corpora.registry import CARDS
 
     if reader is not None:
@@ -85,7 +85,11 @@ def check(
     _compare(manifest, CARDS[entry.reader])
 
 
-def _find_entry(name: str, root: Path | None) -> Corpus:
+def _find_entry(name: str, root: Path | None) -> "Corpus":
+    from oragen.config.corpora import read_corpus_entry
+    from oragen.config.messages import ParamsError, suggest
+    from oragen.config.params import load_params
+
     corpora = load_params().corpora
     if name in corpora:
         entry = corpora[name]

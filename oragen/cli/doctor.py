@@ -11,13 +11,10 @@ from rich.table import Table
 
 from oragen.cli.printing import print_table
 from oragen.config import paths
-from oragen.config.corpora import GeneratedCorpus
-from oragen.config.messages import ParamsError
-from oragen.config.params import PARAMS_PATH, Params, load_params
-from oragen.config.settled_faces import find_settled_faces
 
 if TYPE_CHECKING:
     from oragen.cli.checks.finding import Finding
+    from oragen.config.params import Params
 
 EXIT_PROBLEM: Final = 1
 COLOURS: Final = {"ok": "green", "warning": "yellow", "problem": "bold red"}
@@ -75,6 +72,8 @@ def _check_machine() -> "list[Finding]":
 def _check_project() -> "list[Finding]":
     from oragen.cli.checks.finding import Finding
     from oragen.cli.checks.project import check_git
+    from oragen.config.messages import ParamsError
+    from oragen.config.params import PARAMS_PATH, load_params
 
     if not PARAMS_PATH.is_file():
         advice = "Run it in a project's folder to have that checked, too."
@@ -88,8 +87,9 @@ def _check_project() -> "list[Finding]":
     return [*git, valid, *_check_corpora(params), *_check_weights(params)]
 
 
-def _check_corpora(params: Params) -> "list[Finding]":
+def _check_corpora(params: "Params") -> "list[Finding]":
     from oragen.cli.checks.project import check_corpus
+    from oragen.config.corpora import GeneratedCorpus
 
     return [
         check_corpus(
@@ -102,10 +102,11 @@ def _check_corpora(params: Params) -> "list[Finding]":
     ]
 
 
-def _check_weights(params: Params) -> "list[Finding]":
+def _check_weights(params: "Params") -> "list[Finding]":
     from huggingface_hub.constants import HF_HUB_CACHE, HF_HUB_OFFLINE
 
     from oragen.cli.checks import project
+    from oragen.config.settled_faces import find_settled_faces
 
     used = {params.features.audio.encoder, params.features.face.encoder}
     finetuned = [name for name in params.encoders.finetune if name in used]

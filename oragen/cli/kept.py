@@ -2,18 +2,17 @@
 
 import hashlib
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich.filesize import decimal
 
-from oragen.cli.known_models import HUB_PAGE, KnownFile, KnownModel, list_known, off_the_shelf
-from oragen.config.messages import suggest
-from oragen.config.settled_faces import unsettle
-from oragen.models.hub import find_folder
 from oragen.models.released import REPOSITORY
 from oragen.schema.choices.encoders import OFF_THE_SHELF
 from oragen.schema.errors import UserError
+
+if TYPE_CHECKING:
+    from oragen.cli.known_models import KnownFile, KnownModel
 
 EXIT_DAMAGED: Final = 1
 NAMES: Final = ("oragen", "yunet", OFF_THE_SHELF)
@@ -26,6 +25,8 @@ models_app = typer.Typer(
 @models_app.command("list")
 def list_models() -> None:
     """Show each model with its licence, size and SHA-256, where it is kept, and if it is there."""
+    from oragen.cli.known_models import list_known
+
     for model in list_known():
         typer.echo(f"{model.name}: {model.purpose}")
         typer.echo(f"  licence  {model.licence}")
@@ -48,6 +49,9 @@ def fetch(
 
     Examples: `oragen models fetch yunet`, `oragen models fetch yunet --from yunet.onnx`
     """
+    from oragen.config.messages import suggest
+    from oragen.config.settled_faces import unsettle
+
     if name not in NAMES:
         raise UserError(f"{name!r} is no model that can be fetched{suggest(name, NAMES)}")
     if source is not None and name != "yunet":
@@ -63,6 +67,8 @@ def check() -> None:
 
     Exit code 0: all that is there is whole; 1: a file is damaged.
     """
+    from oragen.cli.known_models import list_known
+
     there = [model for model in list_known() if any(file.path.is_file() for file in model.files)]
     if not there:
         typer.echo("No model is kept here. `oragen models list` shows which there are.")
@@ -79,6 +85,8 @@ def _fetch(name: str, source: Path | None) -> Path:
 
 def _find_off_the_shelf() -> Path:
     """Return where pip has put the networks, which it alone can download."""
+    from oragen.cli.known_models import off_the_shelf
+
     known = off_the_shelf()
     if not known.is_there:
         raise UserError(f"{OFF_THE_SHELF} comes with a package of pip. {known.remedy}")
@@ -92,6 +100,9 @@ def _fetch_yunet(source: Path | None) -> Path:
 
 
 def _fetch_released() -> Path:
+    from oragen.cli.known_models import HUB_PAGE
+    from oragen.models.hub import find_folder
+
     typer.echo(f"{REPOSITORY}: three files, 1.7 GB; see {HUB_PAGE} for the licence", err=True)
     folder = find_folder(REPOSITORY)
     from oragen.predictor.published import find_model
@@ -99,7 +110,7 @@ def _fetch_released() -> Path:
     return find_model(folder)
 
 
-def _check(model: KnownModel) -> bool:
+def _check(model: "KnownModel") -> bool:
     """Compare the files of a model; say of each one whether it is whole."""
     is_whole = True
     for file in model.files:
@@ -111,7 +122,7 @@ def _check(model: KnownModel) -> bool:
     return is_whole
 
 
-def _compare(file: KnownFile) -> str:
+def _compare(file: "KnownFile") -> str:
     if not file.path.is_file():
         return "missing"
     with file.path.open("rb") as opened:
@@ -121,5 +132,5 @@ def _compare(file: KnownFile) -> str:
     return "whole" if found == file.sha256 else "damaged"
 
 
-def _shown(model: KnownModel, file: KnownFile) -> str:
+def _shown(model: "KnownModel", file: "KnownFile") -> str:
     return file.path.relative_to(model.place).as_posix()

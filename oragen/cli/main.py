@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markdown import Markdown
 
 from oragen.cli.cache import cache_app
 from oragen.cli.corpora import corpora_app
@@ -16,9 +15,6 @@ from oragen.cli.oceanai import to_oceanai
 from oragen.cli.predict import EPILOGUE, predict
 from oragen.cli.printing import wide_console
 from oragen.config import paths
-from oragen.config.corpora import GeneratedCorpus
-from oragen.config.messages import ParamsError, suggest
-from oragen.config.params import load_params
 from oragen.schema.ending import ended_by_a_sentence
 from oragen.schema.errors import UserError
 from oragen.schema.names import printable_lines
@@ -57,6 +53,9 @@ def generate(
 
     Example: `oragen generate studio`
     """
+    from oragen.config.corpora import GeneratedCorpus
+    from oragen.config.messages import ParamsError, suggest
+    from oragen.config.params import load_params
     from oragen.corpora.generator import CorpusSpec, generate_corpus
 
     params = load_params()
@@ -80,6 +79,8 @@ def results(
     everything: Annotated[bool, typer.Option("--all", help="Show all tables.")] = False,
 ) -> None:
     """Show how the heads compare in the last report."""
+    from rich.markdown import Markdown
+
     report = paths.REPORTS / "report.md"
     if not report.is_file():
         raise UserError(f"There is no report at {report} yet. Run `make demo` or `dvc repro`.")

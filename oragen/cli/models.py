@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from oragen.cli.trained import check_model, find_trained_head
+from oragen.schema.choices.features import Level
 from oragen.schema.errors import UserError
 from oragen.schema.files import atomic_write
-from oragen.schema.vocabulary import Level
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,6 +39,8 @@ def features(
     """
     if output.suffix != ".npz":
         raise UserError(f"{output} does not end in .npz. Name a file that does.")
+    from oragen.cli.trained import check_model
+
     check_model(model)
     from oragen.predictor.clip_decoder import read_clip_inputs
     from oragen.predictor.features import choose_level, describe_features, embed_clip
@@ -76,6 +77,8 @@ def export(
 
     Example: `oragen export --onnx head.onnx`
     """
+    from oragen.cli.trained import check_model
+
     check_model(model)
     from oragen.predictor.onnx import export_head
 
@@ -107,6 +110,7 @@ def pack(
 
 def _find_model(model: str | None) -> Path:
     """Return the folder of the named model, or of the head that was trained here."""
+    from oragen.cli.trained import find_trained_head
     from oragen.predictor.published import find_model
 
     return find_trained_head() if model is None else find_model(model)

@@ -10,10 +10,9 @@ import typer
 
 from oragen.cli.drawn_files import MisuseError, plan_files, protect
 from oragen.cli.shown_predictions import Refused, show_predictions
-from oragen.cli.trained import check_model, choose_model
+from oragen.schema.choices.features import Precision
 from oragen.schema.choices.preprocessing import PreprocessingRules
 from oragen.schema.surroundings import explain_os_error
-from oragen.schema.vocabulary import Precision
 
 if TYPE_CHECKING:  # importing these takes seconds, which --help need not wait for
     from oragen.predictor import Prediction
@@ -99,6 +98,8 @@ def predict(
     """
     if audio_only and face_only:
         raise MisuseError("--audio-only and --face-only leave nothing: use one of them, or none.")
+    from oragen.cli.trained import check_model, choose_model
+
     check_model(model)
     from oragen.predictor import Predictor
     from oragen.predictor.boxes import read_boxes

@@ -6,6 +6,9 @@ from typing import Any, Final, Literal, NamedTuple, SupportsInt
 import numpy as np
 from jaxtyping import Int64
 
+from oragen.schema.choices.features import Level as Level
+from oragen.schema.choices.features import Precision as Precision
+
 SAMPLE_RATE_HZ: Final = 16_000
 AGE_SCALE_YEARS: Final = 100.0  # networks know ages as shares of it
 
@@ -25,13 +28,6 @@ Modality = Literal["audio", "face"]
 MODALITIES: Final[tuple[Modality, ...]] = ("audio", "face")
 ModalitySet = Literal["audio_visual", "audio", "face"]  # what a head takes
 MODALITY_SETS: Final[tuple[ModalitySet, ...]] = ("audio_visual", "audio", "face")
-Precision = Literal["fp32", "bf16", "fp16"]  # what a network computes in
-Level = Literal[  # of an encoder's features
-    "early",  # what enters its transformer
-    "intermediate",  # what that makes of it
-    "late",  # one vector, which the output layers take
-    "pooled",  # mean and standard deviation of the intermediate ones: a hundred times smaller
-]
 LEVELS: Final[tuple[Level, ...]] = ("early", "intermediate", "late", "pooled")
 LEVELS_OF_VIEWS: Final[tuple[Level, ...]] = ("early", "intermediate")  # a position an audio frame
 Json = Any  # what json.dumps takes
