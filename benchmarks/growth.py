@@ -157,7 +157,8 @@ def split_by_stage(lines: Sequence[tuple[float, str]], seconds: float) -> TimedR
     stages = {}
     for (start, stage), stop in zip(starts, stops, strict=True):
         account = f"{stage.replace('@', ' ')}:"
-        done = next(when for when, line in lines if when > start and line.startswith(account))
+        ended = (when for when, line in lines if when > start and line.startswith(account))
+        done = next(ended, stop)  # a stage that has nothing to account for
         stages[stage] = StageSeconds(done - start, stop - done)
     return TimedRun(seconds, starts[0][0] if starts else seconds, stages)
 
