@@ -55,7 +55,9 @@ match sys.argv[1]:
         sys.exit(int(code))
 """
 OWNER = """
-import json, subprocess, sys
+import json, signal, subprocess, sys
+for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+    signal.signal(number, signal.SIG_DFL)  # they are ignored under nohup, and in the background
 for line in sys.stdin:
     command, environment, text = json.loads(line)
     started = subprocess.Popen(
