@@ -19,9 +19,13 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def models(
-    cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    cache: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> Convert:
-    """Run `oragen models`, as a user types it, where nothing is kept yet."""
+    """Run `oragen models`, as a user types it, where nothing is kept yet, and in no project."""
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("oragen.models.off_the_shelf.PACKAGE", "a-package-that-nobody-has")
     return type_command(monkeypatch, capsys, "models")
 
