@@ -189,6 +189,9 @@ def run(name: str, arguments: list[str], folder: str, environment: dict[str, str
     import numpy as np
 
     np.random.seed()  # noqa: NPY002 - what no fork must inherit; `random` sees to itself
+    import torch
+
+    torch.set_num_threads(torch.get_num_threads())  # the pool is made anew, by one thread
     if name == "python":
         sys.argv = arguments[1:]
         runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)

@@ -219,6 +219,9 @@ def run(request: Request) -> None:
     _renew_streams()
     if (numpy := sys.modules.get("numpy")) is not None:
         numpy.random.seed()  # what no fork must share; `random` sees to itself
+    if (torch := sys.modules.get("torch")) is not None:
+        # A fork makes its pool of threads anew, which several threads must not do at once.
+        torch.set_num_threads(torch.get_num_threads())
     sys.argv = [request.stage, *request.arguments]
     runpy.run_module(request.stage, run_name="__main__", alter_sys=True)
 
