@@ -36,7 +36,7 @@ from benchmarks.published_way import (
 from oragen.encoders import AudioEncoder, FaceEncoder
 from oragen.features.extraction import extract
 from oragen.features.presence import FeatureInput
-from oragen.features.rows import FeatureSpec
+from oragen.features.spec import FeatureSpec
 from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Modality, Precision
 from oragen.store.parts import PartStore
 from oragen.training.devices import choose_device

@@ -15,7 +15,7 @@ from benchmarks.extraction import Ours
 from oragen.encoders.copying import Returning, send
 from oragen.features.extraction import NUM_WRITERS, extract
 from oragen.features.presence import FeatureInput
-from oragen.features.rows import FeatureSpec
+from oragen.features.spec import FeatureSpec
 from oragen.models.unimodal.waveforms import normalise_raw
 from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Level, Modality
 from oragen.store.parts import PartStore, PartWriter

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from transformers import ViTModel, Wav2Vec2Model
 
-from benchmarks.measuring import Value, time_in_turns
+from benchmarks.measuring import Row, time_in_turns, to_row
 from oragen.finetuning.examples import ExampleBatch
 from oragen.finetuning.learner import Learner
 from oragen.models.unimodal import build_audio_model, build_face_model
@@ -23,7 +23,7 @@ NUM_STEPS: Final = {"cuda": 10, "cpu": 1}
 
 def time_finetuning(
     audio: Wav2Vec2Model, face: ViTModel, device: torch.device, *, batch_size: int, repeats: int
-) -> Iterator[dict[str, Value]]:
+) -> Iterator[Row]:
     """Yield the steps a second of both models; batches are ready, so the steps alone count."""
     audio_model = build_audio_model(
         audio.requires_grad_(True), "transformer", num_mask_types=len(MASK_TYPES)
@@ -41,12 +41,8 @@ def time_finetuning(
     for modality, (model, tensors) in inputs.items():
         steps = _repeat(model, tensors, device, num_steps)
         timing = time_in_turns({"": steps}, repeats=repeats)[""]
-        yield {
-            "what": f"{modality}: fine-tuning, batches of {batch_size}",
-            "rate": num_steps / timing.median,
-            "unit": "steps/s",
-            "share of the matrix rate": None,
-        }
+        what = f"{modality}: fine-tuning, batches of {batch_size}"
+        yield to_row(what, num_steps / timing.median, "steps/s")
 
 
 def _repeat(

@@ -28,7 +28,7 @@ from benchmarks.extraction import (
 )
 from benchmarks.extraction_steps import WINDOW_S, extract_inputs, list_steps, stored_inputs
 from benchmarks.finetuning import time_finetuning
-from benchmarks.measuring import Value, show, time_in_turns
+from benchmarks.measuring import Row, show, time_in_turns, to_row
 from benchmarks.training import time_epochs
 from oragen.features.extraction import logger as extraction_log
 from oragen.schema.vocabulary import Modality
@@ -42,7 +42,6 @@ SIZES: Final = {  # windows to extract, windows to train on, examples of a fine-
     "cpu": (8, 256, 1),
 }
 LEFT_BYTES: Final = 3 * 2**29  # of the GPU's memory, too little for a whole batch
-Row = dict[str, Value]
 
 
 def main(
@@ -92,11 +91,6 @@ def time_extraction(
         computes = step in ("compute", "whole extraction")
         share = flops * rate / matrix_rate if computes else None
         yield to_row(f"{modality}: {step}", rate, UNITS[modality], share)
-
-
-def to_row(what: str, rate: float | None, unit: str, share: float | None = None) -> Row:
-    """Return one line of the table."""
-    return {"what": what, "rate": rate, "unit": unit, "share of the matrix rate": share}
 
 
 def halve_batches(ours: Ours, modality: Modality) -> Row:

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 Value = str | int | float | None
+Row = dict[str, Value]
 WIDTH = 140
 
 
@@ -43,6 +44,11 @@ def count_work(do: Callable[[object], object], item: object) -> float:
     start = time.process_time()
     do(item)
     return time.process_time() - start
+
+
+def to_row(what: str, rate: float | None, unit: str, share: float | None = None) -> Row:
+    """Return one line of a table of rates; a share is of the rate of a matrix product."""
+    return {"what": what, "rate": rate, "unit": unit, "share of the matrix rate": share}
 
 
 def show(name: str, title: str, rows: Sequence[Mapping[str, Value]], **facts: Value) -> None:

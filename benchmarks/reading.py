@@ -20,7 +20,8 @@ from torch.utils.data import DataLoader
 from benchmarks.measuring import Value, show, time_in_turns
 from benchmarks.published_way import PickledWindows, default_allocator, write_pickle
 from benchmarks.windows import write_dataset
-from oragen.features.dataset import WindowDataset, load_dataset
+from oragen.features.dataset import WindowDataset
+from oragen.features.loading import load_dataset
 from oragen.features.rows import FeatureRows
 from oragen.schema.vocabulary import GENDERS
 from stages.running import keep_freed_memory

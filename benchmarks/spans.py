@@ -23,7 +23,7 @@ from oragen.detection.windows import slide
 from oragen.encoders import AudioEncoder
 from oragen.features.extraction import extract
 from oragen.features.presence import FeatureInput
-from oragen.features.rows import FeatureSpec
+from oragen.features.spec import FeatureSpec
 from oragen.features.stretches import Grid, Stretching, cut_stretches
 from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Precision, Span
 from oragen.store.inventory import size_on_disk

@@ -16,11 +16,12 @@ import typer
 from torch import nn
 from torch.utils.data import DataLoader
 
-from benchmarks.measuring import Value, show, time_in_turns
+from benchmarks.measuring import Row, Value, show, time_in_turns, to_row
 from benchmarks.published_way import PickledWindows, default_allocator, resample_as_published
 from benchmarks.reading import Memmap, write_pickles
 from benchmarks.windows import AUDIO_SHAPE, FACE_SHAPE, NUM_SLOTS, write_dataset
-from oragen.features.dataset import Batch, WindowDataset, load_dataset
+from oragen.features.dataset import Batch, WindowDataset
+from oragen.features.loading import load_dataset
 from oragen.features.streaming import WindowFeatures
 from oragen.models.heads import Head, HeadSizes, build_head
 from oragen.schema.choices.heads import HeadName
@@ -109,9 +110,7 @@ def main(
     )  # fmt: skip
 
 
-def time_epochs(
-    device: torch.device, num_windows: int, *, repeats: int
-) -> Iterator[dict[str, Value]]:
+def time_epochs(device: torch.device, num_windows: int, *, repeats: int) -> Iterator[Row]:
     """Yield the epochs a minute of the paper's last head in bf16, from memory and streamed."""
     with tempfile.TemporaryDirectory() as place:
         load = partial(
@@ -127,12 +126,8 @@ def time_epochs(
         }
         timings = time_in_turns(ways, repeats=repeats)
     for way, timing in timings.items():
-        yield {
-            "what": f"training of joint on {num_windows:,} windows, {way}",
-            "rate": 60 / timing.median,
-            "unit": "epochs/min",
-            "share of the matrix rate": None,
-        }
+        what = f"training of joint on {num_windows:,} windows, {way}"
+        yield to_row(what, 60 / timing.median, "epochs/min")
 
 
 class Trainer:

@@ -11,7 +11,7 @@ import torch
 from oragen.encoders.levels import Launched, round_rows
 from oragen.features.extraction import extract
 from oragen.features.presence import FeatureInput
-from oragen.features.rows import FeatureSpec
+from oragen.features.spec import FeatureSpec
 from oragen.schema.tables import DATASET
 from oragen.schema.vocabulary import GENDERS, MASK_TYPES, Modality
 from oragen.store.parts import PartStore

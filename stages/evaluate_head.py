@@ -4,7 +4,7 @@ import logging
 
 from oragen.config import paths
 from oragen.config.params import load_params
-from oragen.features.dataset import load_dataset, read_dataset
+from oragen.features.loading import load_dataset, read_dataset
 from oragen.models.heads import load_head
 from oragen.schema.files import atomic_write
 from oragen.schema.vocabulary import GENDERS

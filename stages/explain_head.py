@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from oragen.config import paths
 from oragen.config.params import load_params
-from oragen.features.dataset import WindowDataset, keep_usable, load_dataset, read_dataset
+from oragen.features.dataset import WindowDataset
+from oragen.features.loading import keep_usable, load_dataset, read_dataset
 from oragen.models.heads import Head, load_head
 from oragen.reporting.explanations import choose_clips, explain_clip
 from oragen.reporting.figures.attention import draw_attention

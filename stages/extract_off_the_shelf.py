@@ -19,7 +19,7 @@ from stages.running import account, run_stage
 if TYPE_CHECKING:
     from oragen.encoders import OffTheShelfEncoder
     from oragen.features.encoder_notes import EncoderNote
-    from oragen.features.rows import FeatureSpec
+    from oragen.features.spec import FeatureSpec
 
 STAGE: Final = "extract_off_the_shelf"
 LEVEL: Final[Level] = "late"
@@ -83,7 +83,7 @@ def _load() -> "OffTheShelfEncoder":
 
 
 def _to_specs(note: "EncoderNote") -> "list[FeatureSpec]":
-    from oragen.features.rows import FeatureSpec
+    from oragen.features.spec import FeatureSpec
 
     spec = FeatureSpec(
         modality="face",

@@ -10,7 +10,7 @@ from oragen.config import paths
 from oragen.config.params import Params
 from oragen.features.encoder_notes import EncoderNote, EncoderUse, LateEncoder
 from oragen.features.presence import FeatureInput, find_lacking
-from oragen.features.rows import FeatureSpec
+from oragen.features.spec import FeatureSpec
 from oragen.features.stretches import Grid, Stretching
 from oragen.schema.tables import FEATURE_ROWS
 from oragen.schema.vocabulary import Level, Modality, Skipped

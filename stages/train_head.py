@@ -11,7 +11,8 @@ from oragen.config.heads import Train
 from oragen.config.options import fill
 from oragen.config.params import Params, load_params
 from oragen.config.settled_faces import settle
-from oragen.features.dataset import EmptyDatasetError, WindowDataset
+from oragen.features.dataset import WindowDataset
+from oragen.features.loading import EmptyDatasetError
 from oragen.models.heads import Head, HeadSizes, build_head, save_head
 from oragen.models.off_the_shelf import TRAINED_ON, TRAINING_DATA
 from oragen.schema.errors import UserError

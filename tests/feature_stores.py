@@ -10,10 +10,11 @@ import pandas as pd
 import torch
 
 from oragen.encoders.levels import Launched, round_rows
-from oragen.features.dataset import WindowDataset, load_dataset
+from oragen.features.dataset import WindowDataset
 from oragen.features.extraction import extract
+from oragen.features.loading import load_dataset
 from oragen.features.presence import FeatureInput
-from oragen.features.rows import FeatureSpec
+from oragen.features.spec import FeatureSpec
 from oragen.schema.tables import DATASET
 from oragen.schema.vocabulary import GENDERS, MASK_TYPES, Level
 from oragen.store.parts import PartStore

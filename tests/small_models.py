@@ -21,7 +21,7 @@ from transformers import (
 from oragen.config.params import load_params
 from oragen.corpora.generator import CorpusSpec, plan_clips, speak
 from oragen.encoders import load_audio_encoder, load_face_encoder
-from oragen.features.rows import FeatureSpec
+from oragen.features.spec import FeatureSpec
 from oragen.models.heads import HeadSizes, build_head, save_head
 from oragen.models.unimodal import build_audio_model, build_face_model, save_unimodal
 from oragen.predictor import Prediction, Predictor

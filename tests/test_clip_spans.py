@@ -11,15 +11,11 @@ from transformers import Wav2Vec2FeatureExtractor
 
 from oragen.encoders import AudioEncoder, load_audio_encoder
 from oragen.encoders.embedded_audio import design_wav2vec2
-from oragen.features.dataset import WindowDataset, load_dataset
+from oragen.features.dataset import WindowDataset
 from oragen.features.extraction import extract
-from oragen.features.rows import (
-    NONE,
-    FeatureRows,
-    FeatureSpec,
-    MissingFeaturesError,
-    locate_features,
-)
+from oragen.features.loading import load_dataset
+from oragen.features.rows import NONE, FeatureRows, MissingFeaturesError, locate_features
+from oragen.features.spec import FeatureSpec
 from oragen.features.stretches import Grid, Stretching
 from oragen.features.table import join_dataset
 from oragen.predictor import Predictor

@@ -10,13 +10,8 @@ import pandas as pd
 import pytest
 import torch
 
-from oragen.features.dataset import (
-    Batch,
-    EmptyDatasetError,
-    WindowDataset,
-    load_dataset,
-    read_dataset,
-)
+from oragen.features.dataset import Batch, WindowDataset
+from oragen.features.loading import EmptyDatasetError, load_dataset, read_dataset
 from oragen.features.rows import MissingFeaturesError, MixedFeaturesError
 from oragen.features.table import join_dataset
 from oragen.schema.tables import CLIPS, CROPS, DATASET, FEATURE_ROWS, WINDOWS

@@ -9,62 +9,25 @@ import numpy as np
 import pytest
 import torch
 from transformers import (
-    HubertConfig,
-    HubertModel,
-    PreTrainedModel,
-    ViTConfig,
-    ViTImageProcessor,
-    ViTModel,
-    Wav2Vec2Config,
     Wav2Vec2FeatureExtractor,
-    Wav2Vec2Model,
 )
 
 from oragen.encoders import (
-    AudioEncoder,
     EncoderError,
-    FaceEncoder,
     load_audio_encoder,
     load_face_encoder,
     prepare_crops,
     prepare_sounds,
 )
-from oragen.encoders.audio import PublishedInput
-from oragen.encoders.fingerprint import describe_pooling
+from oragen.encoders.sounds import PublishedInput
 from oragen.models.unimodal import (
-    build_audio_model,
-    build_face_model,
     prepare_images,
     prepare_waveforms,
-    save_unimodal,
 )
-from oragen.models.unimodal.audio_pooling import MeanPooling, TransformerPooling
-from oragen.models.unimodal.face_pooling import GatedPooling, SelfAttentionPooling
 from oragen.schema.vocabulary import Level
+from tests.saved_encoders import SPEECH_MODELS, save_audio, save_face
 
 LEVELS: Final[tuple[Level, ...]] = ("early", "intermediate", "late")  # that a network computes
-SIZES: Final[dict[str, Any]] = {
-    "hidden_size": 16,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "intermediate_size": 24,
-}
-SPEECH: Final[dict[str, Any]] = SIZES | {
-    "conv_dim": (8,) * 7,
-    "conv_bias": True,
-    "num_conv_pos_embeddings": 4,
-    "num_conv_pos_embedding_groups": 2,
-    "mask_time_prob": 0.0,
-}
-LAYER_NORM: Final[dict[str, Any]] = SPEECH | {
-    "feat_extract_norm": "layer",
-    "do_stable_layer_norm": True,
-}
-SPEECH_MODELS: Final[dict[str, Callable[[], PreTrainedModel]]] = {
-    "wav2vec2": lambda: Wav2Vec2Model(Wav2Vec2Config(**LAYER_NORM)),
-    "wav2vec2 with group norm": lambda: Wav2Vec2Model(Wav2Vec2Config(**SPEECH)),
-    "hubert": lambda: HubertModel(HubertConfig(**LAYER_NORM)),
-}
 PUBLISHED_SOUND: Final = {"waveform_order": "pad_then_normalise", "min_samples": 16_000}
 PUBLISHED_IMAGE: Final = {"image_px": 32, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}
 
@@ -77,25 +40,6 @@ def make_noise(num_samples: int, seed: int = 0) -> np.ndarray:
 def make_crops(number: int, size_px: int = 48) -> list[np.ndarray]:
     rng = np.random.default_rng(0)
     return list(rng.integers(0, 256, (number, size_px, size_px, 3), dtype=np.uint8))
-
-
-def save_audio(folder: Path, name: str = "wav2vec2", metadata: dict[str, Any] | None = None) -> str:
-    torch.manual_seed(1)
-    model = build_audio_model(SPEECH_MODELS[name](), num_mask_types=6)
-    save_unimodal(folder, model, metadata or {})
-    if metadata is None:
-        with_mask = "group" not in name
-        Wav2Vec2FeatureExtractor(return_attention_mask=with_mask).save_pretrained(folder)
-    return str(folder)
-
-
-def save_face(folder: Path, metadata: dict[str, Any] | None = None) -> str:
-    torch.manual_seed(1)
-    vit = ViTModel(ViTConfig(**SIZES, image_size=32, patch_size=8), add_pooling_layer=False)
-    save_unimodal(folder, build_face_model(vit), metadata or {})
-    if metadata is None:
-        ViTImageProcessor(size={"height": 32, "width": 32}).save_pretrained(folder)
-    return str(folder)
 
 
 # --- audio -----------------------------------------------------------------------------------
@@ -303,64 +247,3 @@ def test_a_folder_that_does_not_say_how_its_input_is_prepared_is_refused(tmp_pat
         load_audio_encoder(voice)
     with pytest.raises(EncoderError, match="cannot be loaded"):
         load_face_encoder(face)
-
-
-@pytest.mark.parametrize("level", LEVELS)
-def test_the_fingerprint_changes_only_with_what_the_features_depend_on(
-    tmp_path: Path, level: Level
-) -> None:
-    def build() -> Any:
-        torch.manual_seed(1)
-        return build_audio_model(SPEECH_MODELS["wav2vec2"]())
-
-    def fingerprint(model: Any, extractor: Any = None) -> str:
-        extractor = extractor or Wav2Vec2FeatureExtractor(return_attention_mask=True)
-        return AudioEncoder(model, extractor).fingerprint(level)
-
-    before, output_layers, pooling, encoder, correction = (build() for _ in range(5))
-    with torch.no_grad():
-        output_layers.decisions.age.bias += 1
-        pooling.summary.merge.bias += 1
-        encoder.encoder.encoder.layers[1].attention.v_proj.bias += 1
-    correction.summary.pool.correction = 1
-    expected = fingerprint(before)
-    assert fingerprint(output_layers) == expected
-    assert fingerprint(encoder) != expected
-    assert (fingerprint(pooling) != expected) == (level == "late")
-    assert (fingerprint(correction) != expected) == (level == "late")
-    assert fingerprint(before, PublishedInput("pad_then_normalise", 64_000)) != expected
-    assert fingerprint(before, Wav2Vec2FeatureExtractor(do_normalize=False)) != expected
-
-
-@pytest.mark.parametrize(
-    ("pooling", "name", "std_correction"),
-    [
-        (TransformerPooling(4, 4, num_heads=2, std_correction=1), "TransformerSummary", 1),
-        (MeanPooling(4), "MeanSummary", None),
-        (SelfAttentionPooling(4), "SelfAttentionSummary", 1),
-        (GatedPooling(4), "GatedSummary", 1),
-    ],
-    ids=lambda value: type(value).__name__,
-)
-def test_late_features_stored_under_the_first_names_of_poolings_are_found_again(
-    pooling: Any, name: str, std_correction: int | None
-) -> None:
-    assert describe_pooling(pooling) == {"name": name, "std_correction": std_correction}
-
-
-@pytest.mark.parametrize("level", ["early", "intermediate"])
-def test_an_encoder_has_one_fingerprint_alone_and_in_a_model(tmp_path: Path, level: Level) -> None:
-    encoder = load_audio_encoder(save_audio(tmp_path / "voice"))
-    alone = AudioEncoder(SPEECH_MODELS["wav2vec2"](), encoder.extractor)
-    alone.model.load_state_dict(encoder.network.state_dict())
-    assert alone.fingerprint(level) == encoder.fingerprint(level)
-    face = load_face_encoder(save_face(tmp_path / "face"))
-    vit = ViTModel(ViTConfig(**SIZES, image_size=32, patch_size=8))  # with a pooler
-    vit.load_state_dict(face.network.state_dict(), strict=False)
-    assert FaceEncoder(vit, face.processor).fingerprint(level) == face.fingerprint(level)
-
-
-def test_the_fingerprint_knows_how_crops_are_prepared() -> None:
-    face = load_face_encoder("embedded")
-    other = ViTImageProcessor(size={"height": 64, "width": 64}, image_mean=[0.4] * 3)
-    assert FaceEncoder(face.network, other).fingerprint("early") != face.fingerprint("early")

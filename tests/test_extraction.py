@@ -21,7 +21,8 @@ from oragen.features.extraction import (
     group_inputs,
 )
 from oragen.features.presence import FeatureInput
-from oragen.features.rows import EmbeddingError, FeatureSpec, locate_features
+from oragen.features.rows import locate_features
+from oragen.features.spec import EmbeddingError, FeatureSpec
 from oragen.schema.vocabulary import LEVELS, Level
 from oragen.store.parts import PartStore
 from tests.feature_stores import GiveBack, make_spec

@@ -25,7 +25,7 @@ from oragen.encoders import AudioEncoder, FaceEncoder
 from oragen.encoders.levels import Launched
 from oragen.features.extraction import extract
 from oragen.features.presence import FeatureInput
-from oragen.features.rows import FeatureSpec
+from oragen.features.spec import FeatureSpec
 from oragen.finetuning.examples import Examples
 from oragen.finetuning.loop import finetune
 from oragen.models.heads import HeadSizes, build_head

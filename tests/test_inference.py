@@ -11,7 +11,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from oragen.features.dataset import WindowDataset, load_dataset
+from oragen.features.dataset import WindowDataset
+from oragen.features.loading import load_dataset
 from oragen.features.rows import NONE
 from oragen.models.output import HeadOutput
 from oragen.schema.errors import UserError

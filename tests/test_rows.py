@@ -11,11 +11,11 @@ import zarr
 
 from oragen.features.rows import (
     FeatureRows,
-    FeatureSpec,
     MissingFeaturesError,
     MixedFeaturesError,
     locate_features,
 )
+from oragen.features.spec import FeatureSpec
 from oragen.store.failures import DamagedPartError
 from oragen.store.parts import PartStore
 from tests.feature_stores import make_spec, write_features

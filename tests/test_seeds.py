@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
-from oragen.features.dataset import EmptyDatasetError
+from oragen.features.loading import EmptyDatasetError
 from oragen.models.heads import HeadSizes
 from oragen.schema.tables import DATASET
 from oragen.schema.vocabulary import GENDERS

@@ -3,12 +3,7 @@
 An encoder comes from a hub id or from a folder. The small ones, named `embedded`, need neither.
 """
 
-from oragen.encoders.audio import (
-    AudioEncoder,
-    PublishedInput,
-    load_audio_encoder,
-    prepare_sounds,
-)
+from oragen.encoders.audio import AudioEncoder, load_audio_encoder
 from oragen.encoders.errors import EncoderError
 from oragen.encoders.face import (
     FaceEncoder,
@@ -18,6 +13,7 @@ from oragen.encoders.face import (
 )
 from oragen.encoders.face_input import find_input_px
 from oragen.encoders.off_the_shelf import OffTheShelfEncoder
+from oragen.encoders.sounds import PublishedInput, prepare_sounds
 
 __all__ = [
     "AudioEncoder",

@@ -2,15 +2,15 @@
 
 import json
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import NamedTuple, assert_never
+from typing import assert_never
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float32, Int16
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from transformers import AutoFeatureExtractor, PreTrainedModel, Wav2Vec2FeatureExtractor
 
@@ -31,14 +31,14 @@ from oragen.encoders.levels import (
     type_to_copy,
     unpooled,
 )
+from oragen.encoders.sounds import PreparedSounds, PublishedInput, Sound, is_plain, prepare_sounds
 from oragen.encoders.source import (
     load_complete,
     load_finetuned,
     refuse_late,
     refuse_useless,
 )
-from oragen.media.samples import to_floats
-from oragen.models.unimodal import SavedUnimodal, UnimodalAudioModel, Waveforms, prepare_waveforms
+from oragen.models.unimodal import SavedUnimodal, UnimodalAudioModel, Waveforms
 from oragen.models.unimodal.front_end import (
     count_steps,
     hides_padding,
@@ -46,64 +46,9 @@ from oragen.models.unimodal.front_end import (
     samples_of_one_step,
 )
 from oragen.models.unimodal.input import SoundInput, check_input
-from oragen.models.unimodal.waveforms import Order, normalise_raw, pad_raw
+from oragen.models.unimodal.waveforms import normalise_raw, pad_raw
 from oragen.schema.choices.encoders import EMBEDDED
 from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Level, Precision
-
-Sound = Int16[np.ndarray, " _"] | Float32[np.ndarray, " _"]  # the floats in -1..1
-
-
-@dataclass(frozen=True)
-class PublishedInput:
-    """The input of a published model, padded to a least length; the padding counts as sound."""
-
-    order: Order
-    min_samples: int
-
-    def as_metadata(self) -> dict[str, str | int]:
-        """Return it as it is saved in a model's folder, see `load_audio_encoder`."""
-        return {"waveform_order": self.order, "min_samples": self.min_samples}
-
-
-def prepare_sounds(
-    extractor: Wav2Vec2FeatureExtractor | PublishedInput, waveforms: Sequence[Sound]
-) -> Waveforms:
-    """Waveforms of any lengths -> one batch at the scale the encoder was trained with."""
-    floats = [to_floats(waveform) for waveform in waveforms]
-    if isinstance(extractor, PublishedInput):
-        samples, _ = prepare_waveforms(floats, **asdict(extractor))
-        return Waveforms(samples, torch.ones_like(samples, dtype=torch.bool))
-    if (
-        extractor.do_normalize
-        and extractor.padding_value == 0
-        and extractor.padding_side == "right"
-    ):
-        return prepare_waveforms(floats, min_samples=0)  # the same, without a list of lists
-    padded = extractor(
-        floats,
-        sampling_rate=SAMPLE_RATE_HZ,
-        padding="longest",
-        return_attention_mask=True,
-        return_tensors="pt",
-    )
-    return Waveforms(padded.input_values, padded.attention_mask.bool())
-
-
-def is_plain(extractor: Wav2Vec2FeatureExtractor | PublishedInput) -> bool:
-    """Return whether sound is normalised, then padded with zeros: as all known encoders want it."""
-    return (
-        isinstance(extractor, Wav2Vec2FeatureExtractor)
-        and extractor.do_normalize
-        and extractor.padding_value == 0
-        and extractor.padding_side == "right"
-    )
-
-
-class PreparedSounds(NamedTuple):
-    """Waveforms as the network takes them, in one batch or in several."""
-
-    batches: list[Waveforms]  # several: of one length each, see `AudioEncoder.prepare`
-    num_samples: list[int]  # of each waveform, in order
 
 
 class AudioEncoder(nn.Module):

@@ -42,12 +42,10 @@ def pool_positions(
 
 def choose_rows(computed: Mapping[Level, list[np.ndarray]], levels: Collection[Level]) -> Rows:
     """Return the rows of the wanted levels, `pooled` from those of `intermediate`."""
-    pooled = {level: level == "pooled" for level in levels}
-    return {
-        level: [pool_positions(rows) for rows in computed[INTERMEDIATE]]
-        if is_pooled else computed[level]
-        for level, is_pooled in pooled.items()
-    }  # fmt: skip
+    rows = dict(computed)
+    if "pooled" in levels:
+        rows["pooled"] = [pool_positions(of_input) for of_input in computed[INTERMEDIATE]]
+    return {level: rows[level] for level in levels}
 
 
 def round_rows(rows: Mapping[Level, list[np.ndarray]], dtype: torch.dtype) -> Rows:

@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from itertools import islice
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -16,7 +15,7 @@ from rich.filesize import decimal
 from tqdm import tqdm
 
 from oragen.features.presence import FeatureInput, Missing, find_lacking
-from oragen.features.rows import FeatureSpec, check_row
+from oragen.features.spec import FeatureSpec, check_row
 from oragen.schema.errors import UserError
 from oragen.schema.vocabulary import Level
 from oragen.store.parts import PartStore, PartWriter
@@ -232,29 +231,40 @@ def run(encoder: Encoder, tasks: _Tasks) -> Iterator[tuple[_Task, Embeddings]]:
     """Yield tasks and their embeddings, in order.
 
     Threads read and prepare the next batches, and a GPU has the next one when it ends one. If it
-    has too little memory for a batch, this batch and all later ones are halved.
+    has too little memory for a batch, this batch and all later ones are halved. Before an error is
+    raised, what was launched before it is yielded.
     """
-    todo = iter(tasks)
-    ahead: deque[Future[_Batch]] = deque()
     launched: deque[tuple[_Task, Callable[[], Embeddings]]] = deque()
-    failure: Exception | None = None  # raised after what was launched before it
+    try:
+        for batch in _prepare_ahead(encoder, tasks):
+            launched.append((batch.task, _launch(encoder, batch, tasks)))
+            if len(launched) == NUM_LAUNCHED:
+                yield _finish_first(launched)
+    except Exception:
+        while launched:
+            yield _finish_first(launched)
+        raise
+    while launched:
+        yield _finish_first(launched)
+
+
+def _finish_first(
+    launched: deque[tuple[_Task, Callable[[], Embeddings]]],
+) -> tuple[_Task, Embeddings]:
+    task, wait = launched.popleft()
+    return task, wait()
+
+
+def _prepare_ahead(encoder: Encoder, tasks: Iterable[_Task]) -> Iterator[_Batch]:
+    """Yield batches in order, while threads read and prepare the next ones."""
     with ThreadPoolExecutor(NUM_BATCHES_AHEAD) as executor:
-        while True:
-            for task in islice(todo, NUM_BATCHES_AHEAD + 1 - len(ahead)):
-                ahead.append(executor.submit(_prepare, encoder, task))
-            if ahead and not failure:
-                try:
-                    batch = ahead.popleft().result()
-                    launched.append((batch.task, _launch(encoder, batch, tasks)))
-                except Exception as error:
-                    failure = error
-            if launched and (len(launched) == NUM_LAUNCHED or not ahead or failure):
-                task, wait = launched.popleft()
-                yield task, wait()
-            elif failure:
-                raise failure
-            elif not ahead:
-                return
+        ahead: deque[Future[_Batch]] = deque()
+        for task in tasks:
+            ahead.append(executor.submit(_prepare, encoder, task))
+            if len(ahead) > NUM_BATCHES_AHEAD:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
 
 
 def _prepare(encoder: Encoder, task: _Task) -> _Batch:

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from oragen.features.rows import FeatureSpec, find_foreign
+from oragen.features.rows import find_foreign
+from oragen.features.spec import FeatureSpec
 from oragen.store.parts import PartStore
 from oragen.store.rows import Located
 

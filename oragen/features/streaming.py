@@ -18,7 +18,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from oragen.features.rows import NONE, STORED_TYPE, FeatureRows
+from oragen.features.rows import NONE, FeatureRows
+from oragen.features.spec import STORED_TYPE
 from oragen.schema.vocabulary import Modality
 
 Item = TypeVar("Item")

@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from transformers import BaseImageProcessor, Wav2Vec2FeatureExtractor
 
-from oragen.encoders.audio import PublishedInput, prepare_sounds
 from oragen.encoders.face import prepare_crops
+from oragen.encoders.sounds import PublishedInput, prepare_sounds
 from oragen.finetuning.augmentation import (
     CropAugmentation,
     WaveformAugmentation,

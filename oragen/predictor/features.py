@@ -13,7 +13,8 @@ from jaxtyping import Float16
 
 from oragen.detection.windows import Window
 from oragen.features.dataset import WindowDataset
-from oragen.features.rows import NONE, STORED_TYPE, FeatureRows, no_rows
+from oragen.features.rows import NONE, FeatureRows, no_rows
+from oragen.features.spec import STORED_TYPE
 from oragen.features.streaming import PartName, Source
 from oragen.features.stretches import Grid, Stretching
 from oragen.predictor.clip_inputs import ClipInputs

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from oragen.features.dataset import WindowDataset
-from oragen.features.rows import SEEN_BY_HEADS
+from oragen.features.spec import SEEN_BY_HEADS
 from oragen.models.heads import Head
 from oragen.schema.choices.protocols import EvaluationProtocol
 from oragen.schema.errors import UserError

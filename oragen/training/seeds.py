@@ -15,7 +15,8 @@ import pandas as pd
 import torch
 from safetensors.torch import load, save
 
-from oragen.features.dataset import WindowDataset, load_dataset, read_dataset
+from oragen.features.dataset import WindowDataset
+from oragen.features.loading import load_dataset, read_dataset
 from oragen.isolation.workers import Failure, Workers
 from oragen.models.heads import Head, HeadSizes, build_head
 from oragen.schema.choices.heads import HeadName, MaskTypeTraining

@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int16
+from jaxtyping import Bool, Float, Int16, Shaped
 from torch import Tensor
 
 from oragen.media.samples import FULL_SCALE
@@ -39,25 +39,28 @@ def prepare_waveforms(
         order: `pad_then_normalise` counts the padding in the mean and the variance. So a window
             of 1 s in 4 s gets a deviation of 2 over its real samples, and padding that is not 0.
     """
-    lengths = [len(waveform) for waveform in waveforms]
-    num_samples = max(min_samples, *lengths)
-    samples = np.zeros((len(waveforms), num_samples), np.float32)
+    samples, valid = _pad(waveforms, np.float32, min_samples)
     for row, waveform in zip(samples, waveforms, strict=True):
         counted = max(len(waveform), min_samples if order == "pad_then_normalise" else 0)
-        row[: len(waveform)] = waveform
         row[:counted] = _normalise(row[:counted])
-    valid = torch.arange(num_samples) < torch.tensor(lengths)[:, None]
     return Waveforms(torch.from_numpy(samples), valid)
 
 
 def pad_raw(waveforms: Sequence[Int16[np.ndarray, " _"]]) -> Waveforms:
     """Put int16 waveforms into one batch, as `normalise_raw` takes them: half the bytes."""
+    samples, valid = _pad(waveforms, np.int16)
+    return Waveforms(torch.from_numpy(samples), valid)
+
+
+def _pad(
+    waveforms: Sequence[np.ndarray], dtype: type[np.float32 | np.int16], min_samples: int = 0
+) -> tuple[Shaped[np.ndarray, "batch samples"], Bool[Tensor, "batch samples"]]:
+    """Put waveforms into one array with zeros behind; return also which samples are real."""
     lengths = [len(waveform) for waveform in waveforms]
-    samples = np.zeros((len(waveforms), max(lengths)), np.int16)
+    samples = np.zeros((len(waveforms), max(min_samples, *lengths)), dtype)
     for row, waveform in zip(samples, waveforms, strict=True):
         row[: len(waveform)] = waveform
-    valid = torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
-    return Waveforms(torch.from_numpy(samples), valid)
+    return samples, torch.arange(samples.shape[1]) < torch.tensor(lengths)[:, None]
 
 
 def normalise_raw(
