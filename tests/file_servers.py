@@ -15,6 +15,8 @@ COMMIT = "c" * 40
 class QuietHandler(BaseHTTPRequestHandler, ABC):
     """Answers with bytes, and writes no log."""
 
+    commit = COMMIT
+
     def do_HEAD(self) -> None:
         self.answer()
 
@@ -29,7 +31,7 @@ class QuietHandler(BaseHTTPRequestHandler, ABC):
         self.send_response(200)
         self.send_header("Content-Length", str(len(content)))
         self.send_header("ETag", f'"{hash_of(content)}"')
-        self.send_header("X-Repo-Commit", COMMIT)
+        self.send_header("X-Repo-Commit", self.commit)
         self.end_headers()
         if self.command == "GET":
             self.wfile.write(content)
@@ -64,10 +66,10 @@ def serve(files: Mapping[str, bytes]) -> Iterator[str]:
 
 
 @contextmanager
-def serve_model(name: str, files: Mapping[str, bytes]) -> Iterator[HubServer]:
+def serve_model(name: str, files: Mapping[str, bytes], commit: str = COMMIT) -> Iterator[HubServer]:
     """Serve a public repository with these files as the Hugging Face hub does."""
     server = HubServer()
-    information = {"id": name, "sha": COMMIT, "siblings": [{"rfilename": file} for file in files]}
+    information = {"id": name, "sha": commit, "siblings": [{"rfilename": file} for file in files]}
     tree = [
         {
             "type": "file",
@@ -92,6 +94,7 @@ def serve_model(name: str, files: Mapping[str, bytes]) -> Iterator[HubServer]:
                 is_tree = path.startswith(f"api/models/{name}/tree/")
                 self.send(json.dumps(tree if is_tree else information).encode())
 
+    Handler.commit = commit
     with _listen(Handler) as address:
         server.address = address
         yield server

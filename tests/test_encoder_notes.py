@@ -20,6 +20,8 @@ from oragen.features.encoder_notes import (
     read_note,
 )
 from oragen.schema.vocabulary import Level
+from tests.file_servers import serve_model
+from tests.hub_cache import REVISION, make_snapshot, use_hub_cache
 from tests.project import Project
 from tests.template_project import Template
 
@@ -121,8 +123,53 @@ def test_other_code_and_libraries_have_another_note(
 
 
 @pytest.mark.parametrize("source", ["owner/name", "timm:vit_small_patch16_224", "absent"])
-def test_what_a_hub_may_have_changed_is_not_noted(source: str, memory: Path) -> None:
+def test_what_is_not_here_is_not_noted(
+    source: str, memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_hub_cache(memory.parent / "home", monkeypatch)
     assert name_note(use_of(source), memory) is None
+
+
+def test_an_encoder_of_the_hub_is_noted_by_the_version_that_the_hub_has(
+    memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot = make_snapshot(use_hub_cache(memory.parent / "home", monkeypatch), "owner/name")
+    for name, content in FILES.items():
+        (snapshot / name).write_bytes(content)
+
+    def name_all() -> list[str | None]:
+        uses = [use_of("owner/name"), use_of("timm:hf-hub:owner/name")]
+        pinned = [
+            use_of("owner/name", revision=REVISION),
+            use_of(f"timm:hf-hub:owner/name@{REVISION}"),
+        ]
+        return [name_note(use, memory) for use in (*uses, *pinned)]
+
+    offline = name_all()
+    assert None not in offline
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    assert name_all() == offline
+    for commit, is_same in ((REVISION, True), ("b" * 40, False)):
+        with serve_model("owner/name", FILES, commit) as hub:
+            monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.address)
+            template = f"{hub.address}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+            monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
+            same = [found == name for found, name in zip(name_all(), offline, strict=True)]
+            assert same == [is_same, is_same, True, True]
+            assert hub.fetched <= {"config.json"}
+
+
+def test_an_encoder_that_changes_while_it_is_loaded_is_not_noted(
+    folder: Path, tmp_path: Path
+) -> None:
+    def load() -> Encoder:
+        (folder / "config.json").write_text('{"changed": 1}')
+        return Encoder()
+
+    notes = tmp_path / "notes"
+    assert LateEncoder(use_of(folder), load, notes).described
+    assert [path.name for path in notes.glob("*.json")] in ([], ["hashes.json"])
 
 
 def test_a_hash_is_remembered_once_the_file_is_left_alone(

@@ -23,6 +23,7 @@ from oragen.schema.vocabulary import Json, Level, Modality, Precision
 # What builds an encoder and hashes it: by the rooms of our code, and by package.
 CODE: Final = ("encoders", "models", "media/samples.py", "features/encoder_notes.py")
 LIBRARIES: Final = ("torch", "torchvision", "transformers", "timm", "numpy", "safetensors")
+TIMM_ON_HUB: Final = "timm:hf-hub:"
 SHA256: Final = re.compile("[0-9a-f]{64}")
 MAX_FILES: Final = 1000  # of an encoder's folder
 # A file that was changed less than this before it was hashed may be changed once more within the
@@ -79,9 +80,10 @@ class LateEncoder:
     @cached_property
     def described(self) -> EncoderNote:
         """What it says of its features itself, which is noted for the next time."""
+        place = self._place
         note = describe(self.loaded, self.use)
-        if self._place is not None:
-            write_text(self._place, json.dumps(note.as_json()))
+        if place is not None and place == self._find_place():  # else it changed while it was loaded
+            write_text(place, json.dumps(note.as_json()))
         return note
 
     @cached_property
@@ -91,6 +93,9 @@ class LateEncoder:
 
     @cached_property
     def _place(self) -> Path | None:
+        return self._find_place()
+
+    def _find_place(self) -> Path | None:
         name = name_note(self.use, self._folder / "hashes.json")
         return None if name is None else self._folder / f"{name}.json"
 
@@ -130,13 +135,14 @@ def _to_pair(numbers: Any) -> tuple[int, int]:
 def name_note(use: EncoderUse, memory: Path) -> str | None:
     """Return a hash of all that the features of an encoder follow from.
 
-    None if that is not known: a hub may have another version by now.
+    None if that is not known. The hub is asked for the version that it has now, unless the
+    revision is a commit.
 
     Args:
         use: which encoder, and how it is used.
         memory: file in which hashes of unchanged files are remembered.
     """
-    files = list_files(use.source)
+    files = list_files(use.source, use.revision)
     if files is None:
         return None
     described = {
@@ -148,15 +154,26 @@ def name_note(use: EncoderUse, memory: Path) -> str | None:
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
 
 
-def list_files(source: str) -> list[Path] | None:
-    """Return the files of an encoder that lies here; None if they are not known."""
+def list_files(source: str, revision: str | None = None) -> list[Path] | None:
+    """Return the files of an encoder, in its folder or in the cache of the hub; None: unknown."""
     if source in (EMBEDDED, OFF_THE_SHELF):
         return []
-    folder = Path(source)
-    if not folder.is_dir():
+    folder = Path(source) if Path(source).is_dir() else _find_snapshot(source, revision)
+    if folder is None:
         return None
     files = [path for path in sorted(folder.rglob("*")) if not path.is_dir()]
     return files if len(files) <= MAX_FILES and all(path.is_file() for path in files) else None
+
+
+def _find_snapshot(source: str, revision: str | None) -> Path | None:
+    """Return the folder of a model on the hub; its name is a commit, as all that is in it is.
+
+    Which repository is meant by a plain name of timm, only timm knows.
+    """
+    from oragen.models.hub import find_snapshot
+
+    repository, _, pinned = source.removeprefix(TIMM_ON_HUB).partition("@")
+    return find_snapshot(repository, revision or pinned or None)
 
 
 def hash_files(files: Sequence[Path], memory: Path) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """A folder, or the id of a model on the Hugging Face hub -> its folder on this machine."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from ssl import SSLError
@@ -11,6 +12,7 @@ from oragen.models.places import DESCRIPTION_FILE, RELEASED, ModelError, find_lo
 
 TIMEOUT_S: Final = 5.0  # for a sign of life
 MAX_S: Final = 30.0  # for the list of files
+COMMIT: Final = re.compile("[0-9a-f]{40}")  # a revision that never changes
 TEXTS: Final = ("README.md", "LICENSE", "LICENSE.*")
 # Weights, descriptions and texts: nothing that could run code.
 FILES: Final = (
@@ -52,6 +54,33 @@ def find_here(source: str | Path, revision: str | None = None) -> Path | None:
     offline = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else ""
     problem = offline or _find_problem(constants.ENDPOINT)
     return _find_downloaded(str(source), revision, problem) if problem else None
+
+
+def find_snapshot(name: str, revision: str | None) -> Path | None:
+    """Return the folder of the version of a model that the hub has now; None if it is not known.
+
+    Where there is no network, that is the version of the last download. A commit is not asked for.
+    At most the config is downloaded.
+    """
+    from huggingface_hub import constants, hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError
+
+    is_settled = (
+        constants.HF_HUB_OFFLINE
+        or COMMIT.fullmatch(revision or "")
+        or _find_problem(constants.ENDPOINT)
+    )
+    try:
+        config = hf_hub_download(
+            name,
+            "config.json",
+            revision=revision,
+            local_files_only=bool(is_settled),
+        )
+    # OSError, ValueError for a name that is none, and what the HTTP library raises
+    except (OSError, ValueError, *HfHubHTTPError.__bases__):  # type: ignore[misc]
+        return None
+    return Path(config).parent
 
 
 def choose_files(names: list[str]) -> tuple[str, ...]:
