@@ -133,7 +133,9 @@ def _write_media(folder: Path) -> None:
     """Write ten small files of sound, pictures or both, in the formats that people have most."""
     import cv2
 
-    from oragen.corpora.generator import CorpusSpec, plan_clips, write_clip
+    from oragen.corpora.generator.clip import write_clip
+    from oragen.corpora.generator.corpus import plan_clips
+    from oragen.corpora.generator.spec import CorpusSpec
     from oragen.media.audio import decode_audio
     from oragen.media.video import sample_pictures
     from tests.media_files import write_sound, write_video

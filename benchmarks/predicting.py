@@ -101,7 +101,9 @@ def default_model() -> Path:
 
 def make_clips(folder: Path, num_distinct: int) -> list[Path]:
     """Generate talking heads of `CLIP_S`."""
-    from oragen.corpora.generator import CorpusSpec, plan_clips, write_clip
+    from oragen.corpora.generator.clip import write_clip
+    from oragen.corpora.generator.corpus import plan_clips
+    from oragen.corpora.generator.spec import CorpusSpec
 
     spec = CorpusSpec(
         "studio", 2 * max(3, num_distinct), seed=1, duration_s=(CLIP_S, CLIP_S), fault_share=0.0

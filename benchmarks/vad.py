@@ -13,7 +13,8 @@ import torch
 import typer
 
 from benchmarks.measuring import Value, show, time_in_turns
-from oragen.corpora.generator import draw_speaker, speak
+from oragen.corpora.generator.speakers import draw_speaker
+from oragen.corpora.generator.voice import speak
 from oragen.detection.speech import detect_speech, load_speech_detector
 from oragen.media.audio import decode_audio
 from oragen.schema.vocabulary import GENDERS, SAMPLE_RATE_HZ, Span

@@ -10,7 +10,9 @@ import typer
 from typer.testing import CliRunner
 
 from oragen.cli.predict import EPILOGUE, predict
-from oragen.corpora.generator import CorpusSpec, plan_clips, write_clip
+from oragen.corpora.generator.clip import write_clip
+from oragen.corpora.generator.corpus import plan_clips
+from oragen.corpora.generator.spec import CorpusSpec
 from oragen.media.video import sample_pictures
 from oragen.schema.errors import UserError
 from tests.broken_clips import copy_tracks

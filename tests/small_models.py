@@ -19,7 +19,9 @@ from transformers import (
 )
 
 from oragen.config.params import load_params
-from oragen.corpora.generator import CorpusSpec, plan_clips, speak
+from oragen.corpora.generator.corpus import plan_clips
+from oragen.corpora.generator.spec import CorpusSpec
+from oragen.corpora.generator.voice import speak
 from oragen.encoders import load_audio_encoder, load_face_encoder
 from oragen.features.spec import FeatureSpec
 from oragen.models.heads import HeadSizes, build_head, save_head

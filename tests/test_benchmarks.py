@@ -109,3 +109,12 @@ def test_stretches_take_about_half_the_bytes_of_windows() -> None:
     by_window, by_clip = run("benchmarks.spans", *small, "--device", "cpu")["rows"]
     assert by_window["bytes beside windows"] == 1
     assert by_clip["bytes beside windows"] == pytest.approx(0.6, abs=0.05)  # 12 s of 5 x 4 s
+
+
+def test_starts_name_the_libraries_that_take_longest() -> None:
+    modules = ("oragen.cli", "stages.cut_windows")
+    python, *rows = run("benchmarks.starts", *modules, "--repeats", "1")["rows"]
+    assert python["seconds"] == 0
+    assert [row["module"] for row in rows] == [*modules]
+    assert "pandas" in rows[1]["libraries that take longest, ms"]
+    assert 0 < rows[0]["seconds"] < rows[1]["seconds"]

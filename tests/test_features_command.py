@@ -11,7 +11,9 @@ import typer
 from typer.testing import CliRunner, Result
 
 from oragen.cli.models import export, features, pack
-from oragen.corpora.generator import CorpusSpec, plan_clips, write_clip
+from oragen.corpora.generator.clip import write_clip
+from oragen.corpora.generator.corpus import plan_clips
+from oragen.corpora.generator.spec import CorpusSpec
 from oragen.encoders import load_audio_encoder, load_face_encoder
 from oragen.predictor import Predictor
 from oragen.predictor.clip_decoder import read_clip_inputs

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from oragen.corpora.generated import read_generated
-from oragen.corpora.generator import CorpusSpec, generate_corpus
+from oragen.corpora.generator.corpus import generate_corpus
+from oragen.corpora.generator.spec import CorpusSpec
 from oragen.corpora.manifest import CorpusError, build_manifest
 from oragen.schema.errors import UserError
 

@@ -11,22 +11,14 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from oragen.corpora.generator import (
-    LABEL_COLUMNS,
-    Clip,
-    ClipPlan,
-    CorpusSpec,
-    draw_speaker,
-    generate_corpus,
-    muffle,
-    plan_clips,
-    render_clip,
-    speak,
-    write_clip,
-)
+from oragen.corpora.generator.clip import Clip, ClipPlan, render_clip, write_clip
+from oragen.corpora.generator.corpus import LABEL_COLUMNS, generate_corpus, plan_clips
 from oragen.corpora.generator.face import Expression, draw_look, paint_head
 from oragen.corpora.generator.masks import draw_mask
-from oragen.corpora.generator.speakers import Gender
+from oragen.corpora.generator.recording import muffle
+from oragen.corpora.generator.speakers import Gender, draw_speaker
+from oragen.corpora.generator.spec import CorpusSpec
+from oragen.corpora.generator.voice import speak
 from oragen.schema.choices.corpora import Condition
 from oragen.schema.vocabulary import MASK_TYPES, SAMPLE_RATE_HZ, SPLITS
 

@@ -9,9 +9,9 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from oragen.corpora.generator import CorpusSpec
 from oragen.corpora.generator.clip import Clip, render_clip
 from oragen.corpora.generator.corpus import plan_clips
+from oragen.corpora.generator.spec import CorpusSpec
 from oragen.schema.tables import CLIPS, CROPS, FEATURE_ROWS, SKIPPED, SPEECH, WINDOWS, Table
 from oragen.schema.vocabulary import NO_CROP, Span
 from oragen.store.parts import PartStore

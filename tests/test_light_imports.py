@@ -10,12 +10,24 @@ from oragen.models.heads import save_head
 from tests.small_heads import make_head
 
 DECODING = "oragen.media.audio, oragen.media.verified, oragen.detection.faces, cv2"
+NETWORKS = ["torch", "transformers", "timm", "onnxruntime"]
+STORES = ["zarr", "h5py"]
+MEDIA = ["av", "cv2"]
+DRAWING = ["matplotlib", "scipy"]
+STAGES = {
+    "check_params, settle_faces, index_clips, cut_windows, make_examples, make_datasets":
+        [*NETWORKS, *STORES, *MEDIA, *DRAWING],
+    "decode_audio, detect_speech, crop_faces": [*NETWORKS, "cv2", *DRAWING],
+    "extract_audio_features, extract_face_features, extract_off_the_shelf":
+        [*NETWORKS, *MEDIA, *DRAWING],
+    "train_head, evaluate_head": ["transformers", "timm", "onnxruntime", *MEDIA, *DRAWING],
+    "report": [*NETWORKS, *STORES, *MEDIA, "scipy"],
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("modules", "heavy"),
     [
-        ("stages.make_datasets, stages.report", ["torch"]),
         ("oragen.predictor.output", ["matplotlib"]),
         ("oragen.cli", ["numpy", "pydantic", "pandas", "torch"]),
         ("oragen.encoders", ["timm"]),
@@ -24,6 +36,11 @@ DECODING = "oragen.media.audio, oragen.media.verified, oragen.detection.faces, c
 )
 def test_importing_loads_nothing_heavy(modules: str, heavy: list[str]) -> None:
     assert find_loaded(heavy, f"import {modules}") == []
+
+
+@pytest.mark.parametrize("stages", STAGES)
+def test_a_stage_loads_what_it_uses(stages: str) -> None:
+    assert find_loaded(STAGES[stages], f"from stages import {stages}") == []
 
 
 def test_a_saved_head_loads_without_the_compiler(tmp_path: Path) -> None:

@@ -8,7 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from oragen.corpora.generator import CorpusSpec, plan_clips, write_clip
+from oragen.corpora.generator.clip import write_clip
+from oragen.corpora.generator.corpus import plan_clips
+from oragen.corpora.generator.spec import CorpusSpec
 from oragen.detection import faces
 from oragen.detection.face_detectors import CascadeDetector
 from oragen.detection.faces import CropOptions, crop_clip

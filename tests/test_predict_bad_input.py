@@ -13,7 +13,9 @@ import cv2
 import numpy as np
 import pytest
 
-from oragen.corpora.generator import CorpusSpec, plan_clips, write_clip
+from oragen.corpora.generator.clip import write_clip
+from oragen.corpora.generator.corpus import plan_clips
+from oragen.corpora.generator.spec import CorpusSpec
 from oragen.isolation.limits import Limits
 from oragen.media.audio import decode_audio
 from oragen.media.video import sample_pictures

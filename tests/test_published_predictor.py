@@ -7,7 +7,9 @@ from typing import Any, Final
 import pytest
 import torch
 
-from oragen.corpora.generator import CorpusSpec, plan_clips, write_clip
+from oragen.corpora.generator.clip import write_clip
+from oragen.corpora.generator.corpus import plan_clips
+from oragen.corpora.generator.spec import CorpusSpec
 from oragen.models.published import convert_checkpoint
 from oragen.models.released import REPOSITORY
 from oragen.models.unimodal.published_names import _OLD_NAMES

@@ -11,7 +11,9 @@ from zipfile import ZipFile
 
 import pytest
 
-from oragen.corpora.generator import CorpusSpec, plan_clips, write_clip
+from oragen.corpora.generator.clip import write_clip
+from oragen.corpora.generator.corpus import plan_clips
+from oragen.corpora.generator.spec import CorpusSpec
 from tests.project import REPOSITORY, Run
 from tests.small_models import write_model
 

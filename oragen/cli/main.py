@@ -56,7 +56,8 @@ def generate(
     from oragen.config.corpora import GeneratedCorpus
     from oragen.config.messages import ParamsError, suggest
     from oragen.config.params import load_params
-    from oragen.corpora.generator import CorpusSpec, generate_corpus
+    from oragen.corpora.generator.corpus import generate_corpus
+    from oragen.corpora.generator.spec import CorpusSpec
 
     params = load_params()
     made = {name: entry for name, entry in params.corpora.items() if entry.reader == "generated"}

@@ -6,7 +6,7 @@ from typing import Final
 
 from oragen.corpora.corpus_card import CorpusCard
 from oragen.corpora.csv import read_csv
-from oragen.corpora.generator import SPEC_FILE, CorpusSpec, check_spec
+from oragen.corpora.generator.spec import SPEC_FILE, CorpusSpec, check_spec
 from oragen.corpora.manifest import ClipRecord, CorpusError
 
 TABLE = Path("labels.csv")

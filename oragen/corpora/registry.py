@@ -29,7 +29,7 @@ from oragen.corpora import (
     voxceleb2,
 )
 from oragen.corpora.corpus_card import CorpusCard
-from oragen.corpora.generator import CorpusSpec
+from oragen.corpora.generator.spec import CorpusSpec
 from oragen.corpora.manifest import ClipRecord
 
 CARDS: Final[dict[str, CorpusCard]] = {

@@ -1,11 +1,10 @@
 """A corpus spec -> a folder of clips with `labels.csv` and `corpus.json`; can be resumed."""
 
 import csv
-import json
 import logging
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Final, get_args
@@ -22,6 +21,7 @@ from oragen.corpora.generator.speakers import (
     SpeakerTraits,
     draw_speaker,
 )
+from oragen.corpora.generator.spec import SPEC_FILE, CorpusSpec, check_spec, describe_spec
 from oragen.schema.choices.corpora import Condition
 from oragen.schema.errors import UserError
 from oragen.schema.files import atomic_write
@@ -29,41 +29,10 @@ from oragen.schema.vocabulary import MASK_TYPES, SPLITS, Split
 
 logger = logging.getLogger(__name__)
 
-# Raise it with every change that alters the clips of a spec: other versions are refused.
-GENERATOR_VERSION: Final = 2
-SPEC_FILE: Final = "corpus.json"
 LABEL_COLUMNS: Final = ("media", "speaker_id", "gender", "age_years", "mask_type", "split")
-FEWEST_SPEAKERS: Final = 6  # both genders in each of the three splits
 SPLIT_SHARES: Final = {"train": 0.6, "dev": 0.2, "test": 0.2}
 # First words of the entropy of the random draws, so that no two share a stream.
 CORPUS_STREAM, SPEAKER_STREAM, CLIP_STREAM = 0, 1, 2
-
-
-@dataclass(frozen=True)
-class CorpusSpec:
-    """The specification of a corpus; ranges include both ends, `fault_share` is for each fault."""
-
-    condition: Condition
-    num_speakers: int
-    seed: int
-    clips_per_speaker: tuple[int, int] = (2, 3)
-    duration_s: tuple[float, float] = (3.0, 8.0)
-    fault_share: float = 0.03
-
-    def __post_init__(self) -> None:
-        if self.num_speakers < FEWEST_SPEAKERS:
-            raise UserError(
-                f"num_speakers is {self.num_speakers}, expected {FEWEST_SPEAKERS} or more: "
-                "each of the three splits needs both genders. Raise it in params.yaml."
-            )
-        if not 1 <= self.clips_per_speaker[0] <= self.clips_per_speaker[1]:
-            raise UserError(
-                f"clips_per_speaker is {self.clips_per_speaker}, expected 1 <= low <= high."
-            )
-        if not 1.0 <= self.duration_s[0] <= self.duration_s[1]:
-            raise UserError(f"duration_s is {self.duration_s}, expected 1.0 <= low <= high.")
-        if not 0.0 <= self.fault_share <= 0.5:
-            raise UserError(f"fault_share is {self.fault_share}, expected 0.0 to 0.5.")
 
 
 @dataclass(frozen=True)
@@ -177,27 +146,6 @@ def _deal_faults(num_clips: int, fault_share: float, rng: np.random.Generator) -
     return faults
 
 
-def check_spec(folder: Path, spec: CorpusSpec) -> None:
-    """Refuse a generated corpus of another spec, or of another generator.
-
-    Raises:
-        UserError: the corpus is another one; says which, and what to do.
-    """
-    path = folder / SPEC_FILE
-    actual = path.read_text(encoding="utf-8")
-    if actual != (expected := _spec_text(spec)):
-        raise UserError(
-            f"{path} describes another corpus. Expected {' '.join(expected.split())}, found "
-            f"{' '.join(actual.split())}. Delete {folder} and run `oragen generate`, or choose "
-            "another folder."
-        )
-
-
-def _spec_text(spec: CorpusSpec) -> str:
-    content = {"generator_version": GENERATOR_VERSION, "spec": asdict(spec)}
-    return json.dumps(content, indent=2, sort_keys=True) + "\n"
-
-
 def _claim(folder: Path, spec: CorpusSpec) -> None:
     """Mark an empty folder as this corpus, or check that it already is."""
     path = folder / SPEC_FILE
@@ -206,7 +154,7 @@ def _claim(folder: Path, spec: CorpusSpec) -> None:
         return
     _refuse_strangers(folder)
     (folder / "clips").mkdir(parents=True, exist_ok=True)
-    _write_whole(path, _spec_text(spec))
+    _write_whole(path, describe_spec(spec))
 
 
 def _refuse_strangers(folder: Path) -> None:
