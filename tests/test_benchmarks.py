@@ -11,6 +11,7 @@ from tests.project import REPOSITORY, Project
 from tests.small_models import save_model
 
 SHARED = REPOSITORY.parent / "shared"
+STEPS = ("read", "prepare", "compute", "write", "whole extraction", "fine-tuning, batches of 1")
 
 pytestmark = pytest.mark.slow
 
@@ -118,3 +119,12 @@ def test_starts_name_the_libraries_that_take_longest() -> None:
     assert [row["module"] for row in rows] == [*modules]
     assert "pandas" in rows[1]["libraries that take longest, ms"]
     assert 0 < rows[0]["seconds"] < rows[1]["seconds"]
+
+
+def test_what_a_device_reaches_is_measured_on_a_cpu_too() -> None:
+    small = ("--num-windows", "2", "--repeats", "1", "--device", "cpu")
+    found = run("benchmarks.gpu", *small)
+    rates = {row["what"]: row["rate"] for row in found["rows"]}
+    assert {f"{kind}: {step}" for kind in ("audio", "face") for step in STEPS} <= rates.keys()
+    assert all(rate > 0 for rate in rates.values())
+    assert found["matmul_tflops"] > 0
