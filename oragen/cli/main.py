@@ -14,6 +14,7 @@ from oragen.cli.models import export, features, pack
 from oragen.cli.oceanai import to_oceanai
 from oragen.cli.predict import EPILOGUE, predict
 from oragen.cli.printing import wide_console
+from oragen.cli.serve import serve
 from oragen.config import paths
 from oragen.schema.ending import ended_by_a_sentence
 from oragen.schema.errors import UserError
@@ -30,7 +31,7 @@ app.add_typer(corpora_app, name="corpora")
 app.add_typer(cache_app, name="cache")
 app.add_typer(models_app, name="models")
 app.command(epilog=EPILOGUE)(predict)
-for command in (doctor, features, export, pack, to_oceanai):
+for command in (serve, doctor, features, export, pack, to_oceanai):
     app.command()(command)
 
 

@@ -104,6 +104,21 @@ class Predictor:
         return self._model.training_data
 
     @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """What the model uses: audio, face, or both."""
+        return tuple(self._model.specs)
+
+    @property
+    def genders(self) -> tuple[str, ...]:
+        """The labels of gender, in the model's order."""
+        return tuple(self._model.genders)
+
+    @property
+    def mask_types(self) -> tuple[str, ...]:
+        """The labels of mask types, in the model's order; none if it does not predict them."""
+        return tuple(self._model.mask_types)
+
+    @property
     def warnings(self) -> list[str]:
         """What a reader must know of the model: each prediction has these sentences."""
         return self._model.warnings

@@ -1,0 +1,1 @@
+"""Requests over HTTP -> predictions as JSON, and a page to ask from: `oragen serve`."""

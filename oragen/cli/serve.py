@@ -1,0 +1,96 @@
+"""`oragen serve`: a page and an HTTP interface for one model."""
+
+import secrets
+import socket
+from typing import Annotated
+
+import typer
+
+from oragen.cli.trained import check_model, choose_model
+from oragen.schema.errors import UserError
+
+MISSING = "`oragen serve` needs the extra `app`: install it by `pip install 'oragen[app]'`."
+
+
+def serve(
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="Folder of a model, its id on a hub, or off-the-shelf.",
+            show_default="the head that was trained here, else off-the-shelf",
+        ),
+    ] = None,
+    host: Annotated[
+        str, typer.Option(help="Address to listen at; others than this machine need a token.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 = any free one.")] = 8000,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            envvar="ORAGEN_TOKEN", show_envvar=True,
+            help="What requests must show.", show_default="none here; made for other hosts",
+        ),
+    ] = None,
+    max_upload_mb: Annotated[float, typer.Option(min=0.001, max=10**5, help="Of one clip.")] = 512,
+    max_duration_s: Annotated[
+        float, typer.Option(min=1, max=86_400, help="Longer clips are refused.")
+    ] = 7200,
+    queue: Annotated[int, typer.Option(min=1, max=1000, help="Clips that may wait.")] = 16,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
+) -> None:
+    """Answer in a browser and over HTTP; nothing that is uploaded is kept.
+
+    The page is at the address that is printed. `/docs` describes the interface.
+
+    Example: `curl -F file=@clip.mp4 http://127.0.0.1:8000/v1/predictions`
+    """
+    check_model(model)
+    try:
+        import uvicorn
+
+        from oragen.app.application import make_app
+        from oragen.app.options import ServeOptions, is_loopback
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("oragen"):
+            raise
+        raise UserError(MISSING) from error
+    if not is_loopback(host):
+        token = token or secrets.token_urlsafe(24)
+        typer.echo("Others can reach this service. Put a proxy with TLS before it: it has none.")
+    listener = _listen(host, port)
+    options = ServeOptions(
+        host=host,
+        port=listener.getsockname()[1],
+        token=token,
+        max_upload_bytes=round(max_upload_mb * 10**6),
+        max_duration_s=max_duration_s,
+        queue=queue,
+    )
+
+    def load():  # type: ignore[no-untyped-def]
+        from oragen.predictor import Predictor
+
+        source = choose_model() if model is None else model
+        return Predictor.from_pretrained(source, device=device)
+
+    typer.echo(f"The page is at {options.address} (end it by Ctrl-C).")
+    config = uvicorn.Config(
+        make_app(load, options), log_level="warning", access_log=False, server_header=False,
+        timeout_graceful_shutdown=30, h11_max_incomplete_event_size=2**16,
+    )  # fmt: skip
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens, or say why there is none."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        raise UserError(
+            f"Nothing can listen at {host}:{port} ({error.strerror}). Choose another --port, or "
+            "end what uses it."
+        ) from error
+    return listener
