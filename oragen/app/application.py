@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -14,8 +15,9 @@ from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sse_starlette.sse import EventSourceResponse
 
-from importlib.metadata import version
+from oragen.app.examples import find_examples, list_examples
 from oragen.app.forms import (
+    ExampleForm,
     JobForm,
     ModelForm,
     ProblemForm,
@@ -28,7 +30,8 @@ from oragen.app.jobs import Job, Jobs
 from oragen.app.measured import Measured
 from oragen.app.model_card import describe_model
 from oragen.app.options import ServeOptions
-from oragen.app.problems import Problem, answer_with_problems
+from oragen.app.pictures import Kind, Pictures
+from oragen.app.problems import ProblemError, answer_with_problems
 from oragen.app.uploads import Spool, receive
 from oragen.app.worker import Worker
 from oragen.predictor import Predictor
@@ -47,22 +50,29 @@ PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
 class Service:
     """What the requests share."""
 
-    def __init__(self, load: Callable[[], Predictor], options: ServeOptions, spool: Spool) -> None:
+    def __init__(
+        self,
+        load: Callable[[], Predictor],
+        options: ServeOptions,
+        spool: Spool,
+        on_failure: Callable[[BaseException], None],
+    ) -> None:
         self.options = options
         self.spool = spool
         self.measured = Measured()
         self.jobs = Jobs(options)
-        self.worker = Worker(load, self.jobs, self.measured)
+        self.pictures = Pictures()
+        self.worker = Worker(load, self.jobs, self.measured, on_failure)
 
     def predictor(self) -> Predictor:
         """Return the model.
 
         Raises:
-            Problem: it is not loaded yet.
+            ProblemError: it is not loaded yet.
         """
         if self.worker.predictor is None:
             detail = "The model is being loaded. Try again in some seconds."
-            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, {"Retry-After": "2"})
+            raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, detail, {"Retry-After": "2"})
         return self.worker.predictor
 
     async def sweep(self) -> None:
@@ -72,18 +82,29 @@ class Service:
             self.jobs.forget_old()
 
 
-def make_app(load: Callable[[], Predictor], options: ServeOptions) -> FastAPI:
-    """Return the application; the model is loaded when it starts."""
+def make_app(
+    load: Callable[[], Predictor],
+    options: ServeOptions,
+    on_failure: Callable[[BaseException], None],
+) -> FastAPI:
+    """Return the application.
+
+    Args:
+        load: loads the model, in a thread, when the application starts.
+        options: how it runs.
+        on_failure: is told, in that thread, why the model could not be loaded.
+    """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         with Spool() as spool:
-            service = app.state.service = Service(load, options, spool)
+            service = app.state.service = Service(load, options, spool, on_failure)
             service.worker.start()
             sweeping = asyncio.create_task(service.sweep())
             yield
             sweeping.cancel()
             await asyncio.to_thread(service.worker.stop)
+            service.pictures.close()
 
     app = FastAPI(
         title="oragen",
@@ -103,6 +124,10 @@ def make_app(load: Callable[[], Predictor], options: ServeOptions) -> FastAPI:
     @app.get("/", include_in_schema=False)
     async def page() -> FileResponse:
         return FileResponse(PAGE / "index.html")
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> FileResponse:
+        return FileResponse(PAGE / "docs.html")
 
     _describe(app)
     return app
@@ -126,10 +151,10 @@ def _add_predictions(app: FastAPI) -> None:
         service.jobs.refuse_if_full()
         path = service.spool.new_file()
         fields = await receive(request, path, service.options)
-        job = _make_job(path, fields)
         try:
+            job = _make_job(path, fields)
             service.jobs.add(job)
-        except Problem:
+        except ProblemError:
             path.unlink()
             raise
         service.worker.wake()
@@ -161,6 +186,12 @@ def _add_predictions(app: FastAPI) -> None:
 
         return EventSourceResponse(events())
 
+    @app.get("/v1/jobs/{key}/{kind}", response_class=FileResponse)
+    async def draw_job(request: Request, key: str, kind: Kind) -> FileResponse:
+        """Return the plot over time, or the clip with boxes; a picture as `drawn.png`."""
+        service = _service(request)
+        return FileResponse(await service.pictures.find(service.jobs.get(key), kind))
+
     @app.delete("/v1/jobs/{key}", status_code=HTTPStatus.NO_CONTENT)
     async def remove_job(request: Request, key: str) -> Response:
         """Cancel a job, and remove its clip and prediction."""
@@ -170,18 +201,18 @@ def _add_predictions(app: FastAPI) -> None:
 
 
 def _make_job(path: Path, fields: dict[str, str]) -> Job:
-    chosen = {}
-    for name in ("use_audio", "use_face"):
-        text = fields.get(name, "true").lower()
-        if text not in TRUTHS:
-            path.unlink()
-            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{name} must be true or false.")
-        chosen[name] = TRUTHS[text]
-    if not any(chosen.values()):
-        path.unlink()
+    use_audio, use_face = (_read_choice(fields, name) for name in ("use_audio", "use_face"))
+    if not use_audio and not use_face:
         detail = "use_audio and use_face are both false, which leaves nothing."
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
-    return Job(path, **chosen)
+        raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
+    return Job(path, use_audio=use_audio, use_face=use_face)
+
+
+def _read_choice(fields: dict[str, str], name: str) -> bool:
+    text = fields.get(name, "true").lower()
+    if text not in TRUTHS:
+        raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, f"{name} must be true or false.")
+    return TRUTHS[text]
 
 
 def _add_status(app: FastAPI) -> None:
@@ -190,6 +221,19 @@ def _add_status(app: FastAPI) -> None:
         """Return what answers, on whom it was trained, and what the service takes."""
         service = _service(request)
         return describe_model(service.predictor(), service.options)
+
+    @app.get("/v1/examples")
+    async def read_examples() -> list[ExampleForm]:
+        """Return the clips that the demo generated, if the service was started beside them."""
+        return list_examples()
+
+    @app.get("/v1/examples/{name}", response_class=FileResponse)
+    async def read_example(name: str) -> FileResponse:
+        """Return one of these clips."""
+        found = find_examples()
+        if name not in found:
+            raise ProblemError(HTTPStatus.NOT_FOUND, "There is no such example.")
+        return FileResponse(found[name], media_type="video/mp4")
 
     @app.get("/healthz")
     async def is_alive() -> StatusForm:

@@ -10,7 +10,7 @@ from secrets import token_urlsafe
 from typing import Final, Literal
 
 from oragen.app.options import KEPT_S, ServeOptions
-from oragen.app.problems import Problem
+from oragen.app.problems import ProblemError
 from oragen.predictor.prediction import Prediction
 from oragen.schema.files import remove
 
@@ -34,6 +34,7 @@ class Job:
     detail: str | None = None
     ended_at: float | None = None  # by time.monotonic
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+    files: set[Path] = field(default_factory=set)  # that were made of it
 
     @property
     def is_ended(self) -> bool:
@@ -61,10 +62,10 @@ class Jobs:
         """Refuse an upload before it is received.
 
         Raises:
-            Problem: so many clips are waiting already.
+            ProblemError: so many clips are waiting already.
         """
         if len(self.waiting()) >= self._options.queue:
-            raise Problem(
+            raise ProblemError(
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 f"{self._options.queue} clips are waiting already. Try again in some seconds.",
                 {"Retry-After": str(RETRY_AFTER_S)},
@@ -74,7 +75,7 @@ class Jobs:
         """Let a job wait.
 
         Raises:
-            Problem: so many clips are waiting already.
+            ProblemError: so many clips are waiting already.
         """
         self.refuse_if_full()
         self._jobs[job.key] = job
@@ -83,11 +84,11 @@ class Jobs:
         """Return a job.
 
         Raises:
-            Problem: there is none of that name.
+            ProblemError: there is none of that name.
         """
         self.forget_old()
         if key not in self._jobs:
-            raise Problem(
+            raise ProblemError(
                 HTTPStatus.NOT_FOUND,
                 "There is no such job. Uploads and predictions are removed a quarter of an hour "
                 "after their end.",
@@ -108,7 +109,8 @@ class Jobs:
         if not job.is_ended:
             self.update(job, state="cancelled", detail="The job was cancelled.")
         self._jobs.pop(job.key, None)
-        remove(job.path)
+        for path in (job.path, *job.files):
+            remove(path)
 
     def forget_old(self) -> None:
         """Remove what ended a quarter of an hour ago."""

@@ -1,8 +1,8 @@
 """A loaded model -> what a reader must know of it before using it."""
 
+from importlib.metadata import version
 from typing import Final
 
-from importlib.metadata import version
 from oragen.app.forms import LicenceForm, LimitsForm, ModelForm
 from oragen.app.options import ServeOptions
 from oragen.predictor import Predictor

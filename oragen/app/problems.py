@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 MEDIA_TYPE = "application/problem+json"
 
 
-class Problem(Exception):
+class ProblemError(Exception):
     """A request that cannot be answered.
 
     Args:
@@ -29,9 +29,7 @@ class Problem(Exception):
         self.headers = dict(headers or {})
 
 
-def to_response(
-    status: int, detail: str, headers: Mapping[str, str] | None = None
-) -> JSONResponse:
+def to_response(status: int, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """Return a problem as a response."""
     title = HTTPStatus(status).phrase
     content = {"type": "about:blank", "title": title, "status": status, "detail": detail}
@@ -41,8 +39,8 @@ def to_response(
 def answer_with_problems(app: FastAPI) -> None:
     """Let every error of an application be answered by a problem, none by a traceback."""
 
-    @app.exception_handler(Problem)
-    async def on_problem(_: Request, problem: Problem) -> JSONResponse:
+    @app.exception_handler(ProblemError)
+    async def on_problem(_: Request, problem: ProblemError) -> JSONResponse:
         return to_response(problem.status, problem.detail, problem.headers)
 
     @app.exception_handler(HTTPException)

@@ -22,7 +22,7 @@ from python_multipart.multipart import parse_options_header
 from starlette.requests import ClientDisconnect
 
 from oragen.app.options import ServeOptions
-from oragen.app.problems import Problem
+from oragen.app.problems import ProblemError
 from oragen.schema.files import UNFINISHED, find_abandoned, remove
 from oragen.schema.owners import name_owner, own
 
@@ -126,7 +126,7 @@ async def receive(request: Request, target: Path, options: ServeOptions) -> dict
     """Write the file of a form to `target`, and return the fields beside it.
 
     Raises:
-        Problem: the body is too large, too slow, cut off, or no such form. `target` is removed.
+        ProblemError: the body is too large, too slow, cut off, or no such form. `target` is removed.
     """
     form = _Form(target)
     try:
@@ -150,7 +150,7 @@ async def receive(request: Request, target: Path, options: ServeOptions) -> dict
 def _read_boundary(request: Request) -> bytes:
     kind, parameters = parse_options_header(request.headers.get("content-type"))
     if kind != b"multipart/form-data" or b"boundary" not in parameters:
-        raise Problem(
+        raise ProblemError(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
             "Send the clip as a form: multipart/form-data with a field `file`.",
         )
@@ -174,7 +174,7 @@ async def _bounded(request: Request, options: ServeOptions) -> AsyncIterator[byt
         except TimeoutError as error:
             raise _too_slow() from error
         except ClientDisconnect as error:
-            raise Problem(HTTPStatus.BAD_REQUEST, "The upload was cut off.") from error
+            raise ProblemError(HTTPStatus.BAD_REQUEST, "The upload was cut off.") from error
         num_bytes += len(piece)
         if num_bytes > most:
             raise _too_large(options)
@@ -185,8 +185,8 @@ async def _bounded(request: Request, options: ServeOptions) -> AsyncIterator[byt
             yield piece
 
 
-def _too_large(options: ServeOptions) -> Problem:
-    return Problem(
+def _too_large(options: ServeOptions) -> ProblemError:
+    return ProblemError(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         f"The file is larger than {options.max_upload_bytes / 10**6:,.0f} MB, the limit of this "
         "service (`--max-upload-mb`).",
@@ -194,13 +194,13 @@ def _too_large(options: ServeOptions) -> Problem:
     )
 
 
-def _too_slow() -> Problem:
-    return Problem(
+def _too_slow() -> ProblemError:
+    return ProblemError(
         HTTPStatus.REQUEST_TIMEOUT,
         "The upload is too slow. Try a smaller file, or a better connection.",
         {"Connection": "close"},
     )
 
 
-def _unprocessable(detail: str) -> Problem:
-    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
+def _unprocessable(detail: str) -> ProblemError:
+    return ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, detail)

@@ -11,6 +11,7 @@ from oragen.app.jobs import Job, Jobs
 from oragen.app.measured import Measured
 from oragen.predictor import Predictor
 from oragen.predictor.prediction import Prediction
+from oragen.predictor.predictor import CancelledError
 
 logger = logging.getLogger(__name__)
 
@@ -22,8 +23,15 @@ FAILED: Final = "The service failed at this clip; its log has the reason."
 class Worker:
     """A thread that predicts, as long as the service runs."""
 
-    def __init__(self, load: Callable[[], Predictor], jobs: Jobs, measured: Measured) -> None:
+    def __init__(
+        self,
+        load: Callable[[], Predictor],
+        jobs: Jobs,
+        measured: Measured,
+        on_failure: Callable[[BaseException], None],
+    ) -> None:
         self._load = load
+        self._on_failure = on_failure
         self._jobs = jobs
         self._measured = measured
         self._loop = asyncio.get_running_loop()
@@ -31,7 +39,7 @@ class Worker:
         self._is_ending = False
         self._thread = threading.Thread(target=self._run, name="predictions", daemon=True)
         self.predictor: Predictor | None = None  # until the model is loaded
-        self.failure: Exception | None = None  # of loading it
+        self.failure: BaseException | None = None  # of loading it
 
     def start(self) -> None:
         """Load the model, then predict."""
@@ -50,8 +58,9 @@ class Worker:
     def _run(self) -> None:
         try:
             self.predictor = self._load()
-        except Exception as error:
+        except BaseException as error:
             self.failure = error
+            self._on_failure(error)
             return
         while True:
             self._wanted.wait()
@@ -78,16 +87,25 @@ class Worker:
 
     def _predict(self, predictor: Predictor, jobs: list[Job]) -> None:
         """Predict some clips; an error of ours costs those that are left."""
-        left = [*jobs]
+        left = {str(job.path): job for job in jobs}
+
+        def on_progress(path: str, num_done: int, num_windows: int) -> None:
+            if left[path].is_ended:
+                raise CancelledError
+            self._update(
+                left[path], state="predicting", windows_done=num_done, windows_total=num_windows
+            )
+
         try:
             predictions = predictor.predict_files(
-                [job.path for job in jobs], use_audio=jobs[0].use_audio, use_face=jobs[0].use_face
-            )
+                [job.path for job in jobs], use_audio=jobs[0].use_audio, use_face=jobs[0].use_face,
+                on_progress=on_progress,
+            )  # fmt: skip
             for prediction in predictions:
-                self._end(left.pop(0), prediction)
+                self._end(left.pop(prediction.input), prediction)
         except Exception:
             logger.exception("prediction failed")
-            for job in left:
+            for job in left.values():
                 self._end(job, None)
 
     def _end(self, job: Job, prediction: Prediction | None) -> None:
@@ -108,6 +126,7 @@ class Worker:
         def update() -> None:
             if not job.is_ended:  # cancelled meanwhile
                 self._jobs.update(job, **changes)
-                self._measured.clips.labels(job.state).inc()
+                if job.is_ended:
+                    self._measured.clips.labels(job.state).inc()
 
         self._loop.call_soon_threadsafe(update)

@@ -2,12 +2,15 @@
 
 import secrets
 import socket
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from oragen.cli.trained import check_model, choose_model
 from oragen.schema.errors import UserError
+
+if TYPE_CHECKING:  # its import takes seconds
+    from oragen.predictor import Predictor
 
 MISSING = "`oragen serve` needs the extra `app`: install it by `pip install 'oragen[app]'`."
 
@@ -27,8 +30,10 @@ def serve(
     token: Annotated[
         str | None,
         typer.Option(
-            envvar="ORAGEN_TOKEN", show_envvar=True,
-            help="What requests must show.", show_default="none here; made for other hosts",
+            envvar="ORAGEN_TOKEN",
+            show_envvar=True,
+            help="What requests must show.",
+            show_default="none here; made for other hosts",
         ),
     ] = None,
     max_upload_mb: Annotated[float, typer.Option(min=0.001, max=10**5, help="Of one clip.")] = 512,
@@ -67,18 +72,27 @@ def serve(
         queue=queue,
     )
 
-    def load():  # type: ignore[no-untyped-def]
+    def load() -> "Predictor":
         from oragen.predictor import Predictor
 
         source = choose_model() if model is None else model
         return Predictor.from_pretrained(source, device=device)
 
+    failures: list[BaseException] = []
+
+    def end(failure: BaseException) -> None:
+        failures.append(failure)
+        server.should_exit = True
+
     typer.echo(f"The page is at {options.address} (end it by Ctrl-C).")
     config = uvicorn.Config(
-        make_app(load, options), log_level="warning", access_log=False, server_header=False,
+        make_app(load, options, end), log_level="warning", access_log=False, server_header=False,
         timeout_graceful_shutdown=30, h11_max_incomplete_event_size=2**16,
     )  # fmt: skip
-    uvicorn.Server(config).run(sockets=[listener])
+    server = uvicorn.Server(config)
+    server.run(sockets=[listener])
+    for failure in failures:
+        raise failure
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -1,12 +1,13 @@
 """A model, loaded once, and clips -> a prediction for each."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -39,6 +40,17 @@ NO_BOXES: Final[Mapping[str, KnownBoxes]] = MappingProxyType({})
 WINDOWS_AT_ONCE: Final = 64  # whose features are in memory: an hour has 1,800
 NO_DISTANCES: Final = pd.Series(dtype=float)
 NOT_FINITE: Final = "the model's output for it is not finite"
+
+
+class CancelledError(Exception):
+    """Nobody wants the prediction of a file any more."""
+
+
+OnProgress: TypeAlias = Callable[[str, int, int], None]
+
+
+def ignore_progress(path: str, num_done: int, num_windows: int) -> None:
+    """Do nothing with it."""
 
 
 class Predictor:
@@ -145,6 +157,7 @@ class Predictor:
         use_audio: bool = True,
         use_face: bool = True,
         boxes: Mapping[str, KnownBoxes] = NO_BOXES,
+        on_progress: OnProgress = ignore_progress,
     ) -> Iterator[Prediction]:
         """Yield a prediction for each file, in order: video, audio or pictures.
 
@@ -158,6 +171,9 @@ class Predictor:
             boxes: the place of the face in each file of this name, if that is known: an entry a
                 second, None or x1, y1, x2, y2 in pixels of the upright picture. No face is searched
                 for in these files.
+            on_progress: is told the path of a file, how many of its windows are predicted, and of
+                how many: first when it is decoded. If it raises `CancelledError`, the file is
+                passed over, without a prediction.
         """
         preprocessing = self._model.preprocessing
         ahead: deque[tuple[Decoding, Future[ClipInputs]]] = deque()
@@ -173,17 +189,20 @@ class Predictor:
                     )
                     ahead.append((decoding, executor.submit(finish, decoding, preprocessing)))
                     if len(ahead) > self._decoder.num_ahead:
-                        yield self._predict_first(ahead)
+                        yield from self._predict_first(ahead, on_progress)
                 while ahead:
-                    yield self._predict_first(ahead)
+                    yield from self._predict_first(ahead, on_progress)
             finally:
                 self._decoder.abandon(decoding for decoding, _ in ahead)
 
-    def _predict_first(self, ahead: deque[tuple[Decoding, Future[ClipInputs]]]) -> Prediction:
+    def _predict_first(
+        self, ahead: deque[tuple[Decoding, Future[ClipInputs]]], on_progress: OnProgress
+    ) -> Iterator[Prediction]:
         """Wait for the first clip; an interrupted wait leaves it to be given up."""
         inputs = ahead[0][1].result()
         ahead.popleft()
-        return self.predict_inputs(inputs)
+        with suppress(CancelledError):
+            yield self.predict_inputs(inputs, on_progress)
 
     def predict(
         self,
@@ -211,13 +230,16 @@ class Predictor:
             )
         )
 
-    def predict_inputs(self, inputs: ClipInputs) -> Prediction:
-        """Predict on a clip that is decoded and cut into windows."""
+    def predict_inputs(
+        self, inputs: ClipInputs, on_progress: OnProgress = ignore_progress
+    ) -> Prediction:
+        """Predict on a clip that is decoded and cut into windows; see `predict_files`."""
         model = self._model
         windows: list[WindowPrediction] = []
         blocks: list[WindowPredictions] = []
         distances: list[pd.DataFrame] = []
         for start in range(0, len(inputs.windows), WINDOWS_AT_ONCE):
+            on_progress(inputs.name, start, len(inputs.windows))
             chunk = inputs.windows[start : start + WINDOWS_AT_ONCE]
             dataset = embed_windows(
                 inputs,
