@@ -254,6 +254,7 @@ def _add_status(app: FastAPI) -> None:
         return Response(generate_latest(service.measured.registry), media_type=CONTENT_TYPE_LATEST)
 
 
+REFERENCE: Final = "#/components/schemas/"
 REQUEST_BODY: Final = {
     "required": True,
     "content": {
@@ -279,10 +280,13 @@ def _describe(app: FastAPI) -> None:
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            text = json.dumps(prediction_schema()).replace("#/$defs/", "#/components/schemas/")
+            text = json.dumps(prediction_schema()).replace("#/$defs/", REFERENCE)
             schema = json.loads(text)
-            found = make()
-            found["components"]["schemas"] |= schema.pop("$defs") | {"Prediction": schema}
+            schemas = make()["components"]["schemas"]
+            schemas |= schema.pop("$defs") | {"Prediction": schema}
+            schemas["JobForm"]["properties"]["prediction"] = {
+                "anyOf": [{"$ref": f"{REFERENCE}Prediction"}, {"type": "null"}]
+            }
         assert app.openapi_schema is not None
         return app.openapi_schema
 

@@ -20,10 +20,7 @@ class JobForm(BaseModel):
     windows_done: int = Field(ge=0)
     windows_total: int | None = Field(description="Null until the clip is decoded.")
     detail: str | None = Field(description="Why there is no prediction: one sentence.")
-    prediction: dict[str, Any] | None = Field(
-        description="As `oragen predict` writes it.",
-        json_schema_extra={"$ref": "#/components/schemas/Prediction"},
-    )
+    prediction: dict[str, Any] | None = Field(description="As `oragen predict` writes it.")
 
 
 class ProblemForm(BaseModel):

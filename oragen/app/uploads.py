@@ -126,7 +126,7 @@ async def receive(request: Request, target: Path, options: ServeOptions) -> dict
     """Write the file of a form to `target`, and return the fields beside it.
 
     Raises:
-        ProblemError: the body is too large, too slow, cut off, or no such form. `target` is removed.
+        ProblemError: the body is too large, too slow, cut off, or no such form; `target` is removed
     """
     form = _Form(target)
     try:

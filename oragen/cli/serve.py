@@ -102,6 +102,7 @@ def _listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen()  # now, so that the address can be used as soon as it is printed
     except OSError as error:
         raise UserError(
             f"Nothing can listen at {host}:{port} ({error.strerror}). Choose another --port, or "

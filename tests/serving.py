@@ -1,0 +1,81 @@
+"""`oragen serve` as a user starts it, on any free port."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import requests
+
+
+@dataclass(frozen=True)
+class Served:
+    """A service that runs."""
+
+    process: "subprocess.Popen[str]"
+    address: str
+    spool_parent: Path  # where its uploads lie, in a folder of their own
+
+    def ask(self, method: str, path: str, **options: Any) -> requests.Response:
+        return requests.request(method, self.address + path, timeout=60, **options)
+
+    def predict(self, clip: Path, *, wait_s: float = 60, **fields: str) -> requests.Response:
+        with clip.open("rb") as file:
+            return self.ask(
+                "POST", f"/v1/predictions?wait_s={wait_s}", files={"file": file}, data=fields
+            )
+
+    def uploads(self) -> list[Path]:
+        """Return all files that the service keeps of uploads."""
+        return [path for path in self.spool_parent.rglob("*") if path.is_file()]
+
+    def decoders(self) -> list[psutil.Process]:
+        """Return the processes that decode clips."""
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        return [child for child in children if "child.py" in " ".join(child.cmdline())]
+
+
+@contextmanager
+def serve(model: Path, folder: Path, *options: str) -> Iterator[Served]:
+    """Start the service and wait until its model is loaded; end it as Ctrl-C does."""
+    folder.mkdir(exist_ok=True)
+    with start(model, folder, *options) as process:
+        try:
+            served = Served(process, _read_address(process), folder)
+            _wait_until_ready(served)
+            yield served
+        finally:
+            process.terminate()
+
+
+def _read_address(process: "subprocess.Popen[str]") -> str:
+    assert process.stdout is not None
+    for said in process.stdout:
+        if found := re.search(r"http://[^\s#]+", said):
+            return found[0].rstrip("/")
+    raise AssertionError("the service has ended")
+
+
+def start(model: Path, folder: Path, *options: str) -> "subprocess.Popen[str]":
+    """Start the command; uploads lie in `folder`."""
+    command = [sys.executable, "-c", "from oragen.cli import run; run()", "serve"]
+    return subprocess.Popen(
+        [*command, "--model", str(model), "--port", "0", *options],
+        env={**os.environ, "TMPDIR": str(folder), "PYTHONUNBUFFERED": "1"},
+        cwd=folder, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def _wait_until_ready(served: Served) -> None:
+    until = time.monotonic() + 120
+    while served.ask("GET", "/readyz").status_code != 200:
+        assert time.monotonic() < until, "the model is not loaded"
+        assert served.process.poll() is None, "the service has ended"
+        time.sleep(0.1)
