@@ -1,0 +1,54 @@
+// Predictions -> CSV with the columns of `oragen predict`.
+
+// What OWASP names for CSV injection, behind any number of our own marks: as neutralise() of
+// oragen/schema/names.py.
+const FORMULA = /^'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]/;
+
+/** Return one row a prediction; columns of labels are those of all predictions. */
+export function toCsv(predictions) {
+  const rows = predictions.map(flatten);
+  const names = mergeNames(rows);
+  const lines = [names, ...rows.map((row) => names.map((name) => row[name]))];
+  return lines.map((cells) => `${cells.map(toCell).join(",")}\n`).join("");
+}
+
+function flatten(prediction) {
+  const { audio, face } = prediction.modalities;
+  const [low, high] = prediction.age?.interval ?? [null, null];
+  return {
+    input: prediction.input, status: prediction.status,
+    ...flattenClass("gender", prediction.gender),
+    age: prediction.age?.value ?? null, age_low: low, age_high: high,
+    ...flattenClass("mask_type", prediction.mask_type),
+    num_windows: prediction.num_windows,
+    audio_usable: audio.usable, audio_reason: audio.reason,
+    face_usable: face.usable, face_reason: face.reason,
+    length_sec: prediction.length_sec,
+    unfamiliarity: prediction.unfamiliarity, unfamiliar: prediction.unfamiliar,
+    warnings: prediction.warnings.join(" ") || null,
+  };
+}
+
+function flattenClass(task, predicted) {
+  if (!predicted) return { [task]: null };
+  const shares = Object.entries(predicted.probabilities).map(([label, share]) => [`${task}_${label}`, share]);
+  return { [task]: predicted.label, ...Object.fromEntries(shares) };
+}
+
+/** The order is that of the longest row, so that labels stand beside their task. */
+function mergeNames(rows) {
+  const keys = rows.map((row) => Object.keys(row)).sort((one, other) => other.length - one.length);
+  return [...new Set(keys.flat())];
+}
+
+function toCell(value) {
+  if (value === null || value === undefined) return "";
+  if (typeof value === "boolean") return value ? "True" : "False"; // as `oragen predict` writes it
+  if (typeof value === "number") return String(value);
+  const text = FORMULA.test(value) && !isNumber(value) ? `'${value}` : value;
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+function isNumber(text) {
+  return text.trim() !== "" && !Number.isNaN(Number(text));
+}
