@@ -23,6 +23,7 @@ export class Answer {
   /** Show a clip anew; the player stays where it was if it is the same clip. */
   show(clip) {
     const time = this.clip === clip ? this.#player?.time : 0;
+    const hadFocus = this.#place.contains(document.activeElement); // such as on "Cancel"
     this.#player?.stop();
     this.#player = null;
     this.#progress = null;
@@ -30,6 +31,7 @@ export class Answer {
     this.#place.hidden = clip === null;
     if (clip !== null) this.#place.replaceChildren(makeTitle(clip), ...this.#makeParts(clip));
     if (time) this.#player?.seek(time);
+    if (hadFocus) this.#place.focus();
   }
 
   /** Show how far the clip is, without making all anew. */
@@ -72,7 +74,7 @@ export function makeWarnings(warnings) {
   if (warnings.length === 0) return null;
   const sentences = warnings.map((warning) => saySentence(warning, "li"));
   return make("div", { class: "warnings", role: "note", "aria-label": say("warnings.title") },
-    make("h3", {}, say("warnings.title")), make("ul", {}, sentences));
+    make("strong", {}, say("warnings.title")), make("ul", {}, sentences));
 }
 
 function makeTitle(clip) {

@@ -136,8 +136,10 @@ export class Recorder {
     const isRecorded = this.#state === "recorded";
     find("record-main").textContent = say(`record.do.${this.#state}`, { left: MOST_S });
     find("record-main").classList.toggle("recording", this.#state === "recording");
+    find("record-main").classList.toggle("main", !isRecorded);
     find("record-use").hidden = !isRecorded;
     find("record-off").hidden = !isLive && !isRecorded;
+    find("record-off").textContent = say(isRecorded ? "record.discard" : "record.off");
     find("level-line").hidden = !isLive;
     find("recorded").hidden = !isRecorded;
     find("recorded").textContent = isRecorded ? say("record.look") : "";

@@ -12,13 +12,16 @@ const KEPT_MS = 60_000; // a file, for the browser to save it
 export function makeDownloads(clip, isPicture) {
   const stem = clip.name.replace(/\.[^.]*$/, "") || "clip";
   const drawn = isPicture ? "drawn.png" : "drawn.mp4";
+  const pictures = [
+    makeFetching("downloads.plot", clip, "plot.png", `${stem}-plot.png`),
+    makeFetching("downloads.drawn", clip, drawn, `${stem}-${drawn}`),
+  ];
   return make("div", { class: "downloads" },
     make("h3", {}, say("downloads.title")),
     make("p", { class: "buttons" },
       button("JSON", () => saveJson(clip.prediction, `${stem}.json`), { class: "save-json" }),
       button("CSV", () => saveCsv([clip.prediction], `${stem}.csv`), { class: "save-csv" }),
-      makeFetching("downloads.plot", clip, "plot.png", `${stem}-plot.png`),
-      makeFetching("downloads.drawn", clip, drawn, `${stem}-${drawn}`)));
+      clip.prediction.status === "ok" ? pictures : []));
 }
 
 export function saveJson(content, name) {

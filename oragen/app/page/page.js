@@ -18,7 +18,10 @@ import { takeToken } from "./token.js";
 
 const clips = new Clips();
 const answer = new Answer((clip) => clips.cancel(clip));
-const table = new ClipTable(clips, select);
+const table = new ClipTable(clips, (clip) => {
+  select(clip);
+  find("answer").scrollIntoView();
+});
 const recorder = new Recorder((file) => ask([file]));
 let model = null;
 
@@ -33,6 +36,7 @@ async function start() {
   recorder.showTexts();
   model = await waitForModel();
   if (model === null) return;
+  table.model = { ...model.description, training_data: model.training_data };
   clips.maxBytes = model.limits.max_upload_mb * 1e6;
   showModel(model);
 }
@@ -53,7 +57,7 @@ async function ask(files) {
   if (!(await agree())) return;
   const added = clips.add(files, find("uses").value);
   select(added[0]);
-  find("answer").scrollIntoView({ block: "nearest" });
+  find(added.length > 1 ? "clips" : "answer").scrollIntoView();
 }
 
 function select(clip) {

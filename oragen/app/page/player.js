@@ -14,11 +14,13 @@ export class Player extends EventTarget {
   #media;
   #overlay = draw("svg", { class: "overlay", "aria-hidden": "true" });
   #isMeasured = true;
+  #isDrawable;
 
   constructor(clip) {
     super();
     this.#faces = clip.prediction.faces;
     this.#lengthS = clip.prediction.length_sec;
+    this.#isDrawable = clip.prediction.status === "ok";
     this.kind = findKind(clip);
     this.#media = makeMedia(this.kind, clip);
     this.element = make("figure", { class: `player ${this.kind}` }, this.#media, this.#overlay);
@@ -30,6 +32,10 @@ export class Player extends EventTarget {
   /** Seconds from the start of the clip. */
   get time() {
     return Math.min(this.#media.currentTime ?? 0, this.#lengthS);
+  }
+
+  get isPlaying() {
+    return this.kind !== "picture" && !this.#media.paused;
   }
 
   seek(time) {
@@ -93,7 +99,8 @@ export class Player extends EventTarget {
 
   #sayUnplayable() {
     const key = this.kind === "picture" ? "player.no-picture" : "player.no-media";
-    this.element.replaceChildren(make("p", { class: "quiet" }, say(key)));
+    const words = this.#isDrawable ? `${say(key)} ${say("player.drawn")}` : say(key);
+    this.element.replaceChildren(make("p", { class: "quiet" }, words));
   }
 }
 

@@ -14,6 +14,8 @@ export function describeState(clip) {
       return clip.windowsTotal
         ? say("state.windows", { done: clip.windowsDone, total: clip.windowsTotal })
         : say("state.predicting");
+    case "done":
+      return say(clip.prediction.status === "ok" ? "state.done" : "state.nothing");
     default:
       return say(`state.${clip.state}`);
   }

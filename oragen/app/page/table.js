@@ -26,6 +26,7 @@ export class ClipTable {
   #isDescending = false;
   #rows = new Map();
   selected = null;
+  model = {}; // what predictions say of it
 
   constructor(clips, onSelect) {
     this.#clips = clips;
@@ -42,9 +43,16 @@ export class ClipTable {
     const caption = make("caption", { class: "unseen" }, say("clips.caption"));
     const head = make("thead", {}, make("tr", {}, this.#makeHead()));
     const body = make("tbody", {}, rows.map((row) => row.element));
-    const isFocused = document.activeElement?.dataset?.key;
+    const focused = document.activeElement?.dataset.key;
     find("clips-table").replaceChildren(make("table", {}, caption, head, body));
-    if (isFocused) find("clips-table").querySelector(`[data-key="${isFocused}"]`)?.focus();
+    if (focused) this.#focus(focused);
+  }
+
+  /** Give the focus to the new button in place of the old one, or to the table if there is none. */
+  #focus(key) {
+    const table = find("clips-table");
+    const place = find("clips").hidden ? find("answer") : table;
+    (table.querySelector(`[data-key="${key}"]`) ?? place).focus();
   }
 
   /** Show the state of one clip; its row stays where it is. */
@@ -55,8 +63,8 @@ export class ClipTable {
 
   /** In the order that is shown; the name of the file is known to this page alone. */
   #predictions() {
-    const done = this.#sorted().filter((clip) => clip.prediction);
-    return done.map((clip) => ({ ...clip.prediction, input: clip.name }));
+    const ended = this.#sorted().filter((clip) => ENDED.includes(clip.state));
+    return ended.map((clip) => ({ ...(clip.prediction ?? makeEmpty(clip, this.model)), input: clip.name }));
   }
 
   #sorted() {
@@ -102,6 +110,17 @@ export class ClipTable {
       "aria-label": `${say(key)}: ${printable(clip.name)}`, "data-key": `act-${clip.number}`,
     });
   }
+}
+
+/** Return what `oragen predict` writes of a clip without an answer: its reason is in the modalities. */
+function makeEmpty(clip, model) {
+  const unused = { usable: false, reason: clip.detail ?? clip.state, unfamiliarity: null };
+  return {
+    schema_version: 1, input: clip.name, status: "no_predictions",
+    gender: null, age: null, mask_type: null, num_windows: 0, windows: [],
+    modalities: { audio: unused, face: unused }, speech: [], faces: [], length_sec: 0, notes: [],
+    unfamiliarity: null, unfamiliar: null, warnings: [], model,
+  };
 }
 
 function makeCells(clip) {

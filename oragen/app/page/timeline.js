@@ -32,13 +32,16 @@ export class Timeline {
     this.#listen();
   }
 
+  /** While it plays, the words change once a second: a screen reader may say them. */
   show(time) {
+    const isTold = this.#player.isPlaying && Math.floor(time) === Math.floor(this.#time);
     this.#time = time;
     if (this.#cursor) {
       const x = this.#scale.x(time);
       this.#cursor.setAttribute("x1", x);
       this.#cursor.setAttribute("x2", x);
     }
+    if (isTold) return;
     const words = this.#describe(time);
     this.#moment.textContent = words;
     this.#svg.setAttribute("aria-valuenow", time.toFixed(1));
