@@ -51,16 +51,18 @@ export async function upload(file, uses, { onShare, signal }) {
 /** Yield a job each time it changes, the last time with its prediction. */
 export async function* watchJob(id, signal) {
   const path = `v1/jobs/${encodeURIComponent(id)}/events`;
+  let isEnded = false; // the service closes the stream then
   for (let breaks = 0; breaks <= MOST_BREAKS; breaks += 1) {
     try {
       for await (const event of readEvents(await request(path, { signal }))) {
         breaks = 0;
+        isEnded = event.kind === "end";
         yield JSON.parse(event.data);
-        if (event.kind === "end") return;
       }
     } catch (error) {
-      if (signal.aborted || error.status) throw error;
+      if (!isEnded && (signal.aborted || error.status)) throw error;
     }
+    if (isEnded) return;
     await pause(BREAK_S, signal);
   }
   throw new ProblemError(0, say("problem.network"));
@@ -73,7 +75,8 @@ async function request(path, options = {}) {
       throw new ProblemError(0, say("problem.network"));
     });
     if (response.ok) return response;
-    if (response.status !== 401 || !(await askToken())) throw await readProblem(response);
+    const problem = await readProblem(response);
+    if (response.status !== 401 || !(await askToken())) throw problem;
   }
 }
 

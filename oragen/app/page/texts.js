@@ -78,8 +78,8 @@ export function sayPercent(share) {
   const isNear = (share > 0 && share < 0.01) || (share > 0.99 && share < 1);
   const options = { style: "percent", maximumFractionDigits: isNear ? 1 : 0 };
   const format = new Intl.NumberFormat(language, options);
-  if (share > 0 && share < 0.0005) return `< ${format.format(0.001)}`;
-  if (share > 0.9995 && share < 1) return `> ${format.format(0.999)}`;
+  if (share > 0 && share < 0.0005) return `<\u00a0${format.format(0.001)}`;
+  if (share > 0.9995 && share < 1) return `>\u00a0${format.format(0.999)}`;
   return format.format(share);
 }
 
