@@ -70,7 +70,7 @@ def test_what_is_no_clip_gets_its_reason_and_opens_nothing(
     assert job["prediction"]["status"] == "no_predictions"
     reasons = {report["reason"] for report in job["prediction"]["modalities"].values()}
     assert None not in reasons
-    assert not any("/" in reason for reason in reasons)
+    assert not any("/" in told for told in [*reasons, *job["prediction"]["notes"]])
 
 
 def test_a_long_wait_is_a_job_that_tells_how_far_it_is(served: Served, clips: Path) -> None:

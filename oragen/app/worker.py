@@ -115,7 +115,9 @@ class Worker:
         for modality, report in prediction.modalities.items():
             if report.reason:
                 self._measured.unused.labels(modality, report.reason).inc()
-        named = replace(prediction, input=NAME)
+        # Messages of FFmpeg name the file, and its path is nobody's business.
+        notes = [note.replace(str(job.path), NAME) for note in prediction.notes]
+        named = replace(prediction, input=NAME, notes=notes)
         num_windows = len(named.windows)
         self._update(
             job, state="done", prediction=named,
