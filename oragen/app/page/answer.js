@@ -11,13 +11,14 @@ import { Timeline } from "./timeline.js";
 /** Shows one clip at a time: its progress, then its answer. */
 export class Answer {
   #place = find("answer");
-  #onCancel;
+  #actions;
   #progress = null;
   #player = null;
   clip = null;
 
-  constructor(onCancel) {
-    this.#onCancel = onCancel;
+  /** `actions`: onCancel and onRemove, which get the clip. */
+  constructor(actions) {
+    this.#actions = actions;
   }
 
   /** Show a clip anew; the player stays where it was if it is the same clip. */
@@ -45,9 +46,9 @@ export class Answer {
         return this.#makeAnswer(clip);
       case "failed":
       case "cancelled":
-        return [makeEnd(clip)];
+        return [makeEnd(clip), make("p", {}, this.#makeRemoval(clip))];
       default:
-        this.#progress = new Progress(clip, this.#onCancel);
+        this.#progress = new Progress(clip, this.#actions.onCancel);
         return [this.#progress.element];
     }
   }
@@ -58,14 +59,19 @@ export class Answer {
     const isPicture = this.#player.kind === "picture";
     const hasTimeline = !isPicture && prediction.length_sec > 0;
     const timeline = hasTimeline ? new Timeline(prediction, this.#player).element : null;
-    const facts = make("div", { class: "facts" }, makeFacts(prediction), makeGrounds(prediction));
+    const facts = make("div", { class: "facts" },
+      makeFacts(prediction), makeGrounds(prediction), makeNotes(prediction.notes));
     return [
-      makeWarnings(prediction.warnings),
+      prediction.gender ? makeWarnings(prediction.warnings) : null, // else there is nothing to trust
       make("div", { class: "columns" }, this.#player.element, facts),
       timeline,
-      makeDownloads(clip, isPicture),
+      makeDownloads(clip, isPicture, this.#makeRemoval(clip)),
       makeModel(prediction.model),
     ].filter(Boolean);
+  }
+
+  #makeRemoval(clip) {
+    return button(say("answer.remove"), () => this.#actions.onRemove(clip), { class: "remove" });
   }
 }
 
@@ -88,7 +94,7 @@ function makeEnd(clip) {
 
 function makeFacts(prediction) {
   if (!prediction.gender || !prediction.age) {
-    return [make("p", { class: "failed" }, say("answer.nothing"))];
+    return [make("p", { class: "nothing" }, say("answer.nothing"))];
   }
   const { gender, mask_type: mask } = prediction;
   return [
@@ -101,10 +107,17 @@ function makeFacts(prediction) {
 
 function makeGrounds(prediction) {
   const { audio, face } = prediction.modalities;
-  const lines = [makeGround("voice", audio), makeGround("face", face)];
-  const notes = prediction.notes.map((note) => saySentence(note, "li"));
-  return make("div", { class: "fact" },
-    make("h3", {}, say("grounds.title")), make("ul", { class: "grounds" }, lines, notes));
+  const title = say(prediction.gender ? "grounds.title" : "grounds.why-not");
+  return make("div", { class: "fact" }, make("h3", {}, title),
+    make("ul", { class: "grounds" }, makeGround("voice", audio), makeGround("face", face)));
+}
+
+/** What was chosen in a file with several tracks, and messages of the decoder: for who wants them. */
+function makeNotes(notes) {
+  if (notes.length === 0) return "";
+  const lines = notes.map((note) => saySentence(note, "li"));
+  return make("details", { class: "notes" },
+    make("summary", {}, say("answer.notes")), make("ul", {}, lines));
 }
 
 function makeGround(name, { usable, reason, unfamiliarity }) {

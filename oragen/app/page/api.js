@@ -76,7 +76,8 @@ async function request(path, options = {}) {
     });
     if (response.ok) return response;
     const problem = await readProblem(response);
-    if (response.status !== 401 || !(await askToken())) throw problem;
+    if (response.status !== 401) throw problem;
+    if (!(await askToken())) throw new ProblemError(401, say("problem.token"));
   }
 }
 

@@ -2,7 +2,8 @@
 
 import { ProblemError, removeJob, upload, watchJob } from "./api.js";
 import { pause } from "./elements.js";
-import { say } from "./texts.js";
+import { measureLength, sayLength } from "./length.js";
+import { say, sayAmount } from "./texts.js";
 
 const AT_ONCE = 4; // browsers open six connections to a host; the page needs some
 const MOST_TRIES = 30; // while the queue of the service is full
@@ -14,6 +15,7 @@ export class Clips extends EventTarget {
   #numRunning = 0;
   #numAdded = 0;
   maxBytes = Infinity;
+  maxLengthS = Infinity;
 
   get all() {
     return [...this.#clips];
@@ -72,11 +74,19 @@ export class Clips extends EventTarget {
 
   async #ask(clip) {
     this.#change(clip, { state: "uploading", share: 0 });
-    if (clip.file.size > this.maxBytes) throw tooLarge(clip.file, this.maxBytes);
+    await this.#checkLimits(clip);
     const job = await this.#upload(clip);
     this.#take(clip, job);
     if (ENDED.includes(job.state)) return;
     for await (const changed of watchJob(job.id, clip.stopping.signal)) this.#take(clip, changed);
+  }
+
+  /** What the service would refuse is not sent to it. */
+  async #checkLimits(clip) {
+    if (clip.file.size > this.maxBytes) throw tooLarge(clip.file, this.maxBytes);
+    const lengthS = await measureLength(clip);
+    if (lengthS > this.maxLengthS) throw tooLong(lengthS, this.maxLengthS);
+    clip.stopping.signal.throwIfAborted();
   }
 
   /** Upload; while the queue is full, wait as long as the service asks for. */
@@ -120,6 +130,11 @@ export class Clips extends EventTarget {
 }
 
 function tooLarge(file, maxBytes) {
-  const values = { size: Math.ceil(file.size / 1e6), most: Math.floor(maxBytes / 1e6) };
+  const values = { size: sayAmount(file.size / 1e6), most: sayAmount(maxBytes / 1e6) };
   return new ProblemError(413, say("problem.too-large", values));
+}
+
+function tooLong(lengthS, maxLengthS) {
+  const values = { length: sayLength(lengthS), most: sayLength(maxLengthS) };
+  return new ProblemError(413, say("problem.too-long", values));
 }

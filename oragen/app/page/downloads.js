@@ -8,20 +8,22 @@ import { say } from "./texts.js";
 
 const KEPT_MS = 60_000; // a file, for the browser to save it
 
-/** Return the buttons below an answer. */
-export function makeDownloads(clip, isPicture) {
+/** Return the buttons below an answer; `removal` is the last of them. */
+export function makeDownloads(clip, isPicture, removal) {
   const stem = clip.name.replace(/\.[^.]*$/, "") || "clip";
   const drawn = isPicture ? "drawn.png" : "drawn.mp4";
+  const boxes = isPicture ? "downloads.drawn-picture" : "downloads.drawn";
   const pictures = [
     makeFetching("downloads.plot", clip, "plot.png", `${stem}-plot.png`),
-    makeFetching("downloads.drawn", clip, drawn, `${stem}-${drawn}`),
+    makeFetching(boxes, clip, drawn, `${stem}-${drawn}`),
   ];
   return make("div", { class: "downloads" },
     make("h3", {}, say("downloads.title")),
     make("p", { class: "buttons" },
       button("JSON", () => saveJson(clip.prediction, `${stem}.json`), { class: "save-json" }),
       button("CSV", () => saveCsv([clip.prediction], `${stem}.csv`), { class: "save-csv" }),
-      clip.prediction.status === "ok" ? pictures : []));
+      clip.prediction.status === "ok" ? pictures : [],
+      removal));
 }
 
 export function saveJson(content, name) {

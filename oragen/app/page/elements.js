@@ -4,6 +4,7 @@ const SVG = "http://www.w3.org/2000/svg";
 // Control characters, what turns the direction of writing, and what is invisible: as printable()
 // of oragen/schema/names.py.
 const UNSAFE =
+  // oxlint-disable-next-line no-control-regex -- these are what is looked for
   /[\u0000-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g;
 const MAX_SHOWN = 300; // characters of a name of a stranger
 

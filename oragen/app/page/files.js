@@ -1,8 +1,8 @@
-// Files that are chosen or dropped -> the page.
+// Files that are chosen, dropped or pasted -> the page.
 
 import { find } from "./elements.js";
 
-/** Call `onFiles` with the files that are chosen, or dropped anywhere on the page. */
+/** Call `onFiles` with the files that are chosen, or dropped or pasted anywhere on the page. */
 export function listenForFiles(onFiles) {
   const input = find("files");
   input.addEventListener("change", () => {
@@ -11,24 +11,31 @@ export function listenForFiles(onFiles) {
     if (files.length > 0) onFiles(files);
   });
   listenForDrops(onFiles);
+  document.addEventListener("paste", (event) => {
+    const files = [...(event.clipboardData?.files ?? [])];
+    if (files.length > 0) onFiles(files);
+  });
+}
+
+function hasFiles(event) {
+  return event.dataTransfer?.types.includes("Files");
 }
 
 /** A file beside the field would replace the page, so that the whole page takes it. */
 function listenForDrops(onFiles) {
-  const field = find("drop");
-  const hasFiles = (event) => event.dataTransfer?.types.includes("Files");
+  const page = document.documentElement;
   document.addEventListener("dragover", (event) => {
     if (!hasFiles(event)) return;
     event.preventDefault();
-    field.classList.add("over");
+    page.classList.add("over");
   });
   document.addEventListener("dragleave", (event) => {
-    if (event.relatedTarget === null) field.classList.remove("over"); // out of the window
+    if (event.relatedTarget === null) page.classList.remove("over"); // out of the window
   });
   document.addEventListener("drop", (event) => {
     if (!hasFiles(event)) return;
     event.preventDefault();
-    field.classList.remove("over");
+    page.classList.remove("over");
     const files = [...event.dataTransfer.files];
     if (files.length > 0) onFiles(files);
   });

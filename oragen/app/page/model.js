@@ -2,7 +2,11 @@
 
 import { makeWarnings } from "./answer.js";
 import { find, make, printable } from "./elements.js";
-import { say, sayLabel, sayNumber } from "./texts.js";
+import { sayLength } from "./length.js";
+import { say, sayAmount, sayLabel, sayNumber } from "./texts.js";
+
+const MOST_LINES = 2000; // of a card
+const MOST_CHARACTERS = 2000; // of a line
 
 /** Show the model, its warnings, and the limits of the service. */
 export function showModel(model) {
@@ -12,7 +16,7 @@ export function showModel(model) {
   find("limits").textContent = sayLimits(model.limits);
   find("version").textContent = `oragen ${printable(model.version)}`;
   find("model-facts").replaceChildren(makeFacts(model), makeTraining(model.training_data),
-    makeDescription(model.description));
+    makeLicences(model.licences), makeDescription(model.description), makeCard(model.card));
   offerUses(model.modalities);
 }
 
@@ -22,8 +26,7 @@ function offerUses(modalities) {
 }
 
 function sayLimits({ max_upload_mb, max_duration_s }) {
-  const values = { size: sayNumber(max_upload_mb), minutes: sayNumber(max_duration_s / 60) };
-  return say("file.limits", values);
+  return say("file.limits", { size: sayAmount(max_upload_mb), length: sayLength(max_duration_s) });
 }
 
 function makeFacts(model) {
@@ -33,7 +36,6 @@ function makeFacts(model) {
     "model.modalities": modalities.join(", "),
     "model.genders": model.genders.map((label) => sayLabel("gender", label)).join(", "),
     "model.masks": model.mask_types.map((label) => sayLabel("mask", label)).join(", ") || say("model.no-masks"),
-    "model.licences": model.licences.map(({ what, licence }) => `${printable(what)}: ${printable(licence)}`).join("; "),
   };
   return makeList(Object.entries(facts).map(([key, text]) => [say(key), text]));
 }
@@ -71,6 +73,20 @@ function sayCount(number) {
 function sayKind(isGenerated) {
   if (isGenerated === null) return say("training.not-known");
   return say(isGenerated ? "training.drawn" : "training.people");
+}
+
+function makeLicences(licences) {
+  if (licences.length === 0) return "";
+  const lines = licences.map(({ what, licence }) => [printable(what), printable(licence)]);
+  return make("div", {}, make("h3", {}, say("model.licences")), make("div", { lang: "en" }, makeList(lines)));
+}
+
+/** The card is a text of whoever made the model: it is shown as it stands. */
+function makeCard(card) {
+  if (!card) return "";
+  const lines = card.split(/\r?\n/).slice(0, MOST_LINES).map((line) => printable(line, MOST_CHARACTERS));
+  const text = make("pre", { class: "card", lang: "en", tabindex: 0, "aria-label": say("model.card") }, lines.join("\n"));
+  return make("details", {}, make("summary", {}, say("model.card")), text);
 }
 
 function makeDescription(description) {

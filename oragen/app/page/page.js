@@ -17,7 +17,7 @@ import { currentLanguage, keepLanguage, LANGUAGES, say, useLanguage, usualLangua
 import { takeToken } from "./token.js";
 
 const clips = new Clips();
-const answer = new Answer((clip) => clips.cancel(clip));
+const answer = new Answer({ onCancel: (clip) => clips.cancel(clip), onRemove: remove });
 const table = new ClipTable(clips, (clip) => {
   select(clip);
   find("answer").scrollIntoView();
@@ -35,9 +35,13 @@ async function start() {
   listen();
   recorder.showTexts();
   model = await waitForModel();
-  if (model === null) return;
+  if (model === null) {
+    for (const place of document.querySelectorAll("[data-text='model.loading']")) place.remove();
+    return;
+  }
   table.model = { ...model.description, training_data: model.training_data };
   clips.maxBytes = model.limits.max_upload_mb * 1e6;
+  clips.maxLengthS = model.limits.max_duration_s;
   showModel(model);
 }
 
@@ -86,6 +90,12 @@ function announce(clip) {
 function onList() {
   if (!clips.all.includes(answer.clip)) select(clips.all.at(-1) ?? null);
   else table.show();
+}
+
+function remove(clip) {
+  clips.remove(clip);
+  tell(say("clips.removed", { name: printable(clip.name) }));
+  if (clips.all.length === 0) find("ask").focus();
 }
 
 function forgetAll() {

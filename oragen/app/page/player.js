@@ -100,6 +100,7 @@ export class Player extends EventTarget {
   #sayUnplayable() {
     const key = this.kind === "picture" ? "player.no-picture" : "player.no-media";
     const words = this.#isDrawable ? `${say(key)} ${say("player.drawn")}` : say(key);
+    this.element.classList.add("unplayable");
     this.element.replaceChildren(make("p", { class: "quiet" }, words));
   }
 }

@@ -96,7 +96,7 @@ export class ClipTable {
       class: "link", "data-key": `clip-${clip.number}`, "aria-current": clip === this.selected ? "true" : null,
     });
     const cells = Object.entries(makeCells(clip)).map(([name, content]) =>
-      make("td", { class: COLUMNS[name].isNumber ? "number" : name }, content));
+      make("td", { class: COLUMNS[name].isNumber ? "number" : name }, ...[content].flat()));
     const element = make("tr", {}, make("th", { scope: "row" }, make("bdi", {}, select)), cells,
       make("td", {}, this.#makeAction(clip)));
     return { clip, element };
@@ -124,11 +124,10 @@ function makeEmpty(clip, model) {
 }
 
 function makeCells(clip) {
-  const state = clip.state === "failed" && clip.detail ? saySentence(clip.detail) : describeState(clip);
   const { gender, age, mask_type: mask, unfamiliarity } = clip.prediction ?? {};
   const known = (value, shown) => (value === null || value === undefined ? "" : shown());
   return {
-    state,
+    state: sayEnd(clip),
     gender: known(gender, () => sayBest("gender", gender)),
     age: known(age, () => sayNumber(age.value, 1)),
     interval: known(age?.interval, () => age.interval.map((years) => sayNumber(years)).join("–")),
@@ -136,6 +135,15 @@ function makeCells(clip) {
     grounds: clip.prediction ? sayGrounds(clip) : "",
     unfamiliar: known(unfamiliarity, () => sayNumber(unfamiliarity, 2)),
   };
+}
+
+/** Return the state, and why there is no answer. */
+function sayEnd(clip) {
+  if (clip.state === "failed" && clip.detail) return [saySentence(clip.detail)];
+  if (clip.prediction === null || clip.prediction.gender) return [describeState(clip)];
+  const reasons = Object.values(clip.prediction.modalities).map(({ reason }) => reason).filter(Boolean);
+  const told = [...new Set(reasons)].flatMap((reason) => [", ", saySentence(reason)]).slice(1);
+  return told.length > 0 ? [`${describeState(clip)}: `, ...told] : [describeState(clip)];
 }
 
 function sayBest(task, predicted) {

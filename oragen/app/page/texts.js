@@ -60,17 +60,29 @@ export function sayLabel(task, label) {
 /** Return a sentence of the service in an element; it stays English if there is no translation. */
 export function saySentence(sentence, tag = "span") {
   for (const [pattern, text] of sentences) {
-    if (pattern.test(sentence)) {
-      return make(tag, {}, printable(sentence.replace(pattern, text), MAX_SENTENCE));
-    }
+    const found = pattern.exec(sentence);
+    if (found) return make(tag, {}, printable(translate(text, found), MAX_SENTENCE));
   }
   return make(tag, { lang: "en" }, printable(sentence, MAX_SENTENCE));
+}
+
+/** Put the numbers and names of a sentence into its translation. */
+function translate(text, found) {
+  return text.replace(/\$(\d)/g, (_, index) => {
+    const decimals = /^\d+\.(\d+)$/.exec(found[index]);
+    return decimals ? sayNumber(Number(found[index]), decimals[1].length) : found[index];
+  });
 }
 
 /** Return a number with so many digits behind the point, as it is written in this language. */
 export function sayNumber(value, digits = 0) {
   const options = { minimumFractionDigits: digits, maximumFractionDigits: digits };
   return new Intl.NumberFormat(language, options).format(value);
+}
+
+/** Return an amount with no more digits behind the point than it needs. */
+export function sayAmount(value) {
+  return new Intl.NumberFormat(language, { maximumFractionDigits: value < 10 ? 3 : 0 }).format(value);
 }
 
 /** Return a share in per cent: neither 0 nor 100 where it is only near. */

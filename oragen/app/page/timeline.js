@@ -6,6 +6,7 @@ import { say, sayLabel, sayNumber, sayPercent } from "./texts.js";
 
 const STEP_S = 1; // of an arrow key
 const PAGE_S = 10;
+const ROUNDED_S = 0.05; // times are shown with one digit
 
 /** A slider for screen readers, a picture for all others. */
 export class Timeline {
@@ -95,7 +96,7 @@ export class Timeline {
 
   #describe(time) {
     const { speech, windows } = this.#prediction;
-    const isSpeech = speech.some((span) => span.start_sec <= time && time < span.end_sec);
+    const isSpeech = speech.some((span) => span.start_sec - ROUNDED_S <= time && time < span.end_sec);
     const isFace = this.#faces.some(([start, end]) => start <= time && time < end);
     const parts = [
       sayTime(time, 1),
@@ -110,7 +111,7 @@ export class Timeline {
 /** Return the window whose middle is nearest: windows overlap. */
 export function findWindow(windows, time) {
   const middle = (window) => Math.abs((window.start_sec + window.end_sec) / 2 - time);
-  const around = windows.filter((window) => window.start_sec <= time && time <= window.end_sec);
+  const around = windows.filter((window) => window.start_sec - ROUNDED_S <= time && time <= window.end_sec + ROUNDED_S);
   return around.reduce((best, window) => (best && middle(best) <= middle(window) ? best : window), null);
 }
 
