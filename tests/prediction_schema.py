@@ -1,4 +1,4 @@
-"""A prediction as JSON -> where it breaks docs/prediction.schema.json."""
+"""A prediction as JSON -> where it breaks prediction.schema.json."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.project import REPOSITORY
 
-SCHEMA = json.loads((REPOSITORY / "docs" / "prediction.schema.json").read_text())
+SCHEMA = json.loads((REPOSITORY / "oragen" / "predictor" / "prediction.schema.json").read_text())
 
 
 def problems(value: Any, schema: Mapping[str, Any], place: str = "prediction") -> list[str]:

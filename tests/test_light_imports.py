@@ -29,7 +29,7 @@ STAGES = {
     ("modules", "heavy"),
     [
         ("oragen.predictor.output", ["matplotlib"]),
-        ("oragen.cli", ["numpy", "pydantic", "pandas", "torch"]),
+        ("oragen.cli", ["numpy", "pydantic", "pandas", "torch", "fastapi", "uvicorn"]),
         ("oragen.encoders", ["timm"]),
         (DECODING, ["torch", "transformers", "pandas", "zarr", "h5py"]),
     ],

@@ -1,4 +1,4 @@
-"""What `oragen predict` writes fits docs/prediction.schema.json, which refuses what is none."""
+"""What `oragen predict` writes fits prediction.schema.json, which refuses what is none."""
 
 import json
 from collections.abc import Callable

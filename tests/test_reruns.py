@@ -25,7 +25,7 @@ STAGES_OF: Final = {
 }
 
 
-# Rows of README's table -> the parameters, and stages that follow but find nothing changed.
+# Rows of the table of docs/pipeline.md -> the parameters, and stages that follow but find nothing changed.
 ROWS: Final = {
     "one of `heads`": (["heads.${item}"], set()),
     "one more in `use_heads`": (["use_heads"], set()),
@@ -36,9 +36,10 @@ ROWS: Final = {
 
 
 @pytest.mark.parametrize("row", ROWS)
-def test_the_readme_names_the_stages_that_a_parameter_runs_again(row: str) -> None:
-    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    (line,) = (line for line in readme.splitlines() if line.startswith(f"| {row} |"))
+def test_the_docs_name_the_stages_that_a_parameter_runs_again(row: str) -> None:
+    page = (REPOSITORY / "docs" / "pipeline.md").read_text(encoding="utf-8")
+    table = page.partition("## What runs again")[2]
+    (line,) = (line for line in table.splitlines() if line.startswith(f"| {row} |"))
     named = set(re.findall(r"`(\w+)`", line.split("|")[2])) & set(STAGES)
     params, unchanged = ROWS[row]
     reading = {name for name, stage in COMMANDS.items() if reads(stage, params)}
