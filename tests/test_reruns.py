@@ -25,7 +25,7 @@ STAGES_OF: Final = {
 }
 
 
-# Rows of the table of docs/pipeline.md -> the parameters, and stages that follow but find nothing changed.
+# Rows of that table -> the parameters, and stages that follow but find nothing changed.
 ROWS: Final = {
     "one of `heads`": (["heads.${item}"], set()),
     "one more in `use_heads`": (["use_heads"], set()),
