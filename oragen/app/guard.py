@@ -86,10 +86,10 @@ class Guard:
     def _knows(self, host: str) -> bool:
         """Return whether a Host header is one of this service's.
 
-        Behind another address than loopback any may be right: there the token decides.
+        Where a token is asked for, any may be right, such as that of a proxy: the token decides.
         """
         name = urlsplit(f"//{host}").hostname or ""
-        return is_loopback(name) if self._options.is_local else bool(name)
+        return is_loopback(name) if self._options.token is None else bool(name)
 
     def _has_token(self, authorization: str) -> bool:
         token = self._options.token

@@ -5,6 +5,7 @@ from ipaddress import ip_address
 from typing import Final
 
 KEPT_S: Final = 900.0  # an upload and its prediction, after the end of the work
+HERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # all addresses of this machine -> one of them
 LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]", "::1")
 
 
@@ -21,14 +22,10 @@ class ServeOptions:
     min_bytes_per_s: int = 10_000  # of an upload, over 10 s
 
     @property
-    def is_local(self) -> bool:
-        """Return whether only this machine can reach the service."""
-        return is_loopback(self.host)
-
-    @property
     def address(self) -> str:
         """The address of the page; the token is in the part that browsers do not send."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        name = HERE.get(self.host, self.host)
+        host = f"[{name}]" if ":" in name else name
         fragment = f"#token={self.token}" if self.token else ""
         return f"http://{host}:{self.port}/{fragment}"
 
