@@ -14,6 +14,7 @@ import requests
 
 from oragen.app.application import make_app
 from oragen.app.options import ServeOptions
+from oragen.app.spool import Spool
 from oragen.predictor import Predictor
 from tests.predict_command import write_clips
 from tests.prediction_schema import SCHEMA, problems
@@ -51,8 +52,8 @@ def test_a_prediction_over_http_is_that_of_the_predictor(
     assert answer.status_code == 200
     job = answer.json()
     assert job["state"] == "done"
-    expected = Predictor.from_pretrained(model)(clips / name).to_dict()
-    assert job["prediction"] == json.loads(json.dumps(expected)) | {"input": "upload"}
+    [expected] = Predictor.from_pretrained(model).predict_files([clips / name])
+    assert job["prediction"] == json.loads(expected.to_json()) | {"input": "upload"}
     assert problems(job["prediction"], SCHEMA) == []
 
 
@@ -261,5 +262,5 @@ def test_a_model_that_cannot_be_loaded_is_one_sentence(tmp_path: Path) -> None:
 
 def test_the_application_can_be_made_without_a_model() -> None:
     """Its description needs none."""
-    app = make_app(lambda: pytest.fail("loaded"), ServeOptions(), pytest.fail)
+    app = make_app(lambda: pytest.fail("loaded"), ServeOptions(), Spool(), print)
     assert "/v1/predictions" in app.openapi()["paths"]

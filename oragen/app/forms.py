@@ -1,13 +1,14 @@
 """The JSON of responses, as OpenAPI describes it."""
 
 import json
+from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from oragen.app.jobs import Job, Jobs, State
+from oragen.app.jobs import Job, State
 
 
 class JobForm(BaseModel):
@@ -59,6 +60,7 @@ class ModelForm(BaseModel):
     genders: list[str]
     mask_types: list[str]
     licences: list[LicenceForm]
+    card: str | None = Field(description="The README.md of the model, as text; null without one.")
     limits: LimitsForm
 
 
@@ -67,6 +69,7 @@ class ExampleForm(BaseModel):
 
     name: str
     url: str
+    length_s: float | None = Field(description="Null where the clip does not say it.")
 
 
 class StatusForm(BaseModel):
@@ -75,18 +78,25 @@ class StatusForm(BaseModel):
     status: str
 
 
-def to_form(job: Job, jobs: Jobs, *, with_prediction: bool = True) -> JobForm:
-    """Return the JSON of a job."""
+def to_form(job: Job, position: int, *, with_prediction: bool = True) -> Callable[[], str]:
+    """Return a function that writes a job as JSON, as it is now; any thread may call it."""
     prediction = job.prediction if with_prediction else None
-    return JobForm(
+    form = JobForm(
         id=job.key,
         state=job.state,
-        position=jobs.position(job),
+        position=position,
         windows_done=job.windows_done,
         windows_total=job.windows_total,
         detail=job.detail,
-        prediction=None if prediction is None else prediction.to_dict(),
+        prediction=None,
     )
+
+    def write() -> str:
+        if prediction is not None:
+            form.prediction = prediction.to_dict()
+        return form.model_dump_json()
+
+    return write
 
 
 @cache

@@ -1,18 +1,14 @@
-"""The body of a request, as it comes -> one file in a private folder, within limits.
+"""The body of a request, as it comes -> one file, within limits.
 
 Nothing is kept in memory, and a body that is too large, too slow or of another form is refused as
-soon as that shows. The folder is removed when the service ends. What a killed service left is
-removed by the next one.
+soon as that shows.
 """
 
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
-from secrets import token_hex
-from tempfile import gettempdir
 from typing import Final
 
 from fastapi import Request
@@ -23,38 +19,13 @@ from starlette.requests import ClientDisconnect
 
 from oragen.app.options import ServeOptions
 from oragen.app.problems import ProblemError
-from oragen.schema.files import UNFINISHED, find_abandoned, remove
-from oragen.schema.owners import name_owner, own
+from oragen.schema.files import remove
+from oragen.schema.surroundings import FULL
 
 FIELDS: Final = ("use_audio", "use_face")
 MAX_FIELD_BYTES: Final = 100
 OVERHEAD_BYTES: Final = 10_000  # of a form with one file
 GRACE_S: Final = 10.0  # in which an upload need not be fast
-
-
-class Spool:
-    """A private folder for uploads; a context manager."""
-
-    def __init__(self, parent: Path | None = None) -> None:
-        self._parent = Path(gettempdir()) if parent is None else parent
-        self.folder = self._parent / f"oragen-uploads{UNFINISHED}-{name_owner()}"
-        self._owned = own(self.folder)
-
-    def __enter__(self) -> "Spool":
-        for left in find_abandoned(self._parent, f"oragen-uploads{UNFINISHED}-*"):
-            with suppress(OSError):  # another user's
-                remove(left)
-        self._owned.__enter__()
-        self.folder.mkdir(mode=0o700)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        remove(self.folder)
-        self._owned.__exit__(None, None, None)
-
-    def new_file(self) -> Path:
-        """Return a path for an upload; its name says nothing."""
-        return self.folder / token_hex(16)
 
 
 class _Form:
@@ -63,6 +34,7 @@ class _Form:
     def __init__(self, target: Path) -> None:
         self.fields: dict[str, str] = {}
         self.num_files = 0
+        self._num_parts = 0
         self._target = target.open("xb")
         self._header = bytearray()
         self._value = bytearray()
@@ -87,6 +59,9 @@ class _Form:
 
     def _begin(self) -> None:
         self._headers = {}
+        self._num_parts += 1
+        if self._num_parts > 1 + len(FIELDS):
+            raise _unprocessable("The form has too many parts. Send each field once.")
         self._clear()
 
     def _clear(self) -> None:
@@ -126,11 +101,13 @@ async def receive(request: Request, target: Path, options: ServeOptions) -> dict
     """Write the file of a form to `target`, and return the fields beside it.
 
     Raises:
-        ProblemError: the body is too large, too slow, cut off, or no such form; `target` is removed
+        ProblemError: the body is too large, too slow, cut off, or no such form, or the disk is
+            full; `target` is removed.
     """
+    boundary = _read_boundary(request)
     form = _Form(target)
     try:
-        parser = MultipartParser(_read_boundary(request), form.callbacks())  # type: ignore[arg-type]
+        parser = MultipartParser(boundary, form.callbacks())  # type: ignore[arg-type]
         async for chunk in _bounded(request, options):
             await asyncio.to_thread(parser.write, chunk)
         parser.finalize()
@@ -139,6 +116,9 @@ async def receive(request: Request, target: Path, options: ServeOptions) -> dict
     except FormParserError as error:
         remove(target)
         raise _unprocessable("The body is no whole multipart form.") from error
+    except OSError as error:
+        remove(target)
+        raise no_space(error) from error
     except BaseException:
         remove(target)
         raise
@@ -190,6 +170,17 @@ def _too_large(options: ServeOptions) -> ProblemError:
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         f"The file is larger than {options.max_upload_bytes / 10**6:,.0f} MB, the limit of this "
         "service (`--max-upload-mb`).",
+        {"Connection": "close"},
+    )
+
+
+def no_space(error: OSError) -> ProblemError:
+    """Return the problem of an upload that cannot be written; other errors are raised again."""
+    if error.errno not in FULL:
+        raise error
+    return ProblemError(
+        HTTPStatus.INSUFFICIENT_STORAGE,
+        "The disk of this service is full. Try again in some minutes, or send a smaller file.",
         {"Connection": "close"},
     )
 

@@ -3,8 +3,10 @@
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 from oragen.app.jobs import Job, Jobs
@@ -15,7 +17,7 @@ from oragen.predictor.predictor import CancelledError
 
 logger = logging.getLogger(__name__)
 
-AT_ONCE: Final = 8  # clips whose decoding overlaps; who comes later waits for their end
+ENDING_S: Final = 5.0  # to wait for the thread; its process may end without it
 NAME: Final = "upload"  # in place of a path: names of people's files are not kept
 FAILED: Final = "The service failed at this clip; its log has the reason."
 
@@ -49,11 +51,23 @@ class Worker:
         """Say that a job waits."""
         self._wanted.set()
 
+    def give_up(self, job: Job) -> None:
+        """End the decoding of a job that has ended, so that others need not wait for it."""
+        if self.predictor is not None:
+            self.predictor.give_up(job.path)
+
     def stop(self) -> None:
-        """End after the clips that are being predicted."""
+        """End the processes and the thread; one that loads a model or encodes may outlast it."""
         self._is_ending = True
         self._wanted.set()
-        self._thread.join()
+        if self.predictor is not None:
+            self.predictor.close()
+            self._thread.join(ENDING_S)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the thread has not ended."""
+        return self._thread.is_alive()
 
     def _run(self) -> None:
         try:
@@ -62,62 +76,61 @@ class Worker:
             self.failure = error
             self._on_failure(error)
             return
-        while True:
+        while not self._is_ending:
             self._wanted.wait()
             self._wanted.clear()
-            while not self._is_ending and (jobs := self._take()):
-                self._predict(self.predictor, jobs)
-            if self._is_ending:
-                return
+            while job := self._take():
+                self._predict(self.predictor, job)
 
-    def _take(self) -> list[Job]:
-        """Return the next jobs; they are alike in what they use."""
+    def _take(self, like: Job | None = None) -> Job | None:
+        """Begin the next job; none if nothing waits, or if it differs from another in what it uses.
 
-        async def take() -> list[Job]:
-            waiting = self._jobs.waiting()
-            alike = [
-                job for job in waiting
-                if (job.use_audio, job.use_face) == (waiting[0].use_audio, waiting[0].use_face)
-            ][:AT_ONCE]  # fmt: skip
-            for job in alike:
-                self._jobs.update(job, state="decoding")
-            return alike
+        The encoders take clips of one kind without a pause between them.
+        """
 
+        async def take() -> Job | None:
+            job = next(iter(self._jobs.waiting()), None)
+            if job is None or (like is not None and not _are_alike(job, like)):
+                return None
+            self._jobs.update(job, state="decoding")
+            return job
+
+        if self._is_ending:
+            return None
         return asyncio.run_coroutine_threadsafe(take(), self._loop).result()
 
-    def _predict(self, predictor: Predictor, jobs: list[Job]) -> None:
-        """Predict some clips; an error of ours costs those that are left."""
-        left = {str(job.path): job for job in jobs}
+    def _predict(self, predictor: Predictor, first: Job) -> None:
+        """Predict clips until none waits; an error of ours costs those that were begun."""
+        begun: dict[str, Job] = {}
+
+        def begin() -> Iterator[Path]:
+            job: Job | None = first
+            while job is not None:
+                begun[str(job.path)] = job
+                yield job.path
+                job = self._take(first)
 
         def on_progress(path: str, num_done: int, num_windows: int) -> None:
-            if left[path].is_ended:
+            if begun[path].is_ended:
                 raise CancelledError
             self._update(
-                left[path], state="predicting", windows_done=num_done, windows_total=num_windows
+                begun[path], state="predicting", windows_done=num_done, windows_total=num_windows
             )
 
         try:
             predictions = predictor.predict_files(
-                [job.path for job in jobs], use_audio=jobs[0].use_audio, use_face=jobs[0].use_face,
+                begin(), use_audio=first.use_audio, use_face=first.use_face,
                 on_progress=on_progress,
             )  # fmt: skip
             for prediction in predictions:
-                self._end(left.pop(prediction.input), prediction)
+                self._end(begun.pop(prediction.input), prediction)
         except Exception:
             logger.exception("prediction failed")
-            for job in left.values():
-                self._end(job, None)
+            for job in begun.values():
+                self._update(job, state="failed", detail=FAILED)
 
-    def _end(self, job: Job, prediction: Prediction | None) -> None:
-        if prediction is None:
-            self._update(job, state="failed", detail=FAILED)
-            return
-        for modality, report in prediction.modalities.items():
-            if report.reason:
-                self._measured.unused.labels(modality, report.reason).inc()
-        # Messages of FFmpeg name the file, and its path is nobody's business.
-        notes = [note.replace(str(job.path), NAME) for note in prediction.notes]
-        named = replace(prediction, input=NAME, notes=notes)
+    def _end(self, job: Job, prediction: Prediction) -> None:
+        named = _without_path(prediction, str(job.path))
         num_windows = len(named.windows)
         self._update(
             job, state="done", prediction=named,
@@ -128,7 +141,22 @@ class Worker:
         def update() -> None:
             if not job.is_ended:  # cancelled meanwhile
                 self._jobs.update(job, **changes)
-                if job.is_ended:
-                    self._measured.clips.labels(job.state).inc()
+                if job.prediction is not None:
+                    self._measured.count_failures(job.prediction)
 
-        self._loop.call_soon_threadsafe(update)
+        with suppress(RuntimeError):  # the loop has ended, and nobody waits for the job
+            self._loop.call_soon_threadsafe(update)
+
+
+def _are_alike(job: Job, other: Job) -> bool:
+    return (job.use_audio, job.use_face) == (other.use_audio, other.use_face)
+
+
+def _without_path(prediction: Prediction, path: str) -> Prediction:
+    """Name the upload in place of its path, which messages of libraries hold as well."""
+    modalities = {
+        modality: replace(report, reason=report.reason and report.reason.replace(path, NAME))
+        for modality, report in prediction.modalities.items()
+    }
+    notes = [note.replace(path, NAME) for note in prediction.notes]
+    return replace(prediction, input=NAME, modalities=modalities, notes=notes)

@@ -1,7 +1,8 @@
 """`oragen serve`: a page and an HTTP interface for one model."""
 
+import os
 import secrets
-import socket
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -38,9 +39,12 @@ def serve(
     ] = None,
     max_upload_mb: Annotated[float, typer.Option(min=0.001, max=10**5, help="Of one clip.")] = 512,
     max_duration_s: Annotated[
-        float, typer.Option(min=1, max=86_400, help="Longer clips are refused.")
+        float,
+        typer.Option(min=1, max=86_400, help="Of one clip; never more than the model takes."),
     ] = 7200,
-    queue: Annotated[int, typer.Option(min=1, max=1000, help="Clips that may wait.")] = 16,
+    queue: Annotated[
+        int, typer.Option(min=1, max=1000, help="Clips that may arrive or wait at once.")
+    ] = 16,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
 ) -> None:
     """Answer in a browser and over HTTP; nothing that is uploaded is kept.
@@ -51,22 +55,24 @@ def serve(
     """
     check_model(model)
     try:
-        import uvicorn
-
         from oragen.app.application import make_app
+        from oragen.app.listener import listen
         from oragen.app.options import ServeOptions, is_loopback
+        from oragen.app.server import Server
+        from oragen.app.spool import Spool
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("oragen"):
             raise
         raise UserError(MISSING) from error
+    check_token(token)
     if not is_loopback(host):
         token = token or secrets.token_urlsafe(24)
         typer.echo("Others can reach this service. Put a proxy with TLS before it: it has none.")
-    listener = _listen(host, port)
+    listener = listen(host, port)
     options = ServeOptions(
         host=host,
         port=listener.getsockname()[1],
-        token=token,
+        token=token or None,
         max_upload_bytes=round(max_upload_mb * 10**6),
         max_duration_s=max_duration_s,
         queue=queue,
@@ -76,7 +82,7 @@ def serve(
         from oragen.predictor import Predictor
 
         source = choose_model() if model is None else model
-        return Predictor.from_pretrained(source, device=device)
+        return Predictor.from_pretrained(source, device=device, max_duration_s=max_duration_s)
 
     failures: list[BaseException] = []
 
@@ -84,28 +90,32 @@ def serve(
         failures.append(failure)
         server.should_exit = True
 
-    typer.echo(f"The page is at {options.address} (end it by Ctrl-C).")
-    config = uvicorn.Config(
-        make_app(load, options, end), log_level="warning", access_log=False, server_header=False,
-        timeout_graceful_shutdown=30, h11_max_incomplete_event_size=2**16,
-    )  # fmt: skip
-    server = uvicorn.Server(config)
-    server.run(sockets=[listener])
+    with Spool() as spool:
+        app = make_app(load, options, spool, end)
+        server = Server(app, options)
+        typer.echo(f"The page is at {options.address} (end it by Ctrl-C).")
+        server.run(sockets=[listener])
     for failure in failures:
         raise failure
+    if server.force_exit or app.state.service.worker.is_running:
+        _end_at_once()
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens, or say why there is none."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen()  # now, so that the address can be used as soon as it is printed
-    except OSError as error:
+def check_token(token: str | None) -> None:
+    """Refuse a token that no header can carry.
+
+    Raises:
+        UserError: it has other characters than the visible ones of ASCII.
+    """
+    if token and not all("!" <= character <= "~" for character in token):
         raise UserError(
-            f"Nothing can listen at {host}:{port} ({error.strerror}). Choose another --port, or "
-            "end what uses it."
-        ) from error
-    return listener
+            "The token has a space, or characters that are not ASCII. Choose another --token, "
+            "for example one that `openssl rand -hex 24` makes."
+        )
+
+
+def _end_at_once() -> None:
+    """End the process, and do not wait for a thread that still loads or encodes."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)

@@ -10,12 +10,13 @@ import pickle
 import signal
 import subprocess
 import sys
+import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -143,9 +144,10 @@ class Workers:
         """Give up calls whose results nobody takes; those that run are ended."""
         for future in calls:
             call = self._calls[future]
-            call.is_abandoned = True
-            if not future.cancel() and call.worker is not None:
-                call.worker.kill()
+            with call.lock:
+                call.is_abandoned = True
+                if not future.cancel() and call.worker is not None:
+                    call.worker.kill()
 
 
 def _take_first(pending: "deque[Future[Result]]") -> Result:
@@ -164,14 +166,20 @@ class _Call:
     work_s: int | None
     worker: "_Worker | None" = None
     is_abandoned: bool = False
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 def _run(call: _Call, free: "SimpleQueue[_Worker]") -> Any:
-    worker = call.worker = free.get()
+    worker = free.get()
+    with call.lock:
+        call.worker = worker
     try:
         return worker.run(call)
     finally:
-        call.worker = None
+        with call.lock:
+            call.worker = None
+        if call.is_abandoned:  # perhaps killed when it had answered, and the next call is innocent
+            worker.discard()
         free.put(worker)
 
 
@@ -319,6 +327,12 @@ class _Worker:
         exit_code = process.wait()
         process.stdin.close()
         return exit_code
+
+    def discard(self) -> None:
+        """End the process, if it runs; the next call starts another."""
+        if self._process is not None and not self._is_closed:
+            self.kill()
+            self._end()
 
     def kill(self) -> None:
         """End the process at once; a call that it is at fails."""

@@ -7,7 +7,7 @@ loaded. A file that kills it costs that file alone.
 import os
 import stat
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
@@ -25,6 +25,7 @@ from oragen.schema.vocabulary import Made
 
 # To decode a clip of 6 s takes 0.3 s on a core, and to encode it 0.04 s with the smallest encoders.
 MAX_PROCESSES: Final = 8
+GIVEN_UP: Final = "decoding was given up"  # as `Workers` says it of a call that had begun
 MODULES: Final = ("oragen.media.audio", "oragen.detection.faces", "cv2")  # imported ahead
 
 Pending: TypeAlias = Made | Future[Made | Failure]
@@ -96,6 +97,10 @@ class ClipDecoder:
         pending = (made for decoding in decodings for made in (decoding.sound, decoding.faces))
         self._workers.abandon(made for made in pending if not isinstance(made, Made))
 
+    def close(self) -> None:
+        """End the processes; what they are at fails."""
+        self._workers.__exit__()
+
 
 def finish(decoding: Decoding, preprocessing: Preprocessing) -> ClipInputs:
     """Wait for a clip, find the speech in it, and cut it into windows.
@@ -117,7 +122,10 @@ def read_clip_inputs(
 
 def wait_for(made: Pending) -> Made:
     """Return what was decoded, or the reason why there is nothing."""
-    result = made if isinstance(made, Made) else made.result()
+    try:
+        result = made if isinstance(made, Made) else made.result()
+    except CancelledError:
+        return _nothing(GIVEN_UP)
     return _nothing(result.reason) if isinstance(result, Failure) else result
 
 

@@ -65,6 +65,7 @@ class Predictor:
     ) -> None:
         self._decoder = decoder or ClipDecoder()
         self.device = choose_device(device)
+        self._decodings: dict[str, Decoding] = {}  # by path
         self._model = model
         self._head = model.head.to(self.device)
         self._modalities = modality_sets_of(model.head)[0]
@@ -84,6 +85,7 @@ class Predictor:
         precision: Precision | None = None,
         revision: str | None = None,
         rules: PreprocessingRules | None = None,
+        max_duration_s: float | None = None,
     ) -> "Predictor":
         """Load a model once.
 
@@ -95,6 +97,7 @@ class Predictor:
             revision: of a model on the hub.
             rules: how clips are prepared for the published model: as the published inference does
                 (None), or as for models that are trained here (`oragen`).
+            max_duration_s: longer clips get this as their reason; never more than the model says.
 
         Raises:
             UserError: the model is missing or damaged, or its parts do not belong together.
@@ -103,6 +106,8 @@ class Predictor:
         decoder = ClipDecoder()
         decoder.start()  # it imports what it needs while the model is loaded
         model = load_pretrained(folder, precision=precision, revision=revision, rules=rules)
+        if max_duration_s is not None:
+            model = replace(model, preprocessing=model.preprocessing.shorten(max_duration_s))
         return cls(model, device, decoder)
 
     @property
@@ -119,6 +124,20 @@ class Predictor:
     def modalities(self) -> tuple[Modality, ...]:
         """What the model uses: audio, face, or both."""
         return tuple(self._model.specs)
+
+    @property
+    def encoder_sources(self) -> dict[Modality, tuple[str, str]]:
+        """The name of each encoder, and where it comes from: a folder, a hub or oragen."""
+        return {
+            modality: (str(spec["encoder"]), str(spec["source"]))
+            for modality, spec in self._model.specs.items()
+        }
+
+    @property
+    def max_duration_s(self) -> float:
+        """The longest clip that is predicted on, in seconds."""
+        preprocessing = self._model.preprocessing
+        return min(preprocessing.max_audio_s, preprocessing.faces.max_duration_s)
 
     @property
     def genders(self) -> tuple[str, ...]:
@@ -187,6 +206,7 @@ class Predictor:
                         use_face=use_face,
                         boxes=boxes.get(Path(path).name),
                     )
+                    self._decodings[str(path)] = decoding
                     ahead.append((decoding, executor.submit(finish, decoding, preprocessing)))
                     if len(ahead) > self._decoder.num_ahead:
                         yield from self._predict_first(ahead, on_progress)
@@ -194,13 +214,27 @@ class Predictor:
                     yield from self._predict_first(ahead, on_progress)
             finally:
                 self._decoder.abandon(decoding for decoding, _ in ahead)
+                for decoding, _ in ahead:
+                    self._decodings.pop(str(decoding.path), None)
+
+    def give_up(self, path: str | Path) -> None:
+        """End the decoding of a file of `predict_files`, from any thread.
+
+        Its prediction has that as its reason, unless the file is decoded already.
+        """
+        if decoding := self._decodings.pop(str(path), None):
+            self._decoder.abandon([decoding])
+
+    def close(self) -> None:
+        """End the processes that decode; files that are being decoded get that as their reason."""
+        self._decoder.close()
 
     def _predict_first(
         self, ahead: deque[tuple[Decoding, Future[ClipInputs]]], on_progress: OnProgress
     ) -> Iterator[Prediction]:
         """Wait for the first clip; an interrupted wait leaves it to be given up."""
         inputs = ahead[0][1].result()
-        ahead.popleft()
+        self._decodings.pop(str(ahead.popleft()[0].path), None)
         with suppress(CancelledError):
             yield self.predict_inputs(inputs, on_progress)
 

@@ -73,6 +73,15 @@ class Preprocessing:
         shape: CropShape = "rectangle" if rules == "published_inference" else "square"
         return replace(self, rules=rules, faces=replace(self.faces, shape=shape))
 
+    def shorten(self, max_duration_s: float) -> "Preprocessing":
+        """Return the same with a bound for clips that is never above the one there was."""
+        faces_s = min(self.faces.max_duration_s, max_duration_s)
+        return replace(
+            self,
+            max_audio_s=min(self.max_audio_s, max_duration_s),
+            faces=replace(self.faces, max_duration_s=faces_s),
+        )
+
     def seek_landmarks(self, seek: bool) -> "Preprocessing":
         """Return the same with landmarks, or without those that take a search of their own."""
         return replace(self, faces=replace(self.faces, seek_landmarks=seek))

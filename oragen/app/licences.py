@@ -1,0 +1,61 @@
+"""A loaded model -> the terms of its parts, as far as they are known.
+
+Terms are never guessed: where nothing states them, the reader is told where to look.
+"""
+
+import re
+from typing import Final
+
+from oragen.app.forms import LicenceForm
+from oragen.models.off_the_shelf import LICENCE, SOURCE
+from oragen.models.released import REPOSITORY, TITLE
+from oragen.predictor import Predictor
+from oragen.schema.choices.encoders import EMBEDDED, OFF_THE_SHELF, OFF_THE_SHELF_HEAD
+
+CODE: Final = "MIT"
+YUNET: Final = "MIT"
+UNSTATED: Final = "not stated; look at"
+# Of the head of a model card on the hub, between two lines of dashes.
+_FRONT_MATTER: Final = re.compile(r"\A---\n(.*?)\n---", re.DOTALL)
+_LICENCE: Final = re.compile(r"^license(?:_name)?: *(\S.*)$", re.MULTILINE)
+
+
+def list_licences(predictor: Predictor, card: str | None) -> list[LicenceForm]:
+    """Return what is known of the licences of the program, the model, its encoders and detector."""
+    encoders = [
+        LicenceForm(what=f"{modality} encoder: {name}", licence=_of_encoder(source))
+        for modality, (name, source) in predictor.encoder_sources.items()
+    ]
+    is_yunet = predictor.description.get("face_detector") == "yunet"
+    return [
+        LicenceForm(what="program: oragen", licence=CODE),
+        LicenceForm(what="weights of the model", licence=_of_weights(predictor, card)),
+        *encoders,
+        *([LicenceForm(what="face detector: yunet", licence=YUNET)] if is_yunet else []),
+    ]
+
+
+def _of_encoder(source: str) -> str:
+    if source == EMBEDDED:
+        return f"{CODE}, as the program that it is part of"
+    if source == OFF_THE_SHELF:
+        return f"{LICENCE} ({SOURCE})"
+    return f"{UNSTATED} the place that it comes from: {source}"
+
+
+def _of_weights(predictor: Predictor, card: str | None) -> str:
+    description = predictor.description
+    if description.get("head") == OFF_THE_SHELF_HEAD:
+        return f"{LICENCE} ({SOURCE})"
+    if stated := _read_card(card or ""):
+        return f"{stated}, as its card says"
+    if description.get("published_model", "").startswith(f"{TITLE} "):
+        return f"{UNSTATED} https://huggingface.co/{REPOSITORY}"
+    corpora = description.get("trained_on") or "which it does not name"
+    return f"{UNSTATED} the licences of the corpora that it was trained on: {corpora}"
+
+
+def _read_card(card: str) -> str:
+    """Return the licences that the head of a card names, in one line."""
+    head = _FRONT_MATTER.match(card)
+    return ", ".join(found.strip() for found in _LICENCE.findall(head[1])) if head else ""
