@@ -11,8 +11,8 @@ PAGES: Final = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.
 MARK: Final = re.compile(r"<!-- not run: (.+) -->")  # readers do not see it
 LANGUAGES: Final = {"bash": "shell", "python": "python", "": "text"}
 PROGRAMS: Final = {
-    "bash", "cp", "curl", "cut", "dvc", "find", "git", "hf", "ln", "ls", "make", "mkdir", "oragen",
-    "pip", "pre-commit", "pytest", "python", "python3", "source", "wget",
+    "bash", "cp", "curl", "cut", "docker", "dvc", "find", "git", "hf", "ln", "ls", "make", "mkdir",
+    "oragen", "pip", "pre-commit", "pytest", "python", "python3", "source", "wget",
 }  # fmt: skip
 
 

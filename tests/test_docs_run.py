@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from tests.doc_blocks import Block, find_blocks
 from tests.media_files import write_sound
 from tests.project import REPOSITORY, Project, clone
 from tests.published_heads import make_published_head
+from tests.serving import serve
 from tests.template_project import Template, pick_good_clips
 
 BLOCKS: Final = find_blocks()
@@ -31,6 +33,7 @@ NOT_RUN: Final = {
     "--local-dir ORAGEN",
     "README.md: make demo",
     "README.md: make predict CLIP=clip.mp4",
+    "README.md: oragen serve",
     "docs/benchmarks.md: python -m benchmarks.extraction",
     "docs/cache.md: cp -r data/features mine && dvc pull && cp -rn mine/. data/features/",
     "docs/cache.md: dvc remote add --default team s3://bucket/oragen",
@@ -43,7 +46,13 @@ NOT_RUN: Final = {
     "docs/pipeline.md: oragen models fetch yunet",
     "docs/pipeline.md: python -m benchmarks.detection data/corpora/studio data/corpora/phone",
     "docs/pipeline.md: python3 -m venv .venv && . .venv/bin/activate",
+    "docs/serve.md: ORAGEN_TOKEN=$(openssl rand -hex 24) oragen serve",
+    "docs/serve.md: docker build -t oragen .",
+    "docs/serve.md: docker run --rm --init -p 127.0.0.1:8000:8000 oragen",
+    "docs/serve.md: export ORAGEN_MODEL=./my-model ORAGEN_TOKEN=$(openssl rand -hex 24)",
+    "docs/serve.md: pip install -e '.[app]'",
 }
+SERVICE: Final = "http://127.0.0.1:8000"
 README: Final = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 
 
@@ -91,12 +100,25 @@ def add_clips(project: Project) -> None:
     theirs.to_csv(folder / "df_files.csv")
 
 
+@pytest.fixture(scope="module")
+def address(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a service with the model of the template."""
+    model = project.folder / "data" / "heads" / "cross_attention" / "seed-0"
+    with serve(model, tmp_path_factory.mktemp("spool")) as served:
+        yield served.address
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("block", RUN, ids=lambda block: block.name)
-def test_a_block_runs_as_it_stands(project: Project, block: Block) -> None:
-    """Whatever asks is answered with yes."""
-    shell = ("bash", "-euo", "pipefail", "-c", f"exec < <(yes)\n{block.text}")
-    run = project.run(*shell if block.language == "shell" else ("python", "-c", block.text))
+def test_a_block_runs_as_it_stands(
+    project: Project, block: Block, request: pytest.FixtureRequest
+) -> None:
+    """Whatever asks is answered with yes; a service is asked at a port that is free here."""
+    text = block.text
+    if SERVICE in text:
+        text = text.replace(SERVICE, request.getfixturevalue("address"))
+    shell = ("bash", "-euo", "pipefail", "-c", f"exec < <(yes)\n{text}")
+    run = project.run(*shell if block.language == "shell" else ("python", "-c", text))
     assert run.exit_code == 0, run.output
     assert "Traceback" not in run.output
 
