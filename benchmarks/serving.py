@@ -28,7 +28,8 @@ from benchmarks.predicting import CLIP_S, default_model, make_clips
 if TYPE_CHECKING:
     from oragen.predictor import Predictor
 
-COMMAND: Final = (sys.executable, "-c", "from oragen.cli import run; run()", "serve", "--port", "0")
+COMMAND: Final = (sys.executable, "-c", "from oragen.cli import run; run()", "serve")
+OPTIONS: Final = ("--port", "0", "--queue", "1000")  # no client is told to come back
 LOOP: Final = "Predictor in a loop"
 READY_S: Final = 120
 
@@ -84,7 +85,7 @@ def measure(
         rounds[name].append(ways[name]())
 
     timings = time_in_turns({name: partial(run, name) for name in ways}, repeats=repeats)
-    rows = []
+    rows: list[dict[str, Value]] = []
     for name, timing in timings.items():
         measured = rounds[name][1:]  # without the warm-up
         latencies_s = sorted(second for each in measured for second in each.latencies_s)
@@ -159,14 +160,14 @@ def count_core_s(process: int) -> float:
     """Return how long a process and those that it started have worked on a core."""
     first = psutil.Process(process)
     times = [each.cpu_times() for each in (first, *first.children(recursive=True))]
-    return sum(each.user + each.system for each in times)
+    return float(sum(each.user + each.system for each in times))
 
 
 @contextmanager
 def serve(model: Path, folder: Path) -> Iterator[tuple[str, int]]:
     """Start the service; yield its address and its process once the model is loaded."""
     process = subprocess.Popen(
-        [*COMMAND, "--model", str(model)], stdout=subprocess.PIPE, text=True,
+        [*COMMAND, *OPTIONS, "--model", str(model)], stdout=subprocess.PIPE, text=True,
         env=os.environ | {"TMPDIR": str(folder), "PYTHONUNBUFFERED": "1"},
     )  # fmt: skip
     try:

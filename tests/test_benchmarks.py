@@ -92,6 +92,19 @@ def test_a_prediction_is_timed_by_its_steps(tmp_path: Path) -> None:
     assert found["same_json"] == "True"
 
 
+def test_a_service_is_compared_with_its_predictor(tmp_path: Path) -> None:
+    model = str(save_model(tmp_path))
+    small = ("--num-clips", "2", "--repeats", "1", "--clients", "2")
+    found = run("benchmarks.serving", "--model", model, *small)
+    loop, many, served = found["rows"]
+    assert loop["of the loop"] == 1
+    assert many["p50, s"] is None  # one call for all clips
+    assert served["way"] == "oragen serve, 2 clients"
+    assert 0 < served["p50, s"] <= served["p95, s"]
+    assert served["core ms a clip"] > 0
+    assert found["same_json"] == "True"
+
+
 @pytest.mark.skipif(not (SHARED / "models").is_dir(), reason="needs ../shared")
 def test_a_drawn_mask_hides_a_real_face_from_the_cascade_first(tmp_path: Path) -> None:
     shutil.copy2(SHARED / "media" / "m_21.mp4", tmp_path)

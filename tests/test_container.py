@@ -10,6 +10,7 @@ import yaml
 
 from oragen.app.application import make_app
 from oragen.app.options import ServeOptions
+from oragen.app.spool import Spool
 from oragen.cli.main import app
 from tests.project import REPOSITORY
 
@@ -20,7 +21,8 @@ MB: Final = 10**6
 
 
 def last(instruction: str) -> str:
-    return re.findall(rf"^{instruction} (.*)$", DOCKERFILE, re.MULTILINE)[-1].strip()
+    *_, value = re.finditer(rf"^{instruction} (.*)$", DOCKERFILE, re.MULTILINE)
+    return value[1].strip()
 
 
 def test_the_image_is_made_of_files_that_are_there_and_sent_to_the_engine() -> None:
@@ -40,7 +42,8 @@ def test_the_process_is_not_root() -> None:
 
 def test_the_commands_are_those_of_oragen() -> None:
     """What the image starts, with what compose.yaml adds."""
-    name, *arguments = [*json.loads(last("ENTRYPOINT")), *SERVICE["command"]]
+    started: list[str] = json.loads(last("ENTRYPOINT")) + SERVICE["command"]
+    name, *arguments = started
     assert name == "oragen"
     command = typer.main.get_command(app).commands[arguments[0]]  # type: ignore[attr-defined]
     options = command.make_context("serve", arguments[1:]).params
@@ -52,7 +55,7 @@ def test_the_commands_are_those_of_oragen() -> None:
 def test_health_is_asked_where_the_service_tells_it() -> None:
     address = re.search(r"http://127\.0\.0\.1:(\d+)(/\w+)", DOCKERFILE)
     assert address is not None
-    described = make_app(pytest.fail, ServeOptions(), pytest.fail).openapi()  # type: ignore[arg-type]
+    described = make_app(pytest.fail, ServeOptions(), Spool(), print).openapi()
     assert address[2] in described["paths"]
     assert int(address[1]) == ServeOptions().port == int(last("EXPOSE"))
 

@@ -1,7 +1,7 @@
 """docs/serve.md -> it names all requests, options and metrics of the service, and no others."""
 
 import re
-from typing import Final
+from typing import Final, get_args
 
 import pytest
 import typer.main
@@ -10,6 +10,7 @@ from oragen.app.application import make_app
 from oragen.app.measured import Measured
 from oragen.app.options import ServeOptions
 from oragen.app.pictures import Kind
+from oragen.app.spool import Spool
 from oragen.cli.main import app
 from tests.project import REPOSITORY
 
@@ -17,8 +18,8 @@ PAGE: Final = (REPOSITORY / "docs" / "serve.md").read_text(encoding="utf-8")
 
 
 def test_all_requests_are_described() -> None:
-    described = make_app(pytest.fail, ServeOptions(), pytest.fail).openapi()  # type: ignore[arg-type]
-    paths = {path.replace("{kind}", kind) for path in described["paths"] for kind in Kind.__args__}
+    described = make_app(pytest.fail, ServeOptions(), Spool(), print).openapi()
+    paths = {path.replace("{kind}", kind) for path in described["paths"] for kind in get_args(Kind)}
     rows = [line.split("|")[1] for line in PAGE.splitlines() if re.match(r"\| `[A-Z]+ /", line)]
     named = set(re.findall(r"(/[\w/.{}]+)", "".join(rows)))
     assert named | {"/v1/jobs/{key}/drawn.png"} == paths
