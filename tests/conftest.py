@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+    from tests.browsing import App
     from tests.convert_command import Convert
     from tests.template_project import Template
 
@@ -65,3 +68,21 @@ def convert(
 
     monkeypatch.chdir(tmp_path)
     return type_command(monkeypatch, capsys)
+
+
+@pytest.fixture(scope="session")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator["App"]:
+    """`oragen serve` with a small model."""
+    from tests.browsing import serve_app
+
+    with serve_app(tmp_path_factory.mktemp("app")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["Browser"]:
+    """Chromium. While it runs, the thread has a running loop of asyncio: so not for all tests."""
+    from tests.browsing import start_chromium
+
+    with start_chromium() as running:
+        yield running

@@ -8,8 +8,8 @@ const FORMULA = /^'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]/;
 export function toCsv(predictions) {
   const rows = predictions.map(flatten);
   const names = mergeNames(rows);
-  const lines = [names, ...rows.map((row) => names.map((name) => row[name]))];
-  return lines.map((cells) => `${cells.map(toCell).join(",")}\n`).join("");
+  const lines = rows.map((row) => names.map((name) => toCell(row[name], name)));
+  return [names.map(toText), ...lines].map((cells) => `${cells.join(",")}\n`).join("");
 }
 
 function flatten(prediction) {
@@ -41,10 +41,21 @@ function mergeNames(rows) {
   return [...new Set(keys.flat())];
 }
 
-function toCell(value) {
+/** Python's way to write a value, as `oragen predict` does. */
+function toCell(value, name) {
   if (value === null || value === undefined) return "";
-  if (typeof value === "boolean") return value ? "True" : "False"; // as `oragen predict` writes it
-  if (typeof value === "number") return String(value);
+  if (typeof value === "boolean") return value ? "True" : "False";
+  if (typeof value === "number") return name === "num_windows" ? String(value) : toFloat(value);
+  return toText(value);
+}
+
+function toFloat(value) {
+  if (Number.isInteger(value)) return value.toFixed(1);
+  if (Math.abs(value) >= 1e-4) return String(value);
+  return value.toExponential().replace(/-(\d)$/, "-0$1");
+}
+
+function toText(value) {
   const text = FORMULA.test(value) && !isNumber(value) ? `'${value}` : value;
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

@@ -30,9 +30,9 @@ await start();
 async function start() {
   takeToken();
   window.addEventListener("hashchange", takeToken);
+  listen(); // first, or what is chosen meanwhile is lost
   await useLanguage(usualLanguage());
   showLanguages();
-  listen();
   recorder.showTexts();
   model = await waitForModel();
   if (model === null) {
