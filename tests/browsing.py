@@ -56,7 +56,7 @@ class Visit:
         self.choose(*clips)
         self.wait_for_answer()
         if len(clips) > 1:
-            removals = self.page.get_by_role("button", name="Remove: ")
+            removals = self.page.locator("#clips-table button.remove")
             expect(removals).to_have_count(len(clips), timeout=PATIENCE_MS)
 
     def wait_for_answer(self) -> None:

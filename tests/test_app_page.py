@@ -157,9 +157,7 @@ def test_several_clips_are_a_table_that_sorts_and_is_saved(app: App, browser: Br
         expect(page.locator("#answer")).to_be_hidden()
 
 
-def test_a_saved_table_is_that_of_the_command(
-    app: App, browser: Browser, tmp_path: Path
-) -> None:
+def test_a_saved_table_is_that_of_the_command(app: App, browser: Browser, tmp_path: Path) -> None:
     names = ["talk.mp4", "voice.mp4", "broken.mp4"]
     predict = Predictor.from_pretrained(app.model)
     with open_output(tmp_path / "expected.csv") as write:

@@ -108,6 +108,7 @@ export class ClipTable {
     const act = () => (isEnded ? this.#clips.remove(clip) : this.#clips.cancel(clip));
     return button(say(key), act, {
       "aria-label": `${say(key)}: ${printable(clip.name)}`, "data-key": `act-${clip.number}`,
+      class: isEnded ? "remove" : "cancel",
     });
   }
 }

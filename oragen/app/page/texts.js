@@ -63,13 +63,15 @@ export function saySentence(sentence, tag = "span") {
     const found = pattern.exec(sentence);
     if (found) return make(tag, {}, printable(translate(text, found), MAX_SENTENCE));
   }
-  return make(tag, { lang: "en" }, printable(sentence, MAX_SENTENCE));
+  const isOurs = /\p{Script=Cyrillic}/u.test(sentence); // of this page, so it is translated
+  return make(tag, { lang: isOurs ? null : "en" }, printable(sentence, MAX_SENTENCE));
 }
 
 /** Put the numbers and names of a sentence into its translation. */
 function translate(text, found) {
   return text.replace(/\$(\d)/g, (_, index) => {
     const decimals = /^\d+\.(\d+)$/.exec(found[index]);
+    if (found[index] === undefined) return say("training.not-known");
     return decimals ? sayNumber(Number(found[index]), decimals[1].length) : found[index];
   });
 }
