@@ -161,8 +161,8 @@ def test_a_saved_table_is_that_of_the_command(app: App, browser: Browser, tmp_pa
     names = ["talk.mp4", "voice.mp4", "broken.mp4"]
     predict = Predictor.from_pretrained(app.model)
     with open_output(tmp_path / "expected.csv") as write:
-        for name in names:
-            write(replace(predict(app.clips / name), input=name))
+        for prediction in predict.predict_files([app.clips / name for name in names]):
+            write(replace(prediction, input=Path(prediction.input).name))
     with visit(browser, app.served.address) as visited:
         visited.ask(*[app.clips / name for name in names])
         saved = visited.save("#clips-csv").read_text()

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from oragen.app.application import PAGE
-from oragen.app.jobs import Jobs
+from oragen.app.jobs import ENDING, TOO_MANY_WATCHERS, Jobs
+from oragen.app.measured import Measured
 from oragen.app.options import ServeOptions
 from oragen.app.problems import ProblemError
 from oragen.app.worker import FAILED
@@ -106,9 +107,9 @@ def service_sentences() -> list[str]:
     distances: list[dict[Modality, float]] = [
         {"audio": 1.5, "face": 0.72}, {"audio": 1.5}, {"face": 2.0}
     ]  # fmt: skip
-    jobs = Jobs(ServeOptions(queue=0))
+    jobs = Jobs(ServeOptions(queue=0), Measured())
     refusals = []
-    for ask in (jobs.refuse_if_full, lambda: jobs.get("none")):
+    for ask in (jobs.place().__enter__, lambda: jobs.get("none")):
         with pytest.raises(ProblemError) as caught:
             ask()
         refusals.append(caught.value.detail)
@@ -119,7 +120,9 @@ def service_sentences() -> list[str]:
         *(warning for measured in distances for warning in warn_of_distances(measured)),
         *warn_of_age(12.0, TrainingData((drawn,), 16.0, 84.0)),
         *re.findall(r'"([^"]+)"', (UnusableMediaError.__doc__ or "").replace("\n    ", " ")),
+        ENDING,
         FAILED,
+        TOO_MANY_WATCHERS,
         *refusals,
     ]
 

@@ -6,6 +6,7 @@ import { askToken, authorization } from "./token.js";
 
 const MOST_BREAKS = 5; // of a stream of events in a row
 const BREAK_S = 1;
+export const ENDED = ["done", "failed", "cancelled"]; // states of a job
 
 /** Why a request has no answer, as the service says it. */
 export class ProblemError extends Error {
@@ -50,17 +51,23 @@ export async function upload(file, uses, { onShare, signal }) {
 
 /** Yield a job each time it changes, the last time with its prediction. */
 export async function* watchJob(id, signal) {
-  const path = `v1/jobs/${encodeURIComponent(id)}/events`;
+  const path = `v1/jobs/${encodeURIComponent(id)}`;
   let isEnded = false; // the service closes the stream then
   for (let breaks = 0; breaks <= MOST_BREAKS; breaks += 1) {
     try {
-      for await (const event of readEvents(await request(path, { signal }))) {
+      for await (const event of readEvents(await request(`${path}/events`, { signal }))) {
         breaks = 0;
         isEnded = event.kind === "end";
         yield JSON.parse(event.data);
       }
     } catch (error) {
-      if (!isEnded && (signal.aborted || error.status)) throw error;
+      if (!isEnded && (signal.aborted || (error.status && error.status !== 503))) throw error;
+      if (error.status === 503) { // too many streams: the job can be read all the same
+        breaks = 0;
+        const job = await (await request(path, { signal })).json();
+        isEnded = ENDED.includes(job.state);
+        yield job;
+      }
     }
     if (isEnded) return;
     await pause(BREAK_S, signal);

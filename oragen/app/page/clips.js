@@ -1,13 +1,12 @@
 // Files -> clips with their jobs: asked a few at once, cancelled, forgotten.
 
-import { ProblemError, removeJob, upload, watchJob } from "./api.js";
+import { ENDED, ProblemError, removeJob, upload, watchJob } from "./api.js";
 import { pause } from "./elements.js";
 import { measureLength, sayLength } from "./length.js";
 import { say, sayAmount } from "./texts.js";
 
 const AT_ONCE = 4; // browsers open six connections to a host; the page needs some
 const MOST_TRIES = 30; // while the queue of the service is full
-export const ENDED = ["done", "failed", "cancelled"];
 
 /** All clips of this visit. Events: `change` (detail: the clip), `list`. */
 export class Clips extends EventTarget {

@@ -1,6 +1,6 @@
 // All clips of this visit -> a table that sorts, and that is saved as CSV and JSON.
 
-import { ENDED } from "./clips.js";
+import { ENDED } from "./api.js";
 import { saveCsv, saveJson } from "./downloads.js";
 import { button, find, make, printable } from "./elements.js";
 import { describeState } from "./progress.js";
