@@ -136,7 +136,7 @@ def test_a_prediction_needs_no_mouse(app: App, browser: Browser) -> None:
         page.keyboard.press("ArrowLeft")
         tab_to(page, "#files")
         with page.expect_file_chooser() as chooser:
-            page.keyboard.press("Enter")
+            page.keyboard.press("Space")
         chooser.value.set_files(app.clips / "talk.mp4")
         expect(page.locator("#consent")).to_be_visible()
         tab_to(page, "#consent-given")
