@@ -2,11 +2,12 @@
 
 import os
 import re
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,32 @@ class Served:
                 "POST", f"/v1/predictions?wait_s={wait_s}", files={"file": file}, data=fields
             )
 
+    def send(self, content: bytes, *, timeout_s: float = 30) -> bytes:
+        """Send bytes that no client would, and return all that comes until the end."""
+        host, _, port = self.address.removeprefix("http://").partition(":")
+        answer = b""
+        with socket.create_connection((host, int(port)), timeout=timeout_s) as connection:
+            with suppress(ConnectionError):  # the service may not read all of it
+                connection.sendall(content)
+            with suppress(ConnectionError):
+                while piece := connection.recv(2**16):
+                    answer += piece
+        return answer
+
+    def memory_mb(self) -> float:
+        """Return what the service itself has in memory, in MB; decoders are other processes."""
+        return psutil.Process(self.process.pid).memory_info().rss / 1e6
+
+    def metric(self, name: str, **labels: str) -> float:
+        """Return a value of /metrics; 0 where nothing was counted."""
+        wanted = {f'{label}="{value}"' for label, value in labels.items()}
+        for line in self.ask("GET", "/metrics").text.splitlines():
+            found = re.fullmatch(r"(\w+)(?:\{(.*)\})? (\S+)", line)
+            labels_of = set((found[2] or "").split(",")) if found else set()
+            if found and found[1] == name and labels_of == (wanted or {""}):
+                return float(found[3])
+        return 0.0
+
     def uploads(self) -> list[Path]:
         """Return all files that the service keeps of uploads."""
         return [path for path in self.spool_parent.rglob("*") if path.is_file()]
@@ -45,17 +72,17 @@ class Served:
 @contextmanager
 def serve(model: Path, folder: Path, *options: str) -> Iterator[Served]:
     """Start the service and wait until its model is loaded; end it as Ctrl-C does."""
-    folder.mkdir(exist_ok=True)
     with start(model, folder, *options) as process:
         try:
-            served = Served(process, _read_address(process), folder)
+            served = Served(process, read_address(process), folder)
             _wait_until_ready(served)
             yield served
         finally:
             process.terminate()
 
 
-def _read_address(process: "subprocess.Popen[str]") -> str:
+def read_address(process: "subprocess.Popen[str]") -> str:
+    """Return the address that the service prints, without its token."""
     assert process.stdout is not None
     for said in process.stdout:
         if found := re.search(r"http://[^\s#]+", said):
@@ -63,13 +90,16 @@ def _read_address(process: "subprocess.Popen[str]") -> str:
     raise AssertionError("the service has ended")
 
 
-def start(model: Path, folder: Path, *options: str) -> "subprocess.Popen[str]":
+def start(
+    model: Path, folder: Path, *options: str, stderr: int | None = None
+) -> "subprocess.Popen[str]":
     """Start the command; uploads lie in `folder`."""
+    folder.mkdir(exist_ok=True)
     command = [sys.executable, "-c", "from oragen.cli import run; run()", "serve"]
     return subprocess.Popen(
         [*command, "--model", str(model), "--port", "0", *options],
         env={**os.environ, "TMPDIR": str(folder), "PYTHONUNBUFFERED": "1"},
-        cwd=folder, stdout=subprocess.PIPE, text=True,
+        cwd=folder, stdout=subprocess.PIPE, stderr=stderr, text=True,
     )  # fmt: skip
 
 

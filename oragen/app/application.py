@@ -4,28 +4,24 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from fastapi import FastAPI
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 
 from oragen.app import prediction_routes, status_routes
-from oragen.app.forms import ProblemForm
+from oragen.app.docs_routes import add_docs
 from oragen.app.guard import Guard
 from oragen.app.measured import CountRequests, Measured
-from oragen.app.openapi import describe
+from oragen.app.openapi import PROBLEMS, describe
 from oragen.app.options import ServeOptions
-from oragen.app.problems import MEDIA_TYPE, answer_with_problems
+from oragen.app.problems import answer_with_problems
 from oragen.app.service import Service
 from oragen.app.spool import Spool
 from oragen.predictor import Predictor
 
 PAGE: Final = Path(__file__).with_name("page")
-PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
-    status: {"model": ProblemForm, "content": {MEDIA_TYPE: {}}}
-    for status in (400, 401, 403, 404, 405, 408, 409, 413, 415, 421, 422, 503, 507)
-}
 
 
 def make_app(
@@ -70,5 +66,6 @@ def make_app(
     async def page() -> FileResponse:
         return FileResponse(PAGE / "index.html")
 
+    add_docs(app)
     describe(app)
     return app

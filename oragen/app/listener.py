@@ -34,11 +34,12 @@ def listen(host: str, port: int) -> socket.socket:
         listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
-        raise UserError(_explain(error, host, port)) from error
+        raise UserError(explain(error, host, port)) from error
     return listener
 
 
-def _explain(error: OSError, host: str, port: int) -> str:
+def explain(error: OSError, host: str, port: int) -> str:
+    """Say why nothing can listen there, and what to do."""
     match error.errno:
         case errno.EADDRINUSE:
             return f"Port {port} of {host} is in use. Choose another --port, or end what uses it."

@@ -12,7 +12,7 @@ from oragen.app.reasons import find_kind
 from oragen.predictor.prediction import Prediction
 
 SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
-NO_ROUTE: Final = "none"  # refused before its path was looked at, or there is no such path
+NO_ROUTE: Final = "none"  # files of the page, what was refused at once, paths that there are not
 
 
 class Measured:

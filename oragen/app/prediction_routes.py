@@ -31,6 +31,7 @@ REQUEST_BODY: Final = {
         "multipart/form-data": {
             "schema": {
                 "type": "object",
+                "description": "One of use_audio and use_face must be true, as both are at first.",
                 "required": ["file"],
                 "additionalProperties": False,
                 "properties": {

@@ -7,6 +7,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -36,6 +37,17 @@ def to_response(status: int, detail: str, headers: Mapping[str, str] | None = No
     return JSONResponse(content, status, dict(headers or {}), media_type=MEDIA_TYPE)
 
 
+def _list_methods(app: FastAPI, request: Request) -> set[str]:
+    """Return the methods of all routes of a path; the framework names those of the first."""
+    described = app.openapi()["paths"]
+    return {
+        method.upper()
+        for path, methods in described.items()
+        if compile_path(path)[0].match(request.url.path)
+        for method in methods
+    } or {"GET"}
+
+
 def answer_with_problems(app: FastAPI) -> None:
     """Let every error of an application be answered by a problem, none by a traceback."""
 
@@ -44,8 +56,11 @@ def answer_with_problems(app: FastAPI) -> None:
         return to_response(problem.status, problem.detail, problem.headers)
 
     @app.exception_handler(HTTPException)
-    async def on_http(_: Request, error: HTTPException) -> JSONResponse:
-        return to_response(error.status_code, str(error.detail), error.headers)
+    async def on_http(request: Request, error: HTTPException) -> JSONResponse:
+        headers = dict(error.headers or {})
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            headers["Allow"] = ", ".join(sorted(_list_methods(app, request)))
+        return to_response(error.status_code, str(error.detail), headers)
 
     @app.exception_handler(RequestValidationError)
     async def on_invalid(_: Request, error: RequestValidationError) -> JSONResponse:

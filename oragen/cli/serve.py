@@ -1,5 +1,6 @@
 """`oragen serve`: a page and an HTTP interface for one model."""
 
+import logging
 import os
 import secrets
 import sys
@@ -33,7 +34,7 @@ def serve(
         typer.Option(
             envvar="ORAGEN_TOKEN",
             show_envvar=True,
-            help="What requests must show.",
+            help="What requests must show; the variable is not seen in lists of processes.",
             show_default="none here; made for other hosts",
         ),
     ] = None,
@@ -84,6 +85,7 @@ def serve(
         source = choose_model() if model is None else model
         return Predictor.from_pretrained(source, device=device, max_duration_s=max_duration_s)
 
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it tells parts of contents
     failures: list[BaseException] = []
 
     def end(failure: BaseException) -> None:
