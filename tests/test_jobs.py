@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from oragen.app import jobs as jobs_module
 from oragen.app.jobs import Job, Jobs
 from oragen.app.measured import Measured
 from oragen.app.options import ServeOptions
@@ -80,9 +79,9 @@ def test_jobs_end_a_quarter_of_an_hour_after_their_work(
     [job] = made = [make_job(spool)]
     end_each(jobs, made)
     now = job.since
-    monkeypatch.setattr(jobs_module.time, "monotonic", lambda: now + 899)
+    monkeypatch.setattr("oragen.app.jobs.time.monotonic", lambda: now + 899)
     assert jobs.get(job.key) is job
-    monkeypatch.setattr(jobs_module.time, "monotonic", lambda: now + 901)
+    monkeypatch.setattr("oragen.app.jobs.time.monotonic", lambda: now + 901)
     with pytest.raises(ProblemError, match="no such job"):
         jobs.get(job.key)
     assert not job.path.parent.exists()
