@@ -31,8 +31,10 @@ RUN --mount=type=bind,source=constraints.txt,target=/constraints.txt \
 RUN --mount=type=bind,from=wheel,source=/wheels,target=/wheels \
     pip install --no-cache-dir --no-deps /wheels/*.whl && pip check
 
-# Uploads, and what libraries note, go to /tmp, which may be in memory: nothing else is written.
-ENV HOME=/tmp PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+# Uploads, and what libraries note, go to /tmp, which may be in memory. Models of the hub, if one is
+# named by its id, go to /models, which may be a volume. Nothing else is written.
+RUN install --directory --owner=10001 --group=10001 /models
+ENV HOME=/tmp HF_HOME=/models PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 WORKDIR /srv
 USER 10001:10001
 EXPOSE 8000

@@ -48,7 +48,9 @@ NOT_RUN: Final = {
     "docs/pipeline.md: python3 -m venv .venv && . .venv/bin/activate",
     "docs/serve.md: ORAGEN_TOKEN=$(openssl rand -hex 24) oragen serve",
     "docs/serve.md: docker build -t oragen .",
-    "docs/serve.md: docker run --rm --init -p 127.0.0.1:8000:8000 oragen",
+    "docs/serve.md: docker run --rm -p 127.0.0.1:8000:8000 -v ./my-model:/model:ro oragen "
+    "--model /model",
+    "docs/serve.md: docker run --rm -v oragen-models:/models --entrypoint oragen oragen models fetch yunet",
     "docs/serve.md: export ORAGEN_MODEL=./my-model ORAGEN_TOKEN=$(openssl rand -hex 24)",
     "docs/serve.md: pip install -e '.[app]'",
 }
