@@ -50,7 +50,8 @@ NOT_RUN: Final = {
     "docs/serve.md: docker build -t oragen .",
     "docs/serve.md: docker run --rm -p 127.0.0.1:8000:8000 -v ./my-model:/model:ro oragen "
     "--model /model",
-    "docs/serve.md: docker run --rm -v oragen-models:/models --entrypoint oragen oragen models fetch yunet",
+    "docs/serve.md: docker run --rm -v oragen-models:/models --entrypoint oragen oragen "
+    "models fetch yunet",
     "docs/serve.md: export ORAGEN_MODEL=./my-model ORAGEN_TOKEN=$(openssl rand -hex 24)",
     "docs/serve.md: pip install -e '.[app]'",
 }
