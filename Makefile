@@ -36,12 +36,13 @@ test-slow: setup       ## the tests marked `slow`: whole pipelines on real clips
 coverage: setup        ## which lines of oragen all the tests run
 	$(PYTEST) -m "not gpu" --cov=oragen --cov-report=term:skip-covered
 
-check: setup           ## lint, spelling, types, import contracts
+check: setup           ## lint, spelling, types, import contracts, the scripts of the page
 	ruff check .
 	ruff format --check .
 	codespell
 	mypy
 	lint-imports
+	oxlint oragen/app/page
 
 setup: .venv/installed ## make .venv with exactly the versions this was tested with
 

@@ -37,7 +37,7 @@ function flattenClass(task, predicted) {
 
 /** The order is that of the longest row, so that labels stand beside their task. */
 function mergeNames(rows) {
-  const keys = rows.map((row) => Object.keys(row)).sort((one, other) => other.length - one.length);
+  const keys = rows.map((row) => Object.keys(row)).toSorted((one, other) => other.length - one.length);
   return [...new Set(keys.flat())];
 }
 

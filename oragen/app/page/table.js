@@ -72,7 +72,7 @@ export class ClipTable {
     if (this.#sortedBy === null) return clips;
     const { order } = COLUMNS[this.#sortedBy];
     const sign = this.#isDescending ? -1 : 1;
-    return clips.sort((one, other) => compare(order(one), order(other), sign));
+    return clips.toSorted((one, other) => compare(order(one), order(other), sign));
   }
 
   #makeHead() {
