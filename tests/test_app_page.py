@@ -123,6 +123,7 @@ def test_the_timeline_follows_the_player_and_moves_it(app: App, browser: Browser
         assert page.locator(".cursor").count() == 1
 
 
+@pytest.mark.slow
 def test_downloads_hold_what_the_service_says(app: App, browser: Browser) -> None:
     expected = app.predict("talk.mp4")
     with visit(browser, app.served.address) as visited:
@@ -157,6 +158,7 @@ def test_several_clips_are_a_table_that_sorts_and_is_saved(app: App, browser: Br
         expect(page.locator("#answer")).to_be_hidden()
 
 
+@pytest.mark.slow
 def test_a_saved_table_is_that_of_the_command(app: App, browser: Browser, tmp_path: Path) -> None:
     names = ["talk.mp4", "voice.mp4", "broken.mp4"]
     predict = Predictor.from_pretrained(app.model)
@@ -249,6 +251,7 @@ def test_a_dropped_and_a_pasted_file_are_taken(app: App, browser: Browser) -> No
             expect(visited.page.locator("#answer-title")).to_have_text(f"{kind}.mp4")
 
 
+@pytest.mark.slow
 def test_an_example_is_asked_about_by_one_press(app: App, browser: Browser) -> None:
     with visit(browser, app.served.address) as visited:
         visited.page.click("#tab-examples")
@@ -257,6 +260,7 @@ def test_an_example_is_asked_about_by_one_press(app: App, browser: Browser) -> N
         assert visited.save_json(".save-json") == app.predict("talk.mp4")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not REAL_CLIP.exists(), reason="../shared/media is not here")
 def test_a_real_clip_is_answered_and_played(app: App, browser: Browser) -> None:
     with visit(browser, app.served.address) as visited:
