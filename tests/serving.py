@@ -6,14 +6,16 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import psutil
 import requests
+
+ORAGEN: Final = (sys.executable, "-c", "from oragen.cli import run; run()")
 
 
 @dataclass(frozen=True)
@@ -70,9 +72,11 @@ class Served:
 
 
 @contextmanager
-def serve(model: Path, folder: Path, *options: str) -> Iterator[Served]:
+def serve(
+    model: Path, folder: Path, *options: str, command: Sequence[str] = ORAGEN
+) -> Iterator[Served]:
     """Start the service and wait until its model is loaded; end it as Ctrl-C does."""
-    with start(model, folder, *options) as process:
+    with start(model, folder, *options, command=command) as process:
         try:
             served = Served(process, read_address(process), folder)
             _wait_until_ready(served)
@@ -91,13 +95,16 @@ def read_address(process: "subprocess.Popen[str]") -> str:
 
 
 def start(
-    model: Path, folder: Path, *options: str, stderr: int | None = None
+    model: Path,
+    folder: Path,
+    *options: str,
+    stderr: int | None = None,
+    command: Sequence[str] = ORAGEN,
 ) -> "subprocess.Popen[str]":
     """Start the command; uploads lie in `folder`."""
     folder.mkdir(exist_ok=True)
-    command = [sys.executable, "-c", "from oragen.cli import run; run()", "serve"]
     return subprocess.Popen(
-        [*command, "--model", str(model), "--port", "0", *options],
+        [*command, "serve", "--model", str(model), "--port", "0", *options],
         env={**os.environ, "TMPDIR": str(folder), "PYTHONUNBUFFERED": "1"},
         cwd=folder, stdout=subprocess.PIPE, stderr=stderr, text=True,
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -15,6 +16,7 @@ from oragen.corpora.generator.clip import write_clip
 from oragen.corpora.generator.corpus import plan_clips
 from oragen.corpora.generator.spec import CorpusSpec
 from tests.project import REPOSITORY, Run
+from tests.serving import serve
 from tests.small_models import write_model
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
@@ -111,3 +113,17 @@ def test_it_packs_a_model_and_predicts_with_it_outside_the_repository(
     assert answer["status"] == "ok"
     assert all(modality["usable"] for modality in answer["modalities"].values())
     assert answer["model"]["head"] == "cross_attention"
+
+
+def test_it_serves_its_pages_outside_the_repository(
+    installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Style sheets, texts and the schema are files of the wheel."""
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    model, command = write_model(tmp_path / "head"), (str(installed / "oragen"),)
+    with serve(model, tmp_path / "spool", command=command) as served:
+        page = served.ask("GET", "/").text
+        loaded = re.findall(r'(?:src|href)="([^"#]+)"', page)
+        for path in [*loaded, "static/texts/ru.json", "openapi.json", "docs/start.js"]:
+            assert served.ask("GET", f"/{path}").status_code == 200, path
+    assert "static/page.js" in loaded
