@@ -19,17 +19,16 @@ LABEL org.opencontainers.image.title="oragen" \
       org.opencontainers.image.description="Gender, age and mask type of a speaking person" \
       org.opencontainers.image.licenses="MIT"
 
-# Three layers, what changes least first. constraints.txt has the version of everything.
+# What changes least comes first. constraints.txt has the version of everything.
+COPY constraints.txt /build/
 # hadolint ignore=DL3013
-RUN --mount=type=bind,source=constraints.txt,target=/constraints.txt \
-    pip install --no-cache-dir --no-deps --constraint /constraints.txt \
+RUN pip install --no-cache-dir --no-deps --constraint /build/constraints.txt \
         ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} torch torchaudio torchvision
-RUN --mount=type=bind,source=constraints.txt,target=/constraints.txt \
-    --mount=type=bind,from=wheel,source=/needs.txt,target=/needs.txt \
-    pip install --no-cache-dir --constraint /constraints.txt --requirement /needs.txt
+COPY --from=wheel /needs.txt /build/
+RUN pip install --no-cache-dir --constraint /build/constraints.txt --requirement /build/needs.txt
+COPY --from=wheel /wheels /build/wheels
 # hadolint ignore=DL3013
-RUN --mount=type=bind,from=wheel,source=/wheels,target=/wheels \
-    pip install --no-cache-dir --no-deps /wheels/*.whl && pip check
+RUN pip install --no-cache-dir --no-deps /build/wheels/*.whl && pip check
 
 # Uploads, and what libraries note, go to /tmp, which may be in memory. Models of the hub, if one is
 # named by its id, go to /models, which may be a volume. Nothing else is written.
