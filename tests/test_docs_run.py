@@ -48,7 +48,7 @@ NOT_RUN: Final = {
     "docs/pipeline.md: python3 -m venv .venv && . .venv/bin/activate",
     "docs/serve.md: ORAGEN_TOKEN=$(openssl rand -hex 24) oragen serve",
     "docs/serve.md: docker build -t oragen .",
-    "docs/serve.md: docker run --rm -p 127.0.0.1:8000:8000 -v ./my-model:/model:ro oragen "
+    'docs/serve.md: docker run --rm -p 127.0.0.1:8000:8000 -v "$PWD/my-model:/model:ro" oragen '
     "--model /model",
     "docs/serve.md: docker run --rm -v oragen-models:/models --entrypoint oragen oragen "
     "models fetch yunet",
