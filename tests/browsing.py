@@ -19,6 +19,7 @@ from tests.small_models import save_model
 
 CHROMIUM = shutil.which("chromium")
 PATIENCE_MS = 60_000  # for a prediction on a machine that has much to do
+CARD = "---\nlicense: cc-by-4.0\n---\n# A <b>small</b> model\n"
 LIMITS = ("--max-upload-mb", "5", "--max-duration-s", "60")
 
 with_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium to look with")
@@ -85,6 +86,7 @@ class Visit:
 def serve_app(folder: Path, *options: str) -> Iterator[App]:
     """Start a service beside a generated corpus of one clip, which is its example."""
     model = save_model(folder / "model")
+    (model / "README.md").write_text(CARD)
     (folder / "clips").mkdir()
     clips = write_clips(folder / "clips")
     corpus = folder / "service" / "data" / "corpora" / "studio"

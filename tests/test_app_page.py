@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, expect
 
 from oragen.predictor import Predictor
 from oragen.predictor.output import open_output
-from tests.browsing import App, visit, with_chromium
+from tests.browsing import CARD, App, serve_app, visit, with_chromium
 from tests.media_files import tone, write_sound
 from tests.project import REPOSITORY
 
@@ -77,6 +77,9 @@ def test_the_model_and_its_limits_are_told_before_an_upload(app: App, browser: B
             expect(page.locator("#model-warnings")).to_contain_text(warning)
         for licence in model["licences"]:
             expect(page.locator("#model-facts")).to_contain_text(licence["licence"])
+        expect(page.locator("#model-facts")).to_contain_text("cc-by-4.0")
+        page.get_by_text("Model card").click()
+        assert page.locator(".card").inner_text() == CARD
 
 
 def test_the_box_lies_where_the_prediction_has_it(app: App, browser: Browser) -> None:
@@ -258,6 +261,21 @@ def test_an_example_is_asked_about_by_one_press(app: App, browser: Browser) -> N
         visited.page.click("#examples button")
         visited.wait_for_answer()
         assert visited.save_json(".save-json") == app.predict("talk.mp4")
+
+
+@pytest.mark.slow
+def test_clips_beyond_the_queue_are_sent_again(app: App, browser: Browser, tmp_path: Path) -> None:
+    """The service takes one at a time; the page waits as long as it is told, and loses none."""
+    with (
+        serve_app(tmp_path, "--queue", "1") as narrow,
+        visit(browser, narrow.served.address) as visited,
+    ):
+        statuses: list[int] = []
+        visited.page.on("response", lambda response: statuses.append(response.status))
+        visited.ask(*[narrow.clips / name for name in ("talk.mp4", "voice.mp4", "mute.mp4")])
+        states = visited.page.locator("#clips-table td.state").all_inner_texts()
+        assert states == ["done"] * 3
+        assert 503 in statuses
 
 
 @pytest.mark.slow
