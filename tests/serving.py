@@ -73,10 +73,14 @@ class Served:
 
 @contextmanager
 def serve(
-    model: Path, folder: Path, *options: str, command: Sequence[str] = ORAGEN
+    model: Path,
+    folder: Path,
+    *options: str,
+    command: Sequence[str] = ORAGEN,
+    stderr: int | None = None,
 ) -> Iterator[Served]:
     """Start the service and wait until its model is loaded; end it as Ctrl-C does."""
-    with start(model, folder, *options, command=command) as process:
+    with start(model, folder, *options, command=command, stderr=stderr) as process:
         try:
             served = Served(process, read_address(process), folder)
             _wait_until_ready(served)

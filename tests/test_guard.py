@@ -55,3 +55,11 @@ def test_without_a_token_only_names_of_this_machine_are_answered() -> None:
 )
 def test_the_address_is_one_that_a_browser_opens(host: str, address: str) -> None:
     assert ServeOptions(host=host, token="secret").address == address
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [({"Host": "["}, 421), ({"Host": "localhost", "Origin": "http://["}, 403)],
+)
+def test_malformed_headers_are_refused(headers: dict[str, str], status: int) -> None:
+    assert ask(ServeOptions(), headers) == status

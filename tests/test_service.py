@@ -2,6 +2,7 @@
 
 import json
 import re
+import resource
 import shutil
 import signal
 import threading
@@ -180,6 +181,18 @@ def test_an_upload_that_is_too_large_is_refused_and_removed(served: Served, tmp_
         assert_problem(answer, 413, "larger than 5 MB")
     assert len(served.uploads()) == before
     assert served.ask("GET", "/healthz").status_code == 200
+
+
+def test_a_full_disk_is_a_sentence(served: Served, clips: Path) -> None:
+    """A limit for files does what a full disk does: a write fails midway."""
+    before = len(served.uploads())
+    limits = resource.prlimit(served.process.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(served.process.pid, resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        assert_problem(served.predict(clips / "talk.mp4"), 507, "disk of this service is full")
+    finally:
+        resource.prlimit(served.process.pid, resource.RLIMIT_FSIZE, limits)
+    assert len(served.uploads()) == before
 
 
 def test_a_full_queue_says_when_to_try_again(served: Served, clips: Path) -> None:

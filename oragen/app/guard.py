@@ -7,7 +7,7 @@ points at 127.0.0.1 makes them look local (DNS rebinding). So Host and Origin ar
 import hmac
 from http import HTTPStatus
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -72,7 +72,7 @@ class Guard:
                 f"This service does not answer for the host {host!r}. Use the address it printed.",
             )
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != host:
+        if origin is not None and _split(origin).netloc != host:
             return HTTPStatus.FORBIDDEN, "Requests of pages of other sites are not answered."
         if headers.get("sec-fetch-site") == "cross-site" and path.startswith(PROTECTED):
             return HTTPStatus.FORBIDDEN, "Requests of pages of other sites are not answered."
@@ -88,7 +88,7 @@ class Guard:
 
         Where a token is asked for, any may be right, such as that of a proxy: the token decides.
         """
-        name = urlsplit(f"//{host}").hostname or ""
+        name = _split(f"//{host}").hostname or ""
         return is_loopback(name) if self._options.token is None else bool(name)
 
     def _has_token(self, authorization: str) -> bool:
@@ -97,3 +97,11 @@ class Guard:
             return True
         kind, _, given = authorization.partition(" ")
         return kind.lower() == "bearer" and hmac.compare_digest(given.encode(), token.encode())
+
+
+def _split(address: str) -> SplitResult:
+    """Return the parts of an address; none of one that is malformed."""
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return urlsplit("")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
+import h11
 import uvicorn
 from fastapi import FastAPI
 from sse_starlette.sse import AppStatus
@@ -38,6 +39,16 @@ class ImpatientProtocol(H11Protocol):
         """Wait no more."""
         super().connection_lost(exc)
         self._stop()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP, or end the connection if a response has begun."""
+        if self.cycle is not None:
+            self.cycle.disconnected = True  # or it would respond once more
+            self.cycle.message_event.set()
+        try:
+            super().send_400_response(msg)
+        except h11.LocalProtocolError:
+            self.transport.close()
 
     def _look(self) -> None:
         """Begin to wait for headers, or end it if they are there."""

@@ -24,6 +24,7 @@ from oragen.schema.surroundings import FULL
 
 FIELDS: Final = ("use_audio", "use_face")
 MAX_FIELD_BYTES: Final = 100
+NOT_WHOLE: Final = "The body is no whole multipart form."
 OVERHEAD_BYTES: Final = 10_000  # of a form with one file
 GRACE_S: Final = 10.0  # in which an upload need not be fast
 
@@ -34,6 +35,7 @@ class _Form:
     def __init__(self, target: Path) -> None:
         self.fields: dict[str, str] = {}
         self.num_files = 0
+        self.is_whole = False
         self._num_parts = 0
         self._target = target.open("xb")
         self._header = bytearray()
@@ -52,6 +54,7 @@ class _Form:
             "on_headers_finished": self._end_headers,
             "on_part_data": self._take,
             "on_part_end": self._end,
+            "on_end": self._finish,
         }
 
     def close(self) -> None:
@@ -91,6 +94,9 @@ class _Form:
         if len(self._value) > MAX_FIELD_BYTES:
             raise _unprocessable(f"{self._name} is longer than {MAX_FIELD_BYTES} bytes.")
 
+    def _finish(self) -> None:
+        self.is_whole = True
+
     def _end(self) -> None:
         if not self._is_file:
             self.fields[self._name] = self._value.decode("utf-8", "replace")
@@ -111,11 +117,13 @@ async def receive(request: Request, target: Path, options: ServeOptions) -> dict
         async for chunk in _bounded(request, options):
             await asyncio.to_thread(parser.write, chunk)
         parser.finalize()
+        if not form.is_whole:
+            raise _unprocessable(NOT_WHOLE)
         if form.num_files != 1:
             raise _unprocessable("The form has no `file`.")
     except FormParserError as error:
         remove(target)
-        raise _unprocessable("The body is no whole multipart form.") from error
+        raise _unprocessable(NOT_WHOLE) from error
     except OSError as error:
         remove(target)
         raise no_space(error) from error
