@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from oragen.cli.trained import check_model, choose_model
 from oragen.schema.errors import UserError
 
 if TYPE_CHECKING:  # its import takes seconds
@@ -54,6 +53,8 @@ def serve(
 
     Example: `curl -F file=@clip.mp4 http://127.0.0.1:8000/v1/predictions`
     """
+    from oragen.cli.trained import check_model, choose_model
+
     check_model(model)
     try:
         from oragen.app.application import make_app
