@@ -101,6 +101,21 @@ def test_a_removed_clip_does_not_keep_others_waiting(
         assert answer.json()["prediction"]["status"] == "ok"
 
 
+def test_decoders_that_are_killed_in_a_clip_cost_that_clip_alone(
+    model: Path, clip: Path, tmp_path: Path
+) -> None:
+    with serve(model, tmp_path / "spool") as served, held_decoders(served, clip):
+        address = served.predict(clip, wait_s=0).headers["Location"]
+        time.sleep(1)  # until it is being decoded
+        for decoder in served.decoders():
+            decoder.kill()
+        following = served.predict(clip).json()
+        killed = served.ask("GET", address).json()
+    reasons = {report["reason"] for report in killed["prediction"]["modalities"].values()}
+    assert reasons == {"decoding was killed (SIGKILL)"}
+    assert following["prediction"]["status"] == "ok"
+
+
 def test_a_client_that_leaves_takes_its_clip_with_it(
     model: Path, clip: Path, tmp_path: Path
 ) -> None:

@@ -41,7 +41,6 @@ class Worker:
         self._is_ending = False
         self._thread = threading.Thread(target=self._run, name="predictions", daemon=True)
         self.predictor: Predictor | None = None  # until the model is loaded
-        self.failure: BaseException | None = None  # of loading it
 
     def start(self) -> None:
         """Load the model, then predict."""
@@ -73,7 +72,6 @@ class Worker:
         try:
             self.predictor = self._load()
         except BaseException as error:
-            self.failure = error
             self._on_failure(error)
             return
         while not self._is_ending:
