@@ -42,6 +42,8 @@ def test_an_answer_is_that_of_the_service(app: App, browser: Browser) -> None:
         assert answer.locator(".grounds .used").all_inner_texts() == ["voice: used", "face: used"]
         for warning in expected["warnings"]:
             expect(answer.locator(".warnings")).to_contain_text(warning)
+        visited.page.click("#tab-record")
+        expect(answer.locator(".age")).to_be_visible()  # it stays while another tab is open
         assert visited.foreign_requests() == []
         assert visited.complaints == []
 

@@ -80,7 +80,8 @@ export class ClipTable {
       const isSorted = name === this.#sortedBy;
       const order = this.#isDescending ? "descending" : "ascending";
       const sort = button(say(`column.${name}`), () => this.#sortBy(name), { "data-key": `sort-${name}` });
-      return make("th", { scope: "col", "aria-sort": isSorted ? order : null }, sort);
+      const kind = COLUMNS[name].isNumber ? "number" : null;
+      return make("th", { scope: "col", class: kind, "aria-sort": isSorted ? order : null }, sort);
     });
     return [...names, make("th", { scope: "col" }, make("span", { class: "unseen" }, say("column.action")))];
   }
