@@ -11,7 +11,9 @@ from tempfile import TemporaryDirectory
 
 from PIL import Image
 
-from oragen.corpora.generator import CorpusSpec, plan_clips, write_clip
+from oragen.corpora.generator.clip import write_clip
+from oragen.corpora.generator.corpus import plan_clips
+from oragen.corpora.generator.spec import CorpusSpec
 from tests.browsing import start_chromium, visit
 from tests.project import REPOSITORY
 from tests.serving import serve

@@ -9,7 +9,8 @@ import pytest
 
 from oragen.app.licences import list_licences
 from oragen.app.model_card import read_card
-from oragen.corpora.generator import CorpusSpec, generate_corpus
+from oragen.corpora.generator.corpus import generate_corpus
+from oragen.corpora.generator.spec import CorpusSpec
 from oragen.predictor import Predictor
 from oragen.predictor.packing import CARD_FILE
 from tests.predict_command import write_clips
