@@ -61,14 +61,17 @@ def make_fabric(device: torch.device, precision: Precision, num_devices: int = 1
             "here. Lower it."
         )
     from lightning_fabric import Fabric
+    from lightning_fabric.plugins.environments import LightningEnvironment
     from lightning_fabric.strategies.ddp import DDPStrategy
 
+    # One device needs no others: where Slurm is installed, Fabric would look for them by itself.
+    alone = [LightningEnvironment()] if num_devices == 1 else []
     one_of_many = device.type != "cpu" and device.index is not None and num_devices == 1
     return Fabric(
         accelerator=device.type,
         devices=[device.index] if one_of_many else num_devices,
         strategy=DDPStrategy() if num_devices > 1 else "auto",
-        plugins=_choose_precision(device, precision),
+        plugins=[_choose_precision(device, precision), *alone],
     )
 
 
