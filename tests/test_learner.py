@@ -7,6 +7,7 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.plugins import MixedPrecision
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from torch import Tensor, nn
 from torch.amp.grad_scaler import GradScaler
 
@@ -106,9 +107,8 @@ def test_a_gradient_that_is_no_number_is_divergence_though_the_loss_is_one(table
 def test_a_step_of_fp16_that_overflows_is_left_out_and_is_no_divergence(tables: Tables) -> None:
     """A loss scaled by 2 ** 30 has no gradient in fp16; the scale is halved and all goes on."""
     scaler = GradScaler("cpu", init_scale=2.0**30)
-    fabric = Fabric(
-        accelerator="cpu", devices=1, plugins=[MixedPrecision("16-mixed", "cpu", scaler)]
-    )
+    precision = MixedPrecision("16-mixed", "cpu", scaler)
+    fabric = Fabric(accelerator="cpu", devices=1, plugins=[precision, LightningEnvironment()])
     model = make_face_model()
     before, batch = weights_of(model).clone(), take(crops(tables["crops_train"]), range(8))
     learner = make_learner(model, fabric)

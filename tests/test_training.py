@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 
 from oragen.features.dataset import WindowDataset
@@ -276,7 +275,7 @@ def train_phases(
     torch.manual_seed(0)
     head = build_head("joint", SIZES, width=16, dropout=0.1)
     histories = train_in_phases(
-        Fabric(accelerator="cpu", devices=1), head, datasets["train"], datasets["dev"],
+        make_fabric(torch.device("cpu"), "fp32"), head, datasets["train"], datasets["dev"],
         replace(OPTIONS, max_epochs=max_epochs),
         mask_type=mask_type, genders=GENDERS, seed=0,
     )  # fmt: skip
@@ -340,7 +339,7 @@ def test_windows_that_a_head_cannot_perceive_teach_it_nothing(
         torch.manual_seed(0)
         head = build_head(name, SIZES, width=16)
         options = replace(OPTIONS, max_epochs=2, balance_classes=False)
-        fabric = Fabric(accelerator="cpu", devices=1)
+        fabric = make_fabric(torch.device("cpu"), "fp32")
         train_head(fabric, head, windows, datasets["dev"], options, genders=GENDERS, seed=0)
         heads.append(head)
     assert torch.equal(weights_of(heads[0]), weights_of(heads[1]))

@@ -61,7 +61,7 @@ def make_fabric(device: torch.device, precision: Precision, num_devices: int = 1
             "here. Lower it."
         )
     from lightning_fabric import Fabric
-    from lightning_fabric.plugins.environments import LightningEnvironment
+    from lightning_fabric.plugins.environments.lightning import LightningEnvironment
     from lightning_fabric.strategies.ddp import DDPStrategy
 
     # One device needs no others: where Slurm is installed, Fabric would look for them by itself.
