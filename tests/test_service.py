@@ -91,6 +91,7 @@ def test_a_long_wait_is_a_job_that_tells_how_far_it_is(served: Served, clips: Pa
     assert served.ask("GET", address).json() == last
 
 
+@pytest.mark.slow
 def test_plot_and_drawn_clip_are_made_of_a_job_and_go_with_it(served: Served, clips: Path) -> None:
     address = served.predict(clips / "talk.mp4").headers["Location"]
     plot, drawn = (served.ask("GET", f"{address}/{kind}") for kind in ("plot.png", "drawn.mp4"))
@@ -241,6 +242,7 @@ def test_openapi_holds_the_published_schema(served: Served) -> None:
     assert schemas["Prediction"] == expected
 
 
+@pytest.mark.slow
 def test_another_host_needs_a_token(model: Path, tmp_path: Path) -> None:
     with serve(model, tmp_path / "spool", "--host", "0.0.0.0", "--token", "secret") as open_to_all:
         address = open_to_all.address.replace("0.0.0.0", "127.0.0.1")
@@ -255,6 +257,7 @@ def test_another_host_needs_a_token(model: Path, tmp_path: Path) -> None:
     assert open_to_all.process.returncode in (0, -signal.SIGTERM)
 
 
+@pytest.mark.slow
 def test_what_a_killed_service_left_is_removed_by_the_next(
     model: Path, clips: Path, tmp_path: Path
 ) -> None:

@@ -29,6 +29,7 @@ PART = (
 FILE = PART.format(name='"file"', filename='"clip.mp4"', more="")
 END = f"\r\n--{BOUNDARY}--\r\n"
 FLAT_MB = 60.0  # an upload of 512 MB in memory would show
+NUM_UPLOADS = 80
 TELLING = "Ivanova-private-interview"
 
 
@@ -79,13 +80,13 @@ def read_problem(answer: bytes) -> tuple[int, str]:
     return int(found[1]), json.loads(body)["detail"]
 
 
-def test_200_uploads_by_8_clients_are_answered_or_refused_and_memory_stays(
+def test_many_uploads_by_8_clients_are_answered_or_refused_and_memory_stays(
     served: Served, clips: Path
 ) -> None:
     statuses: Counter[int] = Counter()
     memory_mb: dict[int, float] = {0: served.memory_mb()}
     predictions: set[str] = set()
-    left = list(range(200))
+    left = list(range(NUM_UPLOADS))
     lock = threading.Lock()
 
     def ask() -> None:
@@ -98,7 +99,7 @@ def test_200_uploads_by_8_clients_are_answered_or_refused_and_memory_stays(
             with lock:
                 statuses[answer.status_code] += 1
                 done = sum(statuses.values())
-                if done in (50, 200):
+                if done in (NUM_UPLOADS // 2, NUM_UPLOADS):
                     memory_mb[done] = served.memory_mb()
                 if answer.status_code == 200:
                     predictions.add(json.dumps(answer.json()["prediction"], sort_keys=True))
@@ -111,11 +112,11 @@ def test_200_uploads_by_8_clients_are_answered_or_refused_and_memory_stays(
     for client in clients:
         client.join()
     seconds = time.monotonic() - began
-    logger.info("200 uploads by 8: %s, %.1f s, MB %s", dict(statuses), seconds, memory_mb)
-    assert sum(statuses.values()) == 200
+    logger.info("uploads by 8: %s, %.1f s, MB %s", dict(statuses), seconds, memory_mb)
+    assert sum(statuses.values()) == NUM_UPLOADS
     assert set(statuses) <= {200, 503}
     assert len(predictions) == 1
-    assert memory_mb[200] - memory_mb[50] < FLAT_MB
+    assert memory_mb[NUM_UPLOADS] - memory_mb[NUM_UPLOADS // 2] < FLAT_MB
 
 
 def test_2_gb_are_refused_before_they_are_read(served: Served) -> None:

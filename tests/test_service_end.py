@@ -15,6 +15,8 @@ from tests.predict_command import write_clips
 from tests.serving import Served, serve
 from tests.small_models import save_model
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:

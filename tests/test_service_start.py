@@ -82,6 +82,7 @@ def test_the_token_is_in_the_fragment_of_the_address_alone() -> None:
     assert options.address == "http://192.0.2.1:8000/#token=a%26b%3Dc%23d"
 
 
+@pytest.mark.slow
 def test_an_empty_token_is_made_for_others(model: Path, tmp_path: Path) -> None:
     with start(model, tmp_path, "--host", "0.0.0.0", "--token", "") as process:
         assert process.stdout is not None
@@ -91,6 +92,7 @@ def test_an_empty_token_is_made_for_others(model: Path, tmp_path: Path) -> None:
     assert re.search(r"#token=[\w-]{32}", said[1])
 
 
+@pytest.mark.slow
 def test_while_the_model_is_loaded_clips_are_refused_and_a_signal_ends_it(
     model: Path, tmp_path: Path
 ) -> None:
@@ -120,6 +122,7 @@ def test_without_the_extra_there_is_one_sentence(model: Path, tmp_path: Path) ->
     )
 
 
+@pytest.mark.slow
 def test_a_broken_model_is_one_sentence(tmp_path: Path) -> None:
     model = tmp_path / "model"
     model.mkdir()

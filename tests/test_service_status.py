@@ -17,6 +17,8 @@ from tests.predict_command import write_clips
 from tests.serving import Served, serve
 from tests.small_models import save_model
 
+pytestmark = pytest.mark.slow
+
 CARD = "---\nlicense: other\nlicense_name: of-its-parts\ntags:\n- speech\n---\n\n# A model\n"
 
 
