@@ -6,32 +6,27 @@ do, such as sending a clip, shares the cores and is counted in the seconds, not 
 
 import json
 import os
-import re
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
+import numpy as np
 import psutil
-import requests
 import typer
 
 from benchmarks.measuring import Value, show, time_in_turns
 from benchmarks.predicting import CLIP_S, default_model, make_clips
+from tests.serving import Served, serve
 
 if TYPE_CHECKING:
     from oragen.predictor import Predictor
 
-COMMAND: Final = (sys.executable, "-c", "from oragen.cli import run; run()", "serve")
-OPTIONS: Final = ("--port", "0", "--queue", "1000")  # no client is told to come back
+OPTIONS: Final = ("--queue", "1000")  # no client is told to come back
 LOOP: Final = "Predictor in a loop"
-READY_S: Final = 120
 
 
 class Round(NamedTuple):
@@ -58,7 +53,7 @@ def main(
     from oragen.predictor import Predictor
 
     folder = (model or default_model()).absolute()
-    with tempfile.TemporaryDirectory() as name, serve(folder, Path(name)) as (address, served):
+    with tempfile.TemporaryDirectory() as name, serve(folder, Path(name), *OPTIONS) as served:
         clips = sorted(media.glob("*.mp4")) if media else make_clips(Path(name), 8)
         paths = [clips[number % len(clips)] for number in range(num_clips)]
         predictor = Predictor.from_pretrained(folder)
@@ -66,7 +61,7 @@ def main(
         ways["predict_files"] = partial(predict_files, predictor, paths)
         for count in clients or [1, 8]:
             way = f"oragen serve, {count} client{'s' * (count > 1)}"
-            ways[way] = partial(ask, address, served, paths, num_clients=count)
+            ways[way] = partial(ask, served, paths, num_clients=count)
         rows, same = measure(ways, num_clips, repeats)
     show(
         "serving", f"{num_clips} clips a round, medians of {repeats}", rows,
@@ -88,24 +83,18 @@ def measure(
     rows: list[dict[str, Value]] = []
     for name, timing in timings.items():
         measured = rounds[name][1:]  # without the warm-up
-        latencies_s = sorted(second for each in measured for second in each.latencies_s)
+        latencies_s = [second for each in measured for second in each.latencies_s]
         rows.append({
             "way": name,
             "clips/s": num_clips / timing.median,
             "of the loop": timings[LOOP].median / timing.median,
-            "p50, s": percentile(latencies_s, 0.50),
-            "p95, s": percentile(latencies_s, 0.95),
+            "p50, s": float(np.quantile(latencies_s, 0.50)) if latencies_s else None,
+            "p95, s": float(np.quantile(latencies_s, 0.95)) if latencies_s else None,
             "core ms a clip": 1000 * sum(each.core_s for each in measured) / repeats / num_clips,
         })  # fmt: skip
     expected = rounds[LOOP][0].predictions
     same = all(each.predictions == expected for runs in rounds.values() for each in runs)
     return rows, same
-
-
-def percentile(ascending: Sequence[float], share: float) -> Value:
-    """Return the least value that a share of the values does not exceed; None of no values."""
-    last = len(ascending) - 1
-    return ascending[min(last, int(share * len(ascending)))] if ascending else None
 
 
 def loop(predictor: "Predictor", paths: Sequence[Path]) -> Round:
@@ -129,22 +118,19 @@ def predict_files(predictor: "Predictor", paths: Sequence[Path]) -> Round:
     return Round([], count_core_s(os.getpid()) - before, predictions)
 
 
-def ask(address: str, served: int, paths: Sequence[Path], *, num_clients: int) -> Round:
+def ask(served: Served, paths: Sequence[Path], *, num_clients: int) -> Round:
     """Let clients upload clips, each the next one once it has its answer."""
-    before = count_core_s(served)
+    before = count_core_s(served.process.pid)
     with ThreadPoolExecutor(num_clients) as executor:
-        answers = list(executor.map(partial(upload, address), paths))
+        answers = list(executor.map(partial(upload, served), paths))
     latencies_s, predictions = zip(*answers, strict=True)
-    return Round([*latencies_s], count_core_s(served) - before, [*predictions])
+    return Round([*latencies_s], count_core_s(served.process.pid) - before, [*predictions])
 
 
-def upload(address: str, path: Path) -> tuple[float, Any]:
+def upload(served: Served, path: Path) -> tuple[float, Any]:
     """Return the seconds of one upload, and what the service predicts."""
     start = time.perf_counter()
-    with path.open("rb") as file:
-        answer = requests.post(
-            f"{address}/v1/predictions", params={"wait_s": 60}, files={"file": file}, timeout=120
-        )
+    answer = served.predict(path)
     answer.raise_for_status()
     prediction = answer.json()["prediction"]
     assert prediction is not None, answer.text
@@ -161,26 +147,6 @@ def count_core_s(process: int) -> float:
     first = psutil.Process(process)
     times = [each.cpu_times() for each in (first, *first.children(recursive=True))]
     return float(sum(each.user + each.system for each in times))
-
-
-@contextmanager
-def serve(model: Path, folder: Path) -> Iterator[tuple[str, int]]:
-    """Start the service; yield its address and its process once the model is loaded."""
-    process = subprocess.Popen(
-        [*COMMAND, *OPTIONS, "--model", str(model)], stdout=subprocess.PIPE, text=True,
-        env=os.environ | {"TMPDIR": str(folder), "PYTHONUNBUFFERED": "1"},
-    )  # fmt: skip
-    try:
-        assert process.stdout is not None
-        address = re.findall(r"http://[\d.:]+", process.stdout.readline())[0]
-        until = time.monotonic() + READY_S
-        while not requests.get(f"{address}/readyz", timeout=10).ok:
-            assert time.monotonic() < until, "the model is not loaded"
-            time.sleep(0.1)
-        yield address, process.pid
-    finally:
-        process.terminate()
-        process.wait()
 
 
 if __name__ == "__main__":

@@ -17,6 +17,13 @@ import requests
 
 ORAGEN: Final = (sys.executable, "-c", "from oragen.cli import run; run()")
 
+BOUNDARY: Final = "b"
+PART: Final = (
+    f"--{BOUNDARY}\r\nContent-Disposition: form-data; name={{name}}; filename={{filename}}\r\n"
+    "{more}\r\n"
+)
+FILE: Final = PART.format(name='"file"', filename='"clip.mp4"', more="")
+
 
 @dataclass(frozen=True)
 class Served:
@@ -34,6 +41,27 @@ class Served:
             return self.ask(
                 "POST", f"/v1/predictions?wait_s={wait_s}", files={"file": file}, data=fields
             )
+
+    def upload_endlessly(self, num_bytes: int) -> tuple[requests.Response | None, int]:
+        """Send a file without saying its length; return the response, and how much was sent.
+
+        There is none if the service has closed the connection meanwhile.
+        """
+        sent = 0
+
+        def content() -> Iterator[bytes]:
+            nonlocal sent
+            yield FILE.encode()
+            while sent < num_bytes:
+                sent += 10**6
+                yield bytes(10**6)
+
+        headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+        try:
+            answer = self.ask("POST", "/v1/predictions", data=content(), headers=headers)
+        except requests.ConnectionError:
+            return None, sent
+        return answer, sent
 
     def send(self, content: bytes, *, timeout_s: float = 30) -> bytes:
         """Send bytes that no client would, and return all that comes until the end."""

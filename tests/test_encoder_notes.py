@@ -130,6 +130,14 @@ def test_what_is_not_here_is_not_noted(
     assert name_note(use_of(source), memory) is None
 
 
+def test_the_hub_is_not_asked_for_what_is_no_name_there(
+    memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_hub_cache(memory.parent / "home", monkeypatch, offline=False)
+    monkeypatch.setattr("oragen.models.hub._find_problem", pytest.fail)
+    assert name_note(use_of("timm:vit_small_patch16_224"), memory) is None
+
+
 def test_an_encoder_of_the_hub_is_noted_by_the_version_that_the_hub_has(
     memory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

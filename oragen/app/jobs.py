@@ -48,6 +48,10 @@ class Job:
         """Whether nothing more will happen."""
         return self.state in ENDED
 
+    def hide_path(self, text: str, name: str) -> str:
+        """Return a text with a name for the upload, whose place is of no use to a reader."""
+        return text.replace(str(self.path), name).replace(f"{self.path.parent}/", "")
+
     @property
     def length_s(self) -> float:
         """How long the clip is that a prediction is kept of."""

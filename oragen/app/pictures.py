@@ -21,6 +21,7 @@ from oragen.schema.files import remove
 Kind = Literal["plot.png", "drawn.mp4", "drawn.png"]
 LIMITS: Final = Limits(work_s=300.0)  # drawing encodes every picture anew
 MAX_PENDING: Final = 16
+NAME: Final = "The clip"  # in sentences
 
 
 class Order(NamedTuple):
@@ -78,12 +79,12 @@ class Pictures:
                 drawn = self._workers.submit(draw, order, num_bytes=job.num_bytes)
                 result = await asyncio.wrap_future(drawn)
         except UserError as error:
-            detail = f"This clip cannot be drawn as {order.kind}. {_without_path(str(error), job)}"
+            detail = f"This clip cannot be drawn as {order.kind}. {job.hide_path(str(error), NAME)}"
             raise ProblemError(HTTPStatus.CONFLICT, detail) from error
         finally:
             self._settle(order, job)
         if isinstance(result, Failure):
-            detail = f"This clip cannot be drawn: {_without_path(result.reason, job)}."
+            detail = f"This clip cannot be drawn: {job.hide_path(result.reason, NAME)}."
             raise ProblemError(HTTPStatus.CONFLICT, detail)
 
     def _settle(self, order: Order, job: Job) -> None:
@@ -106,8 +107,3 @@ def draw(order: Order) -> None:
     from oragen.predictor.drawing import draw_clip
 
     draw_clip(order.clip, order.prediction, order.target)
-
-
-def _without_path(text: str, job: Job) -> str:
-    """Return a sentence without the place of an upload, which is of no use to a reader."""
-    return text.replace(str(job.path), "The clip").replace(f"{job.path.parent}/", "")

@@ -19,7 +19,6 @@ from starlette.requests import ClientDisconnect
 
 from oragen.app.options import ServeOptions
 from oragen.app.problems import ProblemError
-from oragen.schema.files import remove
 from oragen.schema.surroundings import FULL
 
 FIELDS: Final = ("use_audio", "use_face")
@@ -30,7 +29,10 @@ GRACE_S: Final = 10.0  # in which an upload need not be fast
 
 
 class _Form:
-    """Takes the parts of a multipart body: the file goes to the disk, fields into memory."""
+    """Takes the parts of a multipart body: the file goes to the disk, fields into memory.
+
+    `FormParser` of the same package would keep fields of any size in memory.
+    """
 
     def __init__(self, target: Path) -> None:
         self.fields: dict[str, str] = {}
@@ -108,7 +110,7 @@ async def receive(request: Request, target: Path, options: ServeOptions) -> dict
 
     Raises:
         ProblemError: the body is too large, too slow, cut off, or no such form, or the disk is
-            full; `target` is removed.
+            full. The caller removes what there is of `target`.
     """
     boundary = _read_boundary(request)
     form = _Form(target)
@@ -122,14 +124,9 @@ async def receive(request: Request, target: Path, options: ServeOptions) -> dict
         if form.num_files != 1:
             raise _unprocessable("The form has no `file`.")
     except FormParserError as error:
-        remove(target)
         raise _unprocessable(NOT_WHOLE) from error
     except OSError as error:
-        remove(target)
         raise no_space(error) from error
-    except BaseException:
-        remove(target)
-        raise
     finally:
         form.close()
     return form.fields

@@ -13,7 +13,7 @@ from oragen.app.jobs import Job, Jobs
 from oragen.app.measured import Measured
 from oragen.predictor import Predictor
 from oragen.predictor.prediction import Prediction
-from oragen.predictor.predictor import CancelledError
+from oragen.predictor.predictor import UnwantedError
 
 logger = logging.getLogger(__name__)
 
@@ -109,11 +109,11 @@ class Worker:
                 job = self._take(first)
 
         def on_progress(path: str, num_done: int, num_windows: int) -> None:
-            if begun[path].is_ended:
-                raise CancelledError
-            self._update(
-                begun[path], state="predicting", windows_done=num_done, windows_total=num_windows
-            )
+            job = begun[path]
+            if job.is_ended:
+                del begun[path]
+                raise UnwantedError
+            self._update(job, state="predicting", windows_done=num_done, windows_total=num_windows)
 
         try:
             predictions = predictor.predict_files(
@@ -128,7 +128,7 @@ class Worker:
                 self._update(job, state="failed", detail=FAILED)
 
     def _end(self, job: Job, prediction: Prediction) -> None:
-        named = _without_path(prediction, str(job.path))
+        named = _without_path(prediction, job)
         num_windows = len(named.windows)
         self._update(
             job, state="done", prediction=named,
@@ -150,11 +150,11 @@ def _are_alike(job: Job, other: Job) -> bool:
     return (job.use_audio, job.use_face) == (other.use_audio, other.use_face)
 
 
-def _without_path(prediction: Prediction, path: str) -> Prediction:
+def _without_path(prediction: Prediction, job: Job) -> Prediction:
     """Name the upload in place of its path, which messages of libraries hold as well."""
     modalities = {
-        modality: replace(report, reason=report.reason and report.reason.replace(path, NAME))
+        modality: replace(report, reason=report.reason and job.hide_path(report.reason, NAME))
         for modality, report in prediction.modalities.items()
     }
-    notes = [note.replace(path, NAME) for note in prediction.notes]
+    notes = [job.hide_path(note, NAME) for note in prediction.notes]
     return replace(prediction, input=NAME, modalities=modalities, notes=notes)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from oragen.cli.drawn_files import MisuseError, plan_files, protect
+from oragen.cli.options import ModelName
 from oragen.cli.shown_predictions import Refused, show_predictions
 from oragen.schema.choices.features import Precision
 from oragen.schema.choices.preprocessing import PreprocessingRules
@@ -65,13 +66,7 @@ def predict(
         Path | None,
         typer.Option(help="Plot the predictions over time: a .png, or a folder."),
     ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            help="Folder of a model, its id on a hub, or off-the-shelf.",
-            show_default="the head that was trained here, else off-the-shelf",
-        ),
-    ] = None,
+    model: ModelName = None,
     audio_only: Annotated[bool, typer.Option("--audio-only", help="Use the voice only.")] = False,
     face_only: Annotated[bool, typer.Option("--face-only", help="Use the face only.")] = False,
     boxes: Annotated[

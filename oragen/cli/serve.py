@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from oragen.cli.options import ModelName
 from oragen.schema.errors import UserError
 
 if TYPE_CHECKING:  # its import takes seconds
@@ -17,13 +18,7 @@ MISSING = "`oragen serve` needs the extra `app`: install it by `pip install 'ora
 
 
 def serve(
-    model: Annotated[
-        str | None,
-        typer.Option(
-            help="Folder of a model, its id on a hub, or off-the-shelf.",
-            show_default="the head that was trained here, else off-the-shelf",
-        ),
-    ] = None,
+    model: ModelName = None,
     host: Annotated[
         str, typer.Option(help="Address to listen at; others than this machine need a token.")
     ] = "127.0.0.1",

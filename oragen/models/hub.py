@@ -8,7 +8,7 @@ from typing import Final
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
-from oragen.models.places import DESCRIPTION_FILE, RELEASED, ModelError, find_local
+from oragen.models.places import DESCRIPTION_FILE, HUB_ID, RELEASED, ModelError, find_local
 
 TIMEOUT_S: Final = 5.0  # for a sign of life
 MAX_S: Final = 30.0  # for the list of files
@@ -62,6 +62,8 @@ def find_snapshot(name: str, revision: str | None) -> Path | None:
     Where there is no network, that is the version of the last download. A commit is not asked for.
     At most the config is downloaded.
     """
+    if not HUB_ID.fullmatch(name):
+        return None
     from huggingface_hub import constants, hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError
 
@@ -72,10 +74,7 @@ def find_snapshot(name: str, revision: str | None) -> Path | None:
     )
     try:
         config = hf_hub_download(
-            name,
-            "config.json",
-            revision=revision,
-            local_files_only=bool(is_settled),
+            name, "config.json", revision=revision, local_files_only=bool(is_settled)
         )
     # OSError, ValueError for a name that is none, and what the HTTP library raises
     except (OSError, ValueError, *HfHubHTTPError.__bases__):  # type: ignore[misc]

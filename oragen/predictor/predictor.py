@@ -14,35 +14,27 @@ import pandas as pd
 from jaxtyping import Float, Int16, UInt8
 
 from oragen.detection.faces import KnownBoxes
-from oragen.detection.windows import Window
 from oragen.predictor.clip_decoder import ClipDecoder, Decoding, finish
 from oragen.predictor.clip_inputs import ClipInputs, take_clip_inputs
 from oragen.predictor.features import BATCH_SIZE, ONE_CLIP, ModalityEncoders, embed_windows
-from oragen.predictor.prediction import (
-    AgePrediction,
-    ClassPrediction,
-    ModalityReport,
-    Prediction,
-    WindowPrediction,
-)
+from oragen.predictor.outcomes import to_prediction, to_window
+from oragen.predictor.prediction import Prediction, WindowPrediction
 from oragen.predictor.pretrained import Pretrained, load_pretrained
 from oragen.predictor.published import find_model
 from oragen.schema.choices.preprocessing import PreprocessingRules
-from oragen.schema.vocabulary import NO_CROP, SAMPLE_RATE_HZ, Modality, Precision
+from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Modality, Precision
 from oragen.training.devices import choose_device
 from oragen.training.familiarity import measure_windows
 from oragen.training.inference import modality_sets_of, predict_windows
-from oragen.training.model_warnings import warn_of_age, warn_of_distances
 from oragen.training.scoring import WindowPredictions, group_predictions
 from oragen.training.training_data import TrainingData
 
 NO_BOXES: Final[Mapping[str, KnownBoxes]] = MappingProxyType({})
 WINDOWS_AT_ONCE: Final = 64  # whose features are in memory: an hour has 1,800
-NO_DISTANCES: Final = pd.Series(dtype=float)
 NOT_FINITE: Final = "the model's output for it is not finite"
 
 
-class CancelledError(Exception):
+class UnwantedError(Exception):
     """Nobody wants the prediction of a file any more."""
 
 
@@ -191,7 +183,7 @@ class Predictor:
                 second, None or x1, y1, x2, y2 in pixels of the upright picture. No face is searched
                 for in these files.
             on_progress: is told the path of a file, how many of its windows are predicted, and of
-                how many: first when it is decoded. If it raises `CancelledError`, the file is
+                how many: first when it is decoded. If it raises `UnwantedError`, the file is
                 passed over, without a prediction.
         """
         preprocessing = self._model.preprocessing
@@ -235,7 +227,7 @@ class Predictor:
         """Wait for the first clip; an interrupted wait leaves it to be given up."""
         inputs = ahead[0][1].result()
         self._decodings.pop(str(ahead.popleft()[0].path), None)
-        with suppress(CancelledError):
+        with suppress(UnwantedError):
             yield self.predict_inputs(inputs, on_progress)
 
     def predict(
@@ -285,93 +277,21 @@ class Predictor:
                 self._head, dataset, modalities=self._modalities
             )
             if not_finite:
-                return self._to_prediction(_without_input(inputs, NOT_FINITE), [], None)
+                return to_prediction(model, _without_input(inputs, NOT_FINITE), [], None)
             blocks.append(model.calibration.apply(predictions))
             distances.append(measure_windows(model.familiarity, dataset))
             windows += [
-                self._to_window(chunk[place], blocks[-1], row) for row, place in enumerate(places)
+                to_window(model, chunk[place], blocks[-1], row) for row, place in enumerate(places)
             ]
         if not windows:
-            return self._to_prediction(inputs, [], None)
+            return to_prediction(model, inputs, [], None)
         unfamiliarity = pd.concat(distances).mean().dropna()
         merged = _merge(blocks)
         clips = pd.Series([ONE_CLIP] * len(windows))
         grouped = group_predictions(
             clips, merged, genders=model.genders, mask_types=model.mask_types
         )
-        return self._to_prediction(inputs, windows, grouped.iloc[0], unfamiliarity)
-
-    def _to_window(
-        self, window: Window, predictions: WindowPredictions, row: int
-    ) -> WindowPrediction:
-        mask_type = predictions.mask_type
-        return WindowPrediction(
-            span=window.span,
-            has_speech=window.has_speech,
-            num_faces=sum(crop != NO_CROP for crop in window.crops),
-            gender=_choose(self._model.genders, predictions.gender[row]),
-            age_years=float(predictions.age_years[row]),
-            mask_type=None
-            if mask_type is None
-            else _choose(self._model.mask_types, mask_type[row]),
-        )
-
-    def _to_prediction(
-        self,
-        inputs: ClipInputs,
-        windows: list[WindowPrediction],
-        clip: pd.Series | None,
-        distances: pd.Series = NO_DISTANCES,
-    ) -> Prediction:
-        has_mask_type = clip is not None and "predicted_mask_type" in clip
-        unfamiliarity = None if distances.empty else float(distances.max())
-        age = None
-        if clip is not None:
-            age = self._to_age(float(clip["predicted_age_years"]), unfamiliarity)
-        return Prediction(
-            input=inputs.name,
-            gender=None if clip is None else _read_class(clip, "gender", self._model.genders),
-            age=age,
-            mask_type=_read_class(clip, "mask_type", self._model.mask_types)
-            if has_mask_type
-            else None,
-            windows=windows,
-            modalities=self._report(inputs, distances),
-            speech=inputs.speech,
-            faces=inputs.boxes,
-            length_s=inputs.length_s,
-            notes=inputs.notes,
-            model=self._model.description,
-            training_data=self._model.training_data,
-            unfamiliarity=unfamiliarity,
-            warnings=[
-                *self._model.warnings,
-                *warn_of_distances(distances.to_dict()),
-                *warn_of_age(age.value if age else None, self._model.training_data),
-            ],
-        )
-
-    def _to_age(self, years: float, unfamiliarity: float | None) -> AgePrediction:
-        half_width = self._model.calibration.age_half_width_years
-        if half_width is None or (unfamiliarity is not None and unfamiliarity > 1):
-            return AgePrediction(years, None)
-        return AgePrediction(years, (max(0.0, years - half_width), years + half_width))
-
-    def _report(self, inputs: ClipInputs, distances: pd.Series) -> dict[Modality, ModalityReport]:
-        reasons: dict[Modality, str | None] = {
-            "audio": inputs.audio_reason, "face": inputs.face_reason,
-        }  # fmt: skip
-        for modality in reasons:
-            if modality not in self._model.specs:
-                reasons[modality] = f"the model does not use {modality}"
-        return {
-            modality: ModalityReport(
-                reason is None,
-                reason,
-                float(distances[modality]) if modality in distances else None,
-            )
-            for modality, reason in reasons.items()
-        }
+        return to_prediction(model, inputs, windows, grouped.iloc[0], unfamiliarity)
 
 
 def _without_input(inputs: ClipInputs, reason: str) -> ClipInputs:
@@ -386,13 +306,3 @@ def _merge(blocks: Sequence[WindowPredictions]) -> WindowPredictions:
         np.concatenate(ages),
         None if mask_types[0] is None else np.concatenate(mask_types),
     )
-
-
-def _choose(labels: Sequence[str], probabilities: np.ndarray) -> ClassPrediction:
-    shares = {label: float(share) for label, share in zip(labels, probabilities, strict=True)}
-    return ClassPrediction(labels[int(probabilities.argmax())], shares)
-
-
-def _read_class(clip: pd.Series, task: str, labels: Sequence[str]) -> ClassPrediction:
-    shares = {label: float(clip[f"{task}_{label}"]) for label in labels}
-    return ClassPrediction(str(clip[f"predicted_{task}"]), shares)
