@@ -57,6 +57,7 @@ def serious(page: Page) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 def test_nothing_bars_a_reader_of_an_answer(app: App, browser: Browser) -> None:
     with visit(browser, app.served.address) as visited:
         answer(app, visited)
@@ -99,6 +100,7 @@ def test_nothing_is_wider_than_the_window(
         assert content_px == window_px
 
 
+@pytest.mark.slow
 def test_the_texts_are_in_the_language_of_the_browser_until_another_is_chosen(
     app: App, browser: Browser
 ) -> None:
@@ -124,6 +126,7 @@ def tab_to(page: Page, selector: str) -> None:
     raise AssertionError(f"no Tab leads to {selector}")
 
 
+@pytest.mark.slow
 def test_a_prediction_needs_no_mouse(app: App, browser: Browser) -> None:
     """From the top of the page to the saved answer; the window for files is the browser's own."""
     with visit(browser, app.served.address, has_agreed=False) as visited:
@@ -154,6 +157,7 @@ def test_a_prediction_needs_no_mouse(app: App, browser: Browser) -> None:
         assert saved.value.suggested_filename == "talk.json"
 
 
+@pytest.mark.slow
 def test_focus_is_seen(app: App, browser: Browser) -> None:
     """Each control that Tab reaches has an outline, its own or its label's."""
     outline = """() => {

@@ -70,6 +70,7 @@ def test_consent_is_asked_once_and_before_the_first_upload(app: App, browser: Br
         assert kept == ["oragen-consent-1"]
 
 
+@pytest.mark.slow
 def test_the_model_and_its_limits_are_told_before_an_upload(app: App, browser: Browser) -> None:
     model = app.served.ask("GET", "/v1/model").json()
     with visit(browser, app.served.address) as visited:
@@ -84,6 +85,7 @@ def test_the_model_and_its_limits_are_told_before_an_upload(app: App, browser: B
         assert page.locator(".card").inner_text() == CARD
 
 
+@pytest.mark.slow
 def test_the_box_lies_where_the_prediction_has_it(app: App, browser: Browser) -> None:
     faces = app.predict("talk.mp4")["faces"]
     with visit(browser, app.served.address) as visited:
@@ -108,6 +110,7 @@ def test_the_box_lies_where_the_prediction_has_it(app: App, browser: Browser) ->
         assert drawn["height"] == pytest.approx(scale * (bottom - top), abs=6)
 
 
+@pytest.mark.slow
 def test_the_timeline_follows_the_player_and_moves_it(app: App, browser: Browser) -> None:
     length_s = app.predict("talk.mp4")["length_sec"]
     with visit(browser, app.served.address) as visited:
@@ -144,6 +147,7 @@ def test_downloads_hold_what_the_service_says(app: App, browser: Browser) -> Non
         assert drawn == requests.get(address, timeout=60).content
 
 
+@pytest.mark.slow
 def test_several_clips_are_a_table_that_sorts_and_is_saved(app: App, browser: Browser) -> None:
     names = ["talk.mp4", "voice.mp4", "broken.mp4", "still.png"]
     expected = [app.predict(name) | {"input": name} for name in names]
@@ -183,6 +187,7 @@ def test_a_saved_table_is_that_of_the_command(app: App, browser: Browser, tmp_pa
     assert saved == (tmp_path / "expected.csv").read_text()
 
 
+@pytest.mark.slow
 def test_a_broken_clip_gets_a_sentence(app: App, browser: Browser) -> None:
     with visit(browser, app.served.address) as visited:
         visited.ask(app.clips / "broken.mp4")
@@ -190,6 +195,7 @@ def test_a_broken_clip_gets_a_sentence(app: App, browser: Browser) -> None:
         expect(visited.page.locator("#answer .unused").first).to_contain_text("empty file")
 
 
+@pytest.mark.slow
 def test_a_picture_shows_its_boxes(app: App, browser: Browser) -> None:
     faces = app.predict("still.png")["faces"]
     with visit(browser, app.served.address) as visited:
@@ -200,6 +206,7 @@ def test_a_picture_shows_its_boxes(app: App, browser: Browser) -> None:
         assert visited.page.locator(".timeline").count() == 0
 
 
+@pytest.mark.slow
 def test_what_the_service_would_refuse_is_not_sent(
     app: App, browser: Browser, tmp_path: Path
 ) -> None:
@@ -216,6 +223,7 @@ def test_what_the_service_would_refuse_is_not_sent(
         assert visited.posts() == []
 
 
+@pytest.mark.slow
 def test_an_upload_can_be_cancelled(app: App, browser: Browser, tmp_path: Path) -> None:
     slow = tmp_path / "slow.bin"
     slow.write_bytes(bytes(4 * 10**6))
@@ -235,6 +243,7 @@ def test_an_upload_can_be_cancelled(app: App, browser: Browser, tmp_path: Path) 
         assert visited.complaints == []
 
 
+@pytest.mark.slow
 def test_names_of_files_are_text_and_stay_here(app: App, browser: Browser, tmp_path: Path) -> None:
     name = "<img src=x onerror=alert(1)>\u202e=1+1.png"
     (tmp_path / name).write_bytes((app.clips / "still.png").read_bytes())
@@ -247,6 +256,7 @@ def test_names_of_files_are_text_and_stay_here(app: App, browser: Browser, tmp_p
         assert visited.complaints == []
 
 
+@pytest.mark.slow
 def test_a_dropped_and_a_pasted_file_are_taken(app: App, browser: Browser) -> None:
     give = """(kind) => {
       const files = new DataTransfer();
