@@ -113,7 +113,7 @@ def fill_folder(
 
 def flip_a_byte(part: Path) -> None:
     """Change one bit of the values."""
-    (file,) = [part] if part.is_file() else (path for path in part.rglob("0") if path.is_file())
+    (file,) = [part] if part.is_file() else (part / "values").rglob("0/0")
     content = bytearray(file.read_bytes())
     content[len(content) // 3 if part.is_dir() else content.find(b"ccc")] ^= 16
     file.write_bytes(content)

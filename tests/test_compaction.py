@@ -9,7 +9,7 @@ import pytest
 from oragen.schema.files import find_leftovers
 from oragen.store.compaction import compact, plan_compaction, write_merged
 from oragen.store.failures import DamagedPartError
-from oragen.store.formats import PartFormat, read_header, verify_part
+from oragen.store.formats import PartFormat, read_layout, verify_part
 from oragen.store.inventory import remove_part
 from oragen.store.keys import audio_key
 from oragen.store.parts import PartStore, PartWriter
@@ -41,8 +41,8 @@ def store(tmp_path: Path) -> PartStore:
 
 def clips_by_part(store: PartStore) -> list[list[str]]:
     """The letters in each part."""
-    headers = [read_header(part, store.part_format) for part in store.parts()]
-    return sorted([name[-1] for name in header["entries"]["clip_id"]] for header in headers)
+    tables = [read_layout(part, store.part_format).table for part in store.parts()]
+    return sorted([row.clip_id[-1] for row in table.to_rows()] for table in tables)
 
 
 def run_compaction(store: PartStore, usage: Usage | None, rows_per_part: int) -> None:
@@ -92,8 +92,8 @@ def test_a_small_part_alone_stays(store: PartStore) -> None:
 
 
 def test_compacting_again_changes_nothing(store: PartStore) -> None:
-    fill(store, "abcdefg", rows_per_part=1)
-    usage = Usage(keys_of("abdfg"))
+    fill(store, "abcdefh", rows_per_part=1)
+    usage = Usage(keys_of("abdfh"))
     run_compaction(store, usage, 3)
     assert sorted(map(len, clips_by_part(store))) == [2, 3]
     before = stamps(store.folder)
@@ -108,8 +108,9 @@ def test_rows_of_two_specs_do_not_share_a_part(store: PartStore) -> None:
     run_compaction(store, None, 8)
     assert len(store.parts()) == 2
     for part in store.parts():
-        header = read_header(part, "zarr")
-        assert {*header["entries"]["key"]} == keys_of("abcd", header["spec"]["fingerprint"])
+        layout = read_layout(part, "zarr")
+        keys = {row.key for row in layout.table.to_rows()}
+        assert keys == keys_of("abcd", layout.header["spec"]["fingerprint"])
     assert read_all(store) == before
 
 

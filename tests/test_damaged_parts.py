@@ -3,11 +3,11 @@
 import json
 import os
 import shutil
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
 import google_crc32c
-import h5py
 import numpy as np
 import pytest
 
@@ -21,6 +21,7 @@ from oragen.store.formats import PartFormat, map_values, read_layout, verify_par
 from oragen.store.layouts import PartLayout, crc_of_values
 from oragen.store.parts import MissingRowsError, PartStore, PartWriter
 from oragen.store.reading import OpenParts
+from tests.earlier_parts import make_earlier
 from tests.feature_stores import make_spec, write_features
 
 KEYS = [f"{number:032x}" for number in range(4)]
@@ -74,7 +75,11 @@ def flip_a_value(part: Path) -> None:
 
 
 def swap_two_rows(part: Path) -> None:
-    """Exchange where the first two rows are, as JSON of either format."""
+    """Exchange where the first two rows are."""
+    if has_arrow(part):
+        replace(part, struct.pack("<4q", 0, 3, 6, 9), struct.pack("<4q", 3, 0, 6, 9))
+        replace(part, struct.pack("<4q", 3, 6, 9, 12), struct.pack("<4q", 6, 3, 9, 12))
+        return
     if part.is_file():
         replace(part, b'"start": [0, 3,', b'"start": [3, 0,')
         replace(part, b'"stop": [3, 6,', b'"stop": [6, 3,')
@@ -90,7 +95,15 @@ def change_a_clip(part: Path) -> None:
     replace(part, b"clip 1", b"clip 3")
 
 
+def has_arrow(part: Path) -> bool:
+    """Whether a part has its rows as Arrow, and not as JSON as in earlier versions."""
+    return read_layout(part, "h5" if part.is_file() else "zarr").rows is not None
+
+
 def change_a_key(part: Path) -> None:
+    if has_arrow(part):
+        replace(part, bytes.fromhex(KEYS[1]), bytes.fromhex(KEYS[3]))
+        return
     replace(part, KEYS[1].encode(), KEYS[1].replace("1", "9").encode())
 
 
@@ -132,7 +145,7 @@ def test_a_reader_never_uses_damage(store: PartStore, damage: Callable[[Path], N
     with pytest.raises((DamagedPartError, MissingRowsError), match="cache verify --remove"):
         [*store.read_many([*store.require(KEYS).values()])]
     with OpenParts(store) as parts, pytest.raises((DamagedPartError, MissingRowsError)):
-        parts.read(KEYS[1], 0, 1)
+        [parts.read(key, 0, 1) for key in KEYS]
     assert store.parts() == [part]  # a reader removes nothing
 
 
@@ -165,14 +178,14 @@ def test_a_part_is_compared_again_when_its_file_changed(
 
 
 @damages
+@pytest.mark.parametrize("with_checksums", [True, False])
 def test_damage_is_found_in_parts_of_earlier_versions(
-    store: PartStore, damage: Callable[[Path], None]
+    store: PartStore, damage: Callable[[Path], None], with_checksums: bool
 ) -> None:
-    """They have no checksum of their rows, and those of HDF5 none of their values."""
+    """The earliest have no checksum of their rows, and those of HDF5 none of their values."""
     before = read_all(store)
-    (part,) = store.parts()
-    drop_checksums(part)
-    assert read_layout(part, store.part_format).header_crc is None
+    part = make_earlier(store.parts()[0], store.part_format, with_checksums=with_checksums)
+    assert (read_layout(part, store.part_format).header_crc is not None) == with_checksums
     assert fill(store) == 0
     assert read_all(store) == before
     damage(part)
@@ -182,15 +195,25 @@ def test_damage_is_found_in_parts_of_earlier_versions(
     assert read_all(store) == before
 
 
-def drop_checksums(part: Path) -> None:
-    """Make a part what earlier versions wrote: its name is the same."""
-    if part.is_dir():
-        group = json.loads((part / "zarr.json").read_text())
-        del group["attributes"]["crc32c"]
-        (part / "zarr.json").write_text(json.dumps(group))
-    else:
-        with h5py.File(part, "a") as file:
-            del file["crc32c"]
+def test_a_row_is_trusted_by_its_own_checksum(store: PartStore) -> None:
+    """Only what is wanted is read: damage to another row of the part does not matter here."""
+    (part,) = store.parts()
+    flip_a_value(part)
+    with OpenParts(store) as parts:
+        for _ in range(2):
+            assert parts.read(KEYS[1], 1, 3).tolist() == [[1, 1], [1, 1]]
+        for _ in range(2):
+            with pytest.raises(DamagedPartError, match=f"row {KEYS[2]}.*verify --remove"):
+                parts.read(KEYS[2], 0, 1)
+
+
+def test_rows_of_earlier_parts_are_compared_with_the_whole(store: PartStore) -> None:
+    part = make_earlier(store.parts()[0], store.part_format)
+    with OpenParts(store) as parts:
+        assert parts.read(KEYS[1], 1, 3).tolist() == [[1, 1], [1, 1]]
+    flip_a_value(part)
+    with OpenParts(store) as parts, pytest.raises(DamagedPartError):
+        parts.read(KEYS[1], 1, 3)
 
 
 def test_a_whole_copy_elsewhere_is_used_for_a_damaged_row(store: PartStore) -> None:
@@ -226,7 +249,8 @@ def test_checksums_are_those_of_any_crc32c(store: PartStore) -> None:
     values = np.concatenate([make(number).values for number in range(4)])
     assert layout.values_crc == google_crc32c.value(values.tobytes())
     described = json.dumps(layout.header, sort_keys=True) + "<f2(12, 2)"
-    assert layout.header_crc == google_crc32c.value(described.encode())
+    assert layout.rows is not None
+    assert layout.header_crc == google_crc32c.value(described.encode() + layout.rows)
 
 
 def test_features_that_say_another_size_than_they_have_are_refused(tmp_path: Path) -> None:

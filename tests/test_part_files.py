@@ -5,8 +5,10 @@ import random
 from pathlib import Path
 from typing import Any
 
+import google_crc32c
 import h5py
 import numpy as np
+import pyarrow as pa
 import pytest
 import zarr
 
@@ -83,7 +85,7 @@ def test_zarr_values_that_were_lost_or_damaged_are_not_read_as_zeros(tmp_path: P
     rows = np.random.default_rng(0).standard_normal((50, 40)).astype(np.float16)
     folder = make_folder(store)
     part = write_part(folder, "zarr", rows, [Row(key_of("key"), "clip", 0, 50)], {})
-    (shard,) = (file for file in files_of(part) if file.name == "0")
+    (shard,) = (part / "values").rglob("0/0")
     whole = shard.read_bytes()
     shard.write_bytes(whole[:1000] + bytes([whole[1000] ^ 1]) + whole[1001:])
     with pytest.raises(DamagedPartError, match=part.name):
@@ -109,12 +111,23 @@ def test_a_zarr_part_explains_itself_to_plain_zarr(tmp_path: Path) -> None:
     head: Any = group.attrs["head"]
     assert head["spec"] == SPEC
     assert head["schema_version"] == hashing.SCHEMA_VERSION
-    assert head["entries"]["key"] == [key_of(0), key_of(1), key_of(2)]
-    assert head["entries"]["clip_id"] == ["clip-0", "clip-1", "clip-2"]
+    rows: Any = group["rows"]
+    assert_rows_explain_themselves(rows[:].tobytes())
     values = group["values"]
     assert isinstance(values, zarr.Array)
     assert values.metadata.dimension_names == ("row", "column")  # type: ignore[union-attr]
     assert np.asarray(values[:]).tolist() == [[0, 0], [1, 1], [2, 2]]
+
+
+def assert_rows_explain_themselves(content: bytes) -> None:
+    """They are a stream of Arrow."""
+    rows = pa.ipc.open_stream(content).read_all()
+    assert [key.hex() for key in rows["key"].to_pylist()] == [key_of(0), key_of(1), key_of(2)]
+    assert rows["clip_id"].to_pylist() == ["clip-0", "clip-1", "clip-2"]
+    assert [rows["start"].to_pylist(), rows["stop"].to_pylist()] == [[0, 1, 2], [1, 2, 3]]
+    assert rows["crc32c"].to_pylist() == [
+        google_crc32c.value(numbers(key).tobytes()) for key in range(3)
+    ]
 
 
 def test_an_hdf5_part_explains_itself_to_plain_h5py(tmp_path: Path) -> None:
@@ -122,15 +135,18 @@ def test_an_hdf5_part_explains_itself_to_plain_h5py(tmp_path: Path) -> None:
     fill(store, range(3))
     with h5py.File(store.parts()[0]) as part:
         assert json.loads(part["head"][()])["spec"] == SPEC
+        assert_rows_explain_themselves(part["rows"][:].tobytes())
         assert part["values"][:].tolist() == [[0, 0], [1, 1], [2, 2]]
 
 
 @pytest.mark.parametrize("num_rows", [1, 3_000])
-def test_a_zarr_part_is_three_files_however_many_rows(tmp_path: Path, num_rows: int) -> None:
-    """6 MB here, in chunks of 1 MB: group, array, and one shard."""
+def test_a_zarr_part_is_five_files_however_many_rows(tmp_path: Path, num_rows: int) -> None:
+    """The group, and two arrays of one chunk each."""
     values = np.random.default_rng(0).integers(0, 255, (num_rows, 2000), np.uint8)
     part = write_part(tmp_path, "zarr", values, [Row(key_of("key"), "clip", 0, num_rows)], {})
-    assert [file.name for file in files_of(part)] == ["0", "zarr.json", "zarr.json"]
+    assert [file.name for file in files_of(part)] == [
+        "0", "zarr.json", "0", "zarr.json", "zarr.json"
+    ]  # fmt: skip
 
 
 def test_a_zarr_part_without_rows_is_valid_zarr(tmp_path: Path) -> None:

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 from oragen.store import hashing
-from oragen.store.formats import read_header, verify_part
+from oragen.store.formats import read_layout, verify_part
 from oragen.store.parts import PartStore, PartWriter, write_part
-from oragen.store.rows import Row, list_rows
+from oragen.store.rows import Row
 from tests.number_stores import FORMATS, SPEC, files_of, fill, key_of, numbers, read_all
 
 
@@ -247,7 +247,7 @@ def test_a_killed_writer_leaves_whole_parts_that_the_next_one_completes(store: P
         assert writer.returncode == -signal.SIGKILL
         for part in store.parts():
             verify_part(part, store.part_format)
-            assert len(list_rows(part, read_header(part, store.part_format))) == 5
+            assert len(read_layout(part, store.part_format).table) == 5
     assert 0 < len(store.parts()) < 80
     with start_writer(store) as writer:
         writer.wait()
@@ -282,7 +282,7 @@ def test_parts_of_another_schema_version_are_not_used(
     store: PartStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        for module in ("parts", "rows"):
+        for module in ("parts", "layouts"):
             patch.setattr(f"oragen.store.{module}.SCHEMA_VERSION", 1)
         fill(store, range(3))
         assert len(store.index()) == 3

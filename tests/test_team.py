@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow  # whole pipelines
 CORPORA = ("mini", "own")
 CORPUS = "own"  # which gets one clip more
 KINDS = ("audio/{}", "faces/{}", "speech/{}", "features/{}/tiny-vit", "features/{}/tiny-wav2vec2")
-FILES_OF_A_PART = {".h5": 1, ".zarr": 3}
+FILES_OF_A_PART = {".h5": 1, ".zarr": 5}
 NOT_RETRAINED = ("train_head", "finetune_encoder")
 
 

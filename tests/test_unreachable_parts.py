@@ -18,7 +18,8 @@ from oragen.config import paths
 from oragen.schema import files
 from oragen.store import layouts
 from oragen.store.failures import DamagedPartError, UnreachablePartError, name_failures
-from oragen.store.formats import PartFormat, map_values, verify_part
+from oragen.store.formats import PartFormat, map_values, read_layout, verify_part
+from oragen.store.layouts import PartLayout
 from oragen.store.parts import PartStore, PartWriter
 from oragen.store.reading import OpenParts
 from tests.users import open_folder, ordinary_user
@@ -225,11 +226,11 @@ def test_only_so_many_parts_are_mapped_at_a_time(
     fill(store, 5, 16)
     mapped: list[Path] = []
 
-    def note(part: Path, part_format: PartFormat) -> np.ndarray:
+    def note(part: Path, part_format: PartFormat) -> PartLayout:
         mapped.append(part)
-        return map_values(part, part_format)
+        return read_layout(part, part_format)
 
-    monkeypatch.setattr("oragen.store.reading.map_values", note)
+    monkeypatch.setattr("oragen.store.reading.read_layout", note)
     with OpenParts(store, max_mapped=2) as parts:
         for number in (2, 3, 2, 4, 2, 3):
             assert parts.read(key_of(number), 0, 1).tolist() == [number]

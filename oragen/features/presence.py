@@ -4,14 +4,16 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
+from jaxtyping import Bool
 
 from oragen.features.rows import find_foreign
 from oragen.features.spec import FeatureSpec
 from oragen.store.parts import PartStore
-from oragen.store.rows import Located
 
 logger = logging.getLogger(__name__)
 
@@ -35,35 +37,44 @@ class Missing(NamedTuple):
     keys: Mapping[FeatureSpec, str]
 
 
-def find_missing(
-    present: Mapping[str, Located], inputs: Iterable[FeatureInput], specs: Sequence[FeatureSpec]
-) -> list[Missing]:
-    """Return the inputs of which a store lacks features."""
-    keyed = (Missing(item, {spec: spec.key_of(item.key) for spec in specs}) for item in inputs)
-    lacking = (
-        Missing(item, {spec: key for spec, key in keys.items() if key not in present})
-        for item, keys in keyed
-    )
-    return [missing for missing in lacking if missing.keys]
-
-
 def find_lacking(
     store: PartStore, inputs: Iterable[FeatureInput], specs: Sequence[FeatureSpec]
 ) -> list[Missing]:
-    """Return the inputs of which a store lacks features; it must be open for writing."""
-    by_key = {item.key: item for item in inputs}
-    return find_missing(find_present(store, by_key, specs), by_key.values(), specs)
+    """Return the inputs of which a store lacks features; it must be open for writing.
+
+    Parts with anything wrong in them are set aside.
+    """
+    items = [*{item.key: item for item in inputs}.values()]
+    keys = [[spec.key_of(item.key) for item in items] for spec in specs]
+    are_found = _find_present(store, keys, specs)
+    return [
+        Missing(
+            items[at],
+            {
+                spec: keys[number][at]
+                for number, spec in enumerate(specs)
+                if not are_found[number, at]
+            },
+        )
+        for at in np.flatnonzero(~are_found.all(axis=0)).tolist()
+    ]
 
 
-def find_present(
-    store: PartStore, keys: Iterable[str], specs: Sequence[FeatureSpec]
-) -> dict[str, Located]:
-    """Return the rows that the store has; parts with anything wrong in them are set aside."""
-    wanted = {spec.key_of(key): spec for key in keys for spec in specs}
-    present = store.find(wanted, mend=True)
-    while foreign := find_foreign(present, wanted):
+def _find_present(
+    store: PartStore, keys: Sequence[Sequence[str]], specs: Sequence[FeatureSpec]
+) -> Bool[np.ndarray, "specs inputs"]:
+    """Return which rows the store has of each kind of features."""
+    count = len(keys[0])
+    wanted = pa.array([*chain.from_iterable(keys)], pa.string())
+    while True:
+        places = store.locate(wanted, mend=True)
+        foreign = find_foreign(
+            (part, spec)
+            for number, spec in enumerate(specs)
+            for part in places.take(slice(number * count, (number + 1) * count)).used
+        )
+        if not foreign:
+            return places.are_found.reshape(len(specs), count)
         for part in foreign:
             logger.warning("%s holds rows under the keys of other features", part)
             store.set_aside(part)
-        present = store.find(wanted, mend=True)
-    return present

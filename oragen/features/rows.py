@@ -1,11 +1,13 @@
 """Keys of embeddings in a store -> rows of features: where each is, and its values."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Float16, Int64
 
 from oragen.features.pieces import Pieces, count_positions
@@ -13,12 +15,13 @@ from oragen.features.spec import DECISIVE, OPTIONAL, STORED_TYPE, FeatureSpec
 from oragen.schema.errors import UserError
 from oragen.schema.vocabulary import Json
 from oragen.store.failures import name_failures
-from oragen.store.formats import map_values, read_layout
+from oragen.store.formats import map_values
 from oragen.store.hashing import make_key
 from oragen.store.headers import shorten
+from oragen.store.key_sets import Keys
 from oragen.store.layouts import PartLayout
 from oragen.store.parts import PartStore
-from oragen.store.rows import Located
+from oragen.store.places import Places
 
 MAX_ROW_VALUES: Final = 2**26  # of 128 MB; a window of 4 s of the largest encoders has 2**18
 NONE: Final = -1  # in place of a row: no speech in a window, no crop in a slot
@@ -140,7 +143,7 @@ class FeatureRows:
         return gathered.reshape(*rows.shape, *self.shape)
 
 
-def locate_features(stores: Mapping[str, Sequence[str]]) -> FeatureRows:
+def locate_features(stores: Mapping[str, Keys]) -> FeatureRows:
     """Find feature rows, by the parts' own tables.
 
     Args:
@@ -150,47 +153,49 @@ def locate_features(stores: Mapping[str, Sequence[str]]) -> FeatureRows:
         MissingFeaturesError: a key is in no part of its store.
         MixedFeaturesError: the rows are of several encoders, or were made in several ways.
     """
-    found = [
-        located
-        for folder, keys in stores.items()
-        for located in _locate(PartStore(Path(folder), "zarr"), keys)
-    ]
-    parts = tuple(dict.fromkeys(located.part for located in found))
-    number_of = {part: number for number, part in enumerate(parts)}
-    rows = [located.row for located in found]
-    return FeatureRows(
-        parts=parts,
-        part_of=np.array([number_of[located.part] for located in found], np.int64),
-        start_of=np.array([row.start for row in rows], np.int64),
-        num_positions=np.array([row.stop - row.start for row in rows], np.int64),
+    found = [_locate(PartStore(Path(folder), "zarr"), keys) for folder, keys in stores.items()]
+    parts: list[PartLayout] = []
+    part_of: list[np.ndarray] = []
+    for places in found:
+        numbers, used = pd.factorize(places.part_of)  # in the order of the first rows
+        part_of.append(numbers + len(parts))
+        parts += [places.parts[number] for number in used.tolist()]
+    rows = FeatureRows(
+        parts=tuple(part.path for part in parts),
+        part_of=_join(part_of),
+        start_of=_join([places.starts for places in found]),
+        num_positions=_join([places.stops - places.starts for places in found]),
         spec=_find_spec(parts),
     )
+    _check_lengths(rows)
+    return rows
 
 
-def _locate(store: PartStore, keys: Sequence[str]) -> list[Located]:
-    found = store.find(keys)
-    if absent := [key for key in keys if key not in found]:
+def _join(columns: Sequence[np.ndarray]) -> np.ndarray:
+    return columns[0] if len(columns) == 1 else np.concatenate([np.zeros(0, np.int64), *columns])
+
+
+def _locate(store: PartStore, keys: Keys) -> Places:
+    places = store.locate(keys)
+    if not places.are_found.all():
+        absent = np.flatnonzero(~places.are_found)
+        example = next(islice(iter(keys), int(absent[0]), None))
         raise MissingFeaturesError(
-            f"{store.folder} lacks {len(absent)} of {len(keys)} feature rows, e.g. {absent[0]}. "
+            f"{store.folder} lacks {len(absent)} of {len(places)} feature rows, e.g. {example}. "
             "Run `dvc repro`, after `oragen cache verify --remove` if a part is named above."
         )
-    return [found[key] for key in keys]
+    return places
 
 
-def find_foreign(present: Mapping[str, Located], wanted: Mapping[str, FeatureSpec]) -> list[Path]:
-    """Return the parts that hold a row under a key of other features than theirs.
-
-    Args:
-        present: where each key is.
-        wanted: what the features of each key are.
-    """
-    pairs = {(located.part, wanted[key]): None for key, located in present.items()}
-    made = {part: read_layout(part, "zarr").header["spec"] for part, _ in pairs}
-    foreign: dict[Path, None] = {}
-    for part, spec in pairs:
-        if _decide(made[part]) != _decide(spec.as_json()):
-            foreign[part] = None
-    return [*foreign]
+def find_foreign(made: Iterable[tuple[PartLayout, FeatureSpec]]) -> list[Path]:
+    """Parts, and what they should hold rows of -> those that hold other features."""
+    return [
+        *dict.fromkeys(
+            part.path
+            for part, spec in made
+            if _decide(part.header["spec"]) != _decide(spec.as_json())
+        )
+    ]
 
 
 def _decide(spec: Mapping[str, Json]) -> str:
@@ -198,12 +203,13 @@ def _decide(spec: Mapping[str, Json]) -> str:
     return make_key(**{name: spec.get(name) for name in DECISIVE})
 
 
-def _find_spec(parts: Sequence[Path]) -> dict[str, Json]:
+def _find_spec(parts: Sequence[PartLayout]) -> dict[str, Json]:
     """Return the spec of all parts; they may differ in fields that are not `DECISIVE`."""
     specs: dict[str, dict[str, Json]] = {}
     for part in parts:
-        spec = _read_spec(part)
-        specs.setdefault(_decide(spec), spec)
+        with name_failures(part.path):
+            _check_spec(part)
+        specs.setdefault(_decide(part.header["spec"]), part.header["spec"])
     if len(specs) != 1:
         raise MixedFeaturesError(
             f"The features were made in {len(specs)} ways, expected 1: {list(specs.values())}. "
@@ -212,30 +218,31 @@ def _find_spec(parts: Sequence[Path]) -> dict[str, Json]:
     return next(iter(specs.values()))
 
 
-def _read_spec(part: Path) -> dict[str, Json]:
-    """Return the spec of a part, which may come from anywhere, once its values are as it says."""
-    layout = read_layout(part, "zarr")
-    with name_failures(part):
-        _check_spec(layout)
-    return dict(layout.header["spec"])
+def _check_spec(part: PartLayout) -> None:
+    """Refuse features whose size is not that of their spec, which batches are made after.
 
-
-def _check_spec(layout: PartLayout) -> None:
-    """Refuse features whose size is not that of their spec, which batches are made after."""
-    spec, rows = layout.header["spec"], layout.header["entries"]
+    Parts may come from anywhere.
+    """
+    spec = part.header["spec"]
     match spec.get("shape"):
         case [int(positions), int(width)] if 0 < positions * width <= MAX_ROW_VALUES:
-            most = _read_max_positions(spec, positions, width)
+            _read_max_positions(spec, positions, width)
         case shape:
             raise ValueError(f"the shape in its spec is {shorten(shape)}")
-    if layout.dtype != STORED_TYPE or layout.shape[1:] != (width,):
-        raise ValueError(
-            f"its values are {layout.dtype} {layout.shape}, its spec says {width} wide"
-        )
-    if any(stop - start > most for start, stop in zip(rows["start"], rows["stop"], strict=True)):
-        raise ValueError(f"a row has more than the {most} positions of its spec")
+    if part.dtype != STORED_TYPE or part.shape[1:] != (width,):
+        raise ValueError(f"its values are {part.dtype} {part.shape}, its spec says {width} wide")
     if missing := [name for name in DECISIVE if name not in spec and name not in OPTIONAL]:
         raise ValueError(f"its spec has no {missing[0]}")
+
+
+def _check_lengths(rows: FeatureRows) -> None:
+    """Refuse a row that is longer than its spec says."""
+    most = _read_max_positions(rows.spec, *rows.shape)
+    too_long = np.flatnonzero(rows.num_positions > most)
+    if len(too_long):
+        part = rows.parts[rows.part_of[too_long[0]]]
+        with name_failures(part):
+            raise ValueError(f"a row has more than the {most} positions of its spec")
 
 
 def _read_max_positions(spec: Mapping[str, Json], positions: int, width: int) -> int:

@@ -4,14 +4,19 @@ New parts are written first and old ones removed afterwards, so that every row i
 part at any moment. Parts that are large enough and wholly in use are not touched.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
+from jaxtyping import Int64
 from tqdm import tqdm
 
 from oragen.schema.vocabulary import Json
 from oragen.store.failures import DamagedPartError
+from oragen.store.formats import map_values
 from oragen.store.inventory import (
     HeldPart,
     find_damage,
@@ -21,8 +26,16 @@ from oragen.store.inventory import (
 )
 from oragen.store.locks import take_store
 from oragen.store.parts import PartStore, PartWriter
-from oragen.store.rows import Located, Row
+from oragen.store.row_tables import RowTable
+from oragen.store.rows import Row
 from oragen.store.usage import Usage
+
+
+class Kept(NamedTuple):
+    """The rows of a part that are in use."""
+
+    part: Path
+    rows: RowTable
 
 
 @dataclass(frozen=True)
@@ -30,7 +43,12 @@ class Merge:
     """Rows of one spec that go into new parts together."""
 
     spec: dict[str, Json]
-    rows: tuple[Located, ...]
+    kept: tuple[Kept, ...]
+
+    @property
+    def num_rows(self) -> int:
+        """How many there are."""
+        return sum(len(kept.rows) for kept in self.kept)
 
 
 @dataclass(frozen=True)
@@ -45,7 +63,7 @@ class Compaction:
     @property
     def num_merged(self) -> int:
         """How many rows are written again."""
-        return sum(len(merge.rows) for merge in self.merges)
+        return sum(merge.num_rows for merge in self.merges)
 
 
 def plan_compaction(store: PartStore, usage: Usage | None, part_bytes: int) -> Compaction:
@@ -69,9 +87,9 @@ def plan_compaction(store: PartStore, usage: Usage | None, part_bytes: int) -> C
     for _, parts in sorted(groups.items()):
         changed = _choose_parts(parts, in_use, part_bytes)
         replaced += [part.path for part in changed]
-        rows = [Located(part.path, row) for part in changed for row in in_use[part.path]]
-        if rows:
-            merges.append(Merge(changed[0].spec, tuple(rows)))
+        kept = [Kept(part.path, part.rows.take(in_use[part.path])) for part in changed]
+        if any(len(rows) for _, rows in kept):
+            merges.append(Merge(changed[0].spec, tuple(kept)))
     num_rows = sum(len(part.rows) for part in held)
     num_in_use = sum(map(len, in_use.values()))
     return Compaction(
@@ -83,13 +101,15 @@ def plan_compaction(store: PartStore, usage: Usage | None, part_bytes: int) -> C
 
 
 def _choose_parts(
-    parts: Sequence[HeldPart], in_use: Mapping[Path, Sequence[Row]], part_bytes: int
+    parts: Sequence[HeldPart],
+    in_use: Mapping[Path, Int64[np.ndarray, " rows"]],
+    part_bytes: int,
 ) -> list[HeldPart]:
     """Return the parts that hold unused rows or too few; one alone is not too small."""
     whole = [part for part in parts if len(in_use[part.path]) == len(part.rows)]
     small = [part for part in whole if part.num_bytes < part_bytes]
     partial = [part for part in parts if part not in whole]
-    if len(small) == 1 and not any(in_use[part.path] for part in partial):
+    if len(small) == 1 and not any(len(in_use[part.path]) for part in partial):
         small = []
     return [part for part in parts if part in small or part in partial]
 
@@ -114,19 +134,26 @@ def write_merged(store: PartStore, compaction: Compaction, part_bytes: int) -> l
     Raises:
         DamagedPartError: when one of them is not whole: its copy would have a name that fits.
     """
-    read = {located.part for merge in compaction.merges for located in merge.rows}
+    read = {part for merge in compaction.merges for part, rows in merge.kept if len(rows)}
     for part in tqdm(sorted(read), desc="verifying", unit="part", disable=not read):
         if damage := find_damage(part, store.part_format):
             raise DamagedPartError(f"{damage} Then compact again: {store.folder} is as it was.")
     written: list[Path] = []
     for merge in compaction.merges:
         with PartWriter(store, merge.spec, part_bytes) as writer:
-            reading = store.read_many(merge.rows)
-            for located, values in tqdm(reading, "writing", total=len(merge.rows), unit="row"):
-                row = located.row
+            reading = _read(store, merge)
+            for row, values in tqdm(reading, "writing", total=merge.num_rows, unit="row"):
                 # A copy, because a view would keep the whole part that it is of in memory.
                 writer.add(
                     row.key, row.clip_id, values.copy(), reason=row.reason, details=row.details
                 )
         written += writer.written
     return written
+
+
+def _read(store: PartStore, merge: Merge) -> Iterator[tuple[Row, np.ndarray]]:
+    """Yield the rows of a merge and their values, part after part by name."""
+    for part, rows in sorted((kept for kept in merge.kept if len(kept.rows)), key=itemgetter(0)):
+        values = map_values(part, store.part_format)
+        for row in rows.to_rows():
+            yield row, values[row.start : row.stop]

@@ -1,14 +1,14 @@
 """An array and its header <-> one part: an HDF5 file, or a folder of Zarr.
 
-The header is JSON: `schema_version`, `spec` (what the values are) and `entries` (a column for each
-property of the rows). It is stored under the name `head`, with a checksum of it and of the values.
-A part may come from anywhere. Exactly what is written here is accepted, and nothing else.
+The header is JSON: `schema_version` and `spec` (what the values are), under the name `head`. The
+rows are Arrow, see `row_tables`; parts of earlier versions have them as `entries` in the header. A
+checksum is of both, one of the values. A part may come from anywhere. Exactly what is written here
+is accepted, and nothing else.
 """
 
 import hashlib
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Final, Literal, assert_never
 
@@ -46,14 +46,16 @@ def read_layout(path: Path, part_format: PartFormat) -> PartLayout:
                 layout = locate_zarr(path)
             case _:
                 assert_never(part_format)
-        check_header(layout.header, layout.shape[0])
+        check_header(layout.header, layout.shape[0], with_rows=layout.rows is None)
         if layout.header_crc not in (None, google_crc32c.value(layout.describe())):
             raise ValueError("the checksum of its header does not fit")
+        if layout.rows is not None:
+            _ = layout.table  # which refuses what is none
         return layout
 
 
 def read_header(path: Path, part_format: PartFormat) -> dict[str, Json]:
-    """Return a part's `schema_version`, `spec` and `entries` (columns), see `read_layout`."""
+    """Return a part's `schema_version` and `spec`, see `read_layout`."""
     return dict(read_layout(path, part_format).header)
 
 
@@ -97,21 +99,25 @@ def map_values(path: Path, part_format: PartFormat = "zarr") -> np.ndarray:
 
 
 def write_values(
-    path: Path, part_format: PartFormat, values: np.ndarray, header: Mapping[str, Json]
+    path: Path,
+    part_format: PartFormat,
+    values: np.ndarray,
+    header: Mapping[str, Json],
+    rows: bytes,
 ) -> None:
     """Write the file of a part, or what is in its folder."""
     match part_format:
         case "h5":
-            write_hdf5(path, values, header)
+            write_hdf5(path, values, header, rows)
         case "zarr":
-            write_zarr(path, values, header)
+            write_zarr(path, values, header, rows)
         case _:
             assert_never(part_format)
 
 
-def hash_content(values: np.ndarray, header: Mapping[str, Json]) -> str:
+def hash_content(values: np.ndarray, header: Mapping[str, Json], rows: bytes) -> str:
     """Return what a part is named after."""
-    digest = hashlib.sha256(describe(dict(header), values.dtype, values.shape))
+    digest = hashlib.sha256(describe(dict(header), values.dtype, values.shape, rows))
     digest.update(np.ascontiguousarray(values).view(np.uint8).reshape(-1).data)
     return digest.hexdigest()[:32]
 
@@ -142,7 +148,7 @@ def _check_name(path: Path, layout: PartLayout) -> None:
 def _remember(path: Path, stamp: _Stamp, layout: PartLayout) -> None:
     """Remember that the content of a part fits, as long as its files stay."""
     if time.time() - stamp[-1] / 1e9 > _RECENT_S:
-        _proven[path] = stamp, replace(layout, header={})  # a header has a line for each row
+        _proven[path] = stamp, layout.without_rows()
 
 
 def _is_proven(path: Path, layout: PartLayout) -> bool:

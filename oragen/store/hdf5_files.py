@@ -20,16 +20,21 @@ from oragen.store.layouts import PLAIN_TYPES, PartLayout, describe, num_bytes_of
 
 HEADER: Final = "head"
 VALUES: Final = "values"
-CHECKSUMS: Final = "crc32c"  # of the header with type and shape of the values, and of the values
+ROWS: Final = "rows"  # a stream of Arrow; in earlier parts they are in the header
+CHECKSUMS: Final = "crc32c"  # of header, type and shape of the values and rows; of the values
 _MAGIC: Final = b"\x89HDF\r\n\x1a\n\x00"  # at the very beginning, with the version that we write
-_NAMES: Final = ({HEADER, VALUES}, {HEADER, VALUES, CHECKSUMS})  # earlier ones have no checksums
+_NAMES: Final = (  # earlier parts have less
+    {HEADER, VALUES},
+    {HEADER, VALUES, CHECKSUMS},
+    {HEADER, VALUES, CHECKSUMS, ROWS},
+)
 _MAX_AXES: Final = 8
 
 
-def write_hdf5(path: Path, values: np.ndarray, header: Mapping[str, Json]) -> None:
+def write_hdf5(path: Path, values: np.ndarray, header: Mapping[str, Json], rows: bytes) -> None:
     """Write the file of a part."""
     text = to_json(header)
-    described = describe(dict(header), values.dtype, values.shape)
+    described = describe(dict(header), values.dtype, values.shape, rows)
     stored = np.ascontiguousarray(values).reshape(-1).view(np.uint8)
     checksums = [google_crc32c.value(described), google_crc32c.value(stored)]
     image = io.BytesIO()  # libhdf5 would crash the process when the disk is full
@@ -37,6 +42,7 @@ def write_hdf5(path: Path, values: np.ndarray, header: Mapping[str, Json]) -> No
         part.create_dataset(VALUES, data=values)
         # A string of fixed length: libhdf5 can hang on a damaged heap of variable ones.
         part.create_dataset(HEADER, data=np.bytes_(text.encode()))
+        part.create_dataset(ROWS, data=np.frombuffer(rows, np.uint8))
         part.create_dataset(CHECKSUMS, data=np.array(checksums, np.uint32))
     path.write_bytes(image.getbuffer())
 
@@ -61,7 +67,12 @@ def locate_hdf5(path: Path) -> PartLayout:
             found = {name: _locate(part, name, num_file_bytes) for name in names}
         refuse_large(num_bytes_of(*found[HEADER][:2]))
         header = parse_json(_read(file, *found[HEADER]))
-        checksums = None
+        checksums, rows = None, None
+        if ROWS in found:
+            refuse_large(num_bytes_of(*found[ROWS][:2]))
+            if found[ROWS][0] != np.dtype(np.uint8) or len(found[ROWS][1]) != 1:
+                raise ValueError("its rows are no bytes")
+            rows = _read(file, *found[ROWS])
         if CHECKSUMS in found:
             if found[CHECKSUMS][:2] != (np.dtype(np.uint32), (2,)):
                 raise ValueError("its checksums are not two numbers")
@@ -70,7 +81,7 @@ def locate_hdf5(path: Path) -> PartLayout:
     dtype, shape, offset = found[VALUES]
     if not shape or dtype.kind == "S":
         raise ValueError("its values are no array of numbers")
-    return PartLayout(header, dtype, shape, path, offset, header_crc, values_crc)
+    return PartLayout(path, header, dtype, shape, path, offset, header_crc, values_crc, rows)
 
 
 def _list_names(part: h5py.File) -> set[str]:

@@ -12,8 +12,9 @@ from oragen.store.hashing import SCHEMA_VERSION
 ROW_COLUMNS: Final = ("key", "clip_id", "start", "stop", "reason", "details")
 MAX_ROWS: Final = 100_000  # that are written into one part
 _MAX_BYTES: Final = 2**28
-_MAX_ITEMS: Final = 2**23  # each costs Python up to a hundred bytes
-_FIELDS: Final = {"schema_version", "spec", "entries"}
+MAX_ITEMS: Final = 2**23  # each costs Python up to a hundred bytes
+_FIELDS: Final = {"schema_version", "spec"}
+ROWS: Final = "entries"  # of a part of an earlier version, which has its rows in the header
 _KEY: Final = re.compile(r"[0-9a-f]{32}")
 
 
@@ -34,8 +35,8 @@ def parse_json(text: bytes) -> Any:
     """
     refuse_large(len(text))
     num_items = sum(text.count(mark) for mark in (b",", b"[", b"{"))
-    if num_items > _MAX_ITEMS:
-        raise ValueError(f"its JSON has {num_items:,} items, at most {_MAX_ITEMS:,} are read")
+    if num_items > MAX_ITEMS:
+        raise ValueError(f"its JSON has {num_items:,} items, at most {MAX_ITEMS:,} are read")
     try:
         return json.loads(text.decode(), parse_constant=_refuse, parse_float=_parse_finite)
     except RecursionError as error:
@@ -48,20 +49,26 @@ def refuse_large(num_bytes: int) -> None:
         raise ValueError(f"its JSON has {num_bytes:,} bytes, at most {_MAX_BYTES:,} are read")
 
 
-def check_header(header: Json, num_positions: int) -> dict[str, Json]:
-    """Return a header that is one: the table of rows fits the values, each field has its type.
+def check_header(header: Json, num_positions: int, *, with_rows: bool) -> dict[str, Json]:
+    """Return a header that is one: each field has its type, and rows in it fit the values.
 
     Of another schema version only the frame is looked at: nothing of it is used.
+
+    Args:
+        header: what was read.
+        num_positions: of the values.
+        with_rows: whether the rows are in the header, as in parts of earlier versions.
 
     Raises:
         ValueError: names the field, what it should be, and what it is.
     """
-    if not isinstance(header, dict) or header.keys() != _FIELDS:
-        raise ValueError(f"its header has not exactly the fields {', '.join(sorted(_FIELDS))}")
+    fields = {*_FIELDS, ROWS} if with_rows else _FIELDS
+    if not isinstance(header, dict) or header.keys() != fields:
+        raise ValueError(f"its header has not exactly the fields {', '.join(sorted(fields))}")
     if type(header["schema_version"]) is not int or not isinstance(header["spec"], dict):
         raise ValueError("its schema_version is no integer, or its spec is no object")
-    if header["schema_version"] == SCHEMA_VERSION:
-        _check_rows(header["entries"], num_positions)
+    if with_rows and header["schema_version"] == SCHEMA_VERSION:
+        _check_rows(header[ROWS], num_positions)
     return header
 
 

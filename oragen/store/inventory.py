@@ -6,13 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+import numpy as np
+from jaxtyping import Int64
+
 from oragen.schema.files import remove, unfinished_path
 from oragen.schema.vocabulary import Json
-from oragen.store.failures import DamagedPartError, PartError
+from oragen.store.failures import DamagedPartError, PartError, name_failures
 from oragen.store.formats import PartFormat, read_layout, verify_part
 from oragen.store.hashing import SCHEMA_VERSION, make_key
+from oragen.store.key_sets import find_last
 from oragen.store.parts import PartStore
-from oragen.store.rows import Row, list_rows
+from oragen.store.row_tables import RowTable
 from oragen.store.usage import CorpusStore, StoreKind, Usage
 
 logger = logging.getLogger(__name__)
@@ -43,7 +47,7 @@ class HeldPart:
     path: Path
     schema_version: int
     spec: dict[str, Json]
-    rows: list[Row]  # none of a part of another schema version: nothing can name them
+    rows: RowTable  # none of a part of another schema version: nothing can name them
     num_bytes: int  # of its values in memory
     layout: str  # type and shape of a row
 
@@ -140,23 +144,32 @@ def read_parts(store: PartStore) -> list[HeldPart]:
 
 def _read_part(path: Path, part_format: PartFormat) -> HeldPart:
     layout = read_layout(path, part_format)
-    version = layout.header["schema_version"]
-    rows = list_rows(path, layout.header) if version == SCHEMA_VERSION else []
-    described = f"{layout.dtype.str}{layout.shape[1:]}"
-    return HeldPart(path, version, layout.header["spec"], rows, layout.num_bytes, described)
+    header, described = layout.header, f"{layout.dtype.str}{layout.shape[1:]}"
+    with name_failures(path):
+        rows = layout.table
+    return HeldPart(
+        path, header["schema_version"], header["spec"], rows, layout.num_bytes, described
+    )
 
 
-def find_rows_in_use(parts: Sequence[HeldPart], usage: Usage | None) -> dict[Path, list[Row]]:
-    """Return each part's rows that are named; of a key in two parts, the one that is read."""
-    home = {row.key: part.path for part in parts for row in part.rows}  # as in `index`
-    return {
-        part.path: [
-            row
-            for row in part.rows
-            if home[row.key] == part.path and (usage is None or usage.names(row, part.spec))
-        ]
-        for part in parts
-    }
+def find_rows_in_use(
+    parts: Sequence[HeldPart], usage: Usage | None
+) -> dict[Path, Int64[np.ndarray, " rows"]]:
+    """Return the numbers of each part's rows that are named.
+
+    Of a key in two parts it is the one that is read.
+    """
+    keys = np.concatenate([np.zeros((0, 2), np.uint64), *(part.rows.keys for part in parts)])
+    is_read = np.zeros(len(keys), bool)
+    is_read[find_last(keys)] = True  # as in `PartStore.locate`
+    in_use, stop = {}, 0
+    for part in parts:
+        start, stop = stop, stop + len(part.rows)
+        is_used = is_read[start:stop]
+        if usage is not None:
+            is_used = is_used & usage.find_named(part.rows, part.spec)
+        in_use[part.path] = np.flatnonzero(is_used)
+    return in_use
 
 
 def find_damage(part: Path, part_format: PartFormat) -> str | None:

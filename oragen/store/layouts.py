@@ -2,7 +2,8 @@
 
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +12,9 @@ import numpy as np
 import pyarrow as pa
 
 from oragen.schema.vocabulary import Json
-from oragen.store.headers import to_json
+from oragen.store.hashing import SCHEMA_VERSION
+from oragen.store.headers import ROWS, to_json
+from oragen.store.row_tables import RowTable, from_json, no_rows, parse_rows
 
 PLAIN_TYPES: Final = tuple(
     np.dtype(name)
@@ -28,6 +31,7 @@ BLOCK_BYTES: Final = 2**22  # of values that are read or written at a time
 class PartLayout:
     """A part before its values are read."""
 
+    path: Path
     header: Json  # once it was checked: see `headers`
     dtype: np.dtype
     shape: tuple[int, ...]
@@ -35,6 +39,7 @@ class PartLayout:
     offset: int  # of the first one
     header_crc: int | None  # of `describe`; None in parts of earlier versions
     values_crc: int | None
+    rows: bytes | None = None  # as Arrow; None in parts that have them as JSON in the header
 
     @property
     def num_bytes(self) -> int:
@@ -42,8 +47,22 @@ class PartLayout:
         return num_bytes_of(self.dtype, self.shape)
 
     def describe(self) -> bytes:
-        """Return the text that the checksum of the header is of."""
-        return describe(self.header, self.dtype, self.shape)
+        """Return the bytes that the checksum of the header is of."""
+        return describe(self.header, self.dtype, self.shape, self.rows)
+
+    def without_rows(self) -> "PartLayout":
+        """Return what is left when the rows are forgotten, which may be many."""
+        header = {name: value for name, value in self.header.items() if name != ROWS}
+        return replace(self, header=header, rows=None)
+
+    @cached_property
+    def table(self) -> RowTable:
+        """The rows; none of another schema version."""
+        if self.header["schema_version"] != SCHEMA_VERSION:
+            return no_rows()
+        if self.rows is None:
+            return from_json(self.header[ROWS])
+        return parse_rows(self.rows, self.shape[0])
 
     def read_blocks(self) -> Iterator[bytes]:
         """Read the bytes of the values, some at a time.
@@ -61,6 +80,15 @@ class PartLayout:
                     raise ValueError(f"it ends {left:,} bytes too early")
                 left -= len(block)
                 yield block
+
+    def read_values(self, start: int, stop: int) -> np.ndarray:
+        """Read some of the values, of as many positions; nothing else of the file is read."""
+        shape = (stop - start, *self.shape[1:])
+        position = num_bytes_of(self.dtype, self.shape[1:])
+        with self.file.open("rb", buffering=0) as file:
+            file.seek(self.offset + start * position)
+            content = file.read((stop - start) * position)
+        return np.frombuffer(content, self.dtype).reshape(shape)  # else it ends too early
 
     def map_values(self) -> np.ndarray:
         """Map the values into memory; no file stays open for it."""
@@ -81,9 +109,11 @@ def num_bytes_of(dtype: np.dtype, shape: tuple[int, ...]) -> int:
     return size
 
 
-def describe(header: dict[str, Json], dtype: np.dtype, shape: tuple[int, ...]) -> bytes:
-    """Return the text that says all of a part but its values."""
-    return f"{to_json(header)}{dtype.str}{shape}".encode()
+def describe(
+    header: dict[str, Json], dtype: np.dtype, shape: tuple[int, ...], rows: bytes | None
+) -> bytes:
+    """Return the bytes that say all of a part but its values."""
+    return f"{to_json(header)}{dtype.str}{shape}".encode() + (rows or b"")
 
 
 def crc_of_values(layout: PartLayout) -> int:
@@ -92,6 +122,11 @@ def crc_of_values(layout: PartLayout) -> int:
     for block in layout.read_blocks():
         checksum = google_crc32c.extend(checksum, block)
     return int(checksum)
+
+
+def crc_of_row(values: np.ndarray) -> int:
+    """Return the CRC-32C of the values of one row."""
+    return int(google_crc32c.value(np.ascontiguousarray(values).reshape(-1).view(np.uint8)))
 
 
 def refuse_links(path: Path) -> None:

@@ -13,12 +13,14 @@ from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from secrets import token_hex
 from typing import Final
 
 import numpy as np
+from jaxtyping import UInt64
 
 from oragen.schema.files import (
     atomic_folder,
@@ -34,12 +36,17 @@ from oragen.store.formats import (
     check_part,
     hash_content,
     map_values,
+    read_layout,
     write_values,
 )
 from oragen.store.hashing import SCHEMA_VERSION
-from oragen.store.headers import MAX_ROWS, ROW_COLUMNS
+from oragen.store.headers import MAX_ROWS
+from oragen.store.key_sets import Keys, KeySet, pack_keys, unpack_keys
+from oragen.store.layouts import PartLayout, crc_of_row
 from oragen.store.locks import share_store
-from oragen.store.rows import Located, Row, RowTable, join_tables, read_rows
+from oragen.store.places import Places, RowIndex, find_places, list_places
+from oragen.store.row_tables import from_rows, to_bytes
+from oragen.store.rows import Located, Row
 
 logger = logging.getLogger(__name__)
 
@@ -66,41 +73,56 @@ class PartStore:
         """Return the parts that were set aside because they cannot be used."""
         return sorted(self.folder.glob(f"part-*.{self.part_format}{SET_ASIDE}*"))
 
-    def index(self) -> dict[str, Located]:
+    def index(self) -> RowIndex:
         """Return where each key is: the union of the parts' own tables.
 
         Parts of another schema version hold nothing that is in use. Neither do rows of clips that
         could not be read for a passing reason, as older versions kept them. A part that cannot be
         used is named, and its rows are missing.
         """
-        return join_tables(self._read_tables(mend=False))
+        keys, places = self.list_places()
+        return RowIndex(unpack_keys(keys), places, self.part_format)
 
-    def find(
-        self, keys: Collection[str] | None = None, *, mend: bool = False
-    ) -> dict[str, Located]:
-        """Return where those of the keys are that the store has, by tables that are as written.
+    def list_places(self) -> tuple[UInt64[np.ndarray, "rows 2"], Places]:
+        """Return all keys, packed, and where their rows are, see `index`."""
+        return list_places(self._read_layouts(self.parts(), mend=False))
+
+    def find(self, keys: Collection[str] | None = None, *, mend: bool = False) -> RowIndex:
+        """Return where those of the keys are that the store has; None = all. See `locate`."""
+        if keys is None:
+            keys = self.index().keys()
+        names = [*dict.fromkeys(keys)]
+        places = self.locate(names, mend=mend)
+        present = np.flatnonzero(places.are_found)
+        found = names if len(present) == len(names) else [names[at] for at in present.tolist()]
+        return RowIndex(found, places.take(present), self.part_format)
+
+    def locate(self, keys: Keys, *, mend: bool = False) -> Places:
+        """Find the rows of keys by tables that are as written.
 
         A part without a checksum of its table is read and compared with its name.
 
         Args:
-            keys: of the rows; None = all.
+            keys: of the rows.
             mend: read every part that holds one of them, and set those aside that cannot be used,
                 so that what they held is made again.
         """
-        tables = self._read_tables(mend=mend)
-        checked = set() if mend else {part for part, table in tables.items() if table.is_checked}
+        wanted = KeySet.of(pack_keys(keys))
+        parts = self.parts()
+        checked: set[Path] = set()
         while True:
-            index = join_tables(tables)
-            wanted = index if keys is None else keys
-            found = {key: index[key] for key in wanted if key in index}
-            used = sorted({located.part for located in found.values()} - checked)
+            places = find_places(wanted, self._read_layouts(parts, mend=mend))
+            used = [
+                part.path for part in places.used
+                if part.path not in checked and (mend or part.header_crc is None)
+            ]  # fmt: skip
             damaged = self._find_damaged(used, mend=mend)
             if not damaged:
-                return found
+                return places
             checked.update(used)
-            tables = {part: table for part, table in tables.items() if part not in damaged}
+            parts = [part for part in parts if part not in damaged]
 
-    def require(self, keys: Collection[str]) -> dict[str, Located]:
+    def require(self, keys: Collection[str]) -> RowIndex:
         """Return where all keys are, see `find`.
 
         Raises:
@@ -144,14 +166,17 @@ class PartStore:
             return
         logger.warning("%s is kept as %s, and what it held is made again", part, aside.name)
 
-    def _read_tables(self, *, mend: bool) -> dict[Path, RowTable]:
-        tables = {}
-        for part in self.parts():
+    def _read_layouts(self, parts: Sequence[Path], *, mend: bool) -> Iterator[PartLayout]:
+        """Yield the parts that can be used, without their values."""
+        for part in parts:
             try:
-                tables[part] = read_rows(part, self.part_format)
+                layout = read_layout(part, self.part_format)
             except DamagedPartError as error:
                 self._pass_over(part, error, mend=mend)
-        return tables
+                continue
+            if (version := layout.header["schema_version"]) != SCHEMA_VERSION:
+                logger.info("%s is of schema version %s: not used", part, version)
+            yield layout
 
     def _find_damaged(self, parts: Sequence[Path], *, mend: bool) -> set[Path]:
         """Read parts whole, several at a time; return those that are not as they were written."""
@@ -281,16 +306,16 @@ def write_part(
     spec: Mapping[str, Json],
 ) -> Path:
     """Write one part under a temporary name, flush it to the disk, check it, and rename it."""
-    columns = {name: [getattr(row, name) for row in rows] for name in ROW_COLUMNS}
-    header = {"schema_version": SCHEMA_VERSION, "spec": dict(spec), "entries": columns}
-    path = folder / f"part-{hash_content(values, header)}.{part_format}"
+    header: dict[str, Json] = {"schema_version": SCHEMA_VERSION, "spec": dict(spec)}
+    stored = to_bytes(from_rows([_with_checksum(row, values) for row in rows]))
+    path = folder / f"part-{hash_content(values, header, stored)}.{part_format}"
     store = PartStore(folder, part_format)
     if _is_there(path, store):  # a part of equal content, so the same part
         return path
     begin = atomic_folder if part_format == "zarr" else atomic_write
     try:
         with begin(path, flush=True) as unfinished:
-            write_values(unfinished, part_format, values, header)
+            write_values(unfinished, part_format, values, header, stored)
             flush_tree(unfinished)
             check_part(unfinished, part_format)
     except OSError as error:
@@ -298,6 +323,11 @@ def write_part(
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or not _is_there(path, store):
             raise
     return path
+
+
+def _with_checksum(row: Row, values: np.ndarray) -> Row:
+    """Add the checksum of the bytes of a row, so that it can be trusted when it is read alone."""
+    return replace(row, crc32c=crc_of_row(values[row.start : row.stop]))
 
 
 def _is_there(path: Path, store: PartStore) -> bool:

@@ -5,12 +5,17 @@ is in use is what the present tables name.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Literal, assert_never
+from typing import Literal, TypeAlias, assert_never
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from jaxtyping import Bool
 
 from oragen.config import paths
 from oragen.schema.choices.encoders import OFF_THE_SHELF
@@ -26,11 +31,13 @@ from oragen.schema.tables import (
     Table,
 )
 from oragen.schema.vocabulary import LEVELS, LEVELS_OF_VIEWS, MODALITIES, Json
+from oragen.store.key_sets import Keys, KeySet, pack_keys
 from oragen.store.keys import audio_keys
 from oragen.store.parts import PartStore
-from oragen.store.rows import OF, Row
+from oragen.store.row_tables import RowTable
 
 StoreKind = Literal["audio", "speech", "faces", "features"]
+Columns: TypeAlias = list[pd.Series]  # of keys
 
 
 @dataclass(frozen=True)
@@ -55,15 +62,27 @@ class Usage:
     made with `params`.
     """
 
-    keys: Collection[str]
+    keys: Keys
     clips: Collection[str] = frozenset()
     params: Mapping[str, Json] = field(default_factory=dict)
 
-    def names(self, row: Row, spec: Mapping[str, Json]) -> bool:
-        """Whether a row of a part of this spec is in use."""
-        gave_nothing = row.start == row.stop and row.clip_id in self.clips
-        is_named = row.key in self.keys or row.details.get(OF) in self.keys
-        return is_named or (gave_nothing and self._made(spec))
+    def find_named(self, table: RowTable, spec: Mapping[str, Json]) -> Bool[np.ndarray, " rows"]:
+        """Return which rows of a part of this spec are in use."""
+        is_named = self._wanted.contains(table.keys)
+        failed, failed_keys = table.list_failed()
+        is_named[failed] |= self._wanted.contains(pack_keys(failed_keys).numbers)
+        if self.clips and self._made(spec):
+            is_present = pc.is_in(table.columns["clip_id"], value_set=self._clips)
+            is_named |= (table.starts == table.stops) & np.asarray(is_present)
+        return is_named
+
+    @cached_property
+    def _wanted(self) -> KeySet:
+        return KeySet.of(pack_keys(self.keys))
+
+    @cached_property
+    def _clips(self) -> pa.Array:
+        return pa.array([*self.clips], pa.string())
 
     def _made(self, spec: Mapping[str, Json]) -> bool:
         return all(spec.get(name) == value for name, value in self.params.items())
@@ -123,30 +142,31 @@ def find_usage(
     return usage
 
 
-def _find_audio_usage(corpus: str, named: set[str], audio: Mapping[str, Json]) -> Usage | None:
+def _find_audio_usage(corpus: str, named: Columns, audio: Mapping[str, Json]) -> Usage | None:
     """Sound is decoded before it is searched for speech, so not by the speech table alone."""
     if not paths.clips_table(corpus).is_file():
         return None
-    decoded = {*audio_keys(CLIPS.read(paths.clips_table(corpus)), audio).values()}
+    decoded = audio_keys(CLIPS.read(paths.clips_table(corpus)), audio).values()
     speech = _read_column(SPEECH, paths.speech_table(corpus), "audio_key")
     windows = _read_column(WINDOWS, paths.windows_table(corpus), "audio_key")
-    return Usage(named | decoded | speech | windows)
+    return _name(*named, [*decoded], speech, windows)
 
 
 def _find_speech_usage(corpus: str) -> Usage | None:
     table = paths.speech_table(corpus)
-    return Usage(_read_column(SPEECH, table, "key")) if table.is_file() else None
+    return _name(_read_column(SPEECH, table, "key")) if table.is_file() else None
 
 
-def _find_faces_usage(corpus: str, named: set[str], faces: Mapping[str, Json]) -> Usage | None:
+def _find_faces_usage(corpus: str, named: Columns, faces: Mapping[str, Json]) -> Usage | None:
     clips, crops = paths.clips_table(corpus), paths.crops_table(corpus)
     if not (clips.is_file() and crops.is_file()):
         return None
-    keys = named | _read_column(CROPS, crops, "faces_key")
-    return Usage(keys, _read_column(CLIPS, clips, "clip_id"), {"faces": faces})
+    usage = _name(*named, _read_column(CROPS, crops, "faces_key"))
+    present = frozenset(_read_column(CLIPS, clips, "clip_id"))
+    return replace(usage, clips=present, params={"faces": faces})
 
 
-def _find_features_usage(store: CorpusStore, named: set[str]) -> Usage | None:
+def _find_features_usage(store: CorpusStore, named: Columns) -> Usage | None:
     tables = [paths.feature_rows_table(store.corpus, modality) for modality in MODALITIES]
     if not all(table.is_file() for table in tables):
         return None
@@ -157,16 +177,22 @@ def _find_features_usage(store: CorpusStore, named: set[str]) -> Usage | None:
         return None
     rows = pd.concat([FEATURE_ROWS.read(table) for table in tables])
     here = rows[rows["store"] == str(store.folder)]
-    return Usage(named | {*here["feature_key"], *here["next_feature_key"].dropna()})
+    return _name(*named, here["feature_key"], here["next_feature_key"].dropna())
 
 
-def _read_column(table: Table, path: Path, column: str) -> set[str]:
-    return {*table.read(path)[column].dropna()} if path.is_file() else set()
+def _name(*columns: Sequence[str] | pd.Series) -> Usage:
+    """Return that the keys in some columns are in use."""
+    return Usage(pa.chunked_array([pa.array(column, pa.string()) for column in columns]))
 
 
-def _read_joined_tables() -> defaultdict[Path, set[str]]:
-    """Examples and datasets -> the keys that they name of each store."""
-    named: defaultdict[Path, set[str]] = defaultdict(set)
+def _read_column(table: Table, path: Path, column: str) -> pd.Series:
+    rows = table.read(path) if path.is_file() else table.empty()
+    return rows[column].dropna()
+
+
+def _read_joined_tables() -> defaultdict[Path, Columns]:
+    """Examples and datasets -> columns of the keys that they name of each store."""
+    named: defaultdict[Path, Columns] = defaultdict(list)
     for path in sorted(Path().glob(str(paths.examples_table("*")))):
         _collect(named, EXAMPLES.read(path), "store", "key")
     patterns = paths.train_dataset("*"), paths.evaluation_dataset("*")
@@ -181,6 +207,6 @@ def _read_joined_tables() -> defaultdict[Path, set[str]]:
     return named
 
 
-def _collect(named: dict[Path, set[str]], table: pd.DataFrame, store: str, key: str) -> None:
+def _collect(named: dict[Path, Columns], table: pd.DataFrame, store: str, key: str) -> None:
     for folder, keys in table.dropna(subset=[store, key]).groupby(store)[key]:
-        named[Path(str(folder))].update(keys)
+        named[Path(str(folder))].append(keys)

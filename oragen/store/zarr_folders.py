@@ -1,4 +1,4 @@
-"""An array and its header <-> a Zarr v3 group with one array of one chunk.
+"""An array, its header and rows <-> a Zarr v3 group with two arrays of one chunk each.
 
 Zarr writes it. It is read without Zarr: only the metadata that stands below is accepted, so that
 no codec of a stranger is ever looked up.
@@ -7,7 +7,7 @@ no codec of a stranger is ever looked up.
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import google_crc32c
 import numpy as np
@@ -25,6 +25,8 @@ from oragen.store.layouts import (
     refuse_links,
 )
 
+VALUES: Final = "values"
+ROWS: Final = "rows"  # a stream of Arrow as bytes
 HEADER: Final = "head"  # its name among the attributes
 HEADER_CRC: Final = "crc32c"
 _CRC_BYTES: Final = 4
@@ -45,22 +47,24 @@ _ONE_BYTE: Final = {"name": "bytes"}  # the codec of types without an order of b
 _OF_EACH: Final = {"shape", "data_type", "chunk_grid", "dimension_names"}
 
 
-def write_zarr(path: Path, values: np.ndarray, header: Mapping[str, Json]) -> None:
+def write_zarr(path: Path, values: np.ndarray, header: Mapping[str, Json], rows: bytes) -> None:
     """Write a part into an empty folder."""
     head = json.loads(to_json(header))
-    checksum = google_crc32c.value(describe(head, values.dtype, values.shape))
+    checksum = google_crc32c.value(describe(head, values.dtype, values.shape, rows))
     part = zarr.create_group(path, attributes={HEADER: head, HEADER_CRC: checksum})
-    part.create_array(
-        "values",
-        shape=values.shape,
-        dtype=values.dtype,
-        chunks=(max(1, len(values)), *values.shape[1:]),  # one chunk as it is: see PartLayout
-        compressors=Crc32cCodec(),
-        dimension_names=header["spec"].get("dimension_names"),
-        config={"write_empty_chunks": True},  # zeros are values too
-    )
-    if values.size:
-        _write_chunk(path / "values" / "c", values)
+    arrays = {VALUES: values, ROWS: np.frombuffer(rows, np.uint8)}
+    for name, array in arrays.items():
+        part.create_array(
+            name,
+            shape=array.shape,
+            dtype=array.dtype,
+            chunks=(max(1, len(array)), *array.shape[1:]),  # one chunk as it is: see PartLayout
+            compressors=Crc32cCodec(),
+            dimension_names=header["spec"].get("dimension_names") if name == VALUES else None,
+            config={"write_empty_chunks": True},  # zeros are values too
+        )
+        if array.size:
+            _write_chunk(path / name / "c", array)
 
 
 def _write_chunk(folder: Path, values: np.ndarray) -> None:
@@ -88,19 +92,49 @@ def locate_zarr(path: Path) -> PartLayout:
         ValueError: it holds anything else.
         OSError: it cannot be read.
     """
-    _expect(path, {"zarr.json", "values"})
+    has_rows = (path / ROWS).is_dir()  # else they are in the header, as in earlier parts
+    _expect(path, {"zarr.json", VALUES, ROWS} if has_rows else {"zarr.json", VALUES})
     header, header_crc = _read_group(path / "zarr.json")
-    dtype, shape = _read_array(path / "values" / "zarr.json", header)
+    values = _locate_array(path / VALUES, _names_of(header))
+    rows = _read_rows(path / ROWS) if has_rows else None
+    return PartLayout(
+        path, header, values.dtype, values.shape, values.chunk, 0, header_crc, values.checksum, rows
+    )
+
+
+class _Array(NamedTuple):
+    dtype: np.dtype
+    shape: tuple[int, ...]
+    chunk: Path
+    checksum: int | None  # of its bytes, if there are any
+
+
+def _locate_array(folder: Path, dimension_names: Json) -> _Array:
+    refuse_links(folder / "zarr.json")
+    dtype, shape = _read_array(folder / "zarr.json", dimension_names)
     num_bytes = num_bytes_of(dtype, shape)
-    chunk = path / "values" / "c"
+    chunk = folder / "c"
     if not num_bytes:
-        _expect(path / "values", {"zarr.json"})
-        return PartLayout(header, dtype, shape, chunk, 0, header_crc, None)
-    _expect(path / "values", {"zarr.json", "c"})
+        _expect(folder, {"zarr.json"})
+        return _Array(dtype, shape, chunk, None)
+    _expect(folder, {"zarr.json", "c"})
     for _ in shape:
         _expect(chunk, {"0"})
         chunk /= "0"
-    return PartLayout(header, dtype, shape, chunk, 0, header_crc, _read_checksum(chunk, num_bytes))
+    return _Array(dtype, shape, chunk, _read_checksum(chunk, num_bytes))
+
+
+def _read_rows(folder: Path) -> bytes:
+    """Read the table of rows, once its size is bounded."""
+    array = _locate_array(folder, None)
+    if array.dtype != np.uint8 or len(array.shape) != 1:
+        raise ValueError("its rows are no bytes")
+    refuse_large(array.shape[0])
+    with array.chunk.open("rb") as file:
+        rows = file.read(array.shape[0])
+    if array.checksum != google_crc32c.value(rows):
+        raise ValueError("the checksum of its rows does not fit")
+    return rows
 
 
 def _expect(folder: Path, names: set[str]) -> None:
@@ -137,7 +171,7 @@ def _read_group(path: Path) -> tuple[dict[str, Json], int | None]:
     return header, checksum
 
 
-def _read_array(path: Path, header: dict[str, Json]) -> tuple[np.dtype, tuple[int, ...]]:
+def _read_array(path: Path, dimension_names: Json) -> tuple[np.dtype, tuple[int, ...]]:
     array: Any = _read_json(path)
     if not isinstance(array, dict) or array.keys() - {*_WRITTEN, *_OF_EACH}:
         raise ValueError("the metadata of its array have fields that oragen does not write")
@@ -150,8 +184,8 @@ def _read_array(path: Path, header: dict[str, Json]) -> tuple[np.dtype, tuple[in
         if (found := array.get(name, expected)) != expected:
             raise ValueError(f"the {name} of its values are {shorten(found)}")
     shape = _read_shape(array)
-    if array.get("dimension_names") != _names_of(header):
-        raise ValueError("its dimension_names are not those of its spec")
+    if array.get("dimension_names") != dimension_names:
+        raise ValueError("the dimension_names are not those of its spec")
     return dtype, shape
 
 
