@@ -14,7 +14,7 @@ import yaml
 
 from benchmarks.mutations import mutate_bytes, mutate_tree
 from oragen.store.formats import PartFormat, read_layout
-from oragen.store.hdf5_files import CHECKSUMS, HEADER
+from oragen.store.hdf5_files import CHECKSUMS, HEADER, ROWS
 from oragen.store.parts import PartStore, write_part
 from oragen.store.rows import Row
 from oragen.store.zarr_folders import HEADER_CRC
@@ -95,26 +95,40 @@ def _spoil_tree(
 
 
 def _forge_header(part: Path, part_format: PartFormat, chance: random.Random) -> None:
-    """Spoil what the header of a part says, and write a checksum that fits."""
+    """Spoil what the header of a part says or its rows, and write checksums that fit."""
     layout = read_layout(part, part_format)
-    text = _write_deep(
-        mutate_tree(layout.header, chance), lambda tree: json.dumps(tree, sort_keys=True)
-    )
+    header, rows = layout.header, layout.rows or b""
+    if chance.random() < 0.5:
+        header = mutate_tree(header, chance)
+    else:
+        rows = mutate_bytes(rows, chance)
+    text = _write_deep(header, lambda tree: json.dumps(tree, sort_keys=True))
     described = f"{text}{layout.dtype.str}{layout.shape}".encode()
-    checksum = google_crc32c.value(described)
+    checksum = google_crc32c.value(described + rows)
     if part_format == "h5":
         with h5py.File(part, "r+") as file:
-            checksums = [checksum, file[CHECKSUMS][1]]
-            for name, content in ((HEADER, np.bytes_(text.encode())), (CHECKSUMS, checksums)):
+            made = {
+                HEADER: np.bytes_(text.encode()),
+                CHECKSUMS: np.array([checksum, file[CHECKSUMS][1]], np.uint32),
+                ROWS: np.frombuffer(rows, np.uint8),
+            }
+            for name, content in made.items():
                 del file[name]
-                file.create_dataset(
-                    name, data=np.asarray(content, None if name == HEADER else "u4")
-                )
+                file.create_dataset(name, data=content)
     else:
         group = f'{{"{HEADER}": {text}, "{HEADER_CRC}": {checksum}}}'
         (part / "zarr.json").write_text(
             f'{{"zarr_format": 3, "node_type": "group", "attributes": {group}}}'
         )
+        _forge_rows(part / ROWS, rows)
+
+
+def _forge_rows(folder: Path, rows: bytes) -> None:
+    array = json.loads((folder / "zarr.json").read_text())
+    array["shape"] = array["chunk_grid"]["configuration"]["chunk_shape"] = [len(rows)]
+    (folder / "zarr.json").write_text(json.dumps(array))
+    checksum = google_crc32c.value(rows).to_bytes(4, "little")
+    (folder / "c" / "0").write_bytes(rows + checksum)
 
 
 def _write_deep(tree: Any, write: Callable[[Any], str]) -> str:

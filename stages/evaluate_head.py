@@ -5,6 +5,7 @@ import logging
 from oragen.config import paths
 from oragen.config.params import load_params
 from oragen.features.loading import load_dataset, read_dataset
+from oragen.features.places import name_missing_parts
 from oragen.models.heads import load_head
 from oragen.schema.files import atomic_write
 from oragen.schema.vocabulary import GENDERS
@@ -28,14 +29,16 @@ def main(head: str) -> None:
     }
     alike = next(iter(metadata.values()))  # but for their calibration
     refuse_other_labels(folder, alike)
-    table = read_dataset(paths.evaluation_dataset(head), params.evaluate.splits)
-    dataset = load_dataset(
-        table,
-        level=params.head(head).level,
-        genders=GENDERS,
-        memory_bytes=params.train.memory_bytes,
-        specs=alike.features,
-    )
+    place, level = paths.evaluation_dataset(head), params.head(head).level
+    table = read_dataset(place, params.evaluate.splits)
+    with name_missing_parts(place, level, f"oragen cache fetch --head {head} --evaluation"):
+        dataset = load_dataset(
+            table,
+            level=level,
+            genders=GENDERS,
+            memory_bytes=params.train.memory_bytes,
+            specs=alike.features,
+        )
     refuse_other_features(folder, alike.features, dataset.specs)
     predictions = predict_all(
         {seed: model.head.to(device) for seed, model in saved.items()},
@@ -50,7 +53,7 @@ def main(head: str) -> None:
     columns = {
         "head": head,
         "variant": params.head(head).variant,
-        "level": params.head(head).level,
+        "level": level,
         "trained_on": ", ".join(alike.trained_on),
     }
     with atomic_write(paths.predictions_table(head)) as unfinished:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from oragen.config import paths
 from oragen.config.params import Params, load_params
+from oragen.features.places import PLACES, list_places
 from oragen.schema.choices.encoders import OFF_THE_SHELF, OFF_THE_SHELF_HEAD
 from oragen.schema.tables import CROPS, FEATURE_ROWS, WINDOWS
 from oragen.schema.vocabulary import Level, Skipped
@@ -33,6 +34,7 @@ def main(corpus: str) -> None:
     table = paths.feature_rows_table(corpus, "off_the_shelf")
     if OFF_THE_SHELF_HEAD not in params.use_heads:
         FEATURE_ROWS.write(table, FEATURE_ROWS.empty())
+        PLACES.write(paths.places_table(corpus, "off_the_shelf"), PLACES.empty())
         paths.feature_store(corpus, OFF_THE_SHELF).mkdir(parents=True, exist_ok=True)
         clips = windows["clip_id"]
         account(STAGE, corpus, clips_in=clips, clips_out=clips, skipped=[], made="not asked for")
@@ -63,7 +65,9 @@ def _extract(corpus: str, params: Params, windows: pd.DataFrame) -> None:
         {"key": key, "level": LEVEL, "feature_key": spec.key_of(key), "store": str(store.folder)}
         for key in dict.fromkeys(item.key for item in inputs)
     ]
-    FEATURE_ROWS.write(paths.feature_rows_table(corpus, "off_the_shelf"), FEATURE_ROWS.frame(rows))
+    table = FEATURE_ROWS.frame(rows)
+    FEATURE_ROWS.write(paths.feature_rows_table(corpus, "off_the_shelf"), table)
+    PLACES.write(paths.places_table(corpus, "off_the_shelf"), list_places(table))
     seen = {item.clip_id for item in inputs}
     unseen = sorted({*windows["clip_id"]} - seen)
     account(

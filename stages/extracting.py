@@ -9,6 +9,7 @@ import pandas as pd
 from oragen.config import paths
 from oragen.config.params import Params
 from oragen.features.encoder_notes import EncoderNote, EncoderUse, LateEncoder
+from oragen.features.places import PLACES, list_places
 from oragen.features.presence import FeatureInput, find_lacking
 from oragen.features.spec import FeatureSpec
 from oragen.features.stretches import Grid, Stretching
@@ -133,6 +134,7 @@ def extract_corpus(
         [to_row(features, spec, store.folder) for features in located for spec in specs]
     )
     FEATURE_ROWS.write(paths.feature_rows_table(corpus, modality), rows)
+    PLACES.write(paths.places_table(corpus, modality), list_places(rows))
     used = {item.clip_id for item in inputs}
     account(
         stage,

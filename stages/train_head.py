@@ -13,6 +13,7 @@ from oragen.config.params import Params, load_params
 from oragen.config.settled_faces import settle
 from oragen.features.dataset import WindowDataset
 from oragen.features.loading import EmptyDatasetError
+from oragen.features.places import name_missing_parts
 from oragen.models.heads import Head, HeadSizes, build_head, save_head
 from oragen.models.off_the_shelf import TRAINED_ON, TRAINING_DATA
 from oragen.schema.errors import UserError
@@ -42,7 +43,8 @@ def main(head: str) -> None:
     params = load_params()
     entry = params.head(head)
     files = locate_windows(params, head)
-    windows = files.load()
+    with name_missing_parts(files.path, entry.level, f"oragen cache fetch --head {head}"):
+        windows = files.load()
     if entry.variant == "off_the_shelf":
         save_untrained(params, head, windows.train)
         return

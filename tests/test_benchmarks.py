@@ -33,6 +33,14 @@ def test_storage_is_compared_by_bytes_and_files() -> None:
     assert published["files for 10,000 windows"] == 10_000
 
 
+def test_finding_many_rows_is_compared_with_an_earlier_state() -> None:
+    small = ("--num-rows", "200", "--rows-a-part", "60", "--repeats", "1")
+    rows = run("benchmarks.many_rows", *small, "--before", str(REPOSITORY))["rows"]
+    assert [row[""] for row in rows] == ["now", "now, in parts from before", "before"]
+    assert {row["rows"] for row in rows} == {200}
+    assert all(row["peak, MB"] >= row["at start, MB"] > 0 for row in rows)
+
+
 def test_reading_is_compared_with_pickles_and_a_memmap() -> None:
     small = (
         "--num-windows",

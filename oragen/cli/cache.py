@@ -12,6 +12,7 @@ from rich.filesize import decimal
 from rich.markup import escape
 from rich.table import Table
 
+from oragen.cli.fetching import fetch
 from oragen.cli.printing import print_table
 
 if TYPE_CHECKING:  # importing these takes longer than `--help` should
@@ -21,8 +22,9 @@ if TYPE_CHECKING:  # importing these takes longer than `--help` should
 EXIT_DAMAGED = 1
 cache_app = typer.Typer(
     no_args_is_help=True,
-    help="Show, check and shrink the stores of what was computed. See docs/cache.md.",
+    help="Show, check, shrink and fetch the stores of what was computed. See docs/cache.md.",
 )
+cache_app.command("fetch")(fetch)
 
 
 @cache_app.command()
@@ -155,6 +157,7 @@ def compact_stores(
     Example: `oragen cache compact --dry-run`
     """
     from oragen.config.params import load_params
+    from oragen.features.places import renew_places
     from oragen.store.compaction import compact, plan_compaction
     from oragen.store.inventory import size_on_disk
     from oragen.store.usage import find_stores, find_usage
@@ -173,6 +176,8 @@ def compact_stores(
         num_parts = plan.num_untouched + len(plan.replaced)
         if not dry_run:
             compact(store.part_store, plan, part_bytes)
+            if store.kind == "features" and plan.replaced:
+                renew_places(store.folder)
         changed |= bool(plan.replaced)
         parts = store.part_store.parts()
         numbers = (num_parts, plan.num_untouched, plan.num_dropped, plan.num_merged, len(parts))

@@ -69,6 +69,11 @@ def feature_rows_table(corpus: str, kind: str) -> Path:
     return DATA / "feature_rows" / corpus / f"{kind}.parquet"
 
 
+def places_table(corpus: str, kind: str) -> Path:
+    """Return the table that says which parts hold the features in use; `kind` as above."""
+    return DATA / "places" / corpus / f"{kind}.parquet"
+
+
 def skipped_table(corpus: str, stage: str) -> Path:
     """Return the table of what a stage skipped of a corpus."""
     return DATA / "skipped" / corpus / f"{stage}.parquet"

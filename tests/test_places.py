@@ -1,0 +1,150 @@
+"""Which parts a dataset needs: by the table of places, which is a hint and no more."""
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from oragen.config import paths
+from oragen.features.places import (
+    PLACES,
+    find_parts,
+    list_needed,
+    list_places,
+    name_missing_parts,
+)
+from oragen.features.rows import MissingFeaturesError, locate_features
+from oragen.schema.tables import DATASET, FEATURE_ROWS
+from oragen.store.compaction import compact, plan_compaction
+from oragen.store.parts import PartStore
+from tests.feature_stores import load_speakers, write_speakers
+from tests.lettered_stores import enter_project, fill, key_of, name_features, run
+
+STORE = paths.feature_store("mini", "identity")
+
+
+@pytest.fixture(autouse=True)
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PartStore:
+    """Five rows in three parts."""
+    monkeypatch.chdir(tmp_path)
+    store = PartStore(STORE, "zarr")
+    fill(store, "abcde")
+    return store
+
+
+def feature_rows(*keys: str, next_key: str | None = None) -> pd.DataFrame:
+    return FEATURE_ROWS.frame(
+        [
+            {"key": f"input {key}", "level": "intermediate", "feature_key": key,
+             "store": str(STORE), "next_feature_key": next_key}
+            for key in keys
+        ]
+    )  # fmt: skip
+
+
+def write_places(*names: str) -> None:
+    rows = feature_rows(*map(key_of, names))
+    PLACES.write(paths.places_table("mini", "audio"), list_places(rows))
+
+
+def part_of(store: PartStore, name: str) -> Path:
+    return store.index()[key_of(name)].part
+
+
+def dataset(*names: str) -> pd.DataFrame:
+    return DATASET.frame(
+        [
+            {"clip_id": f"mini/{name}", "start": 0, "stop": 4, "has_window": True, "corpus": "mini",
+             "split": "train", "speaker_id": name, "audio_store": str(STORE),
+             "audio_intermediate": key_of(name), "face_intermediate": []}
+            for name in names
+        ]
+    )  # fmt: skip
+
+
+def test_each_row_in_use_has_its_part(store: PartStore) -> None:
+    places = list_places(feature_rows(key_of("a"), key_of("c"), next_key=key_of("e")))
+    assert dict(zip(places["feature_key"], places["part"], strict=True)) == {
+        key_of(name): part_of(store, name).name for name in "ace"
+    }
+    assert list_places(FEATURE_ROWS.empty()).empty
+
+
+def test_a_dataset_needs_only_the_parts_of_its_rows(store: PartStore) -> None:
+    write_places(*"abcde")
+    (needed,) = list_needed(dataset("a", "b"), "intermediate")
+    assert (needed.store, needed.kind) == (STORE, "audio")
+    assert find_parts(needed) == [part_of(store, "a")]  # which holds b, too
+    assert list_needed(dataset("a"), "late") == []
+
+
+def test_faces_and_following_stretches_are_needed_too() -> None:
+    table = dataset("a")
+    table["audio_next_intermediate"] = key_of("b")
+    table["face_store"] = "data/features/mini/off-the-shelf"
+    table["face_intermediate"] = [[key_of("c"), None, key_of("c")]]
+    sound, face = list_needed(table, "intermediate")
+    assert {*sound.keys} == {key_of("a"), key_of("b")}
+    assert (face.kind, [*face.keys]) == ("off_the_shelf", [key_of("c")])
+
+
+def test_where_a_row_has_no_place_nothing_is_guessed() -> None:
+    (needed,) = list_needed(dataset("a", "e"), "intermediate")
+    assert find_parts(needed) is None
+    write_places(*"ab")
+    assert find_parts(needed) is None
+
+
+def test_a_table_that_names_parts_from_before_a_compaction_does_no_harm(store: PartStore) -> None:
+    write_places(*"abcde")
+    compact(store, plan_compaction(store, None, 2**20), 2**20)
+    (needed,) = list_needed(dataset(*"abcde"), "intermediate")
+    named = find_parts(needed)
+    assert named is not None
+    assert not {*named} & {*store.parts()}
+    assert len(locate_features({str(STORE): needed.keys})) == 5
+
+
+def test_compaction_writes_the_places_anew(
+    store: PartStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enter_project(tmp_path, monkeypatch)
+    name_features("mini", [key_of(name) for name in "abcde"])
+    write_places(*"abcde")
+    assert run("compact").exit_code == 0
+    (part,) = store.parts()
+    (needed,) = list_needed(dataset(*"abcde"), "intermediate")
+    assert find_parts(needed) == [part]
+
+
+def test_missing_parts_are_named_with_the_command(store: PartStore, tmp_path: Path) -> None:
+    table = tmp_path / "dataset.parquet"
+    DATASET.write(table, dataset(*"abcde"))
+    write_places(*"abcde")
+    gone = part_of(store, "c")
+    shutil.rmtree(gone)
+    with (
+        pytest.raises(MissingFeaturesError, match=rf"1 of 3 parts .*{gone}.*`fetch this`"),
+        name_missing_parts(table, "intermediate", "fetch this"),
+    ):
+        locate_features({str(STORE): [key_of(name) for name in "abcde"]})
+
+
+def test_rows_that_no_part_has_are_named_as_ever(tmp_path: Path) -> None:
+    table = tmp_path / "dataset.parquet"
+    DATASET.write(table, dataset(*"ab"))
+    with (
+        pytest.raises(MissingFeaturesError, match="lacks 1 of 1 feature rows"),
+        name_missing_parts(table, "intermediate", "fetch this"),
+    ):
+        locate_features({str(STORE): [key_of("z")]})
+
+
+def test_the_key_of_needed_rows_is_that_of_the_store(tmp_path: Path) -> None:
+    table = write_speakers(tmp_path, 3)
+    needed = list_needed(table, "intermediate")
+    assert [each.kind for each in needed] == ["audio", "face"]
+    for each in needed:
+        assert PartStore(each.store, "zarr").locate(each.keys).are_found.all()
+    assert len(load_speakers(table)) == 6
