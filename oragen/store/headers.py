@@ -37,8 +37,13 @@ def parse_json(text: bytes) -> Any:
     num_items = sum(text.count(mark) for mark in (b",", b"[", b"{"))
     if num_items > MAX_ITEMS:
         raise ValueError(f"its JSON has {num_items:,} items, at most {MAX_ITEMS:,} are read")
+    return decode(text.decode())
+
+
+def decode(text: str) -> Any:
+    """Parse JSON whose size was bounded, see `parse_json`."""
     try:
-        return json.loads(text.decode(), parse_constant=_refuse, parse_float=_parse_finite)
+        return _DECODER.decode(text)
     except RecursionError as error:
         raise ValueError("its JSON is nested too deeply") from error
 
@@ -111,3 +116,6 @@ def _parse_finite(digits: str) -> float:
     if not math.isfinite(number := float(digits)):
         _refuse(digits[:20])
     return number
+
+
+_DECODER: Final = json.JSONDecoder(parse_constant=_refuse, parse_float=_parse_finite)
