@@ -4,7 +4,6 @@ import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -27,8 +26,6 @@ from oragen.schema.vocabulary import (
 )
 
 logger = logging.getLogger(__name__)
-
-_Name: TypeAlias = tuple[str, str]  # a store and the key of a feature in it
 
 
 class EmptyDatasetError(UserError):
@@ -63,12 +60,12 @@ def load_dataset(
     windows = table[table["has_window"]].reset_index(drop=True)
     sounds, slots = _name_sounds(windows, level), _name_slots(windows, level)
     if specs is not None and "audio" not in specs:
-        sounds = [None] * len(sounds)
+        sounds = _no_names(len(sounds))
     if specs is not None and "face" not in specs:
-        slots = [[None] * len(names) for names in slots]
+        slots = _no_names(len(slots))
     spec_of = specs or {}
     audio, audio_row_of = _locate_sounds(windows, sounds, level, spec_of.get("audio"))
-    face, face_row_of = _locate([name for names in slots for name in names], spec_of.get("face"))
+    face, face_row_of = _locate(slots, spec_of.get("face"))
     if not len(audio) and not len(face):
         raise EmptyDatasetError(
             f"No window has speech or a face with features of level {level}: see data/skipped for "
@@ -77,10 +74,10 @@ def load_dataset(
     dataset = WindowDataset(
         table=windows,
         audio=Source(audio, audio_row_of),
-        face=Source(face, np.array([[face_row_of[name] for name in names] for names in slots])),
-        gender=torch.from_numpy(encode_labels(windows["gender"], genders)),
+        face=Source(face, face_row_of.reshape(len(windows), -1)),
+        gender=_encode(windows["gender"], genders),
         age_years=torch.tensor(windows["age_years"].to_numpy(np.float32, na_value=np.nan)),
-        mask_type=torch.from_numpy(encode_labels(windows["mask_type"], MASK_TYPES)),
+        mask_type=_encode(windows["mask_type"], MASK_TYPES),
         in_memory=None,
         memory_bytes=memory_bytes,
     )
@@ -88,6 +85,12 @@ def load_dataset(
         logger.info("features of %s are streamed", decimal(num_bytes))
         return dataset
     return replace(dataset, in_memory=read_parts(dataset.sources, dataset.part_names))
+
+
+def _encode(labels: pd.Series, vocabulary: Sequence[str]) -> Int64[torch.Tensor, " windows"]:
+    """Encode each label that there is once, see `encode_labels`."""
+    numbers, distinct = pd.factorize(labels, use_na_sentinel=False)
+    return torch.from_numpy(encode_labels(pd.Series(distinct), vocabulary)[numbers])
 
 
 def read_dataset(path: Path, splits: Sequence[str]) -> pd.DataFrame:
@@ -111,36 +114,38 @@ def keep_usable(
 ) -> pd.DataFrame:
     """Keep the windows with a feature of one of these modalities at this level."""
     windows = table[table["has_window"]]
-    has_feature = {
-        "audio": [name is not None for name in _name_sounds(windows, level)],
-        "face": [any(names) for names in _name_slots(windows, level)],
-    }
+    has_face = [any(key is not None for key in keys) for keys in windows[f"face_{level}"]]
+    has_feature = {"audio": windows[f"audio_{level}"].notna().to_numpy(), "face": has_face}
     return windows[np.any([has_feature[modality] for modality in modalities], axis=0)]
 
 
-def _name_sounds(windows: pd.DataFrame, level: Level) -> list[_Name | None]:
-    keys = windows[f"audio_{level}"]
-    names = zip(windows["audio_store"], keys, keys.notna(), strict=True)
-    return [(store, key) if is_known else None for store, key, is_known in names]
+def _name(stores: pd.Series, keys: pd.Series) -> pd.DataFrame:
+    """Return a row for each feature: its store and its key there, or none of both."""
+    named = pd.DataFrame({"store": stores.to_numpy(), "key": keys.to_numpy()}, dtype="str")
+    return named.where(named["key"].notna())
 
 
-def _name_slots(windows: pd.DataFrame, level: Level) -> list[list[_Name | None]]:
-    names = zip(windows["face_store"], windows[f"face_{level}"], strict=True)
-    return [[None if key is None else (store, key) for key in keys] for store, keys in names]
+def _name_sounds(windows: pd.DataFrame, level: Level) -> pd.DataFrame:
+    return _name(windows["audio_store"], windows[f"audio_{level}"])
+
+
+def _name_slots(windows: pd.DataFrame, level: Level) -> pd.DataFrame:
+    """Return the slots of all windows, window after window."""
+    slots = windows[f"face_{level}"].to_numpy()
+    keys = np.concatenate(slots) if len(slots) else slots
+    num_slots = len(keys) // max(1, len(slots))
+    return _name(windows["face_store"].repeat(num_slots), pd.Series(keys, dtype="str"))
 
 
 def _locate_sounds(
     windows: pd.DataFrame,
-    sounds: Sequence[_Name | None],
+    sounds: pd.DataFrame,
     level: Level,
     spec: Mapping[str, Json] | None,
 ) -> tuple[FeatureRows, Int64[np.ndarray, " windows"]]:
     """Find the features of windows: rows of their own, or views into stretches."""
-    next_sounds = _name_next_sounds(windows, sounds, level)
-    located, row_of = _locate([*sounds, *next_sounds], spec)
-    rows, next_rows = (
-        np.array([row_of[name] for name in names], np.int64) for names in (sounds, next_sounds)
-    )
+    located, row_of = _locate(pd.concat([sounds, _name_next_sounds(windows, sounds, level)]), spec)
+    rows, next_rows = row_of[: len(windows)], row_of[len(windows) :]
     if "stretch" not in located.spec:
         return located, rows
     viewed = np.flatnonzero(rows != NONE)
@@ -153,29 +158,29 @@ def _locate_sounds(
     return views, rows
 
 
-def _name_next_sounds(
-    windows: pd.DataFrame, sounds: Sequence[_Name | None], level: Level
-) -> list[_Name | None]:
+def _name_next_sounds(windows: pd.DataFrame, sounds: pd.DataFrame, level: Level) -> pd.DataFrame:
     if level not in LEVELS_OF_VIEWS:
-        return [None] * len(windows)
-    keys = windows[f"audio_next_{level}"]
-    names = zip(sounds, keys, keys.notna(), strict=True)
-    return [(sound[0], key) if sound and goes_on else None for sound, key, goes_on in names]
+        return _no_names(len(windows))
+    return _name(sounds["store"], windows[f"audio_next_{level}"])
+
+
+def _no_names(count: int) -> pd.DataFrame:
+    return pd.DataFrame({"store": None, "key": None}, index=range(count), dtype="str")
 
 
 def _locate(
-    names: Sequence[_Name | None], spec: Mapping[str, Json] | None
-) -> tuple[FeatureRows, dict[_Name | None, int]]:
-    """Find the rows of all names, each once; return also the row of each name, NONE for None.
+    names: pd.DataFrame, spec: Mapping[str, Json] | None
+) -> tuple[FeatureRows, Int64[np.ndarray, " names"]]:
+    """Find the rows of all names, each once; return also the row of each name, NONE for no name.
 
     Without any name, the size of a row is that of the spec.
     """
-    keys: dict[str, dict[str, None]] = {}
-    for store, key in filter(None, names):
-        keys.setdefault(store, {})[key] = None
-    if not keys:
-        return no_rows(spec), {None: NONE}
-    in_order = [(store, key) for store, members in keys.items() for key in members]
-    rows: dict[_Name | None, int] = {name: row for row, name in enumerate(in_order)}
-    located = locate_features({store: list(members) for store, members in keys.items()})
-    return located, rows | {None: NONE}
+    row_of = np.full(len(names), NONE, np.int64)
+    store_of, stores = pd.factorize(names["store"])
+    keys: dict[str, pd.Series] = {}
+    for number, store in enumerate(stores):
+        here = np.flatnonzero(store_of == number)
+        numbers, distinct = pd.factorize(names["key"].iloc[here])
+        row_of[here] = sum(map(len, keys.values())) + numbers
+        keys[str(store)] = pd.Series(distinct)
+    return (locate_features(keys) if keys else no_rows(spec)), row_of
