@@ -133,6 +133,20 @@ def test_what_a_damaged_part_held_is_made_again_and_dvc_does_not_see_it(
     assert fill(store) == 0
 
 
+def test_damage_of_several_kinds_at_once_is_mended(store: PartStore) -> None:
+    """The table of one part, and values of another: the others are read again without both."""
+    before = read_all(store)
+    shutil.rmtree(store.folder)
+    fill(store, part_bytes=24)  # two rows a part
+    one, two = store.parts()
+    change_a_clip(store.index()[KEYS[1]].part)
+    flip_a_value(store.index()[KEYS[2]].part)
+    assert fill(store) == 4
+    assert read_all(store) == before
+    assert len(store.parts_aside()) == 2
+    assert {aside.name.partition(".")[0] for aside in store.parts_aside()} == {one.stem, two.stem}
+
+
 def test_dvc_does_not_look_at_what_a_store_keeps_beside_its_parts() -> None:
     ignored = (Path(__file__).parents[1] / ".dvcignore").read_text().splitlines()
     assert {"*.unfinished*", "*.damaged-*", ".store.lock"} <= {*ignored}

@@ -120,7 +120,8 @@ class PartStore:
             if not damaged:
                 return places
             checked.update(used)
-            parts = [part for part in parts if part not in damaged]
+            # Those whose header was damaged are set aside, too, and not among the parts any more.
+            parts = [part for part in self.parts() if part in {*parts} - damaged]
 
     def require(self, keys: Collection[str]) -> RowIndex:
         """Return where all keys are, see `find`.

@@ -93,12 +93,14 @@ class _Numbered(NamedTuple):
 def _read_tables(parts: Iterable[PartLayout], seen: list[PartLayout]) -> Iterator[list[_Numbered]]:
     """Yield the tables of some parts at a time, and note the parts; few large steps are fast."""
     tables: list[_Numbered] = []
+    num_rows = 0
     for part in parts:
         tables.append(_Numbered(len(seen), part.table.usable()))
         seen.append(part.without_rows())
-        if sum(len(table) for _, table in tables) >= _AT_ONCE:
+        num_rows += len(tables[-1].table)
+        if num_rows >= _AT_ONCE:
             yield tables
-            tables = []
+            tables, num_rows = [], 0
     yield tables
 
 
