@@ -8,7 +8,7 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from jaxtyping import Bool, Int64, UInt64
+from jaxtyping import Bool, Int64, UInt32, UInt64
 
 KEY_BYTES: Final = 16
 _DIGITS: Final = 2 * KEY_BYTES
@@ -36,7 +36,7 @@ class Matches(NamedTuple):
 class KeySet:
     """Wanted keys, in the order of a request; each may stand there several times."""
 
-    order: Int64[np.ndarray, " sorted"]  # of those that are keys, so that they are sorted
+    order: UInt32[np.ndarray, " sorted"]  # of those that are keys, so that they are sorted
     mixed: UInt64[np.ndarray, " sorted"]
     second: UInt64[np.ndarray, " sorted"]  # of the two numbers of a key: with `mixed`, all of it
     has_equal: bool  # whether some of `mixed` are
@@ -46,7 +46,7 @@ class KeySet:
     def of(cls, keys: PackedKeys) -> "KeySet":
         """Sort keys, so that they can be found."""
         mixed = _mix(keys.numbers)
-        order = np.argsort(mixed)
+        order = np.argsort(mixed).astype(np.uint32)  # half the memory; a store has no 2**32 rows
         if not keys.are_keys.all():
             order = order[keys.are_keys[order]]
         mixed = mixed[order]

@@ -18,7 +18,7 @@ from oragen.store.row_tables import RowTable, no_rows
 from oragen.store.rows import Located, Row
 
 ABSENT: Final = -1  # in place of the number of a part
-_AT_ONCE: Final = 2**18  # rows that are looked at together
+_AT_ONCE: Final = 2**17  # rows that are looked at together
 
 
 @dataclass(frozen=True)
