@@ -38,6 +38,7 @@ NOT_RUN: Final = {
     "docs/cache.md: cp -r data/features mine && dvc pull && cp -rn mine/. data/features/",
     "docs/cache.md: dvc remote add --default team s3://bucket/oragen",
     "docs/cache.md: dvc remote modify team verify true",
+    "docs/cache.md: oragen cache fetch --head joint",
     "docs/models.md: oragen models list",
     "docs/models.md: oragen predict clip.mp4 --model markitantov/ORAGEN",
     "docs/oceanai.md: from oragen.predictor import Predictor, oceanai",
