@@ -1,20 +1,22 @@
 """Sound -> speech spans, in immutable HDF5 parts, and their table."""
 
+from collections.abc import Mapping
 from functools import partial
 
 import numpy as np
 
 from oragen.config import paths
 from oragen.config.options import fill
-from oragen.config.params import load_params
+from oragen.config.params import Params, load_params
 from oragen.detection.speech import LIBRARIES, SpeechOptions, detect_clip_speech
 from oragen.isolation.workers import ThisProcess, Workers
 from oragen.schema.errors import UserError
 from oragen.schema.tables import CLIPS, SPEECH
-from oragen.store.fill import Wanted, failed_clips, fill_store, find_rows, skipped_rows
+from oragen.store.fill import Filling, Wanted, failed_clips, find_rows, skipped_rows
 from oragen.store.keys import audio_keys, speech_key
 from oragen.store.parts import PartStore
 from oragen.store.rows import Located
+from stages.launching import fill_lacking
 from stages.running import account, refuse_failures, run_stage
 
 STAGE = "detect_speech"
@@ -24,24 +26,10 @@ def main(corpus: str) -> None:
     """Find the speech in the clips of CORPUS that the store lacks."""
     params = load_params()
     sounds = find_sounds(corpus, params.audio.as_cache_parameters())
-    cache_parameters = params.speech.as_cache_parameters()
-    keys = {clip: speech_key(sound.row.key, cache_parameters) for clip, sound in sounds.items()}
-    store = PartStore(paths.speech_store(corpus), "h5")
-    with open_workers(params.execution.num_processes) as workers:
-        filled = fill_store(
-            store,
-            {keys[clip]: Wanted(clip, sound) for clip, sound in sounds.items()},
-            partial(detect_clip_speech, options=fill(SpeechOptions, params.speech)),
-            nothing=np.zeros((0, 2), np.int64),
-            spec={
-                "values": "int64 samples at 16 kHz: span x (start, stop)",
-                "speech": cache_parameters,
-            },
-            part_bytes=params.execution.part_bytes,
-            workers=workers,
-            libraries=LIBRARIES,
-            title=STAGE,
-        )
+    keys = find_keys(params, sounds)
+    filling = describe_sounds(params, corpus, sounds)
+    filled = fill_lacking(corpus, params, filling, open_workers)
+    store = filling.store
     found = {key: located for key, located in filled.located.items() if located.row.key == key}
     spans = {located.row.key: values for located, values in store.read_many([*found.values()])}
     table = [
@@ -63,7 +51,36 @@ def main(corpus: str) -> None:
     refuse_failures(STAGE, corpus, failed)
 
 
-def open_workers(num_workers: int) -> Workers | ThisProcess:
+def describe(params: Params, corpus: str) -> Filling:
+    """Say what the store of a corpus should hold."""
+    return describe_sounds(params, corpus, find_sounds(corpus, params.audio.as_cache_parameters()))
+
+
+def describe_sounds(params: Params, corpus: str, sounds: Mapping[str, Located]) -> Filling:
+    """Say what the store of a corpus should hold, where its sound has been found."""
+    keys = find_keys(params, sounds)
+    return Filling(
+        PartStore(paths.speech_store(corpus), "h5"),
+        {keys[clip]: Wanted(clip, sound) for clip, sound in sounds.items()},
+        partial(detect_clip_speech, options=fill(SpeechOptions, params.speech)),
+        nothing=np.zeros((0, 2), np.int64),
+        spec={
+            "values": "int64 samples at 16 kHz: span x (start, stop)",
+            "speech": params.speech.as_cache_parameters(),
+        },
+        part_bytes=params.execution.part_bytes,
+        libraries=LIBRARIES,
+        title=STAGE,
+    )
+
+
+def find_keys(params: Params, sounds: Mapping[str, Located]) -> dict[str, str]:
+    """Return the key of the speech of each clip."""
+    cache_parameters = params.speech.as_cache_parameters()
+    return {clip: speech_key(sound.row.key, cache_parameters) for clip, sound in sounds.items()}
+
+
+def open_workers(_: Params, num_workers: int) -> Workers | ThisProcess:
     """Return the processes that search; one alone would import torch a second time."""
     return ThisProcess() if num_workers == 1 else Workers(num_workers, action="speech detection")
 

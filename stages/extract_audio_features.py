@@ -1,12 +1,14 @@
 """Windows and sound -> embeddings of the frozen audio encoder, by windows or by stretches."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from oragen.config import paths
-from oragen.config.params import load_params
+from oragen.config.params import Params, load_params
 from oragen.features.encoder_notes import EncoderUse, LateEncoder
 from oragen.features.presence import FeatureInput
 from oragen.features.stretches import Stretching, cut_stretches
@@ -15,7 +17,7 @@ from oragen.schema.vocabulary import count_samples, to_spans
 from oragen.store.keys import stretch_key
 from oragen.store.parts import PartStore
 from oragen.store.reading import OpenParts
-from stages.extracting import Located, choose_stretching, extract_corpus, use_encoder
+from stages.extracting import Extraction, Located, choose_stretching, extract_corpus, use_encoder
 from stages.running import run_stage
 
 if TYPE_CHECKING:
@@ -27,9 +29,16 @@ STAGE = "extract_audio_features"
 def main(corpus: str) -> None:
     """Encode the sound of the windows of CORPUS that the store lacks."""
     params = load_params()
+    with prepare(params, corpus, device=params.execution.device) as extraction:
+        extract_corpus(STAGE, corpus, params, extraction, without="no window with speech")
+
+
+@contextmanager
+def prepare(params: Params, corpus: str, *, device: str) -> Iterator[Extraction]:
+    """Say what the store of a corpus should hold, while the block runs."""
     max_samples = count_samples(params.windows.length_s)
     use = use_encoder(params, "audio", max_samples)
-    encoder = LateEncoder(use, partial(load, use, params.execution.device), paths.encoder_notes())
+    encoder = LateEncoder(use, partial(load, use, device), paths.encoder_notes())
     windows = WINDOWS.read(paths.windows_table(corpus))
     spoken = windows[windows["has_speech"]]
     frame_samples = (encoder.noted or encoder.described).frame_samples
@@ -38,21 +47,11 @@ def main(corpus: str) -> None:
     with OpenParts(PartStore(paths.audio_store(corpus), "h5")) as sounds:
         if stretching is None:
             inputs = [to_input(window, sounds, max_samples) for window in spoken.itertuples()]
-            located = None
+            yield Extraction(encoder, windows, inputs)
         else:
             speech = SPEECH.read(paths.speech_table(corpus))
             inputs, located = cut_corpus(spoken, speech, sounds, stretching)
-        extract_corpus(
-            STAGE,
-            corpus,
-            params,
-            encoder,
-            windows=windows,
-            inputs=inputs,
-            without="no window with speech",
-            stretching=stretching,
-            located=located,
-        )
+            yield Extraction(encoder, windows, inputs, stretching, located)
 
 
 def load(use: EncoderUse, device: str) -> "AudioEncoder":

@@ -1,19 +1,21 @@
 """Windows and crops -> embeddings of the frozen face encoder, one for each crop in use."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from oragen.config import paths
-from oragen.config.params import load_params
+from oragen.config.params import Params, load_params
 from oragen.features.encoder_notes import EncoderUse, LateEncoder
 from oragen.features.presence import FeatureInput
 from oragen.schema.tables import CROPS, WINDOWS
 from oragen.schema.vocabulary import NO_CROP
 from oragen.store.parts import PartStore
 from oragen.store.reading import OpenParts
-from stages.extracting import extract_corpus, use_encoder
+from stages.extracting import Extraction, extract_corpus, use_encoder
 from stages.running import run_stage
 
 if TYPE_CHECKING:
@@ -25,20 +27,20 @@ STAGE = "extract_face_features"
 def main(corpus: str) -> None:
     """Encode the crops in the windows of CORPUS that the store lacks."""
     params = load_params()
+    with prepare(params, corpus, device=params.execution.device) as extraction:
+        extract_corpus(STAGE, corpus, params, extraction, without="no window with a face")
+
+
+@contextmanager
+def prepare(params: Params, corpus: str, *, device: str) -> Iterator[Extraction]:
+    """Say what the store of a corpus should hold, while the block runs."""
     use = use_encoder(params, "face")
-    encoder = LateEncoder(use, partial(load, use, params.execution.device), paths.encoder_notes())
+    encoder = LateEncoder(use, partial(load, use, device), paths.encoder_notes())
     windows = WINDOWS.read(paths.windows_table(corpus))
     used = choose_used(CROPS.read(paths.crops_table(corpus)), windows)
     with OpenParts(PartStore(paths.faces_store(corpus), "h5")) as pictures:
-        extract_corpus(
-            STAGE,
-            corpus,
-            params,
-            encoder,
-            windows=windows,
-            inputs=[to_input(crop, pictures, encoder) for crop in used.itertuples()],
-            without="no window with a face",
-        )
+        inputs = [to_input(crop, pictures, encoder) for crop in used.itertuples()]
+        yield Extraction(encoder, windows, inputs)
 
 
 def load(use: EncoderUse, device: str) -> "FaceEncoder | OffTheShelfEncoder":

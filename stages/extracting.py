@@ -1,6 +1,7 @@
 """What the two extraction stages share: encode what is missing, and say which rows are in use."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, assert_never
 
@@ -16,7 +17,8 @@ from oragen.features.stretches import Grid, Stretching
 from oragen.schema.tables import FEATURE_ROWS
 from oragen.schema.vocabulary import Level, Modality, Skipped
 from oragen.store.parts import PartStore
-from stages.running import account
+from stages.launching import may_launch_encoders
+from stages.running import account, refuse_failures
 
 
 class Origin(NamedTuple):
@@ -88,17 +90,33 @@ class Located(NamedTuple):
     num_positions: int | None = None
 
 
+class Extraction(NamedTuple):
+    """What is to be encoded of a corpus, and by what."""
+
+    encoder: LateEncoder  # it is loaded if something is to be encoded, or nothing is known of it
+    windows: pd.DataFrame  # all of the corpus
+    inputs: Sequence[FeatureInput]  # those the store knows are not read
+    stretching: Stretching | None = None  # how sound was cut into stretches, if it was
+    located: Sequence[Located] | None = None  # each window's features; None: inputs are windows
+
+    @property
+    def modality(self) -> Modality:
+        """Of the encoder."""
+        return self.encoder.use.modality
+
+    def open_store(self, params: Params, corpus: str) -> PartStore:
+        """Return where the features of a corpus are."""
+        encoder = params.features.of(self.modality).encoder
+        return PartStore(paths.feature_store(corpus, encoder), "zarr")
+
+    def make_specs(self, params: Params, note: EncoderNote) -> list[FeatureSpec]:
+        """Say what the features of each level are."""
+        fingerprint_of, shape_of = note.fingerprints.__getitem__, note.shapes.__getitem__
+        return make_specs(params, self.modality, fingerprint_of, shape_of, self.stretching)
+
+
 def extract_corpus(
-    stage: str,
-    corpus: str,
-    params: Params,
-    encoder: LateEncoder,
-    *,
-    windows: pd.DataFrame,
-    inputs: Sequence[FeatureInput],
-    without: str,
-    stretching: Stretching | None = None,
-    located: Sequence[Located] | None = None,
+    stage: str, corpus: str, params: Params, extraction: Extraction, *, without: str
 ) -> None:
     """Encode a corpus' inputs, write the table of the rows in use, and account for its clips.
 
@@ -106,44 +124,69 @@ def extract_corpus(
         stage: its name.
         corpus: its name.
         params: all parameters.
-        encoder: is loaded if something is to be encoded, or nothing is known of it.
-        windows: all windows of the corpus.
-        inputs: what is to be encoded; those the store knows are not read.
+        extraction: what is to be encoded.
         without: why a clip has no input.
-        stretching: how sound was cut into stretches, if it was.
-        located: where the features of each window are; None: inputs are windows or crops.
+
+    Raises:
+        UserError: some inputs could not be encoded, because their worker ended each time.
     """
-    modality = encoder.use.modality
-    store = PartStore(paths.feature_store(corpus, params.features.of(modality).encoder), "zarr")
-
-    def to_specs(note: EncoderNote) -> list[FeatureSpec]:
-        fingerprint_of, shape_of = note.fingerprints.__getitem__, note.shapes.__getitem__
-        return make_specs(params, modality, fingerprint_of, shape_of, stretching)
-
-    specs, num_new = encode_lacking(
-        store,
-        inputs,
-        encoder,
-        to_specs,
-        batch_size=batch_size_of(params, modality),
-        part_bytes=params.execution.part_bytes,
-    )
+    store = extraction.open_store(params, corpus)
+    specs, num_new, failures = encode_corpus(stage, corpus, params, extraction, store)
+    inputs = [item for item in extraction.inputs if item.key not in failures]
+    located = extraction.located
     if located is None:
         located = [Located(key, key) for key in dict.fromkeys(item.key for item in inputs)]
     rows = FEATURE_ROWS.frame(
-        [to_row(features, spec, store.folder) for features in located for spec in specs]
+        [
+            to_row(features, spec, store.folder)
+            for features in located
+            if not {features.input, features.next_input} & failures.keys()
+            for spec in specs
+        ]
     )
-    FEATURE_ROWS.write(paths.feature_rows_table(corpus, modality), rows)
-    PLACES.write(paths.places_table(corpus, modality), list_places(rows))
-    used = {item.clip_id for item in inputs}
+    FEATURE_ROWS.write(paths.feature_rows_table(corpus, extraction.modality), rows)
+    PLACES.write(paths.places_table(corpus, extraction.modality), list_places(rows))
+    clips, used = {*extraction.windows["clip_id"]}, {item.clip_id for item in inputs}
+    lost = {item.clip_id: failures[item.key] for item in extraction.inputs if item.key in failures}
+    failed = [
+        Skipped(clip, stage, reason, "part" if clip in used else "clip")
+        for clip, reason in sorted(lost.items())
+    ]
+    bare = sorted(clips - used - lost.keys())
     account(
         stage,
         corpus,
-        clips_in=windows["clip_id"],
+        clips_in=extraction.windows["clip_id"],
         clips_out=used,
-        skipped=[Skipped(clip, stage, without) for clip in sorted({*windows["clip_id"]} - used)],
-        made=f"{len(windows)} windows in, {len(rows)} feature rows, {num_new} encoded now",
+        skipped=[*(Skipped(clip, stage, without) for clip in bare), *failed],
+        made=f"{len(extraction.windows)} windows in, {len(rows)} feature rows, "
+        f"{num_new} encoded now",
     )
+    refuse_failures(stage, corpus, failed)
+
+
+def encode_corpus(
+    stage: str, corpus: str, params: Params, extraction: Extraction, store: PartStore
+) -> tuple[list[FeatureSpec], int, Mapping[str, str]]:
+    """Encode what the store lacks, here or by other processes.
+
+    Returns how the features are made, how many inputs were new, and why others have no row.
+    """
+    to_specs = partial(extraction.make_specs, params)
+    batch_size = batch_size_of(params, extraction.modality)
+    if may_launch_encoders(params.execution):
+        from stages.launching import encode_by_launcher
+
+        return encode_by_launcher(stage, corpus, params, extraction, store)
+    specs, num_new = encode_lacking(
+        store,
+        extraction.inputs,
+        extraction.encoder,
+        to_specs,
+        batch_size=batch_size,
+        part_bytes=params.execution.part_bytes,
+    )
+    return specs, num_new, {}
 
 
 def encode_lacking(

@@ -14,11 +14,15 @@ from tests.project import REPOSITORY
 # A change in these changes no result, or reaches the stages by their parameters.
 DECIDES_NO_RESULT = {
     *(f"oragen.config.{path.stem}" for path in (REPOSITORY / "oragen" / "config").glob("*.py")),
+    *(f"oragen.launch.{path.stem}" for path in (REPOSITORY / "oragen" / "launch").glob("*.py")),
     "oragen.models.places",
     "oragen.schema.lfs",
     "oragen.store.fill",
     "oragen.training.devices",
+    "stages.launching",
     "stages.running",
+    "stages.shard",
+    "stages.sharing",
 }
 STAGES: dict[str, dict[str, Any]] = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]
 
@@ -80,7 +84,9 @@ def test_one_choice_more_runs_only_the_stages_again_that_know_it(
 
 def test_stages_and_scripts_have_the_same_names() -> None:
     scripts = {path.stem for path in (REPOSITORY / "stages").glob("*.py")}
-    assert scripts - {"__init__", "extracting", "running"} == set(STAGES)
+    assert scripts - {"__init__", "extracting", "launching", "running", "shard", "sharing"} == set(
+        STAGES
+    )
     for name, stage in commands().items():
         assert stage["cmd"] == f"python -m stages.{name}"  # no name from params.yaml in a shell
 

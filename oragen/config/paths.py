@@ -24,6 +24,11 @@ def encoder_notes() -> Path:
     return DATA / "cache" / "encoders"
 
 
+def plans() -> Path:
+    """Return the folder of what is handed to other processes; may be removed between runs."""
+    return DATA / "cache" / "plans"
+
+
 def audio_store(corpus: str) -> Path:
     """Return the folder of decoded sound."""
     return DATA / "audio" / corpus

@@ -83,28 +83,44 @@ def extract(
     with store.writing():  # DVC expects its folder, even if it is empty
         missing = find_lacking(store, by_key.values(), specs)
         if missing:
-            _encode(store, missing, encoder, specs, batch_size=batch_size, part_bytes=part_bytes)
+            check_disk(store, missing, specs)
+            groups = group_missing(missing, specs, batch_size=batch_size, part_bytes=part_bytes)
+            encode_groups(store, groups, encoder, specs, batch_size=batch_size)
     return len(missing)
 
 
-def _encode(
-    store: PartStore,
+def group_missing(
     missing: Sequence[Missing],
-    encoder: Encoder,
     specs: Sequence[FeatureSpec],
     *,
     batch_size: int,
     part_bytes: int,
-) -> None:
-    """Encode and store what is missing, in groups."""
-    check_disk(store, missing, specs)
+) -> list[list[Missing]]:
+    """Return what is missing in groups that make parts, see `group_inputs`.
+
+    Whole groups that are made meanwhile leave all others as they are.
+    """
     groups = group_inputs(
         [item for item, _ in missing],
         group_fill=part_bytes * len(specs) / sum(spec.row_bytes for spec in specs),
         batch_size=batch_size,
     )
     lacks = {item.key: lacking for item, lacking in missing}
-    tasks = _Tasks(groups, lacks, specs, batch_size)
+    return [[Missing(item, lacks[item.key]) for item in group] for group in groups]
+
+
+def encode_groups(
+    store: PartStore,
+    groups: Sequence[Sequence[Missing]],
+    encoder: Encoder,
+    specs: Sequence[FeatureSpec],
+    *,
+    batch_size: int,
+) -> list[str]:
+    """Encode and store groups, each in parts of its own; return the names of the parts."""
+    missing = [lacking for group in groups for lacking in group]
+    lacks = {item.key: lacking for item, lacking in missing}
+    tasks = _Tasks([[item for item, _ in group] for group in groups], lacks, specs, batch_size)
     title = f"{specs[0].modality} features"
     with ExitStack() as stack:
         progress = stack.enter_context(tqdm(total=len(missing), desc=title, unit="row"))
@@ -124,6 +140,7 @@ def _encode(
             if task.ends_group:
                 for writer in writers.values():
                     writer.write_part()
+    return sorted(part.name for writer in writers.values() for part in writer.written)
 
 
 def check_disk(store: PartStore, missing: Sequence[Missing], specs: Sequence[FeatureSpec]) -> None:

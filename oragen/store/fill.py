@@ -6,13 +6,14 @@ as a disk that is away, is reported for this run and tried again at the next.
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from typing import Final, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
+from oragen.isolation.limits import Limits
 from oragen.isolation.workers import Failure, ThisProcess, Workers
 from oragen.schema.vocabulary import PASSING_REASONS, Json, Made, Skipped
 from oragen.store.keys import failure_key
@@ -36,6 +37,48 @@ class Filled:
     located: dict[str, Located]
     failures: dict[str, str]
     num_made: int
+    parts: tuple[str, ...] = ()  # names of those that were written
+
+
+@dataclass(frozen=True)
+class Filling:
+    """What a stage fills a store with; see `fill_store` for the fields."""
+
+    store: PartStore
+    wanted: Mapping[str, Wanted]
+    make: Callable[..., Made]
+    nothing: np.ndarray
+    spec: Mapping[str, Json]
+    part_bytes: int
+    libraries: Collection[str]
+    title: str
+    limits: Limits | None = None  # of a clip
+    size_of: Callable[..., int] = lambda _: 0
+
+    def only(self, keys: Collection[str]) -> "Filling":
+        """Return the same for some of the keys."""
+        return replace(self, wanted={key: self.wanted[key] for key in keys})
+
+    def find_missing(self) -> dict[str, Wanted]:
+        """Return what the store lacks, also of the clips that fail; damaged parts are set aside."""
+        with self.store.writing():
+            circumstances = _describe_circumstances(self.limits, self.libraries)
+            return _find_missing(self.store, self.wanted, circumstances)
+
+    def run(self, workers: Workers | ThisProcess) -> Filled:
+        """Fill the store, see `fill_store`."""
+        return fill_store(
+            self.store,
+            self.wanted,
+            self.make,
+            nothing=self.nothing,
+            spec=self.spec,
+            part_bytes=self.part_bytes,
+            workers=workers,
+            libraries=self.libraries,
+            title=self.title,
+            size_of=self.size_of,
+        )
 
 
 # How a note of a clip begins if part of the clip is lost; other notes say what was chosen.
@@ -74,16 +117,11 @@ def fill_store(
         title: of the progress bar.
         size_of: the bytes of a source: more may take longer.
     """
-    circumstances = _describe_circumstances(workers, libraries)
+    circumstances = _describe_circumstances(workers.limits, libraries)
     failed = {key: failure_key(key, circumstances) for key in wanted}
     failures: dict[str, str] = {}
     with store.writing():
-        present = store.find({*wanted, *failed.values()}, mend=True)
-        missing = {
-            key: item
-            for key, item in wanted.items()
-            if key not in present and failed[key] not in present
-        }
+        missing = _find_missing(store, wanted, circumstances)
         with PartWriter(store, spec, part_bytes) as writer:
             for key, result in _try_all(missing, make, workers, size_of, title):
                 clip = missing[key].clip_id
@@ -103,7 +141,21 @@ def fill_store(
             for key in wanted
             if key not in failures and (row := index.get(key) or index.get(failed[key]))
         }
-    return Filled(located, failures, len(missing) - len(failures))
+    parts = tuple(sorted(part.name for part in writer.written))
+    return Filled(located, failures, len(missing) - len(failures), parts)
+
+
+def _find_missing(
+    store: PartStore, wanted: Mapping[str, Wanted], circumstances: Mapping[str, Json]
+) -> dict[str, Wanted]:
+    """Return what has neither a row nor one that says why there is none."""
+    failed = {key: failure_key(key, circumstances) for key in wanted}
+    present = store.find({*wanted, *failed.values()}, mend=True)
+    return {
+        key: item
+        for key, item in wanted.items()
+        if key not in present and failed[key] not in present
+    }
 
 
 def _try_all(
@@ -129,12 +181,9 @@ def _try_all(
         yield key, workers.submit(make, source, num_bytes=size_of(source)).result()
 
 
-def _describe_circumstances(
-    workers: Workers | ThisProcess, libraries: Collection[str]
-) -> dict[str, Json]:
+def _describe_circumstances(limits: Limits | None, libraries: Collection[str]) -> dict[str, Json]:
     """Return what decides, beside the source of a clip, whether its values can be made."""
-    limits = {} if workers.limits is None else asdict(workers.limits)
-    return limits | {name: version(name) for name in libraries}
+    return ({} if limits is None else asdict(limits)) | {name: version(name) for name in libraries}
 
 
 def find_rows(index: Mapping[str, Located], keys: Iterable[str]) -> dict[str, Located]:

@@ -1,0 +1,42 @@
+"""A plan -> its rows in the store, by whoever does the work."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from oragen.launch.plans import Plan
+from oragen.launch.pool import Slot, run_calls
+from oragen.launch.shards import Call, Result
+
+
+class Launcher(Protocol):
+    """Has shards of work done by others."""
+
+    @property
+    def num_workers(self) -> int:
+        """How many shards are worked on at once."""
+
+    def run(self, plan: Plan, call: Call) -> Result:
+        """Have all groups of a plan done; `call` says all but the groups.
+
+        Raises:
+            UserError: a worker found what the user can mend.
+        """
+
+
+class PoolLauncher:
+    """Hands out a plan group by group, to workers that stay."""
+
+    def __init__(self, slots: Sequence[Slot], max_tries: int) -> None:
+        self._slots = slots
+        self._max_tries = max_tries
+
+    @property
+    def num_workers(self) -> int:
+        """How many workers there are."""
+        return len(self._slots)
+
+    def run(self, plan: Plan, call: Call) -> Result:
+        """Have all groups of a plan done."""
+        calls = [call.of(group) for group in range(plan.num_groups)]
+        title = f"{plan.stage} {plan.subject}"
+        return run_calls(self._slots, plan, calls, max_tries=self._max_tries, title=title)
