@@ -16,6 +16,7 @@ from oragen.config.options import fill
 from oragen.config.params import Params
 from oragen.isolation.workers import ThisProcess, Workers
 from oragen.schema.errors import UserError
+from oragen.schema.files import remove
 from oragen.store.fill import Filled, Filling
 from oragen.store.parts import PartStore
 
@@ -91,9 +92,8 @@ def _check_arrival(
 
 def launch(stage: str, subject: str, params: Params, work: "Work") -> "Result":
     """Have the work done that is left; return what came of it."""
-    from oragen.launch.plans import Plan, plan_path, tabulate, write_plan
+    from oragen.launch.plans import Plan, tabulate, write_plan
     from oragen.launch.shards import Call, Result
-    from oragen.schema.files import remove
 
     execution = params.execution
     uses_gpus = work.uses_gpus and execution.device != "cpu"
@@ -105,8 +105,23 @@ def launch(stage: str, subject: str, params: Params, work: "Work") -> "Result":
             return Result(0)
         plan = Plan(stage, subject, work.asks, work.unit, tabulate(groups))
         name = write_plan(paths.plans(), plan)
-        stack.callback(remove, plan_path(paths.plans(), name))
-        return open_once().run(plan, Call(str(Path.cwd()), stage, subject, name))
+        with _removing(name, open_once()) as launcher:
+            return launcher.run(plan, Call(str(Path.cwd()), stage, subject, name))
+
+
+@contextmanager
+def _removing(plan: str, launcher: "Launcher") -> "Iterator[Launcher]":
+    """Remove a plan and what was noted of it, unless jobs that are left may need it."""
+    from oragen.launch.plans import plan_path
+
+    is_done = False
+    try:
+        yield launcher
+        is_done = True
+    finally:
+        if is_done or not launcher.leaves_work:
+            for path in (plan_path(paths.plans(), plan), paths.plans() / plan):
+                remove(path)
 
 
 @contextmanager
@@ -126,7 +141,9 @@ def open_launcher(execution: Execution, *, uses_gpus: bool) -> "Iterator[Launche
             with open_ray(run_shard, options, Path.cwd()) as launcher:
                 yield launcher
         case "slurm":
-            raise NotImplementedError
+            from oragen.launch.slurm_jobs import SlurmLauncher, SlurmOptions
+
+            yield SlurmLauncher(fill(SlurmOptions, execution.slurm), paths.plans())
         case _:
             assert_never(execution.launcher)
 

@@ -3,7 +3,6 @@
 The stage itself is run afterwards. It finds nothing missing, and writes its tables.
 """
 
-import json
 import logging
 import os
 from contextlib import ExitStack
@@ -17,8 +16,8 @@ from oragen.config import paths
 from oragen.config.params import load_params
 from oragen.launch.plans import Plan, PlanError, read_plan
 from oragen.launch.shards import Call, Result, Share, read_share
+from oragen.launch.slurm_jobs import is_noted, note_group, note_refusal
 from oragen.schema.errors import UserError
-from oragen.schema.files import write_text
 from stages.running import run_stage
 from stages.sharing import Work, open_work
 
@@ -30,7 +29,7 @@ def main(
     subject: str,
     shard: Annotated[str | None, typer.Argument()] = None,
     plan: str | None = None,
-    result: Path | None = None,
+    results: Path | None = None,
 ) -> None:
     """Do the work of one SHARD of STAGE on a corpus, such as 3/16.
 
@@ -39,18 +38,19 @@ def main(
         subject: the corpus.
         shard: which one; by default that of a task in an array of Slurm.
         plan: name of the plan to go by; by default what is missing is looked for.
-        result: file that the result is written to.
+        results: folder for a note of each group of the plan that is done; groups with one are done.
     """
     share = read_share(shard, os.environ)
-    made = _make_planned(stage, subject, share, plan) if plan else _make(stage, subject, share)
-    if result is not None:
-        write_text(result, json.dumps(made.as_json()))
+    if plan is None:
+        made = _make(stage, subject, share)
+    else:
+        made = _make_planned(stage, subject, share, plan, results or paths.plans() / plan)
     logger.info(
         "%s %s, shard %s: %d rows made, %d failed; %d parts%s",
         stage, subject, share, made.num_made, len(made.failures), len(made.parts),
         "".join(f"\n{part}" for part in made.parts),
     )  # fmt: skip
-    if made.failures and result is None:
+    if made.failures and plan is None:
         reason = next(iter(made.failures.values()))
         raise UserError(
             f"{stage} {subject}, shard {share}: {len(made.failures)} rows could not be made, e.g. "
@@ -73,13 +73,22 @@ def _make(stage: str, corpus: str, share: Share) -> Result:
     return made
 
 
-def _make_planned(stage: str, corpus: str, share: Share, name: str) -> Result:
-    """Make a share of the groups of a plan, as the launcher counts them."""
+def _make_planned(stage: str, corpus: str, share: Share, name: str, results: Path) -> Result:
+    """Make the groups of a share of a plan that are not done, and note each."""
     plan = read_plan(paths.plans(), name)
-    groups = range(share.number - 1, plan.num_groups, share.of)
     num_processes = load_params().execution.num_processes
-    project = str(Path.cwd())
-    return run_shard(Call(project, stage, corpus, name, tuple(groups), num_processes=num_processes))
+    call = Call(str(Path.cwd()), stage, corpus, name, num_processes=num_processes)
+    made = Result(0)
+    for group in range(share.number - 1, plan.num_groups, share.of):
+        if not is_noted(results, group):
+            try:
+                result = run_shard(call.of(group))
+            except UserError as error:
+                note_refusal(results, str(error))
+                raise
+            note_group(results, group, result)
+            made += result
+    return made
 
 
 def run_shard(call: Call) -> Result:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from tqdm import tqdm
 
@@ -22,6 +22,7 @@ from oragen.schema.errors import UserError
 logger = logging.getLogger(__name__)
 
 
+@runtime_checkable  # so that its users can be type-checked in tests
 class Slot(Protocol):
     """A worker, and its place: when the worker dies, another takes the place."""
 
