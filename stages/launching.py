@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # stages without a launcher need not load them
     from oragen.features.spec import FeatureSpec
     from oragen.launch.launcher import Launcher
     from oragen.launch.shards import Result
+    from oragen.training.seeds import HeadTraining, TrainedHead
     from stages.extracting import Extraction
     from stages.sharing import Work
 
@@ -88,6 +89,22 @@ def _check_arrival(
             f"{absent[0].clip_id}, after all were encoded. Is data/ the same folder on all "
             "machines? Run the stage again: only these are encoded."
         )
+
+
+def train_by_launcher(
+    params: Params, head: str, training: "HeadTraining"
+) -> "Iterator[TrainedHead]":
+    """Train a head for each seed by a launcher; yield them in order.
+
+    Raises:
+        UserError: some could not be trained.
+    """
+    from stages.sharing_seeds import SeedsWork, refuse_lost_seeds
+
+    work = SeedsWork(params, head, params.execution.device)
+    made = launch("train_head", head, params, work)
+    refuse_lost_seeds(head, made.failures)
+    return work.take(training)
 
 
 def launch(stage: str, subject: str, params: Params, work: "Work") -> "Result":

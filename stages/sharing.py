@@ -26,7 +26,7 @@ MOST_CLIPS: Final = 512  # of a group of clips
 GROUPS_OF_A_WORKER: Final = 4  # at least, so that all workers end at about the same time
 STAGES: Final = (
     "decode_audio", "detect_speech", "crop_faces", "extract_audio_features",
-    "extract_face_features",
+    "extract_face_features", "train_head",
 )  # fmt: skip
 OpenWorkers = Callable[[Params, int], Workers | ThisProcess]
 
@@ -169,7 +169,7 @@ def open_work(
 
     Args:
         stage: one of `STAGES`.
-        corpus: its name.
+        corpus: its name, or that of a head.
         params: all parameters.
         num_processes: that decode or search.
         device: to encode on.
@@ -195,6 +195,10 @@ def open_work(
 
             extraction = until.enter_context(prepare(params, corpus, device=device))
             return EncodingWork(params, corpus, extraction)
+        case "train_head":
+            from stages.sharing_seeds import SeedsWork
+
+            return SeedsWork(params, corpus, device)
         case _:
             raise UserError(f"{stage!r} has no shards: name one of {', '.join(STAGES)}.")
     filling = clips.describe(params, corpus)

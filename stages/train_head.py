@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pandas as pd
@@ -28,10 +29,17 @@ from oragen.training.inference import modality_sets_of, predict_windows
 from oragen.training.loop import TrainingOptions
 from oragen.training.losses import TaskWeights
 from oragen.training.scoring import find_majority_baseline
-from oragen.training.seeds import HeadTraining, TrainingFiles, train_seeds
+from oragen.training.seeds import (
+    HeadTraining,
+    TrainedHead,
+    TrainingFiles,
+    TrainingWindows,
+    train_seeds,
+)
 from oragen.training.training_data import summarise
 from stages.running import run_stage
 
+STAGE = "train_head"
 logger = logging.getLogger(__name__)
 
 
@@ -51,11 +59,7 @@ def main(head: str) -> None:
     generated = read_generated(head)
     training = plan(params, head, windows.train)
     refuse_blind_head(head, training.build(0).modality, windows.train)
-    trained = train_seeds(
-        training, files, windows, params.train.seeds,
-        device=choose_device(params.execution.device),
-        num_processes=params.execution.num_processes,
-    )  # fmt: skip
+    trained = train(params, head, training, files, windows)
     folder = paths.head_folder(head)
     lines = []
     familiarity: Familiarity | None = None
@@ -79,6 +83,25 @@ def main(head: str) -> None:
         "train_head %s: %d windows to train on, %d to select by; %d weights, %d seeds in %s",
         head, len(windows.train), len(windows.dev or ()), num_weights, len(params.train.seeds),
         folder,
+    )  # fmt: skip
+
+
+def train(
+    params: Params,
+    head: str,
+    training: HeadTraining,
+    files: TrainingFiles,
+    windows: TrainingWindows,
+) -> Iterator[TrainedHead]:
+    """Train a head for each seed, on this machine or by a launcher; yield them in order."""
+    if params.execution.launcher != "local":
+        from stages.launching import train_by_launcher
+
+        return train_by_launcher(params, head, training)
+    return train_seeds(
+        training, files, windows, params.train.seeds,
+        device=choose_device(params.execution.device),
+        num_processes=params.execution.num_processes,
     )  # fmt: skip
 
 

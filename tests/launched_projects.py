@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,6 +25,7 @@ STORES: Final[Mapping[str, tuple[str, PartFormat]]] = {
     "extract_audio_features": ("features/{}/tiny-wav2vec2", "zarr"),
     "extract_face_features": ("features/{}/tiny-vit", "zarr"),
 }
+FOLDER: Final = re.compile(r"/\S*/data/")  # of a clip that libraries name in a note
 Rows = dict[str, tuple[Any, ...]]
 
 
@@ -55,7 +57,7 @@ def read_rows(project: Project, stage: str, corpus: str) -> Rows:
         located.row.key: (
             located.row.clip_id,
             located.row.reason,
-            json.dumps(located.row.details, sort_keys=True),
+            FOLDER.sub("data/", json.dumps(located.row.details, sort_keys=True)),
             values.shape,
             hashlib.sha256(values.tobytes()).hexdigest(),
         )

@@ -23,7 +23,10 @@ def plan_keys(folder: Path, *groups: str, unit: int = 1) -> tuple[Plan, Call]:
 
 
 def make_letters(call: Call) -> Result:
-    """Make a file of each key; `x` kills its worker, `o` does so the first time, `?` and `!` raise errors."""
+    """Make a file of each key.
+
+    The key `x` kills its worker, `o` does so the first time, and `?` and `!` raise errors.
+    """
     folder = Path(call.project)
     plan = read_plan(folder, call.plan)
     made = []

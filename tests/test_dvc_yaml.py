@@ -23,6 +23,7 @@ DECIDES_NO_RESULT = {
     "stages.running",
     "stages.shard",
     "stages.sharing",
+    "stages.sharing_seeds",
 }
 STAGES: dict[str, dict[str, Any]] = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]
 
@@ -84,9 +85,8 @@ def test_one_choice_more_runs_only_the_stages_again_that_know_it(
 
 def test_stages_and_scripts_have_the_same_names() -> None:
     scripts = {path.stem for path in (REPOSITORY / "stages").glob("*.py")}
-    assert scripts - {"__init__", "extracting", "launching", "running", "shard", "sharing"} == set(
-        STAGES
-    )
+    shared = {"__init__", "extracting", "launching", "running", "shard", "sharing", "sharing_seeds"}
+    assert scripts - shared == set(STAGES)
     for name, stage in commands().items():
         assert stage["cmd"] == f"python -m stages.{name}"  # no name from params.yaml in a shell
 

@@ -113,6 +113,26 @@ def test_a_node_that_is_killed_costs_no_row(
     assert count_rows(project, *MINI) == len(read_rows(local, *MINI))
 
 
+@pytest.mark.slow
+@needs_ray
+def test_seeds_by_ray_are_trained_to_the_weights_of_one_process(
+    template: Template, nodes: Nodes, tmp_path: Path
+) -> None:
+    project = copy(template, tmp_path)
+    project.change(train={"seeds": [0, 1]})
+    head = project.folder / "data" / "heads" / "cross_attention"
+    names = ("seed-0/model.safetensors", "seed-1/model.safetensors", "seed-1/head.json")
+    found = []
+    for launcher in ("local", "ray"):
+        project.change(execution={"launcher": launcher, "ray": {"address": nodes.address}})
+        shutil.rmtree(head)
+        run = project.run("python", "-m", "stages.train_head", "cross_attention")
+        assert run.exit_code == 0, run.output
+        found.append([(head / name).read_bytes() for name in (*names, "history.csv")])
+    assert found[0] == found[1]
+    assert not [*(project.folder / "data" / "cache" / "plans").iterdir()]
+
+
 POISON = """
 
 _to_input = to_input

@@ -15,11 +15,13 @@ def shard(
     stage: Annotated[
         str,
         typer.Argument(
-            help="decode_audio, detect_speech, crop_faces, extract_audio_features or "
-            "extract_face_features."
+            help="decode_audio, detect_speech, crop_faces, extract_audio_features, "
+            "extract_face_features or train_head."
         ),
     ],
-    corpus: Annotated[str, typer.Argument(help="Name of a corpus in params.yaml.")],
+    corpus: Annotated[
+        str, typer.Argument(help="Name of a corpus in params.yaml; of a head for train_head.")
+    ],
     share: Annotated[
         str | None,
         typer.Argument(

@@ -4,6 +4,7 @@ One training alone leaves cores idle: its steps are small, and Python works betw
 CPU several seeds are trained at once, each in a process of its own. The weights are the same.
 """
 
+import json
 import logging
 import math
 from collections.abc import Iterator, Sequence
@@ -13,13 +14,16 @@ from typing import Final, NamedTuple
 
 import pandas as pd
 import torch
-from safetensors.torch import load, save
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load, save, save_file
 
 from oragen.features.dataset import WindowDataset
 from oragen.features.loading import load_dataset, read_dataset
 from oragen.isolation.workers import Failure, Workers
 from oragen.models.heads import Head, HeadSizes, build_head
 from oragen.schema.choices.heads import HeadName, MaskTypeTraining
+from oragen.schema.errors import UserError
+from oragen.schema.files import atomic_write
 from oragen.schema.vocabulary import Level, Precision
 from oragen.training.devices import make_fabric
 from oragen.training.history import Epoch
@@ -27,6 +31,7 @@ from oragen.training.loop import TrainingOptions, train_in_phases
 
 logger = logging.getLogger(__name__)
 
+PHASES: Final = "phases"  # in the metadata of a file of weights
 # glibc then keeps what is freed, which spares a third of a step: see `keep_freed_memory`.
 _ALLOCATOR: Final = {
     "MALLOC_MMAP_THRESHOLD_": str(2**30),
@@ -185,6 +190,35 @@ def _train_there(call: _Call) -> _Packed:
     windows, cpu = call.files.load(), torch.device("cpu")
     head, phases = _train_here(call.training, windows, call.seed, cpu, line=call.line)
     return _Packed(save(head.state_dict()), phases)
+
+
+def train_to_file(
+    training: HeadTraining, windows: TrainingWindows, seed: int, device: torch.device, path: Path
+) -> None:
+    """Train a head for a seed, and write its weights and history to a file; see `read_trained`."""
+    head, phases = _train_here(training, windows, seed, device)
+    epochs = [[[*epoch] for epoch in history] for history in phases]
+    weights = {name: value.cpu() for name, value in head.state_dict().items()}
+    with atomic_write(path) as unfinished:
+        save_file(weights, unfinished, {PHASES: json.dumps(epochs)})
+
+
+def read_trained(training: HeadTraining, seed: int, path: Path) -> TrainedHead:
+    """Read what `train_to_file` has written, to the bit.
+
+    Raises:
+        UserError: the file holds another head, or none.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            epochs = json.loads(file.metadata()[PHASES])
+        head = training.build(seed)
+        head.load_state_dict(weights)
+        phases = [[Epoch(*numbers) for numbers in history] for history in epochs]
+    except (OSError, SafetensorError, LookupError, TypeError, ValueError, RuntimeError) as error:
+        raise UserError(f"{path} cannot be read ({error}). Remove it, and run again.") from error
+    return _tell(seed, TrainedHead(head.eval(), phases))
 
 
 def _unpack(head: Head, packed: _Packed) -> TrainedHead:
