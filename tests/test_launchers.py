@@ -133,6 +133,15 @@ def test_seeds_by_ray_are_trained_to_the_weights_of_one_process(
     assert not [*(project.folder / "data" / "cache" / "plans").iterdir()]
 
 
+@pytest.mark.slow
+@needs_ray
+def test_the_benchmark_of_launchers_finds_the_same_bits(local: Project) -> None:
+    command = ("python", "-m", "benchmarks.launchers", "mini", "--project", str(local.folder))
+    run = local.run(*command, "--embedded", "--part-mb", "0.2")
+    assert run.exit_code == 0, run.output
+    assert run.output.count('"same bits": "True"') == 3
+
+
 POISON = """
 
 _to_input = to_input

@@ -36,5 +36,5 @@ class PoolLauncher:
     def run(self, plan: Plan, call: Call) -> Result:
         """Have all groups of a plan done."""
         calls = [call.of(group) for group in range(plan.num_groups)]
-        title = f"{plan.stage} {plan.subject}"
+        title = f"{plan.stage} of {plan.subject}"
         return run_calls(self._slots, plan, calls, max_tries=self._max_tries, title=title)

@@ -1,6 +1,7 @@
 """The nodes of a Ray cluster -> places for workers; each is one actor that stays."""
 
 import logging
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -135,6 +136,9 @@ def _connect(address: str, stack: ExitStack) -> None:
             "num_cpus": cpu_count(),
             "object_store_memory": OBJECT_STORE_BYTES,
         }
+        # Only who knows a secret may send work. Otherwise Ray keeps one in the home folder.
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+        os.environ.setdefault("RAY_AUTH_TOKEN", token_hex(32))
     stack.callback(ray.shutdown)
     try:
         ray.init(**settings)

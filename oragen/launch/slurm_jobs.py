@@ -76,7 +76,7 @@ class SlurmLauncher:
         num_shards = min(plan.num_groups, self._options.max_tasks)
         done = DoneGroups(self._folder / call.plan, plan)
         tries = Counter[int]()  # of a group, in which a task ended
-        title = f"{plan.stage} {plan.subject}"
+        title = f"{plan.stage} of {plan.subject}"
         with tqdm(total=len(plan.table), desc=title, unit="row") as progress:
             while groups := done.find_undone():
                 shares = [
