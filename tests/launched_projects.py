@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import re
 import shutil
 from collections.abc import Mapping
@@ -15,7 +14,6 @@ from oragen.store.rows import read_rows as read_table
 from tests.project import Project
 from tests.template_project import Template
 
-ONE_THREAD: Final = {"OMP_NUM_THREADS": "1"}  # more may change the last bits
 CLIP_STAGES: Final = ("decode_audio", "detect_speech", "crop_faces")
 EXTRACTIONS: Final = ("extract_audio_features", "extract_face_features")
 STORES: Final[Mapping[str, tuple[str, PartFormat]]] = {
@@ -43,7 +41,6 @@ def copy(template: Template, folder: Path, *emptied: str, **execution: Any) -> P
 
 def run_stage(project: Project, stage: str, corpus: str) -> str:
     """Run a stage, which must end well; return its line of account, without the time."""
-    os.environ.update(ONE_THREAD)
     run = project.run("python", "-m", f"stages.{stage}", corpus)
     assert run.exit_code == 0, run.output
     return run.line_of(f"{stage} {corpus}").rpartition(";")[0]

@@ -23,6 +23,16 @@ from tests.template_project import Template
 needs_ray = pytest.mark.skipif(shutil.which("ray") is None, reason="ray is not installed")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def settings() -> Iterator[None]:
+    """One thread, as more may change the last bits; a secret for Ray, which keeps one at home."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        patch.setenv("RAY_AUTH_MODE", "token")
+        patch.setenv("RAY_AUTH_TOKEN", "0123456789abcdef" * 4)
+        yield
+
+
 @pytest.fixture(scope="module")
 def local(template: Template, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A copy whose features one process has encoded in small groups."""

@@ -1,5 +1,6 @@
 """Stores that arrays of a real Slurm fill, also when a task is cancelled by hand."""
 
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,13 +24,14 @@ pytestmark = [
 def slurm() -> Iterator[Slurm]:
     """A cluster of one node."""
     with pytest.MonkeyPatch.context() as patch, Slurm() as started:
+        patch.setenv("OMP_NUM_THREADS", "1")  # more may change the last bits
         for name, text in started.environment.items():
             patch.setenv(name, text)
         yield started
 
 
 @pytest.fixture(scope="module")
-def expected(template: Template, tmp_path_factory: pytest.TempPathFactory) -> Rows:
+def expected(slurm: Slurm, template: Template, tmp_path_factory: pytest.TempPathFactory) -> Rows:
     """What one process makes."""
     project = copy(template, tmp_path_factory.mktemp("local"), STAGE)
     run_stage(project, *MINI)
@@ -56,9 +58,11 @@ def test_the_jobs_of_an_interrupted_stage_are_cancelled_or_left(
 ) -> None:
     tasks = TASKS | {"when_interrupted": when_interrupted}
     project = copy(template, tmp_path, STAGE, launcher="slurm", slurm=tasks)
-    with project.start("python", "-m", f"stages.{STAGE}", "mini") as stage:
+    command = ("python", "-m", f"stages.{STAGE}", "mini")
+    with project.start(*command, preexec_fn=heed_interrupts) as stage:
         wait_for_task(slurm, "R")
-        stage.send_signal(2)
+        stage.send_signal(signal.SIGINT)
+    assert stage.returncode not in (0, 2)
     left = slurm.ask("squeue", "--noheader", "--states=R,PD")
     assert bool(left) == bool(states)
     if left:
@@ -75,6 +79,11 @@ def test_what_a_task_cannot_do_is_said_as_it_says_it(
     run = project.run("python", "-m", f"stages.{STAGE}", "mini")
     assert run.exit_code == 2
     assert "is of other parameters, another encoder or other code" in run.output
+
+
+def heed_interrupts() -> None:
+    """A shell that starts the tests in the background has them ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_for_task(slurm: Slurm, state: str) -> str:

@@ -116,6 +116,10 @@ def open_ray(work: Work, options: RayOptions, project: Path) -> Iterator[PoolLau
 
 def _connect(address: str, stack: ExitStack) -> None:
     """Connect to a running cluster, or start one on this machine."""
+    if address == "local":
+        # Only who knows a secret may send work. Otherwise Ray keeps one in the home folder.
+        os.environ.setdefault("RAY_AUTH_MODE", "token")  # both are read when ray is imported
+        os.environ.setdefault("RAY_AUTH_TOKEN", token_hex(32))
     try:
         import ray
     except ImportError as error:
@@ -136,9 +140,6 @@ def _connect(address: str, stack: ExitStack) -> None:
             "num_cpus": cpu_count(),
             "object_store_memory": OBJECT_STORE_BYTES,
         }
-        # Only who knows a secret may send work. Otherwise Ray keeps one in the home folder.
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
-        os.environ.setdefault("RAY_AUTH_TOKEN", token_hex(32))
     stack.callback(ray.shutdown)
     try:
         ray.init(**settings)
