@@ -20,7 +20,7 @@ import torch
 from ruamel.yaml import YAML
 
 from benchmarks.extraction import make_networks
-from benchmarks.measuring import show
+from benchmarks.measuring import Row, show
 
 STAGE: Final = "extract_audio_features"
 NEEDED: Final = ("oragen", "stages", "params.yaml", "data/audio", "data/speech", "data/windows")
@@ -58,7 +58,7 @@ def main() -> None:
             configure(project, source, {**execution, "part_mb": options.part_mb})
             found[way] = measure(project, options.corpus)
     alone, local, _ = found.values()
-    rows = [
+    rows: list[Row] = [
         {
             "way": way,
             "seconds": round(measured.seconds, 1),

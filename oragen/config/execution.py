@@ -33,7 +33,7 @@ class SlurmLauncher(Section):
     minutes: Annotated[int, Field(ge=1, le=525_600)] = 240
     max_tasks: Annotated[int, Field(ge=1, le=10_000)] = 64
     max_at_once: Annotated[int, Field(ge=1, le=10_000)] = 16
-    setup: Annotated[list[Words], Field(default_factory=list, max_length=100)]
+    setup: Annotated[tuple[Words, ...], Field(max_length=100)] = ()
     when_interrupted: JobsOfInterrupted = "cancel"
     max_tries: MaxTries = 3
 
