@@ -68,6 +68,27 @@ def test_a_file_that_is_older_than_the_limits_of_a_clip_has_the_usual_ones(path:
     assert longer.execution.clip_limits == Limits(memory_gb=4.0, work_s=600.0)
 
 
+def test_a_file_that_is_older_than_the_launchers_works_on_this_machine(path: Path) -> None:
+    sections = yaml.safe_load(SHIPPED.read_text())
+    for name in ("launcher", "local", "ray", "slurm"):
+        del sections["execution"][name]
+    path.write_text(yaml.safe_dump(sections))
+    assert load_params(path).execution == load_params(SHIPPED).execution
+    assert load_params(path).execution.launcher == "local"
+
+
+@pytest.mark.parametrize("address", ["auto", "local", "10.0.0.1:6379", "ray://head.example:10001"])
+def test_an_address_of_ray_is_read(path: Path, address: str) -> None:
+    section = load(path, "execution", "ray", value={"address": address}).execution.ray
+    assert (section.address, section.max_tries) == (address, 3)
+
+
+@pytest.mark.parametrize("address", ["head", "http://head:80", "--head:1", "a b:1", "ray://:x"])
+def test_what_is_no_address_of_ray_is_refused(path: Path, address: str) -> None:
+    with pytest.raises(ParamsError, match=r"execution\.ray\.address"):
+        load(path, "execution", "ray", value={"address": address})
+
+
 def test_a_list_of_corpora_is_taken_as_it_stands(path: Path) -> None:
     params = load(path, "train", "corpora", value=["phone"])
     assert params.train_corpora("joint") == ["phone"]

@@ -9,7 +9,7 @@ from oragen.config.section import Section, Words, auto_or
 from oragen.isolation.limits import Limits
 from oragen.schema.choices.launchers import JobsOfInterrupted, LauncherName
 
-ADDRESS: Final = r"^(auto|local|(ray://)?[A-Za-z0-9_.:\[\]-]+:[0-9]{1,5})$"
+ADDRESS: Final = r"^(auto|local|(ray://)?[A-Za-z0-9\[][A-Za-z0-9_.:\[\]-]*:[0-9]{1,5})$"
 MaxTries = Annotated[int, Field(ge=1, le=100)]
 NumCores = Annotated[int, Field(ge=1, le=1024)]
 
