@@ -3,6 +3,7 @@
 import logging
 import os
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
@@ -24,6 +25,7 @@ from oragen.schema.errors import UserError
 logger = logging.getLogger(__name__)
 
 OBJECT_STORE_BYTES: Final = 100 * 2**20  # calls are file names and numbers
+CONNECT_S: Final = 20.0
 NODE_ANSWERS_S: Final = 120.0
 
 
@@ -142,13 +144,25 @@ def _connect(address: str, stack: ExitStack) -> None:
         }
     stack.callback(ray.shutdown)
     try:
+        _knock(address)
         ray.init(**settings)
-    except (ImportError, ConnectionError, RuntimeError, TimeoutError, ValueError) as error:
+    except (ImportError, OSError, RuntimeError, ValueError) as error:
         raise ClusterError(
             f"No cluster of Ray can be used at `execution.ray.address: {address}` "
             f"({_last_line(error)}). Start one with `ray start --head`, name the address that this "
             "prints, or choose `local`. docs/scaling.md has the steps."
         ) from error
+
+
+def _knock(address: str) -> None:
+    """See that somebody listens at `host:port`; Ray itself would wait for minutes.
+
+    Raises:
+        OSError: nobody does.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_S).close()
 
 
 def _check_nodes(nodes: Sequence[dict[str, Any]], project: Path) -> None:
