@@ -146,7 +146,7 @@ def _connect(address: str, stack: ExitStack) -> None:
     try:
         _knock(address)
         ray.init(**settings)
-    except (ImportError, OSError, RuntimeError, ValueError) as error:
+    except (ImportError, OSError, OverflowError, RuntimeError, ValueError) as error:
         raise ClusterError(
             f"No cluster of Ray can be used at `execution.ray.address: {address}` "
             f"({_last_line(error)}). Start one with `ray start --head`, name the address that this "
