@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from oragen.store.formats import PartFormat
+from oragen.store.formats import PartFormat, read_layout
 from oragen.store.parts import PartStore
-from oragen.store.rows import read_rows as read_table
 from tests.project import Project
 from tests.template_project import Template
 
@@ -66,4 +65,4 @@ def count_rows(project: Project, stage: str, corpus: str) -> int:
     """Return how many rows the parts of a store have, with those that are there twice."""
     name, part_format = STORES[stage]
     store = PartStore(project.folder / "data" / name.format(corpus), part_format)
-    return sum(len(read_table(part, part_format).rows) for part in store.parts())
+    return sum(len(read_layout(part, part_format).table) for part in store.parts())
