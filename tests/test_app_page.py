@@ -48,6 +48,7 @@ def test_an_answer_is_that_of_the_service(app: App, browser: Browser) -> None:
         assert visited.complaints == []
 
 
+@pytest.mark.slow
 def test_consent_is_asked_once_and_before_the_first_upload(app: App, browser: Browser) -> None:
     with visit(browser, app.served.address, has_agreed=False) as visited:
         page = visited.page

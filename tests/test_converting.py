@@ -81,7 +81,7 @@ def test_a_unimodal_model_becomes_a_folder_that_rebuilds_it(model: str, convert:
             assert found is None or torch.equal(found, wanted)
 
 
-@pytest.mark.parametrize("source", ["orig", "chimera"])
+@pytest.mark.parametrize("source", [pytest.param("orig", marks=pytest.mark.slow), "chimera"])
 def test_a_published_audio_file_gives_the_published_numbers(source: str, convert: Convert) -> None:
     golden = read_json("unimodal_models")
     wanted = (source, "AGenderAudioW2V2Model")

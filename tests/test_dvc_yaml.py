@@ -10,21 +10,8 @@ import yaml
 
 from oragen.config.params import Params
 from tests.project import REPOSITORY
+from tests.stage_imports import build_stage_imports
 
-# A change in these changes no result, or reaches the stages by their parameters.
-DECIDES_NO_RESULT = {
-    *(f"oragen.config.{path.stem}" for path in (REPOSITORY / "oragen" / "config").glob("*.py")),
-    *(f"oragen.launch.{path.stem}" for path in (REPOSITORY / "oragen" / "launch").glob("*.py")),
-    "oragen.models.places",
-    "oragen.schema.lfs",
-    "oragen.store.fill",
-    "oragen.training.devices",
-    "stages.launching",
-    "stages.running",
-    "stages.shard",
-    "stages.sharing",
-    "stages.sharing_seeds",
-}
 STAGES: dict[str, dict[str, Any]] = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]
 
 
@@ -35,11 +22,7 @@ def commands() -> dict[str, dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def imports() -> grimp.ImportGraph:
-    """What imports what, without the modules that decide no result and what only they import."""
-    graph = grimp.build_graph("oragen", "stages")
-    for module in DECIDES_NO_RESULT & graph.modules:
-        graph.remove_module(module)
-    return graph
+    return build_stage_imports()
 
 
 def modules_behind(path: str, graph: grimp.ImportGraph) -> set[str]:

@@ -239,7 +239,8 @@ def test_a_note_of_a_real_encoder_says_what_the_encoder_says(tmp_path: Path) -> 
     assert noted.shapes["intermediate"][0] == 199
 
 
-@pytest.mark.parametrize("modality", ["audio", pytest.param("face", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("modality", ["audio", "face"])
 def test_a_stage_that_misses_nothing_loads_no_encoder(
     template: Template, tmp_path: Path, modality: str
 ) -> None:

@@ -42,6 +42,7 @@ def test_an_experiment_in_a_copy_finds_the_corpora_that_are_named(project: Proje
     assert "Ran experiment(s)" in run.output
 
 
+@pytest.mark.slow
 def test_a_project_without_git_says_so_and_runs_when_dvc_is_told(
     project: Project, tmp_path: Path
 ) -> None:

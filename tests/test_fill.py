@@ -151,6 +151,7 @@ def test_an_error_in_another_process_leaves_whole_parts_alone(store: PartStore, 
     assert not list(store.folder.glob("*.unfinished*"))
 
 
+@pytest.mark.slow
 def test_what_says_nothing_of_a_clip_is_reported_and_tried_again(
     store: PartStore, log: Path
 ) -> None:
@@ -174,6 +175,7 @@ def test_a_clip_that_was_killed_once_is_tried_again_alone(store: PartStore, log:
     assert {*read(store)} == {make_key(of="ab"), make_key(of="cd"), make_key(of="once")}
 
 
+@pytest.mark.slow
 def test_a_clip_over_a_limit_waits_for_another_limit(store: PartStore, log: Path) -> None:
     small, large = Limits(memory_gb=0.7), Limits(memory_gb=3.0)
     first = fill_with(store, log, ["large", "SIGSEGV", "ab"], limits=small)
@@ -192,6 +194,7 @@ def test_a_clip_over_a_limit_waits_for_another_limit(store: PartStore, log: Path
     }
 
 
+@pytest.mark.slow
 def test_a_failure_under_other_limits_is_none_of_today(store: PartStore, log: Path) -> None:
     key = make_key(of="worse")
     for memory_gb in (0.7, 0.8, 0.7):
@@ -204,6 +207,7 @@ def test_a_failure_under_other_limits_is_none_of_today(store: PartStore, log: Pa
     assert killed.located == {}
 
 
+@pytest.mark.slow
 def test_a_clip_that_crashed_is_tried_again_with_another_version_of_what_makes_its_values(
     store: PartStore, log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -42,7 +42,7 @@ EXPECTED: dict[str, set[str]] = {
 WORDS = [
     "yunet", "paper", "bf16", "early", "cpu", "phone", "dev", "test", "transformer", "gated",
     "separate", "afterwards", "studio", "wav2vec2-large", "vit-age", "face_only", "other",
-    "intermediate", "clip",
+    "intermediate", "clip", "ray", "local", "leave",
 ]  # fmt: skip
 SHAPE = (199, 8)
 LISTS = [

@@ -110,6 +110,7 @@ def test_what_cannot_be_predicted_is_listed_and_the_rest_is_predicted(
     assert statuses == ["no_predictions", "no_predictions", "ok", "no_predictions"]
 
 
+@pytest.mark.slow
 def test_names_of_any_kind_are_predicted_and_written(
     model: Path, clips: Path, tmp_path: Path
 ) -> None:
@@ -192,6 +193,7 @@ def test_a_table_file_names_the_columns_of_the_labels(
     assert float(voice["age_high"]) == pytest.approx(float(voice["age"]) + 9.5, abs=0.002)
 
 
+@pytest.mark.slow
 def test_clips_are_drawn_into_a_folder_each_under_its_name(
     model: Path, clips: Path, tmp_path: Path
 ) -> None:

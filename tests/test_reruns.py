@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from tests.project import REPOSITORY
+from tests.stage_imports import build_stage_imports
 
 STAGES: Final[dict[str, dict[str, Any]]] = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())[
     "stages"
@@ -74,7 +75,7 @@ def place(path: str | dict[str, Any]) -> Path:
 
 @pytest.fixture(scope="module")
 def imports() -> grimp.ImportGraph:
-    return grimp.build_graph("oragen", "stages")
+    return build_stage_imports()
 
 
 @pytest.mark.parametrize("module", STAGES_OF)

@@ -105,6 +105,7 @@ def test_seeds_at_once_give_the_same_heads_in_order_and_say_so(
     )
 
 
+@pytest.mark.slow
 def test_a_seed_whose_process_is_killed_is_trained_here(
     train: Train,
     files: TrainingFiles,
@@ -116,6 +117,7 @@ def test_a_seed_whose_process_is_killed_is_trained_here(
     assert "seed 0: training was killed (SIGKILL); it is trained again, here" in caplog.messages
 
 
+@pytest.mark.slow
 def test_what_a_user_can_mend_ends_all_trainings_with_its_sentence(
     train: Train, files: TrainingFiles
 ) -> None:

@@ -117,6 +117,7 @@ def test_it_is_learned_in_half_precision_too(
     assert weights_of(rough.head).dtype == torch.float32
 
 
+@pytest.mark.slow
 def test_it_is_learned_from_streamed_features_too(tables: dict[str, pd.DataFrame]) -> None:
     streamed = {split: load_speakers(table, memory_bytes=1) for split, table in tables.items()}
     assert not any(dataset.in_memory for dataset in streamed.values())

@@ -210,6 +210,7 @@ def test_a_stage_runs_by_itself_where_a_fork_would_differ(
     assert done.stdout.startswith("start")
 
 
+@pytest.mark.slow
 def test_a_fork_computes_with_all_threads_to_the_same_bit(dvc: Dvc) -> None:
     forked = dvc.run("compute")[1].split()
     alone = dvc.run("compute", ORAGEN_WARM="0")[1].split()

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -75,24 +76,25 @@ def test_a_call_that_only_waits_is_ended(monkeypatch: pytest.MonkeyPatch) -> Non
     assert result == "a"
 
 
-@pytest.mark.parametrize("missing", ["Pipe", "subprocess.Popen"])
-@pytest.mark.parametrize("number", [errno.EAGAIN, errno.EMFILE, errno.ENOMEM])
-def test_a_process_that_could_not_be_started_says_nothing_of_the_call(
-    monkeypatch: pytest.MonkeyPatch, missing: str, number: int
-) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise OSError(number, os.strerror(number))
+def refuse(number: int, *_: object, **__: object) -> None:
+    raise OSError(number, os.strerror(number))
 
+
+@pytest.mark.parametrize("missing", ["Pipe", "subprocess.Popen"])
+def test_a_process_that_could_not_be_started_says_nothing_of_the_call(
+    monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
     open_before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
     with Workers(1) as workers:
-        with monkeypatch.context() as patch:
-            patch.setattr(f"oragen.isolation.workers.{missing}", refuse)
-            workers.start(1)
-            failure = workers.submit(act, "a").result()
-        assert failure == Failure(
-            f"decoding could not be started ({os.strerror(number)})", "passing"
-        )
-        assert len(os.listdir("/proc/self/fd")) == open_before  # noqa: PTH208
+        for number in (errno.EAGAIN, errno.EMFILE, errno.ENOMEM):
+            with monkeypatch.context() as patch:
+                patch.setattr(f"oragen.isolation.workers.{missing}", partial(refuse, number))
+                workers.start(1)
+                failure = workers.submit(act, "a").result()
+            assert failure == Failure(
+                f"decoding could not be started ({os.strerror(number)})", "passing"
+            )
+            assert len(os.listdir("/proc/self/fd")) == open_before  # noqa: PTH208
         assert workers.submit(act, "a").result() == "a"
 
 
