@@ -123,7 +123,7 @@ def to_rows(sizes: Sequence[Size]) -> list[dict[str, Value]]:
         constant, *_, fewer, more = medians.values()
         row: dict[str, Value] = {"": title}
         row |= {f"{count:,} clips": round(spent, 2) for count, spent in medians.items()}
-        row["ratio"] = round(more / fewer, 2)
+        row["ratio"] = compare(more, fewer)
         row["above the constant"] = compare(more - constant, fewer - constant)
         rows.append(row)
     return rows
@@ -131,7 +131,7 @@ def to_rows(sizes: Sequence[Size]) -> list[dict[str, Value]]:
 
 def compare(more: float, fewer: float) -> float | None:
     """Return the ratio; None if the numbers are too small to compare."""
-    return round(more / fewer, 1) if min(more, fewer) >= 0.1 else None
+    return round(more / fewer, 2) if min(more, fewer) >= 0.1 else None
 
 
 def repro(project: Project) -> TimedRun:
