@@ -14,10 +14,10 @@ import pandas as pd
 
 from oragen.config import paths
 from oragen.config.params import load_params
-from oragen.features.table import join_dataset
+from oragen.features.table import join_corpus
 from oragen.schema.choices.encoders import OFF_THE_SHELF_HEAD
 from oragen.schema.files import write_text
-from oragen.schema.tables import CLIPS, CROPS, DATASET, FEATURE_ROWS, WINDOWS
+from oragen.schema.tables import DATASET
 from stages.running import run_stage
 
 logger = logging.getLogger(__name__)
@@ -58,17 +58,6 @@ def choose(
 def face_kind(head: str) -> str:
     """Return which features of faces a head takes: the off-the-shelf one has its own."""
     return OFF_THE_SHELF_HEAD if head == OFF_THE_SHELF_HEAD else "face"
-
-
-def join_corpus(corpus: str, face: str) -> pd.DataFrame:
-    """Join the tables of one corpus, with one kind of features of faces."""
-    return join_dataset(
-        CLIPS.read(paths.clips_table(corpus)),
-        WINDOWS.read(paths.windows_table(corpus)),
-        CROPS.read(paths.crops_table(corpus)),
-        FEATURE_ROWS.read(paths.feature_rows_table(corpus, "audio")),
-        FEATURE_ROWS.read(paths.feature_rows_table(corpus, face)),
-    )
 
 
 def describe(purpose: str, table: pd.DataFrame) -> str:

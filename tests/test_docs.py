@@ -27,7 +27,9 @@ MAX_PROSE: Final = 120
 MAX_README_LINES: Final = 200
 # Names that the changelog says are gone.
 FORMER: Final = {"encoders.catalogue.<name>.finetuning.summary"}
-FILE_SUFFIXES: Final = {"md", "py", "json", "csv", "parquet", "html", "safetensors", "onnx", "npz"}
+FILE_SUFFIXES: Final = {
+    "md", "py", "json", "csv", "parquet", "lance", "html", "safetensors", "onnx", "npz",
+}  # fmt: skip
 
 
 class Line(NamedTuple):

@@ -12,6 +12,7 @@ from rich.filesize import decimal
 from rich.markup import escape
 from rich.table import Table
 
+from oragen.cli.exporting import export_features
 from oragen.cli.fetching import fetch
 from oragen.cli.printing import print_table
 
@@ -22,9 +23,10 @@ if TYPE_CHECKING:  # importing these takes longer than `--help` should
 EXIT_DAMAGED = 1
 cache_app = typer.Typer(
     no_args_is_help=True,
-    help="Show, check, shrink and fetch the stores of what was computed. See docs/cache.md.",
+    help="Show, check, shrink, fetch and export what was computed. See docs/cache.md.",
 )
 cache_app.command("fetch")(fetch)
+cache_app.command("export")(export_features)
 
 
 @cache_app.command()

@@ -4,7 +4,8 @@ from typing import Final, NamedTuple
 
 import pandas as pd
 
-from oragen.schema.tables import DATASET
+from oragen.config import paths
+from oragen.schema.tables import CLIPS, CROPS, DATASET, FEATURE_ROWS, WINDOWS
 from oragen.schema.vocabulary import LEVELS, LEVELS_OF_VIEWS, NO_CROP
 
 NO_WINDOW: Final = {"start": -1, "stop": -1, "has_window": False}
@@ -12,6 +13,21 @@ LABELLED: Final = (
     "clip_id", "corpus", "split", "speaker_id", "gender", "age_years", "age_low", "age_high",
     "mask_type",
 )  # fmt: skip
+
+
+def join_corpus(corpus: str, face: str = "face") -> pd.DataFrame:
+    """Read and join the tables of one corpus, with one kind of features of faces.
+
+    Raises:
+        TableError: one is missing, or is not what it should be.
+    """
+    return join_dataset(
+        CLIPS.read(paths.clips_table(corpus)),
+        WINDOWS.read(paths.windows_table(corpus)),
+        CROPS.read(paths.crops_table(corpus)),
+        FEATURE_ROWS.read(paths.feature_rows_table(corpus, "audio")),
+        FEATURE_ROWS.read(paths.feature_rows_table(corpus, face)),
+    )
 
 
 def join_dataset(
