@@ -29,7 +29,7 @@ from oragen.schema.owners import own
 from oragen.schema.tables import EXAMPLES
 from oragen.schema.vocabulary import GENDERS, MASK_TYPES
 from oragen.store.hashing import make_key
-from oragen.training.devices import choose_device, make_fabric
+from oragen.training.devices import choose_device, find_layout, make_fabric
 from oragen.training.losses import TaskWeights
 from stages.running import run_stage
 
@@ -50,9 +50,8 @@ def main(encoder: str) -> None:
     """Fine-tune ENCODER under pooling and output layers; it then extracts the features."""
     params = load_params()
     settings = params.finetuning(encoder)
-    fabric = make_fabric(
-        choose_device(params.execution.device), settings.precision, params.execution.num_devices
-    )
+    layout = find_layout(params.execution.num_devices)
+    fabric = make_fabric(choose_device(params.execution.device), settings.precision, layout)
     fabric.launch()
     torch.manual_seed(settings.seed)
     entry = params.encoder(encoder)

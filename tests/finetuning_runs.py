@@ -33,7 +33,7 @@ from oragen.models.unimodal import (
 from oragen.schema.tables import EXAMPLES
 from oragen.schema.vocabulary import GENDERS, MASK_TYPES
 from oragen.store.parts import PartStore, PartWriter
-from oragen.training.devices import make_fabric
+from oragen.training.devices import Layout, make_fabric
 from oragen.training.history import ClassWeights, Epoch
 from oragen.training.losses import TaskWeights
 from tests.unimodal_models import FACE_CONFIG, SPEECH_CONFIG
@@ -150,7 +150,7 @@ def make_learner(
     learning_rate: float = 1e-3,
     task_weights: TaskWeights | None = None,
 ) -> Learner:
-    fabric = fabric or make_fabric(torch.device("cpu"), "fp32", 1)
+    fabric = fabric or make_fabric(torch.device("cpu"), "fp32")
     fabric.launch()
     return Learner(
         fabric,
@@ -179,7 +179,7 @@ def train(
     num_devices: int = 1,
     seed: int = 0,
 ) -> Trained:
-    fabric = make_fabric(torch.device("cpu"), "fp32", num_devices)
+    fabric = make_fabric(torch.device("cpu"), "fp32", Layout(num_devices))
     fabric.launch()
     history = finetune(
         fabric, model, examples, dev, options,

@@ -46,6 +46,8 @@ NOT_RUN: Final = {
     "docs/pipeline.md: dvc exp run -S 'use_corpora=[studio]'",
     "docs/pipeline.md: oragen models fetch yunet",
     "docs/pipeline.md: python -m benchmarks.detection data/corpora/studio data/corpora/phone",
+    'docs/scaling.md: HEAD=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -1)',
+    "docs/scaling.md: dvc repro make_examples@tiny-vit",
     "docs/scaling.md: oragen shard extract_audio_features studio 1/2 &",
     "docs/scaling.md: ray start --head --port=6379 --disable-usage-stats --include-dashboard=false",
     "docs/pipeline.md: python3 -m venv .venv && . .venv/bin/activate",

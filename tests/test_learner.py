@@ -129,7 +129,7 @@ def test_lower_precision_learns_about_the_same(tables: Tables, precision: Precis
     for name in ("fp32", precision):
         model = make_audio_model()
         keep_all_layers(model)
-        learner = make_learner(model, make_fabric(torch.device("cpu"), name, 1))
+        learner = make_learner(model, make_fabric(torch.device("cpu"), name))
         losses[name] = [learner.learn([batch], epoch=1, first_batch=n) for n in range(5)]
         assert all(weight.dtype == torch.float32 for weight in model.parameters())
     assert losses[precision] != losses["fp32"]

@@ -27,6 +27,7 @@ from oragen.finetuning.examples import (
 )
 from oragen.finetuning.learner import Learner, freeze_idle, keep_all_layers
 from oragen.schema.errors import UserError
+from oragen.training.devices import refuse_disagreement
 from oragen.training.history import ClassWeights, DivergedError, Epoch, score_epoch, weigh_classes
 from oragen.training.losses import TaskWeights
 from oragen.training.scoring import WindowPredictions, group_predictions
@@ -86,12 +87,14 @@ def finetune(
 
     Raises:
         DivergedError: the loss or its gradient is not finite.
+        DisagreementError: other processes train something else, or from another place on.
         UserError: there is nothing to learn, or nothing to select by.
     """
     _refuse_unusable(train, dev, options.task_weights)
     learner = _make_learner(fabric, model, train, options, num_genders=len(genders), seed=seed)
     checkpoints = _Checkpoints(fabric, checkpoint, f"{identity}-{fabric.world_size}", options)
     progress = checkpoints.resume(learner)
+    refuse_disagreement(fabric, (identity, progress.place))
     num_batches, num_dev_batches = (_count_batches(fabric, part, options) for part in (train, dev))
     batches = _stream_train(fabric, train, options, seed, progress)
     dev_batches = _stream_dev(fabric, dev, options)
