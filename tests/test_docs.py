@@ -28,7 +28,7 @@ MAX_README_LINES: Final = 200
 # Names that the changelog says are gone.
 FORMER: Final = {"encoders.catalogue.<name>.finetuning.summary"}
 FILE_SUFFIXES: Final = {
-    "md", "py", "json", "csv", "parquet", "lance", "html", "safetensors", "onnx", "npz",
+    "md", "py", "json", "csv", "parquet", "lance", "html", "safetensors", "onnx", "npy", "npz",
 }  # fmt: skip
 
 

@@ -82,5 +82,5 @@ def count_bytes(dataset: WindowDataset) -> int:
 def _choose_batch_size(dataset: WindowDataset) -> int:
     positions, width = dataset.audio.rows.shape
     layers, face_width = dataset.face.rows.shape
-    values = positions * width + dataset.face.row_of.shape[1] * layers * face_width
+    values: int = positions * width + dataset.face.row_of.shape[1] * layers * face_width
     return min(MAX_BATCH, max(1, BATCH_BYTES // (values * np.dtype(STORED_TYPE).itemsize)))
