@@ -15,11 +15,12 @@ from oragen.schema.vocabulary import LEVELS, MODALITY_SETS, ClassTask
 from oragen.training.metrics import score_classes
 
 OVERALL: Final = "all corpora"  # in the place of a corpus: all of them together
-# What needs no training, each modality alone, the published fusions (of one rank: levels decide),
-# other baselines, our own.
+# What needs no training, linear probes, each modality alone, the published fusions (of one rank:
+# levels decide), other baselines, our own.
 VARIANT_RANKS: Final = {
-    "off_the_shelf": 0, "audio_only": 1, "face_only": 2, "shared": 3, "separate": 3, "joint": 3,
-    "concatenation": 4, "late_fusion": 5, "cross_attention": 6,
+    "off_the_shelf": 0, "frozen_probe_audio": 1, "frozen_probe_face": 1, "frozen_probe": 1,
+    "audio_only": 2, "face_only": 3, "shared": 4, "separate": 4, "joint": 4, "concatenation": 5,
+    "late_fusion": 6, "cross_attention": 7,
 }  # fmt: skip
 LEVEL_RANKS: Final[dict[str, int]] = {level: rank for rank, level in enumerate(LEVELS)}
 METRIC_DIGITS: Final[dict[Measure, int]] = {

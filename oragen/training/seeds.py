@@ -20,7 +20,7 @@ from safetensors.torch import load, save, save_file
 from oragen.features.dataset import WindowDataset
 from oragen.features.loading import load_dataset, read_dataset
 from oragen.isolation.workers import Failure, Workers
-from oragen.models.heads import Head, HeadSizes, build_head
+from oragen.models.heads import FrozenProbeHead, Head, HeadSizes, build_head
 from oragen.schema.choices.heads import HeadName, MaskTypeTraining
 from oragen.schema.errors import UserError
 from oragen.schema.files import atomic_write
@@ -28,6 +28,7 @@ from oragen.schema.vocabulary import Level, Precision
 from oragen.training.devices import make_fabric
 from oragen.training.history import Epoch
 from oragen.training.loop import TrainingOptions, train_in_phases
+from oragen.training.probes import fit_frozen_probe
 
 logger = logging.getLogger(__name__)
 
@@ -237,6 +238,11 @@ def _train_here(
     fabric = make_fabric(device, training.precision)
     fabric.launch()
     head = training.build(seed)
+    if isinstance(head, FrozenProbeHead):
+        history = fit_frozen_probe(
+            head, windows.train, windows.dev, training.options, genders=training.genders, seed=seed
+        )
+        return TrainedHead(head, [history] if history else [])
     phases = train_in_phases(
         fabric, head, windows.train, windows.dev, training.options,
         mask_type=training.mask_type, genders=training.genders, seed=seed, line=line,

@@ -2,6 +2,7 @@
 
 from oragen.models.heads.build import build_head, train_only_output_layers
 from oragen.models.heads.contract import Head, HeadSizes, HeadSpec
+from oragen.models.heads.frozen_probe import FrozenProbeHead
 from oragen.models.heads.mtcma import MtcmaHead, SharedTrunkHead
 from oragen.models.heads.published import load_published_head
 from oragen.models.heads.published_names import PUBLISHED_HEADS, PublishedLevel
@@ -9,6 +10,7 @@ from oragen.models.heads.storage import SavedHead, load_head, save_head
 
 __all__ = [
     "PUBLISHED_HEADS",
+    "FrozenProbeHead",
     "Head",
     "HeadSizes",
     "HeadSpec",

@@ -8,6 +8,7 @@ from torch import nn
 from oragen.models.heads.baselines import ConcatenationHead, LateFusionHead, UnimodalHead
 from oragen.models.heads.contract import Head, HeadSizes, HeadSpec
 from oragen.models.heads.cross_attention import CrossAttentionHead
+from oragen.models.heads.frozen_probe import FrozenProbeHead
 from oragen.models.heads.mtcma import MtcmaHead, SharedTrunkHead
 from oragen.models.heads.off_the_shelf import OffTheShelfHead
 from oragen.models.heads.output_layers import OutputLayers
@@ -15,7 +16,7 @@ from oragen.schema.choices.heads import HeadName
 from oragen.schema.vocabulary import Task
 
 
-def build_head(
+def build_head(  # noqa: C901  # one case a head
     name: HeadName,
     sizes: HeadSizes,
     *,
@@ -52,6 +53,12 @@ def build_head(
             return ConcatenationHead(spec)
         case "late_fusion":
             return LateFusionHead(spec)
+        case "frozen_probe":
+            return FrozenProbeHead(spec)
+        case "frozen_probe_audio":
+            return FrozenProbeHead(spec, modality="audio")
+        case "frozen_probe_face":
+            return FrozenProbeHead(spec, modality="face")
         case "off_the_shelf":
             return OffTheShelfHead(spec)
         case _:

@@ -1,4 +1,4 @@
-"""Tokens of a window -> one vector: their mean and their standard deviation."""
+"""Tokens of a window -> one vector: their mean, or with it their standard deviation."""
 
 import torch
 from jaxtyping import Bool, Float
@@ -32,6 +32,14 @@ class StatisticsPooling(nn.Module):
         centred = (kept - mean[:, None]).masked_fill(~valid[..., None], 0.0)
         variance = centred.square().sum(dim=1) / (num_valid - self.correction).clamp(min=1)
         return torch.cat([mean, safe_sqrt(variance)], dim=-1)  # batch, width -> batch, 2 width
+
+
+def mean_of_valid(
+    tokens: Float[Tensor, "batch length width"], valid: Bool[Tensor, "batch length"]
+) -> Float[Tensor, "batch width"]:
+    """Average over the valid tokens; a row without one becomes zeros."""
+    kept = tokens.masked_fill(~valid[..., None], 0.0)
+    return kept.sum(dim=1) / valid.sum(dim=1, keepdim=True).clamp(min=1)
 
 
 def safe_sqrt(squares: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:

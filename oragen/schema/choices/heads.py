@@ -11,6 +11,9 @@ HeadName = Literal[
     "face_only",
     "concatenation",
     "late_fusion",
+    "frozen_probe",  # logistic and ridge regression on averaged features: what a head must beat
+    "frozen_probe_audio",
+    "frozen_probe_face",
     "off_the_shelf",  # what the off-the-shelf networks say of the face; nothing is trained
 ]
 MaskTypeTraining = Literal[
