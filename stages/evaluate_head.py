@@ -47,6 +47,7 @@ def main(head: str) -> None:
         genders=GENDERS,
         protocol=params.protocol,
         calibrations={seed: of_seed.calibration for seed, of_seed in metadata.items()},
+        conformals={seed: of_seed.conformal for seed, of_seed in metadata.items()},
         baseline=alike.usual_labels if params.protocol == "paper" else None,
         distances=measure_clips(alike.familiarity, dataset),
     )

@@ -3,6 +3,7 @@
 import logging
 import shutil
 from dataclasses import replace
+from typing import NamedTuple
 
 from oragen.config import paths
 from oragen.config.params import load_params
@@ -18,6 +19,7 @@ from oragen.schema.vocabulary import GENDERS, SAMPLE_RATE_HZ, Span, to_spans
 from oragen.store.parts import PartStore
 from oragen.store.reading import OpenParts
 from oragen.training.calibration import Calibration
+from oragen.training.conformal import NO_CONFORMAL, Conformal
 from oragen.training.familiarity import join_modalities, measure_clips
 from oragen.training.head_metadata import HeadMetadata, read_metadata, refuse_other_labels
 from oragen.training.inference import modality_sets_of
@@ -57,7 +59,7 @@ def main() -> None:
             crops=read_crops(corpus, clip_id),
             speech=read_speech(corpus, clip_id),
             genders=GENDERS,
-            calibration=calibrate_clip(head, metadata, dataset),
+            **calibrate_clip(head, metadata, dataset)._asdict(),
         )
         draw_example(clip_path(paths.EXPLANATIONS, number), example)
         draw_attention(attention_path(paths.EXPLANATIONS, number), maps, fullest, clip_id)
@@ -65,12 +67,20 @@ def main() -> None:
     logger.info("explain_head %s: %d clips drawn", name, len(chosen))
 
 
-def calibrate_clip(head: Head, metadata: HeadMetadata, dataset: WindowDataset) -> Calibration:
+class OfClip(NamedTuple):
+    """What calibrates the prediction of one clip."""
+
+    calibration: Calibration
+    conformal: Conformal
+
+
+def calibrate_clip(head: Head, metadata: HeadMetadata, dataset: WindowDataset) -> OfClip:
     """Return the calibration for one clip: one that is unlike those of training has no interval."""
     distances = measure_clips(metadata.familiarity, dataset)
     if (join_modalities(distances, modality_sets_of(head)[0]) > 1).any():
-        return replace(metadata.calibration, age_half_width_years=None)
-    return metadata.calibration
+        without = replace(metadata.calibration, age_half_width_years=None)
+        return OfClip(without, NO_CONFORMAL)
+    return OfClip(metadata.calibration, metadata.conformal)
 
 
 def read_crops(corpus: str, clip_id: str) -> list[ExampleCrop]:

@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 
@@ -21,7 +22,9 @@ from oragen.schema.errors import UserError
 from oragen.schema.files import write_text
 from oragen.schema.vocabulary import GENDERS, MASK_TYPES, Modality
 from oragen.training.calibration import UNCALIBRATED, Calibration, fit_calibration
+from oragen.training.conformal import NO_CONFORMAL, Conformal, fit_conformal
 from oragen.training.devices import choose_device
+from oragen.training.evaluation import predict_all
 from oragen.training.familiarity import Familiarity, fit_familiarity
 from oragen.training.familiarity_files import save_familiarity
 from oragen.training.history import Epoch
@@ -61,13 +64,17 @@ def main(head: str) -> None:
     refuse_blind_head(head, training.build(0).modality, windows.train)
     trained = train(params, head, training, files, windows)
     folder = paths.head_folder(head)
-    lines = []
+    lines: list[dict[str, object]] = []
     familiarity: Familiarity | None = None
     for seed, (built, phases) in zip(params.train.seeds, trained, strict=True):
-        calibration = UNCALIBRATED if windows.dev is None else calibrate(built, windows.dev)
+        calibration, conformal = UNCALIBRATED, NO_CONFORMAL
+        if windows.dev is not None:
+            calibration = calibrate(built, windows.dev, entry.coverage)
+            conformal = calibrate_by_condition(built, windows.dev, calibration, entry.coverage)
         description = describe(params, windows.table, windows.train, built, seed)
         description["training_data"] = summarise(windows.table, generated).as_json()
         description["calibration"] = calibration.as_json()
+        description["conformal"] = conformal.as_json()
         if familiarity is None:  # which is of the features, so it is the same for all seeds
             familiarity = fit_familiarity(windows.train, windows.dev, modality_sets_of(built)[0])
         description["familiarity"] = save_familiarity(folder / f"seed-{seed}", familiarity)
@@ -77,7 +84,7 @@ def main(head: str) -> None:
             for number, history in enumerate(phases, start=1)
             for epoch in history
         ]
-    write_text(folder / "history.csv", pd.DataFrame(lines).to_csv(index=False))
+    write_history(folder, lines)
     num_weights = sum(weights.numel() for weights in built.parameters())
     logger.info(
         "train_head %s: %d windows to train on, %d to select by; %d weights, %d seeds in %s",
@@ -150,17 +157,38 @@ def save_untrained(params: Params, head: str, train: WindowDataset) -> None:
             "calibration": UNCALIBRATED.as_json(),
         }
         save_head(paths.head_folder(head) / f"seed-{seed}", built, description)
-    history = pd.DataFrame(columns=["seed", "phase", *Epoch._fields])
-    write_text(paths.head_folder(head) / "history.csv", history.to_csv(index=False))
+    write_history(paths.head_folder(head), [])
     logger.info("train_head %s: nothing to train", head)
 
 
-def calibrate(head: Head, dev: WindowDataset) -> Calibration:
+def calibrate(head: Head, dev: WindowDataset, coverage: float) -> Calibration:
     """Fit the calibration of a head on the dev clips."""
     windows, predictions, _ = predict_windows(head, dev, modalities=modality_sets_of(head)[0])
     clips = dev.table["clip_id"].iloc[windows]
     labels = dev.table.drop_duplicates("clip_id").set_index("clip_id")
-    return fit_calibration(clips, predictions, labels, genders=GENDERS)
+    return fit_calibration(clips, predictions, labels, genders=GENDERS, coverage=coverage)
+
+
+def calibrate_by_condition(
+    head: Head, dev: WindowDataset, calibration: Calibration, coverage: float
+) -> Conformal:
+    """Fit the intervals and sets of a head on the dev clips, also with one modality hidden."""
+    predictions = predict_all(
+        {0: head}, dev, dev.table, genders=GENDERS, calibrations={0: calibration}
+    )
+    widest, *alone = modality_sets_of(head)
+    by_set = dict(iter(predictions.groupby("modalities")))
+    return fit_conformal(
+        by_set[widest],
+        pd.concat([by_set[name] for name in alone]) if alone else None,
+        coverage=coverage,
+    )
+
+
+def write_history(folder: Path, lines: list[dict[str, object]]) -> None:
+    """Write the epochs of all seeds, if there are any."""
+    history = pd.DataFrame(lines, columns=["seed", "phase", *Epoch._fields])
+    write_text(folder / "history.csv", history.to_csv(index=False))
 
 
 def read_generated(head: str) -> dict[str, bool]:

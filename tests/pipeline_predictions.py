@@ -52,9 +52,25 @@ def assert_same(predictions: list[Prediction], rows: pd.DataFrame) -> None:
         assert prediction.unfamiliarity == (
             None if pd.isna(row["unfamiliarity"]) else pytest.approx(row["unfamiliarity"], rel=1e-4)
         ), clip
-        if pd.isna(half_width := row["age_half_width_years"]):
-            assert prediction.age.interval is None
+        assert_same_interval(prediction, row)
+        for task in ("gender", "mask_type"):
+            named = row[f"set_of_{task}"]
+            expected_set = None if pd.isna(named) else tuple(named.split(", "))
+            assert getattr(prediction, task).label_set == expected_set, clip
+
+
+def assert_same_interval(prediction: Prediction, row: pd.Series) -> None:
+    """Compare the interval of the condition and that of one width for all."""
+    age, value = prediction.age, row["predicted_age_years"]
+    assert age is not None
+    condition = row["age_condition"]
+    assert age.condition == (None if pd.isna(condition) else condition)
+    widths = row["age_half_width_years"], row["age_conditional_half_width_years"]
+    if pd.isna(widths[1]):  # the model knows no conditions, or the clip is unfamiliar
+        widths = widths[0], widths[0]
+    for interval, half_width in zip((age.fixed_interval, age.interval), widths, strict=True):
+        if pd.isna(half_width):
+            assert interval is None
         else:
-            value = prediction.age.value
-            expected_interval = (max(0.0, value - half_width), value + half_width)
-            assert prediction.age.interval == pytest.approx(expected_interval)
+            expected = (max(0.0, value - half_width), value + half_width)
+            assert interval == pytest.approx(expected, abs=1e-3)

@@ -140,9 +140,10 @@ def test_json_is_a_list_unless_one_object_is_asked_for(tmp_path: Path) -> None:
 
 FLAT_PREDICTED: dict[str, Any] = {
     "input": "a.mp4", "status": "ok",
-    "gender": "male", "gender_female": 0.25, "gender_male": 0.75,
+    "gender": "male", "gender_female": 0.25, "gender_male": 0.75, "gender_set": None,
     "age": 40.25, "age_low": 30.0, "age_high": 50.5,
     "mask_type": "ffp", "mask_type_none": 0.125, "mask_type_ffp": 0.875,
+    "mask_type_set": None,
     "num_windows": 1, "audio_usable": True, "audio_reason": None,
     "face_usable": False, "face_reason": "no face", "length_sec": 4.5,
     "unfamiliarity": 1.5, "unfamiliar": True, "warnings": "It knows nobody.",

@@ -123,4 +123,7 @@ def _to_distance(prediction: "Prediction") -> str:
 
 
 def _with_share(prediction: "ClassPrediction") -> str:
-    return f"{prediction.label} {prediction.probabilities[prediction.label]:.0%}"
+    from oragen.predictor.output import name_others
+
+    share = prediction.probabilities[prediction.label]
+    return f"{prediction.label} {share:.0%}{name_others(prediction)}"

@@ -1,6 +1,6 @@
 """`heads`, `train`, `evaluate`, `report` of params.yaml -> what is trained, scored and compared."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -10,6 +10,8 @@ from oragen.schema.choices.heads import HeadName, MaskTypeTraining
 from oragen.schema.choices.sampling import Balanced
 from oragen.schema.vocabulary import Level, Precision, Split
 
+COVERAGE: Final = 0.9  # of age intervals and sets of labels
+
 
 class Head(Section):
     variant: HeadName
@@ -17,6 +19,7 @@ class Head(Section):
     mask_type: MaskTypeTraining
     width: Annotated[int, Field(ge=4, le=4096, multiple_of=4)]  # four attention heads share it
     dropout: Share
+    coverage: Annotated[float, Field(ge=0.5, le=0.99)] = COVERAGE
 
 
 class Train(Optimisation):

@@ -1,6 +1,7 @@
 """What a model gives for a clip -> its prediction, as people read it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -17,6 +18,7 @@ from oragen.predictor.prediction import (
 )
 from oragen.predictor.pretrained import Pretrained
 from oragen.schema.vocabulary import NO_CROP, Modality
+from oragen.training.conformal import COLUMNS, SEPARATOR
 from oragen.training.model_warnings import warn_of_age, warn_of_distances
 from oragen.training.scoring import WindowPredictions
 
@@ -51,14 +53,17 @@ def to_prediction(
         model: which predicted.
         inputs: the clip.
         windows: what is predicted of each.
-        clip: the means of its windows, see `group_predictions`; None if nothing was usable.
+        clip: the means of its windows, see `group_predictions`, and its interval and sets, see
+            `Conformal.apply`; None if nothing was usable.
         distances: how far each modality is from those of training; 1 is the limit.
     """
     has_mask_type = clip is not None and "predicted_mask_type" in clip
     unfamiliarity = None if distances.empty else float(distances.max())
-    age = None
-    if clip is not None:
-        age = _to_age(model, float(clip["predicted_age_years"]), unfamiliarity)
+    if clip is not None and unfamiliarity is not None and unfamiliarity > 1:
+        clip = clip.copy()
+        clip[list(COLUMNS)] = None  # what was fitted on other clips says nothing of it
+        model = replace(model, calibration=replace(model.calibration, age_half_width_years=None))
+    age = None if clip is None else _to_age(model, clip)
     return Prediction(
         input=inputs.name,
         gender=None if clip is None else _read_class(clip, "gender", model.genders),
@@ -81,11 +86,26 @@ def to_prediction(
     )
 
 
-def _to_age(model: Pretrained, years: float, unfamiliarity: float | None) -> AgePrediction:
-    half_width = model.calibration.age_half_width_years
-    if half_width is None or (unfamiliarity is not None and unfamiliarity > 1):
+def _to_age(model: Pretrained, clip: pd.Series) -> AgePrediction:
+    """Return the age with the interval of its condition, or with the one that all clips share."""
+    years = float(clip["predicted_age_years"])
+    fixed = _surround(years, model.calibration.age_half_width_years)
+    if fixed is None and pd.isna(clip["age_condition"]):
         return AgePrediction(years, None)
-    return AgePrediction(years, (max(0.0, years - half_width), years + half_width))
+    if pd.isna(clip["age_condition"]):
+        return AgePrediction(years, fixed, model.calibration.coverage, fixed)
+    return AgePrediction(
+        years,
+        _surround(years, float(clip["age_conditional_half_width_years"])),
+        model.conformal.coverage,
+        fixed_interval=fixed,
+        condition=str(clip["age_condition"]),
+        condition_clips=int(clip["age_condition_clips"]),
+    )
+
+
+def _surround(years: float, half_width: float | None) -> tuple[float, float] | None:
+    return None if half_width is None else (max(0.0, years - half_width), years + half_width)
 
 
 def _report(
@@ -114,4 +134,6 @@ def _choose(labels: Sequence[str], probabilities: np.ndarray) -> ClassPrediction
 
 def _read_class(clip: pd.Series, task: str, labels: Sequence[str]) -> ClassPrediction:
     shares = {label: float(clip[f"{task}_{label}"]) for label in labels}
-    return ClassPrediction(str(clip[f"predicted_{task}"]), shares)
+    named = clip[f"set_of_{task}"]
+    label_set = None if pd.isna(named) else tuple(str(named).split(SEPARATOR))
+    return ClassPrediction(str(clip[f"predicted_{task}"]), shares, label_set)

@@ -136,11 +136,18 @@ def describe(prediction: Prediction) -> list[str]:
     if age.interval is not None:
         low, high = age.interval
         years += f" ({low:.0f}–{high:.0f})"
-    words = [f"{gender.label} {gender.probabilities[gender.label]:.0%}", years]
+    words = [f"{gender.label} {gender.probabilities[gender.label]:.0%}{name_others(gender)}", years]
     if mask_type is not None:
         mask = "no mask" if mask_type.label == "none" else f"mask: {mask_type.label}"
-        words.append(f"{mask} {mask_type.probabilities[mask_type.label]:.0%}")
+        share = mask_type.probabilities[mask_type.label]
+        words.append(f"{mask} {share:.0%}{name_others(mask_type)}")
     return words
+
+
+def name_others(prediction: ClassPrediction) -> str:
+    """Name the other labels that the true one may be; nothing where the prediction decides."""
+    others = [label for label in prediction.label_set or () if label != prediction.label]
+    return f" (or {', '.join(others)})" if others else ""
 
 
 def reasons_of(prediction: Prediction) -> str:
@@ -155,7 +162,11 @@ def _flatten_class(task: str, prediction: ClassPrediction | None) -> Row:
     shares = {
         f"{task}_{label}": round(share, 6) for label, share in prediction.probabilities.items()
     }
-    return {task: prediction.label, **shares}
+    label_set = prediction.label_set
+    return {
+        task: prediction.label, **shares,
+        f"{task}_set": None if label_set is None else " ".join(label_set),
+    }  # fmt: skip
 
 
 def _write_to_standard_output(prediction: Prediction) -> None:
@@ -214,7 +225,8 @@ _KINDS: Final = {
     "age_high": pa.float64(), "length_sec": pa.float64(), "audio_usable": pa.bool_(),
     "face_usable": pa.bool_(), "input": pa.string(), "status": pa.string(),
     "gender": pa.string(), "mask_type": pa.string(), "audio_reason": pa.string(),
-    "face_reason": pa.string(), "warnings": pa.string(),
+    "gender_set": pa.string(), "mask_type_set": pa.string(), "face_reason": pa.string(),
+    "warnings": pa.string(),
     "unfamiliarity": pa.float64(), "unfamiliar": pa.bool_(),
 }  # fmt: skip
 

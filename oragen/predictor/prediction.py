@@ -19,14 +19,22 @@ class ClassPrediction:
 
     label: str
     probabilities: dict[str, float]  # in the order of the model's labels
+    label_set: tuple[str, ...] | None = None  # has the true label at the model's level of coverage
 
 
 @dataclass(frozen=True)
 class AgePrediction:
-    """An age in years, and an interval that covers 90 % of the ages of clips like those of dev."""
+    """An age in years, and an interval that covers most ages of clips like those of dev.
+
+    The interval holds for clips of the same condition, if the model knows conditions.
+    """
 
     value: float
     interval: tuple[float, float] | None  # None: not calibrated, or the clip is unfamiliar
+    coverage: float | None = None  # share of the ages that it covers
+    fixed_interval: tuple[float, float] | None = None  # of the one width that all clips share
+    condition: str | None = None  # such as `audio` or `audio_visual, medical`: see `Conformal`
+    condition_clips: int | None = None  # dev clips that the interval comes from
 
 
 @dataclass(frozen=True)
@@ -99,9 +107,11 @@ class Prediction:
             if self.age is None
             else {
                 "value": round(self.age.value, 3),
-                "interval": None
-                if self.age.interval is None
-                else [round(edge, 3) for edge in self.age.interval],
+                "interval": _round_edges(self.age.interval),
+                "coverage": self.age.coverage,
+                "fixed_interval": _round_edges(self.age.fixed_interval),
+                "condition": self.age.condition,
+                "condition_clips": self.age.condition_clips,
             },
             "mask_type": _class_to_dict(self.mask_type),
             "num_windows": len(self.windows),
@@ -151,7 +161,12 @@ def _class_to_dict(prediction: ClassPrediction | None) -> dict[str, object] | No
         "label": prediction.label,
         "class_index": list(prediction.probabilities).index(prediction.label),
         "probabilities": _round(prediction.probabilities),
+        "label_set": None if prediction.label_set is None else list(prediction.label_set),
     }
+
+
+def _round_edges(interval: tuple[float, float] | None) -> list[float] | None:
+    return None if interval is None else [round(edge, 3) for edge in interval]
 
 
 def _window_to_dict(index: int, window: WindowPrediction) -> dict[str, object]:

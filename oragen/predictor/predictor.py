@@ -22,10 +22,10 @@ from oragen.predictor.prediction import Prediction, WindowPrediction
 from oragen.predictor.pretrained import Pretrained, load_pretrained
 from oragen.predictor.published import find_model
 from oragen.schema.choices.preprocessing import PreprocessingRules
-from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Modality, Precision
+from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Modality, ModalitySet, Precision
 from oragen.training.devices import choose_device
 from oragen.training.familiarity import measure_windows
-from oragen.training.inference import modality_sets_of, predict_windows
+from oragen.training.inference import find_modalities_used, modality_sets_of, predict_windows
 from oragen.training.scoring import WindowPredictions, group_predictions
 from oragen.training.training_data import TrainingData
 
@@ -264,6 +264,7 @@ class Predictor:
         windows: list[WindowPrediction] = []
         blocks: list[WindowPredictions] = []
         distances: list[pd.DataFrame] = []
+        used: set[ModalitySet] = set()
         for start in range(0, len(inputs.windows), WINDOWS_AT_ONCE):
             on_progress(inputs.name, start, len(inputs.windows))
             chunk = inputs.windows[start : start + WINDOWS_AT_ONCE]
@@ -280,6 +281,7 @@ class Predictor:
                 return to_prediction(model, _without_input(inputs, NOT_FINITE), [], None)
             blocks.append(model.calibration.apply(predictions))
             distances.append(measure_windows(model.familiarity, dataset))
+            used |= set(find_modalities_used(dataset, self._modalities))
             windows += [
                 to_window(model, chunk[place], blocks[-1], row) for row, place in enumerate(places)
             ]
@@ -291,7 +293,9 @@ class Predictor:
         grouped = group_predictions(
             clips, merged, genders=model.genders, mask_types=model.mask_types
         )
-        return to_prediction(model, inputs, windows, grouped.iloc[0], unfamiliarity)
+        grouped["modalities_used"] = "audio_visual" if len(used) > 1 else next(iter(used))
+        calibrated = grouped.join(model.conformal.apply(grouped))
+        return to_prediction(model, inputs, windows, calibrated.iloc[0], unfamiliarity)
 
 
 def _without_input(inputs: ClipInputs, reason: str) -> ClipInputs:

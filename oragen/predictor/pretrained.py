@@ -16,6 +16,7 @@ from oragen.schema.choices.encoders import OFF_THE_SHELF
 from oragen.schema.choices.preprocessing import PreprocessingRules
 from oragen.schema.vocabulary import Modality, Precision
 from oragen.training.calibration import Calibration
+from oragen.training.conformal import Conformal
 from oragen.training.familiarity import Familiarity
 from oragen.training.head_metadata import HeadMetadata, read_metadata
 from oragen.training.model_warnings import warn_of_model
@@ -38,6 +39,7 @@ class Pretrained:
     face: "FaceEncoder | OffTheShelfEncoder | None"
     preprocessing: Preprocessing
     calibration: Calibration
+    conformal: Conformal
     genders: list[str]
     mask_types: list[str]
     specs: dict[Modality, dict[str, Any]]
@@ -97,6 +99,7 @@ def load_pretrained(
         face=encoders.get("face"),
         preprocessing=preprocessing.seek_landmarks(_take_landmarks(encoders.get("face"))),
         calibration=metadata.calibration,
+        conformal=metadata.conformal,
         genders=metadata.genders,
         mask_types=metadata.mask_types,
         specs=metadata.features,

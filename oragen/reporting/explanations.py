@@ -17,7 +17,8 @@ from oragen.reporting.attention.reading import read_attention
 from oragen.reporting.figures.example import Attributes, ClipExample, ExampleCrop, ExampleWindow
 from oragen.schema.vocabulary import MASK_TYPES, SAMPLE_RATE_HZ, Span
 from oragen.training.calibration import Calibration
-from oragen.training.inference import modality_sets_of, predict_windows
+from oragen.training.conformal import NO_CONFORMAL, Conformal
+from oragen.training.inference import find_modalities_used, modality_sets_of, predict_windows
 from oragen.training.scoring import WindowPredictions, group_predictions
 
 KINDS = ["corpus", "mask_type"]
@@ -56,6 +57,7 @@ def explain_clip(
     speech: Sequence[Span],
     genders: Sequence[str],
     calibration: Calibration,
+    conformal: Conformal = NO_CONFORMAL,
 ) -> Explained:
     """Predict one clip, and read what the head attended to.
 
@@ -67,13 +69,17 @@ def explain_clip(
         speech: spans in samples.
         genders: the head's labels in order.
         calibration: of its probabilities.
+        conformal: its intervals by condition; without thresholds all clips share the interval.
     """
-    windows, predictions, _ = predict_windows(head, dataset, modalities=modality_sets_of(head)[0])
+    modalities = modality_sets_of(head)[0]
+    windows, predictions, _ = predict_windows(head, dataset, modalities=modalities)
     predictions = calibration.apply(predictions)
     table = dataset.table.iloc[windows]
     spans = [Span(*span) for span in zip(table["start"], table["stop"], strict=True)]
     clip = dataset.table.iloc[0]
     grouped = group_predictions(table["clip_id"], predictions, genders=genders)
+    used = find_modalities_used(dataset, modalities)
+    grouped = grouped.join(conformal.apply(grouped.assign(modalities_used=used)))
     maps, lanes, fullest = _read_attention(head, dataset, windows, spans) if spans else ({}, [], 0)
     stops = [span.stop / SAMPLE_RATE_HZ for span in (*spans, *speech)]
     example = ClipExample(
@@ -110,7 +116,10 @@ def _read_prediction(grouped: pd.DataFrame, calibration: Calibration) -> Attribu
     if grouped.empty:
         return Attributes(None, None, None)
     predicted = _read_labels(grouped.iloc[0], "predicted_")
-    return predicted._replace(age_half_width_years=calibration.age_half_width_years)
+    half_width = grouped["age_conditional_half_width_years"].iloc[0]
+    if pd.isna(half_width):
+        half_width = calibration.age_half_width_years
+    return predicted._replace(age_half_width_years=half_width)
 
 
 def _read_labels(clip: pd.Series, prefix: str) -> Attributes:

@@ -22,7 +22,7 @@ from oragen.schema.vocabulary import MASK_TYPES
 from oragen.training.metrics import group_probabilities
 from oragen.training.scoring import WindowPredictions, group_predictions
 
-COVERAGE: Final = 0.9
+COVERAGE: Final = 0.9  # where none is chosen
 MIN_LABELLED_CLIPS: Final = 10  # with fewer the temperature stays 1
 MAX_TEMPERATURE: Final = 20.0
 _SMALLEST: Final = 1e-12  # of a probability, before its logarithm
@@ -103,6 +103,7 @@ def fit_calibration(
     labels: pd.DataFrame,
     *,
     genders: Sequence[str],
+    coverage: float = COVERAGE,
 ) -> Calibration:
     """Fit a calibration to the predictions of the windows of dev clips.
 
@@ -111,6 +112,7 @@ def fit_calibration(
         predictions: of each window, not calibrated.
         labels: `gender`, `age_years`, `mask_type` of each clip, indexed by `clip_id`.
         genders: the head's labels in order.
+        coverage: level of the age interval.
     """
     grouped = group_predictions(clips, predictions, genders=genders)
     ages = labels["age_years"].reindex(grouped.index)
@@ -123,7 +125,8 @@ def fit_calibration(
     return Calibration(
         gender_temperature=fit_temperature(clips, predictions.gender, labels["gender"], genders),
         mask_type_temperature=mask_type_temperature,
-        age_half_width_years=conformal_half_width(errors.to_numpy(), COVERAGE),
+        age_half_width_years=conformal_half_width(errors.to_numpy(), coverage),
+        coverage=coverage,
     )
 
 

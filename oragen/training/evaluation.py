@@ -13,8 +13,9 @@ from oragen.schema.choices.protocols import EvaluationProtocol
 from oragen.schema.errors import UserError
 from oragen.schema.vocabulary import Json, Modality, ModalitySet
 from oragen.training.calibration import UNCALIBRATED, Calibration
+from oragen.training.conformal import COLUMNS, NO_CONFORMAL, Conformal
 from oragen.training.familiarity import join_modalities
-from oragen.training.inference import modality_sets_of, predict_clips
+from oragen.training.inference import find_modalities_used, modality_sets_of, predict_clips
 from oragen.training.scoring import AGE_BAND, fill_with_baseline, join_labels
 
 
@@ -62,6 +63,7 @@ def predict_all(
     genders: Sequence[str],
     protocol: EvaluationProtocol = "clean",
     calibrations: Mapping[int, Calibration] | None = None,
+    conformals: Mapping[int, Conformal] | None = None,
     baseline: Mapping[str, str | float | None] | None = None,
     distances: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
@@ -74,14 +76,18 @@ def predict_all(
         genders: the heads' labels in order.
         protocol: how the windows of a clip become one prediction, see `predict_clips`.
         calibrations: of the head of each seed.
+        conformals: the intervals and sets by condition of the head of each seed.
         baseline: labels for clips without a usable window, see `fill_with_baseline`.
         distances: of clips from those of training, see `measure_clips`; None: not known.
 
     Returns:
         one row for each clip, seed and set of modalities. A clip without a usable window has
         `num_windows` 0, and no prediction unless there is a baseline. `age_half_width_years` is
-        of the age interval; null: there is none. `unfamiliarity` is the largest distance of the
-        modalities from the clips of training, 1 the limit; an unfamiliar clip has no interval.
+        of the age interval that all clips share; null: there is none. `unfamiliarity` is the
+        largest distance of the modalities from the clips of training, 1 the limit; an unfamiliar
+        clip has no interval. `modalities_used` is what the clip itself has of `modalities`. The
+        intervals and sets by condition are those of `Conformal.apply`, at the level
+        `interval_coverage`.
     """
     blocks = []
     for seed, head in heads.items():
@@ -104,6 +110,11 @@ def predict_all(
             )
             half_width = pd.Series(calibration.age_half_width_years, labelled.index, float)
             labelled["age_half_width_years"] = half_width.mask(labelled["unfamiliarity"] > 1)
+            used = find_modalities_used(dataset, modalities)
+            labelled["modalities_used"] = labelled["clip_id"].map(used)
+            conformal = (conformals or {}).get(seed, NO_CONFORMAL)
+            labelled[list(COLUMNS)] = conformal.apply(labelled).mask(labelled["unfamiliarity"] > 1)
+            labelled["interval_coverage"] = conformal.coverage
             labelled.insert(0, "modalities", modalities)
             labelled.insert(0, "seed", seed)
             blocks.append(labelled)

@@ -18,6 +18,7 @@ from oragen.schema.vocabulary import (
     Precision,
 )
 from oragen.training.calibration import Calibration, read_calibration
+from oragen.training.conformal import Conformal, read_conformal
 from oragen.training.familiarity import Familiarity
 from oragen.training.familiarity_files import read_familiarity
 from oragen.training.training_data import TrainingData, from_json
@@ -101,6 +102,7 @@ class HeadMetadata:
     trained_on: list[str]
     features: dict[Modality, dict[str, Any]]
     calibration: Calibration
+    conformal: Conformal  # without thresholds: an earlier version trained the head
     usual_labels: dict[str, str | float | None]
     training_data: TrainingData | None  # None: the head does not say it
     familiarity: Familiarity  # with its limits; empty: the head has none
@@ -120,6 +122,7 @@ def read_metadata(folder: Path, saved: SavedHead) -> HeadMetadata:
         trained_on=form.trained_on,
         features={modality: saved.metadata["features"][modality] for modality in form.features},
         calibration=read_calibration(saved.metadata.get("calibration"), folder),
+        conformal=read_conformal(saved.metadata.get("conformal"), folder),
         usual_labels=form.usual_labels.model_dump(),
         training_data=None
         if form.training_data is None

@@ -11,6 +11,7 @@ from jaxtyping import Int64
 from torch import nn
 
 from oragen.features.dataset import WindowDataset
+from oragen.features.rows import NONE
 from oragen.models.heads import Head
 from oragen.schema.choices.protocols import EvaluationProtocol
 from oragen.schema.vocabulary import MODALITY_SETS, ModalitySet
@@ -97,6 +98,23 @@ def _keep_finite(
         None if mask_type is None else mask_type[kept],
     )
     return DatasetPredictions(windows[kept], chosen, not_finite)
+
+
+def find_modalities_used(dataset: WindowDataset, modalities: ModalitySet) -> pd.Series:
+    """Return what each clip is predicted from, if it is predicted from these modalities.
+
+    A clip without any of them is not there. One of which some windows have a face and others speech
+    is predicted from both.
+    """
+    has = pd.DataFrame(
+        {
+            "audio": (dataset.audio.row_of != NONE) & (modalities != "face"),
+            "face": (dataset.face.row_of != NONE).any(axis=1) & (modalities != "audio"),
+        }
+    )
+    has = has.groupby(dataset.table["clip_id"].to_numpy()).any()
+    names = np.select([has.all(axis=1), has["audio"], has["face"]], MODALITY_SETS, "")
+    return pd.Series(names, has.index)[has.any(axis=1)]
 
 
 def predict_clips(
