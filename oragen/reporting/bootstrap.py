@@ -25,6 +25,10 @@ Measure = Literal[
     "age_mae_years",
     "age_bias_years",  # mean of predicted minus true: above 0 where people are predicted too old
     "age_interval_error_years",  # distance to the years of the age band, 0 within it
+    "age_fixed_coverage",  # shares of clips whose interval or set holds the truth: see `coverage`
+    "age_interval_coverage",
+    "gender_set_coverage",
+    "mask_type_set_coverage",
 ]
 INTERVAL: Final = (0.025, 0.975)
 SPEAKERS_AT_ONCE: Final = 1_000_000  # over the resamples of a block: some 30 MB
@@ -182,6 +186,13 @@ def _value_clips(
             low = predictions["age_low"].astype(float)
             end = predictions["age_high"].astype(float) + 1  # 29 lasts until the 30th birthday
             return (low - predicted).clip(lower=0) + (predicted - end).clip(lower=0), no_class
+        case (
+            "age_fixed_coverage"
+            | "age_interval_coverage"
+            | "gender_set_coverage"
+            | "mask_type_set_coverage"
+        ):
+            return predictions[measure], no_class  # of `add_coverage`
         case _:
             assert_never(measure)
 

@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 import pandas as pd
 
+from oragen.reporting.coverage import find_coverage, find_level
 from oragen.schema.choices.protocols import EvaluationProtocol
 from oragen.training.model_warnings import warn_of_model
 from oragen.training.training_data import TrainingCorpus, TrainingData
@@ -56,8 +57,8 @@ def describe_run(
     ]
     if (coverage := measure_coverage(widest)) is not None:
         sentences.append(
-            f"{coverage:.0%} of the true ages lie in the 90 % interval of {head}, which was fitted "
-            f"on dev.{_describe_without_interval(widest)}"
+            f"{coverage:.0%} of the true ages lie in the {find_level(widest) * 100:.0f} % interval "
+            f"of {head}, which was fitted on dev.{_describe_without_interval(widest)}"
         )
     return sentences
 
@@ -125,11 +126,15 @@ def _describe_ages(training: TrainingData) -> str:
 
 
 def measure_coverage(predictions: pd.DataFrame) -> float | None:
-    """Return the share of known ages inside the head's interval; None where it has none."""
-    columns = ["age_years", "predicted_age_years", "age_half_width_years"]
-    known = predictions.dropna(subset=columns)
-    errors = (known["age_years"] - known["predicted_age_years"]).abs()
-    return float((errors <= known["age_half_width_years"]).mean()) if len(known) else None
+    """Return the share of known ages inside the head's interval; None where it has none.
+
+    The interval is that of the clip's condition, if the head knows conditions.
+    """
+    for measure in ("age_interval_coverage", "age_fixed_coverage"):
+        holds = find_coverage(predictions, measure).holds.dropna()
+        if len(holds):
+            return float(holds.mean())
+    return None
 
 
 def _describe_encoder(encoder: str, trained_on: Sequence[str]) -> str:

@@ -40,6 +40,10 @@ PRESENTATIONS: Final[dict[Measure, Presentation]] = {
     "age_bias_years": Presentation("Predicted minus true age, years", 1.0, 2),
     "age_interval_error_years": Presentation("Distance to age band, years", 1.0, 2),
     "mask_type_uar": Presentation("Mask UAR %", 100.0, 1),
+    "age_fixed_coverage": Presentation("Age, one width %", 100.0, 1),
+    "age_interval_coverage": Presentation("Age, by condition %", 100.0, 1),
+    "gender_set_coverage": Presentation("Gender set %", 100.0, 1),
+    "mask_type_set_coverage": Presentation("Mask type set %", 100.0, 1),
 }
 
 

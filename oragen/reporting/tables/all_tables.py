@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from oragen.reporting.scores import HeadScores
 from oragen.reporting.table_formats import ReportTable
 from oragen.reporting.tables.counts import count_predictions
+from oragen.reporting.tables.coverage import compare_coverage
 from oragen.reporting.tables.groups import compare_groups
 from oragen.reporting.tables.mask_types import compare_mask_types
 from oragen.reporting.tables.methods import compare_methods
@@ -35,6 +36,7 @@ def build_tables(
         compare_modalities(scores, head),
         compare_mask_types(scores, head, readers),
         compare_groups(scores, head),
+        *compare_coverage(scores, head),
         count_unfamiliar(scores),
         count_predictions(scores),
     ]

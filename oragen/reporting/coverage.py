@@ -1,0 +1,93 @@
+"""Predictions with intervals and sets -> whether each holds the truth, and how wide it is."""
+
+from collections.abc import Mapping
+from typing import Final, Literal, NamedTuple, get_args
+
+import numpy as np
+import pandas as pd
+
+from oragen.schema.vocabulary import ClassTask
+
+CoverageMeasure = Literal[
+    "age_fixed_coverage",  # of the interval of one width for all clips
+    "age_interval_coverage",  # of the interval of the clip's condition
+    "gender_set_coverage",
+    "mask_type_set_coverage",
+]
+COVERAGE_MEASURES: Final[tuple[CoverageMeasure, ...]] = get_args(CoverageMeasure)
+HALF_WIDTHS: Final[Mapping[CoverageMeasure, str]] = {
+    "age_fixed_coverage": "age_half_width_years",
+    "age_interval_coverage": "age_conditional_half_width_years",
+}
+TASKS: Final[Mapping[CoverageMeasure, ClassTask]] = {
+    "gender_set_coverage": "gender", "mask_type_set_coverage": "mask_type",
+}  # fmt: skip
+SEPARATOR: Final = ", "  # between the labels of a set
+BEFORE_A_CHOICE: Final = 0.9  # of predictions of earlier versions
+
+
+class Coverage(NamedTuple):
+    """Of each prediction; NaN where the truth or the interval is not known."""
+
+    holds: "pd.Series[float]"  # 1: the truth is within, 0: it is not
+    size: "pd.Series[float]"  # years, or number of labels
+
+
+def find_coverage(predictions: pd.DataFrame, measure: CoverageMeasure) -> Coverage:
+    """Compare predictions with the truth.
+
+    Args:
+        predictions: with the columns of `predict_all`; those of earlier versions may lack some, and
+            nothing is known of them then.
+        measure: which interval or set.
+    """
+    if measure in TASKS:
+        return _find_in_sets(predictions, TASKS[measure])
+    nothing = pd.Series(np.nan, predictions.index)
+    half_width = predictions.get(HALF_WIDTHS[measure], nothing).astype(float)
+    true = predictions["age_years"].astype(float)
+    errors = (true - predictions["predicted_age_years"].astype(float)).abs()
+    known = errors.notna() & half_width.notna() & (true >= 0)
+    return Coverage(
+        (errors <= half_width).astype(float).where(known), (2 * half_width).where(known)
+    )
+
+
+def find_level(predictions: pd.DataFrame) -> float:
+    """Return the share of clips that intervals and sets are to hold for."""
+    level = predictions.get("interval_coverage", pd.Series(dtype=float)).dropna()
+    return float(level.iloc[0]) if len(level) else BEFORE_A_CHOICE
+
+
+def add_coverage(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return a table of predictions with what each measure says of each.
+
+    The columns are those that scores need, with numbers for names: a row is scored in many groups.
+    For each measure there is a column of its name, and one with `_size` behind it.
+    """
+    columns: dict[str, object] = {
+        name: pd.factorize(predictions[name], sort=True)[0]
+        for name in ("corpus", "speaker_id", "clip_id")
+    }
+    kept = ("seed", "num_windows", "age_years", "predicted_age_years")
+    columns |= {name: predictions[name] for name in kept}
+    for measure in COVERAGE_MEASURES:
+        found = find_coverage(predictions, measure)
+        columns |= {measure: found.holds, f"{measure}_size": found.size}
+    return pd.DataFrame(columns, predictions.index)
+
+
+def _find_in_sets(predictions: pd.DataFrame, task: ClassTask) -> Coverage:
+    nothing = pd.Series(None, predictions.index, dtype=object)
+    sets, labels = predictions.get(f"set_of_{task}", nothing), predictions[task]
+    known = (sets.notna() & labels.notna()).to_numpy()
+    set_codes, kinds = pd.factorize(sets[known])
+    label_codes, names = pd.factorize(labels[known])
+    members = [set(str(kind).split(SEPARATOR)) for kind in kinds]
+    # kind of set, label -> whether it has it
+    has = np.array([[name in of_kind for name in names] for of_kind in members], float)
+    holds, size = (np.full(len(predictions), np.nan) for _ in range(2))
+    if known.any():
+        holds[known] = has[set_codes, label_codes]
+        size[known] = np.array([len(of_kind) for of_kind in members], float)[set_codes]
+    return Coverage(pd.Series(holds, predictions.index), pd.Series(size, predictions.index))
