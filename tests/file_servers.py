@@ -1,9 +1,10 @@
 """Servers on this machine: of files, and of a model as the hub serves it."""
 
+import base64
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -27,13 +28,13 @@ class QuietHandler(BaseHTTPRequestHandler, ABC):
     def answer(self) -> None:
         """Send what was asked for."""
 
-    def send(self, content: bytes) -> None:
-        self.send_response(200)
+    def send(self, content: bytes, status: int = 200) -> None:
+        self.send_response(status)
         self.send_header("Content-Length", str(len(content)))
         self.send_header("ETag", f'"{hash_of(content)}"')
         self.send_header("X-Repo-Commit", self.commit)
         self.end_headers()
-        if self.command == "GET":
+        if self.command != "HEAD":
             self.wfile.write(content)
 
     def log_message(self, format: str, *args: object) -> None:
@@ -98,6 +99,83 @@ def serve_model(name: str, files: Mapping[str, bytes], commit: str = COMMIT) -> 
     with _listen(Handler) as address:
         server.address = address
         yield server
+
+
+@dataclass
+class HubInbox:
+    """A hub that takes a model: what it was asked for, and the files that it got."""
+
+    address: str = ""
+    is_private: bool | None = None  # None: there is no such repository yet
+    tokens: set[str | None] = field(default_factory=set)
+    files: dict[str, bytes] = field(default_factory=dict)
+    refusal: tuple[str, int] | None = None  # part of an address, and the status that it gives
+
+
+@contextmanager
+def take_model(name: str) -> Iterator[HubInbox]:  # noqa: C901  # one method a request
+    """Take a model as the Hugging Face hub does: create a repository, then one commit.
+
+    Files are sent as they are and none by LFS, which the hub decides.
+    """
+    inbox = HubInbox()
+
+    class Handler(QuietHandler):
+        def do_POST(self) -> None:
+            self.answer()
+
+        def answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            inbox.tokens.add(self.headers.get("Authorization"))
+            path = self.path.partition("?")[0]
+            answers: dict[str, Callable[[bytes], None]] = {
+                "/api/repos/create": self._create,
+                "/api/validate-yaml": lambda _: self._say({"errors": [], "warnings": []}),
+                f"/api/models/{name}": self._describe,
+                f"/api/models/{name}/preupload/main": self._plan,
+                f"/api/models/{name}/commit/main": self._commit,
+            }
+            if inbox.refusal and inbox.refusal[0] in path:
+                self.send_error(inbox.refusal[1])
+            else:
+                answers[path](body)
+
+        def _describe(self, _: bytes) -> None:
+            if inbox.is_private is None:
+                self.send_error(404)
+            else:
+                self._say({"id": name, "private": inbox.is_private, "sha": self.commit})
+
+        def _plan(self, body: bytes) -> None:
+            ways = {"uploadMode": "regular", "shouldIgnore": False}
+            files = json.loads(body)["files"]
+            self._say({"files": [{"path": file["path"], **ways} for file in files]})
+
+        def _create(self, body: bytes) -> None:
+            if inbox.is_private is not None:
+                self._say({"url": f"{inbox.address}/{name}"}, 409)
+                return
+            wanted = json.loads(body)
+            assert f"{wanted['organization']}/{wanted['name']}" == name
+            inbox.is_private = wanted.get("visibility") == "private" or bool(wanted.get("private"))
+            self._say({"url": f"{inbox.address}/{name}"})
+
+        def _commit(self, body: bytes) -> None:
+            operations = [json.loads(line) for line in body.splitlines()]
+            inbox.files |= {
+                operation["value"]["path"]: base64.b64decode(operation["value"]["content"])
+                for operation in operations
+                if operation["key"] == "file"
+            }
+            address = f"{inbox.address}/{name}/commit/{self.commit}"
+            self._say({"commitUrl": address, "commitOid": self.commit, "success": True})
+
+        def _say(self, answer: object, status: int = 200) -> None:
+            self.send(json.dumps(answer).encode(), status)
+
+    with _listen(Handler) as address:
+        inbox.address = address
+        yield inbox
 
 
 def hash_of(content: bytes) -> str:

@@ -10,7 +10,8 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from oragen.cli.models import export, features, pack
+from oragen.cli.models import export, features
+from oragen.cli.sharing import pack
 from oragen.corpora.generator.clip import write_clip
 from oragen.corpora.generator.corpus import plan_clips
 from oragen.corpora.generator.spec import CorpusSpec

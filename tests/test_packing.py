@@ -12,6 +12,7 @@ import yaml
 from oragen.detection.yunet_weights import YUNET_FILE
 from oragen.models.folder import DESCRIPTION_FILE
 from oragen.predictor import ModelError
+from oragen.predictor.cards import CardSources
 from oragen.predictor.packing import pack_model
 from oragen.schema.vocabulary import Level
 from oragen.training.familiarity_files import FAMILIARITY_FILE
@@ -99,7 +100,7 @@ def test_the_sums_are_those_of_all_files(tmp_path: Path) -> None:
 
 def test_the_card_says_what_the_model_is_and_how_well_it_does(tmp_path: Path) -> None:
     metrics = {"tiny": {"audio_visual": {"clips": 25, "gender_uar": 0.875, "age_mae_years": 8.13}}}
-    pack_model(write_model(tmp_path / "head"), tmp_path / "packed", metrics=metrics)
+    pack_model(write_model(tmp_path / "head"), tmp_path / "packed", CardSources(metrics))
     card = (tmp_path / "packed" / "README.md").read_text()
     _, front_matter, text = card.split("---\n", 2)
     described = yaml.safe_load(front_matter)

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from oragen.app.licences import list_licences
 from oragen.app.model_card import read_card
 from oragen.corpora.generator.corpus import generate_corpus
 from oragen.corpora.generator.spec import CorpusSpec
 from oragen.predictor import Predictor
-from oragen.predictor.packing import CARD_FILE
+from oragen.predictor.cards import CARD_FILE
+from oragen.predictor.licences import list_licences
 from tests.predict_command import write_clips
 from tests.serving import Served, serve
 from tests.small_models import save_model
@@ -100,7 +100,7 @@ def test_an_unknown_licence_is_not_invented(model: Path) -> None:
     predictor = Predictor.from_pretrained(model)
     [weights] = [
         entry.licence
-        for entry in list_licences(predictor, None)
+        for entry in list_licences(predictor.description, predictor.encoder_sources)
         if entry.what == "weights of the model"
     ]
     assert weights.startswith("not stated; look at")

@@ -4,10 +4,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from oragen.app.forms import LimitsForm, ModelForm
-from oragen.app.licences import list_licences
+from oragen.app.forms import LicenceForm, LimitsForm, ModelForm
 from oragen.app.options import ServeOptions
 from oragen.predictor import Predictor
+from oragen.predictor.licences import list_licences
 from oragen.schema.errors import UserError
 from oragen.schema.links import find_inside
 
@@ -28,7 +28,10 @@ def describe_model(predictor: Predictor, options: ServeOptions) -> ModelForm:
         modalities=list(predictor.modalities),
         genders=list(predictor.genders),
         mask_types=list(predictor.mask_types),
-        licences=list_licences(predictor, card),
+        licences=[
+            LicenceForm(**licence._asdict())
+            for licence in list_licences(predictor.description, predictor.encoder_sources, card)
+        ],
         card=card,
         limits=LimitsForm(
             max_upload_mb=options.max_upload_bytes / 10**6,

@@ -10,12 +10,13 @@ from oragen.cli.cache import cache_app
 from oragen.cli.corpora import corpora_app
 from oragen.cli.doctor import doctor
 from oragen.cli.kept import models_app
-from oragen.cli.models import export, features, pack
+from oragen.cli.models import export, features
 from oragen.cli.oceanai import to_oceanai
 from oragen.cli.predict import EPILOGUE, predict
 from oragen.cli.printing import wide_console
 from oragen.cli.serve import serve
 from oragen.cli.shard import shard
+from oragen.cli.sharing import card, pack, push
 from oragen.config import paths
 from oragen.schema.ending import ended_by_a_sentence
 from oragen.schema.errors import UserError
@@ -32,7 +33,7 @@ app.add_typer(corpora_app, name="corpora")
 app.add_typer(cache_app, name="cache")
 app.add_typer(models_app, name="models")
 app.command(epilog=EPILOGUE)(predict)
-for command in (serve, doctor, features, export, pack, to_oceanai, shard):
+for command in (serve, doctor, features, export, card, pack, push, to_oceanai, shard):
     app.command()(command)
 
 

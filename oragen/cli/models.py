@@ -1,9 +1,8 @@
-"""`oragen features`, `export`, `pack`: a model -> features of a clip, ONNX, a folder to move."""
+"""`oragen features`, `export`: a model -> features of a clip, ONNX."""
 
-import json
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-REPORT_FILES = ("details.json", "metrics.json")  # the latter of oragen 0.1
 MODEL_HELP = "Folder of a model, or its id on the hub. Default: the first head of params.yaml."
 ModelOption = Annotated[str | None, typer.Option(help=MODEL_HELP, show_default=False)]
 
@@ -89,25 +87,6 @@ def export(
     typer.echo(f"{onnx}: the head {name} of {folder}")
 
 
-def pack(
-    head: Annotated[
-        Path, typer.Argument(help="Folder of a head, such as data/heads/joint/seed-0.")
-    ],
-    out: Annotated[Path, typer.Argument(help="Folder to write to; new or empty.")],
-) -> None:
-    """Copy HEAD, its encoders, a model card and SHA-256 sums into a folder that you can move.
-
-    Read its README.md before you publish: fill in the licences of the corpora and encoders.
-
-    Example: `oragen pack data/heads/joint/seed-0 packed`
-    """
-    from oragen.predictor.packing import pack_model
-
-    packed = pack_model(head, out, metrics=_find_metrics(head))
-    encoders = ", ".join(spec["encoder"] for spec in packed.specs.values())
-    typer.echo(f"{out}: the head {packed.head.spec.name} with {encoders}")
-
-
 def _find_model(model: str | None) -> Path:
     """Return the folder of the named model, or of the head that was trained here."""
     from oragen.cli.trained import find_trained_head
@@ -126,20 +105,3 @@ def _write_arrays(output: Path, arrays: dict[str, "np.ndarray"]) -> None:
         raise UserError(
             f"{output} cannot be written: {error.strerror}. Name another file."
         ) from error
-
-
-def _find_metrics(head: Path) -> dict[str, Any] | None:
-    """Return what the report of the head's own project says about it."""
-    folder = head.resolve()  # <data>/heads/<head>/seed-<n>
-    if len(folder.parts) <= 3 or folder.parents[1].name != "heads":
-        return None
-    reports = [folder.parents[2] / "reports" / name for name in REPORT_FILES]
-    report = next((path for path in reports if path.is_file()), None)
-    if report is None:
-        return None
-    try:
-        metrics = json.loads(report.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise UserError(f"{report} is no JSON: {error}. Run `dvc repro report`.") from error
-    found: dict[str, Any] | None = metrics.get(folder.parent.name)
-    return found

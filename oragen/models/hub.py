@@ -103,12 +103,12 @@ def _download(name: str, revision: str | None) -> Path:
     except HfHubHTTPError as error:
         raise ModelError(
             f"There is no folder {name}, and the hub refuses a model of this name (revision "
-            f"{revision or 'main'}): {_first_line(error)} If it is private, run `hf auth login` "
+            f"{revision or 'main'}): {first_line(error)} If it is private, run `hf auth login` "
             "first."
         ) from error
     # OSError, and what the HTTP library raises: its name is another one in each version
     except HfHubHTTPError.__bases__ as error:  # type: ignore[misc]
-        raise _unreachable(name, revision, _first_line(error)) from error
+        raise _unreachable(name, revision, first_line(error)) from error
 
 
 def _find_downloaded(name: str, revision: str | None, problem: str) -> Path:
@@ -162,5 +162,6 @@ def _find_problem(address: str) -> str:
         return f"{address}: {error}"
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """Return what an error says first, without a full stop."""
     return str(error).strip().partition("\n")[0].rstrip(".")

@@ -1,10 +1,8 @@
 """A trained head, and encoders in any place -> one folder that can be moved or published."""
 
 import shutil
-from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from oragen.detection.faces import CropOptions
 from oragen.detection.yunet_weights import (
@@ -15,6 +13,7 @@ from oragen.detection.yunet_weights import (
 from oragen.encoders import AudioEncoder, FaceEncoder, OffTheShelfEncoder
 from oragen.models.places import DESCRIPTION_FILE, WEIGHTS_FILE, ModelError
 from oragen.models.unimodal.timm_vit import TimmVit
+from oragen.predictor.cards import NO_SOURCES, CardSources, write_cards
 from oragen.predictor.pretrained import (
     ENCODER_FOLDERS,
     Pretrained,
@@ -22,44 +21,19 @@ from oragen.predictor.pretrained import (
     locate_encoder,
 )
 from oragen.predictor.sums import SUMS_FILE, sum_up
-from oragen.reporting.bootstrap import Measure
-from oragen.reporting.table_formats import PRESENTATIONS
 from oragen.schema.choices.encoders import EMBEDDED
 from oragen.schema.files import atomic_folder
 from oragen.schema.links import find_inside
-from oragen.schema.vocabulary import Json, Modality
+from oragen.schema.vocabulary import Modality
 from oragen.training.familiarity_files import FAMILIARITY_FILE
 
-CARD_FILE: Final = "README.md"
 # All that a model of ours is read from.
 ENCODER_FILES: Final = (
     DESCRIPTION_FILE, WEIGHTS_FILE, "preprocessor_config.json", "processor_config.json",
 )  # fmt: skip
-# Of `data/reports/details.json`, in the order of the card.
-MEASURES: Final[tuple[Measure, ...]] = ("gender_uar", "age_mae_years", "mask_type_uar")
-
-_LIMITS: Final = (
-    "## Intended use and limits",
-    "",
-    "Meant for statistics over many clips, and for research on how masks change voice and face. "
-    "Not meant to identify people, or to decide about a person, as in hiring.",
-    "",
-    "- It predicts the labels of its corpora as annotators gave them; gender is not identity.",
-    "- Expect larger errors for people, languages, cameras and masks that are rare in the corpora "
-    "above, for children and old people, and for less than 3 s of speech.",
-    "- Probabilities and intervals hold for clips like those of the calibration.",
-    "- Recordings of faces and voices are personal data: have a legal ground to process them.",
-    "",
-    "## Licence",
-    "",
-    "The weights are bound by the licences of the training corpora and of each encoder. Check both "
-    "before you redistribute them. oragen itself is under the MIT licence.",
-)
-
-Metrics = Mapping[str, Mapping[str, Mapping[str, Any]]]  # corpus -> modalities -> metric
 
 
-def pack_model(folder: Path, target: Path, *, metrics: Metrics | None = None) -> Pretrained:
+def pack_model(folder: Path, target: Path, sources: CardSources = NO_SOURCES) -> Pretrained:
     """Copy a head and put its encoders beside it, with a model card and SHA-256 sums.
 
     Before the copy appears under its name it is loaded, and its encoders are compared with those of
@@ -69,7 +43,7 @@ def pack_model(folder: Path, target: Path, *, metrics: Metrics | None = None) ->
     Args:
         folder: of a head whose encoders are available.
         target: new or empty.
-        metrics: of this head, for the card.
+        sources: what the card and the datasheets are written from.
 
     Returns:
         the packed model, loaded from the target.
@@ -88,107 +62,13 @@ def pack_model(folder: Path, target: Path, *, metrics: Metrics | None = None) ->
         with atomic_folder(target) as unfinished:
             _copy_parts(folder, model, unfinished)
             packed = load_pretrained(unfinished)
-            (unfinished / CARD_FILE).write_text(write_card(packed, metrics or {}), encoding="utf-8")
+            write_cards(unfinished, packed, sources)
             (unfinished / SUMS_FILE).write_text(sum_up(unfinished), encoding="utf-8")
     except OSError as error:
         raise ModelError(
             f"The model cannot be written to {target}: {error.strerror}. Name another folder."
         ) from error
     return packed
-
-
-def write_card(model: Pretrained, metrics: Metrics) -> str:
-    """Write the model card: tasks, inputs, results, and limits."""
-    spec = model.head.spec
-    tasks = ["gender", "age", *(["mask type"] if model.mask_types else [])]
-    corpora = model.description["trained_on"] or "not recorded"
-    lines = [
-        "---",
-        "license: other",
-        "license_name: those-of-its-parts",
-        "library_name: oragen",
-        "tags:",
-        *(f"- {tag}" for tag in _list_tags(model)),
-        "---",
-        "",
-        f"# {', '.join(tasks).capitalize()} of a speaking person",
-        "",
-        f"A head `{spec.name}` of oragen {version('oragen')} on frozen encoders. Encoders that are "
-        "not part of oragen are in this folder.",
-        "",
-        "```python",
-        "from oragen.predictor import Predictor",
-        "",
-        'print(Predictor.from_pretrained("THIS FOLDER")("clip.mp4").to_json())',
-        "```",
-        "",
-        "## Predictions",
-        "",
-        f"- Gender, in this order: {', '.join(model.genders)}.",
-        f"- Age in years, {_describe_interval(model)}.",
-    ]
-    if model.mask_types:
-        lines.append(f"- Mask type, in this order: {', '.join(model.mask_types)}.")
-    lines += [
-        "",
-        f"Trained on: {corpora}.",
-        *(f"\n**{warning}**" for warning in model.warnings),
-        "",
-        "| | encoder | level | fingerprint |",
-        "|---|---|---|---|",
-    ]
-    lines += [
-        f"| {modality} | {part['encoder']} | {_name_level(part)} | `{part['fingerprint'][:16]}` |"
-        for modality, part in model.specs.items()
-    ]
-    return "\n".join([*lines, "", *_list_results(metrics), *_LIMITS, ""])
-
-
-def _name_level(spec: Mapping[str, Json]) -> str:
-    return f"{spec['level']} (span clip)" if spec.get("stretch") else str(spec["level"])
-
-
-def _list_tags(model: Pretrained) -> list[str]:
-    tags = ["age-recognition", "gender-recognition"]
-    tags += ["face-mask-recognition"] if model.mask_types else []
-    tags += ["speech"] if "audio" in model.specs else []
-    tags += ["face"] if "face" in model.specs else []
-    return [*tags, *(["audio-visual"] if len(model.specs) == 2 else [])]
-
-
-def _describe_interval(model: Pretrained) -> str:
-    calibration = model.calibration
-    if calibration.age_half_width_years is None:
-        return "without an interval: the model was not calibrated"
-    return (
-        f"± {calibration.age_half_width_years:.1f} for {calibration.coverage:.0%} of clips like "
-        "those of the calibration"
-    )
-
-
-def _list_results(metrics: Metrics) -> list[str]:
-    """Write the metrics as a table; no lines without metrics."""
-    if not metrics:
-        return []
-    titles = [PRESENTATIONS[measure].title for measure in MEASURES]
-    lines = [
-        "## Results",
-        "",
-        "Mean over the trained seeds, from voice and face together where a clip has both.",
-        "",
-        f"| corpus | clips | {' | '.join(titles)} |",
-        f"|---|{'---:|' * (len(titles) + 1)}",
-    ]
-    for corpus, by_modalities in metrics.items():
-        scores = next(iter(by_modalities.values()), {})  # all modalities come first
-        cells = [
-            f"{scores[measure] * PRESENTATIONS[measure].scale:.1f}"
-            if scores.get(measure) is not None
-            else ""
-            for measure in MEASURES
-        ]
-        lines.append(f"| {corpus} | {scores.get('clips', '')} | {' | '.join(cells)} |")
-    return [*lines, ""]
 
 
 def _copy_parts(folder: Path, model: Pretrained, target: Path) -> None:

@@ -22,7 +22,7 @@ class SumsError(UserError):
 
 def sum_up(folder: Path) -> str:
     """List the SHA-256 of every file."""
-    return "".join(f"{_hash(folder / name)}  {name}\n" for name in _list_files(folder))
+    return "".join(f"{_hash(folder / name)}  {name}\n" for name in list_files(folder))
 
 
 def check_sums(folder: Path) -> None:
@@ -37,7 +37,7 @@ def check_sums(folder: Path) -> None:
     if not (folder / SUMS_FILE).exists():
         return
     listed = _read(folder)
-    found = [name for name in _list_files(folder) if not _is_text(name)]
+    found = [name for name in list_files(folder) if not _is_text(name)]
     if unlisted := [name for name in found if name not in listed]:
         raise _refuse(folder, f"{unlisted[0]} is there and is not listed")
     for name, expected in listed.items():
@@ -68,7 +68,7 @@ def _read(folder: Path) -> dict[str, str]:
     return listed
 
 
-def _list_files(folder: Path) -> list[str]:
+def list_files(folder: Path) -> list[str]:
     """List all files below a folder, without hidden ones and the sums themselves."""
     names = (path.relative_to(folder) for path in folder.rglob("*") if not path.is_dir())
     return sorted(

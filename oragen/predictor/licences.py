@@ -1,16 +1,16 @@
-"""A loaded model -> the terms of its parts, as far as they are known.
+"""A model -> the terms of its parts, as far as they are known.
 
 Terms are never guessed: where nothing states them, the reader is told where to look.
 """
 
 import re
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, NamedTuple
 
-from oragen.app.forms import LicenceForm
 from oragen.models.off_the_shelf import LICENCE, SOURCE
 from oragen.models.released import REPOSITORY, TITLE
-from oragen.predictor import Predictor
 from oragen.schema.choices.encoders import EMBEDDED, OFF_THE_SHELF, OFF_THE_SHELF_HEAD
+from oragen.schema.vocabulary import Modality
 
 CODE: Final = "MIT"
 YUNET: Final = "MIT"
@@ -20,18 +20,34 @@ _FRONT_MATTER: Final = re.compile(r"\A---\n(.*?)\n---", re.DOTALL)
 _LICENCE: Final = re.compile(r"^license(?:_name)?: *(\S.*)$", re.MULTILINE)
 
 
-def list_licences(predictor: Predictor, card: str | None) -> list[LicenceForm]:
-    """Return what is known of the licences of the program, the model, its encoders and detector."""
-    encoders = [
-        LicenceForm(what=f"{modality} encoder: {name}", licence=_of_encoder(source))
-        for modality, (name, source) in predictor.encoder_sources.items()
-    ]
-    is_yunet = predictor.description.get("face_detector") == "yunet"
+class Licence(NamedTuple):
+    """The terms of one part."""
+
+    what: str
+    licence: str
+
+
+def list_licences(
+    description: Mapping[str, str],
+    encoders: Mapping[Modality, tuple[str, str]],
+    card: str | None = None,
+) -> list[Licence]:
+    """Return what is known of the licences of the program, the model, its encoders and detector.
+
+    Args:
+        description: of the model, see `Pretrained`.
+        encoders: the name of each, and where it comes from.
+        card: text of the model card that came with the model.
+    """
+    is_yunet = description.get("face_detector") == "yunet"
     return [
-        LicenceForm(what="program: oragen", licence=CODE),
-        LicenceForm(what="weights of the model", licence=_of_weights(predictor, card)),
-        *encoders,
-        *([LicenceForm(what="face detector: yunet", licence=YUNET)] if is_yunet else []),
+        Licence("program: oragen", CODE),
+        Licence("weights of the model", _of_weights(description, card)),
+        *(
+            Licence(f"{modality} encoder: {name}", _of_encoder(source))
+            for modality, (name, source) in encoders.items()
+        ),
+        *([Licence("face detector: yunet", YUNET)] if is_yunet else []),
     ]
 
 
@@ -43,8 +59,7 @@ def _of_encoder(source: str) -> str:
     return f"{UNSTATED} the place that it comes from: {source}"
 
 
-def _of_weights(predictor: Predictor, card: str | None) -> str:
-    description = predictor.description
+def _of_weights(description: Mapping[str, str], card: str | None) -> str:
     if description.get("head") == OFF_THE_SHELF_HEAD:
         return f"{LICENCE} ({SOURCE})"
     if stated := _read_card(card or ""):
