@@ -19,6 +19,7 @@ from oragen.schema.errors import UserError
 from oragen.schema.tables import DATASET
 from oragen.schema.vocabulary import GENDERS, MODALITY_SETS
 from oragen.training.calibration import Calibration
+from oragen.training.conformal import Conformal, Threshold
 from oragen.training.evaluation import predict_all, refuse_other_features
 from oragen.training.inference import predict_clips, predict_windows
 from tests.feature_stores import load_speakers, write_speakers
@@ -95,6 +96,16 @@ def test_a_clip_is_predicted_from_what_it_has(predictions: pd.DataFrame) -> None
     assert num_windows.loc["x/test-003"].to_dict() == {"audio": 0, "audio_visual": 0, "face": 0}
 
 
+def test_a_row_says_what_the_clip_itself_is_predicted_from(predictions: pd.DataFrame) -> None:
+    used = predictions[predictions["seed"] == 5].pivot(
+        index="clip_id", columns="modalities", values="modalities_used"
+    )
+    assert used.loc["x/test-000"].tolist() == ["audio", "audio_visual", "face"]
+    assert used.loc["x/test-001"].fillna("").tolist() == ["", "face", "face"]
+    assert used.loc["x/test-002"].fillna("").tolist() == ["audio", "audio", ""]
+    assert used.loc["x/test-003"].isna().all()
+
+
 def test_a_prediction_is_missing_where_there_is_no_window_and_nowhere_else(
     predictions: pd.DataFrame,
 ) -> None:
@@ -160,9 +171,10 @@ def test_an_unfamiliar_clip_has_no_interval(dataset: WindowDataset, table: pd.Da
         pd.Index(["x/test-000", "x/test-001", "x/test-002"]),
     )
     calibrations = {0: Calibration(age_half_width_years=9.0)}
+    conformal = Conformal(0.8, {"all": {"age": Threshold(7.0, 50), "gender": Threshold(1.0, 50)}})
     rows = predict_all(
         {0: make_head(0)}, dataset, table, genders=GENDERS, calibrations=calibrations,
-        distances=distances,
+        conformals={0: conformal}, distances=distances,
     ).set_index(["modalities", "clip_id"])  # fmt: skip
     for modalities, expected in (
         ("audio_visual", [1.5, np.nan, 1.0]),
@@ -173,6 +185,12 @@ def test_an_unfamiliar_clip_has_no_interval(dataset: WindowDataset, table: pd.Da
         assert of_set["unfamiliarity"].tolist() == pytest.approx(expected, nan_ok=True)
         widths = [np.nan if distance > 1 else 9.0 for distance in expected]
         assert of_set["age_half_width_years"].tolist() == pytest.approx(widths, nan_ok=True)
+        has_interval = of_set["modalities_used"].notna() & ~(of_set["unfamiliarity"] > 1)
+        conditional = of_set["age_conditional_half_width_years"]
+        assert conditional.tolist() == pytest.approx(
+            [7.0 if has else np.nan for has in has_interval], nan_ok=True
+        )
+        assert of_set["set_of_gender"].notna().tolist() == has_interval.tolist()
     unknown = predict_all({0: make_head(0)}, dataset, table, genders=GENDERS)
     assert unknown["unfamiliarity"].isna().all()
 
