@@ -16,6 +16,7 @@ from oragen.config.params import Params, load_params
 from oragen.reporting.best_heads import describe_rankings, rank_heads
 from oragen.reporting.bootstrap import SpeakerDraws
 from oragen.reporting.commit import describe_commit, read_commit
+from oragen.reporting.figures.challenge_ages import draw_challenges
 from oragen.reporting.figures.explanations import list_explanations
 from oragen.reporting.figures.head_figures import draw_figures, write_plot_data
 from oragen.reporting.page.rendering import write_page
@@ -25,6 +26,7 @@ from oragen.reporting.scores import HeadScores, write_details, write_metrics
 from oragen.reporting.table_formats import write_markdown, write_tables
 from oragen.reporting.tables.all_tables import build_tables
 from oragen.schema.errors import UserError
+from oragen.schema.tables import CLIPS
 from oragen.training.training_data import TrainingData, from_json
 from stages.running import run_stage
 
@@ -40,15 +42,21 @@ def main() -> None:
     """Compare the heads of `use_heads`, and look closer at the first of them."""
     params = load_params()
     first = params.use_heads[0]
+    options = params.report
     predictions = read_all_predictions(params.use_heads)
-    draws = SpeakerDraws(np.random.default_rng(0), params.report.num_resamples)
-    scores = HeadScores(predictions, draws)
+    predictions = join_groups(predictions, options.group_by, params.evaluate_corpora)
+    draws = SpeakerDraws(np.random.default_rng(0), options.num_resamples)
+    scores = HeadScores(predictions, draws, min_speakers=options.min_speakers)
     widest = scores.widest_predictions(first)
     histories = {head: read_history(head) for head in params.use_heads}
     readers = {corpus: params.corpora[corpus].reader for corpus in params.evaluate_corpora}
 
     usual = read_usual_labels(params)
-    tables = build_tables(scores, head=first, readers=readers, usual=usual)
+    thresholds = options.age_thresholds_years
+    tables = build_tables(
+        scores, head=first, readers=readers, usual=usual,
+        age_thresholds_years=thresholds, group_by=options.group_by,
+    )  # fmt: skip
     opening = describe_run(predictions, widest, first, read_settings(params))
     drawn = [corpus for corpus, reader in readers.items() if reader == "generated"]
     best = describe_rankings(rank_heads(scores))
@@ -64,7 +72,11 @@ def main() -> None:
         opening=[*list_facts(facts), *opening, *describe_drawn(drawn), *best],
     )
     write_plot_data(paths.REPORTS / "plots", widest, histories)
-    figures = draw_figures(paths.REPORTS / "figures", widest, histories, first)
+    folder = paths.REPORTS / "figures"
+    figures = [
+        *draw_figures(folder, widest, histories, first),
+        *draw_challenges(folder, scores, first, thresholds),
+    ]
     explanations = list_explanations(paths.EXPLANATIONS, first)
     page = paths.REPORTS / "index.html"
     sections = lay_out(tables, figures, explanations, first, best=best, drawn=drawn)
@@ -159,6 +171,17 @@ def read_predictions(head: str) -> pd.DataFrame:
             "Run `dvc repro evaluate_head`."
         )
     return predictions
+
+
+def join_groups(
+    predictions: pd.DataFrame, columns: Sequence[str], corpora: Sequence[str]
+) -> pd.DataFrame:
+    """Join columns of the clips tables to group by, where the predictions do not have them."""
+    lacking = [name for name in columns if name not in predictions]
+    if not lacking:
+        return predictions
+    tables = [CLIPS.read(paths.clips_table(corpus))[["clip_id", *lacking]] for corpus in corpora]
+    return predictions.merge(pd.concat(tables), on="clip_id", how="left")
 
 
 def read_history(head: str) -> pd.DataFrame:

@@ -1,14 +1,17 @@
 """Predictions of heads that are right but for what a test makes wrong, and their scores."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
 from oragen.reporting.bootstrap import SpeakerDraws
 from oragen.reporting.scores import HeadScores
 from oragen.reporting.table_formats import ReportTable
 
+Years = Sequence[float] | Float[np.ndarray, " clips"]
 MASKS = ("none", "tissue", "medical")
 
 
@@ -52,9 +55,27 @@ def predict(
     )  # fmt: skip
 
 
-def score(*blocks: pd.DataFrame, num_resamples: int = 50) -> HeadScores:
+def people(true_years: Years, predicted_years: Years, **columns: Any) -> pd.DataFrame:
+    """One clip each of as many women without a mask, but for what the columns say."""
+    numbers = range(len(true_years))
+    table = pd.DataFrame(
+        {
+            "clip_id": [f"x/{number:03}" for number in numbers], "corpus": "x", "split": "test",
+            "speaker_id": [f"s{number:03}" for number in numbers], "gender": "female",
+            "age_years": true_years, "age_low": np.nan, "age_high": np.nan, "mask_type": "none",
+            "num_windows": 1, "predicted_gender": "female", "predicted_mask_type": "none",
+            "predicted_age_years": predicted_years,
+        }
+    )  # fmt: skip
+    shares = [f"gender_{label}" for label in ("female", "male")]
+    shares += [f"mask_type_{label}" for label in MASKS]
+    return predict(table.assign(**dict.fromkeys(shares, 0.5))).assign(**columns)
+
+
+def score(*blocks: pd.DataFrame, num_resamples: int = 50, min_speakers: int = 1) -> HeadScores:
     draws = SpeakerDraws(np.random.default_rng(0), num_resamples)
-    return HeadScores(pd.concat(blocks, ignore_index=True), draws)
+    predictions = pd.concat(blocks, ignore_index=True)
+    return HeadScores(predictions, draws, min_speakers=min_speakers)
 
 
 def by_name(tables: list[ReportTable]) -> dict[str, ReportTable]:

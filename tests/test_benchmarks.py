@@ -72,6 +72,13 @@ def test_three_ways_to_find_speech_find_the_same() -> None:
     assert {row["clips with the same spans"] for row in rows} == {12}
 
 
+def test_the_report_is_measured_beside_an_earlier_state() -> None:
+    small = ("--num-clips", "120", "--num-speakers", "40", "--num-seeds", "2")
+    rows = run("benchmarks.report", *small, "--before", str(REPOSITORY))["rows"]
+    assert [row[""] for row in rows] == ["now", "before"]
+    assert all(row["peak, GB"] > 0 and row["page, MB"] < 4 for row in rows)
+
+
 def test_indexing_is_measured_the_first_time_and_when_nothing_is_new() -> None:
     rows = run("benchmarks.indexing", "--num-clips", "200", "--unlabelled", "0.4")["rows"]
     assert [row[""] for row in rows] == ["first indexing", "nothing new"]

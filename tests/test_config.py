@@ -80,6 +80,16 @@ def test_a_file_that_is_older_than_the_launchers_works_on_this_machine(path: Pat
     assert load_params(path).execution.launcher == "local"
 
 
+def test_a_file_that_is_older_than_the_tables_by_group_has_the_usual_ones(path: Path) -> None:
+    sections = yaml.safe_load(SHIPPED.read_text())
+    for name in ("age_thresholds_years", "min_speakers", "group_by"):
+        del sections["report"][name]
+    path.write_text(yaml.safe_dump(sections))
+    assert load_params(path).report == load_params(SHIPPED).report
+    named = load(path, "report", "group_by", value=["language"])
+    assert named.report.group_by == ["language"]
+
+
 @pytest.mark.parametrize("address", ["auto", "local", "10.0.0.1:6379", "ray://head.example:10001"])
 def test_an_address_of_ray_is_read(path: Path, address: str) -> None:
     section = load(path, "execution", "ray", value={"address": address}).execution.ray
@@ -149,6 +159,10 @@ def test_a_list_of_corpora_is_taken_as_it_stands(path: Path) -> None:
             "'tiny-wav2vec2' is not in the face encoders. There are: tiny-vit",
         ),
         (["features", "audio", "span"], "long", "Input should be 'window' or 'clip'"),
+        (["report", "age_thresholds_years"], [18, 18], "age_thresholds_years: 18 is listed twice"),
+        (["report", "age_thresholds_years"], [0], "age_thresholds_years.0: Input should be great"),
+        (["report", "min_speakers"], 0, "report.min_speakers: Input should be greater"),
+        (["report", "group_by"], ["skin"], "Input should be 'corpus', 'camera' or 'language'"),
         (["features", "audio", "stretch_s"], 600, "features.audio.stretch_s: Input should be less"),
         (["features", "audio", "context_s"], -1, "features.audio.context_s: Input should be gre"),
         (["windows", "hop_s"], "two", "windows.hop_s: Input should be a valid number"),

@@ -27,7 +27,7 @@ from oragen.reporting.run_description import (
     measure_coverage,
 )
 from oragen.reporting.scores import HeadScores
-from oragen.reporting.table_formats import Cell, Column, ReportTable, Row
+from oragen.reporting.table_formats import HOW_TO_READ, Cell, Column, ReportTable, Row
 from oragen.schema.errors import UserError
 from oragen.training.training_data import TrainingCorpus, TrainingData
 from stages.report import SHOWN_PARAMS, read_history, read_predictions, show_params
@@ -335,6 +335,20 @@ def test_a_page_holds_all_tables_and_figures() -> None:
     assert [part.title for part in counted.parts if isinstance(part, PageTable)] == ["Counts"]
     without = lay_out([table, counts], [figure], [], "joint")
     assert [section.title for section in without] == ["Scores", "joint in figures", "Counts"]
+
+
+def test_tables_stand_in_their_sections_and_a_figure_with_the_tables_that_it_belongs_to() -> None:
+    table = ReportTable("a", "A", "", [], [Row({"a": 1}, [])], "Age thresholds")
+    others = [replace(table, title=title, section=title) for title in ("Scores", "Counts")]
+    figures = [Figure(Path("a.png"), "a"), Figure(Path("b.png"), "b", "", "Age thresholds")]
+    sections = lay_out([table, others[0], table, others[1]], figures, [], "joint")
+    assert [section.title for section in sections] == [
+        "Age thresholds", "Scores", "joint in figures", "Counts",
+    ]  # fmt: skip
+    first, scores, drawn, _ = sections
+    assert [getattr(part, "title", part) for part in first.parts] == ["A", "A", figures[1]]
+    assert drawn.parts == [figures[0]]
+    assert (first.text, scores.text) == ([HOW_TO_READ], ())
 
 
 def test_what_a_report_lacks_is_one_sentence(

@@ -1,6 +1,7 @@
 """Predictions of heads -> details.json, compared with the tables and with numbers by hand."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -209,6 +210,21 @@ def test_details_and_tables_have_the_same_numbers(tmp_path: Path) -> None:
             assert scored["clips"] == row["clips_in_all"]
             compared += 1
     assert compared == 9 * 3 - 6 + 2 * 3 * 3 - 4  # corpus b has one gender and one mask type
+
+
+def test_every_table_says_in_a_sentence_how_to_read_it() -> None:
+    predictions = predict_by_chance()
+    late = predictions[predictions["head"] == "late"]
+    other = late.assign(head="other", trained_on="b", unfamiliarity=0.5)
+    scores = score(pd.concat([predictions, other], ignore_index=True))
+    tables = build_tables(scores, head="joint", readers={}, age_thresholds_years=[25])
+    assert {table.name for table in tables} >= {
+        "failures", "methods_age", "training_corpora_age", "age_thresholds", "challenge_ages",
+        "age_errors", "age_bands", "age_bias_by_decade", "groups", "group_scores", "disparity",
+        "unfamiliar", "modalities", "mask_types", "age_thresholds_groups", "counts",
+    }  # fmt: skip
+    for table in tables:
+        assert re.match(r"[A-Z].{20,}\.", table.note), table.name
 
 
 @pytest.mark.parametrize("corpus", ["a", OVERALL])

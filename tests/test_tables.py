@@ -105,7 +105,7 @@ def test_groups_show_for_whom_a_head_is_wrong() -> None:
         ("under 18", "male", 2, 1), ("18-29", "female", 2, 1), ("45-59", "male", 2, 1),
     ]  # fmt: skip
     assert values(table) == [[1, 0, 0, 1], [1, 0, 0, 1], [0.5, 4, 1, 0.5]]
-    assert table.note == "2 clips of unknown age or gender are skipped."
+    assert table.note.endswith(" 2 clips of unknown age or gender are skipped.")
 
 
 def test_groups_that_nobody_labelled_are_no_table() -> None:
@@ -135,12 +135,13 @@ def test_counts_say_what_every_score_rests_on() -> None:
 def test_a_table_of_everything_leaves_out_what_there_is_not() -> None:
     whole = build_tables(score(predict()), head="ours", readers={})
     assert [table.name for table in whole] == [
-        "methods_gender", "methods_age", "methods_mask_type", "modalities", "mask_types", "groups",
-        "counts",
+        "failures", "methods_gender", "methods_age", "methods_mask_type", "modalities",
+        "mask_types", "age_errors", "age_bands", "age_bias_by_decade", "groups", "group_scores",
+        "disparity", "counts",
     ]  # fmt: skip
-    bare = clips().assign(mask_type=None, gender=None)
-    some = build_tables(score(predict(bare)), head="ours", readers={})
-    assert [table.name for table in some] == ["methods_age", "modalities", "counts"]
+    bare = clips().assign(mask_type=None, gender=None, age_years=np.nan)
+    some = build_tables(score(predict(bare)), head="ours", readers={}, age_thresholds_years=[25])
+    assert [table.name for table in some] == ["failures", "modalities", "counts"]
 
 
 def test_every_table_can_be_written_and_read_back(tmp_path: Path) -> None:
@@ -149,7 +150,7 @@ def test_every_table_can_be_written_and_read_back(tmp_path: Path) -> None:
     scores = score(predict(clips("x")), predict(lost), predict(clips("x"), "b", variant="joint"))
     tables = build_tables(scores, head="ours", readers={"x": "voxceleb2"})
     write_tables(tmp_path / "tables", tables)
-    assert len({table.name for table in tables}) == len(tables) == 7
+    assert len({table.name for table in tables}) == len(tables) == 13
     for table in tables:
         records = to_records(table)
         path = tmp_path / "tables" / table.name

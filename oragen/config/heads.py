@@ -6,11 +6,13 @@ from pydantic import Field
 
 from oragen.config.optimisation import Optimisation
 from oragen.config.section import Names, NoRepeats, Section, Seed, Share
+from oragen.schema.choices.grouping import GroupColumn
 from oragen.schema.choices.heads import HeadName, MaskTypeTraining
 from oragen.schema.choices.sampling import Balanced
 from oragen.schema.vocabulary import Level, Precision, Split
 
 COVERAGE: Final = 0.9  # of age intervals and sets of labels
+Age = Annotated[int, Field(ge=1, le=120)]
 
 
 class Head(Section):
@@ -45,3 +47,9 @@ class Evaluate(Section):
 class Report(Section):
     num_resamples: Annotated[int, Field(ge=100, le=100_000)]
     num_examples: Annotated[int, Field(ge=0, le=1000)]
+    # The following may be left out, as in files of earlier versions.
+    age_thresholds_years: Annotated[list[Age], Field(max_length=20), NoRepeats] = Field(
+        default_factory=lambda: [13, 16, 18, 21, 25]
+    )
+    min_speakers: Annotated[int, Field(ge=1, le=10_000)] = 3
+    group_by: Annotated[list[GroupColumn], NoRepeats] = Field(default_factory=list)

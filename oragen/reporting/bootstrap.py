@@ -154,10 +154,10 @@ def bootstrap_means(
     low = high = None
     if num_speakers > 1:
         # speakers, 2, seeds, classes -> resamples, 2, seeds, classes -> resamples, seeds
-        resampled = _average_classes(_resample(by_speaker, draws.among(num_speakers)))
-        low, high = np.quantile(_mean_of_known(resampled), INTERVAL).tolist()
+        resampled = _average_classes(add_up_drawn(by_speaker, draws.among(num_speakers)))
+        low, high = np.quantile(mean_of_known(resampled), INTERVAL).tolist()
     return Score(
-        value=float(_mean_of_known(of_seeds)),
+        value=float(mean_of_known(of_seeds)),
         low=low,
         high=high,
         std_over_seeds=float(of_seeds.std(ddof=1)) if num_seeds > 1 else None,
@@ -223,18 +223,18 @@ def _sum_up(
     return np.stack([sums, counts], axis=1)
 
 
-def _resample(
-    by_speaker: Float[np.ndarray, "speakers 2 seeds classes"],
+def add_up_drawn(
+    by_speaker: Float[np.ndarray, "speakers ..."],
     weights: UInt16[np.ndarray, "resamples speakers"],
-) -> Float[np.ndarray, "resamples 2 seeds classes"]:
+) -> Float[np.ndarray, "resamples ..."]:
     """Add up the drawn speakers, some resamples at a time."""
     num_speakers, *shape = by_speaker.shape
-    # speakers, 2, seeds, classes -> speakers, 2 * seeds * classes
+    # speakers, numbers -> speakers, all numbers in a row
     flat = by_speaker.reshape(num_speakers, -1)
     block = max(1, SPEAKERS_AT_ONCE // num_speakers)
     starts = range(0, len(weights), block)
     sums = [weights[start : start + block].astype(float) @ flat for start in starts]
-    # blocks of resamples, 2 * seeds * classes -> resamples, 2, seeds, classes
+    # blocks of resamples, all numbers in a row -> resamples, numbers
     return np.concatenate(sums).reshape(-1, *shape)
 
 
@@ -246,10 +246,10 @@ def _average_classes(
     sums, counts = by_class[..., 0, :, :], by_class[..., 1, :, :]
     means = np.full_like(sums, np.nan)
     np.divide(sums, counts, out=means, where=counts > 0)
-    return _mean_of_known(means)
+    return mean_of_known(means)
 
 
-def _mean_of_known(numbers: Float[np.ndarray, "*rows last"]) -> Float[np.ndarray, "*rows"]:
+def mean_of_known(numbers: Float[np.ndarray, "*rows last"]) -> Float[np.ndarray, "*rows"]:
     """Mean over the last axis without NaN; NaN where there is nothing else, and no warning."""
     known = ~np.isnan(numbers)
     mean = np.full(numbers.shape[:-1], np.nan)

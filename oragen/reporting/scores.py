@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from oragen.reporting.bootstrap import Measure, SpeakerDraws, is_scored, score_predictions
+from oragen.reporting.resampled_rows import ResampledRows
 from oragen.reporting.table_formats import Cell
 from oragen.schema.files import write_text
 from oragen.schema.vocabulary import LEVELS, MODALITY_SETS, ClassTask
@@ -54,7 +55,9 @@ class Counts(NamedTuple):
 class HeadScores:
     """The predictions of all heads, and their scores, each computed once."""
 
-    def __init__(self, predictions: pd.DataFrame, draws: SpeakerDraws) -> None:
+    def __init__(
+        self, predictions: pd.DataFrame, draws: SpeakerDraws, *, min_speakers: int = 1
+    ) -> None:
         """Sort predictions by head and modalities.
 
         Args:
@@ -62,14 +65,20 @@ class HeadScores:
                 `score_predictions`. Further columns are `head`, `variant`, `level`, `trained_on`,
                 `modalities`, `split`, `num_windows`, `age_low` and `age_high`.
             draws: of the speakers, for the intervals.
+            min_speakers: tables by group show no score of fewer.
         """
+        self.min_speakers = min_speakers
         self.clips = predictions.drop_duplicates("clip_id")
+        ordered = self.clips.sort_values("clip_id")
+        self._clip_numbers = pd.Series(range(len(ordered)), ordered["clip_id"])
+        self._speaker_of = ordered.groupby(["corpus", "speaker_id"]).ngroup().to_numpy()
         self.heads = [str(head) for head in predictions["head"].unique()]
         self._draws = draws
         self._predictions: dict[tuple[str, str], pd.DataFrame] = dict(
             iter(predictions.groupby(["head", "modalities"]))
         )
         self._cells: dict[tuple[str, str, str, Measure], Cell] = {}
+        self._resampled_rows: dict[tuple[str, str], ResampledRows] = {}
         self.methods = sorted((self._describe(head) for head in self.heads), key=_rank)
 
     @property
@@ -93,6 +102,17 @@ class HeadScores:
     def widest_predictions(self, head: str) -> pd.DataFrame:
         """Return what a head predicted from the widest set of modalities it takes."""
         return self.predictions(head, self.modality_sets(head)[0])
+
+    def resampled_rows(self, head: str, modalities: str) -> ResampledRows:
+        """Return what a head predicted, and how often each speaker of the report is drawn."""
+        key = head, modalities
+        if key not in self._resampled_rows:
+            predictions = self._predictions[key]
+            clips = predictions["clip_id"].map(self._clip_numbers).to_numpy(int)
+            speakers = self._speaker_of[clips]
+            weights = self._draws.among(int(self._speaker_of.max()) + 1)
+            self._resampled_rows[key] = ResampledRows(predictions, clips, speakers, weights)
+        return self._resampled_rows[key]
 
     def cell(self, head: str, modalities: str, scope: str, measure: Measure) -> Cell:
         """Score a head on one corpus or all."""
@@ -145,11 +165,13 @@ def to_metrics(scores: HeadScores) -> dict[str, dict[str, float]]:
 
 def _measure_widest(scores: HeadScores, head: str) -> dict[str, float]:
     modalities = scores.modality_sets(head)[0]
-    cells = [scores.cell(head, modalities, OVERALL, measure) for measure in METRIC_DIGITS]
+    values = {
+        measure: scores.cell(head, modalities, OVERALL, measure).value for measure in METRIC_DIGITS
+    }
     return {
-        cell.measure: round(cell.value, METRIC_DIGITS[cell.measure])
-        for cell in cells
-        if cell.value is not None
+        measure: round(value, METRIC_DIGITS[measure])
+        for measure, value in values.items()
+        if value is not None
     }
 
 

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from oragen.reporting.bootstrap import Measure
 from oragen.schema.files import write_text
@@ -18,9 +18,30 @@ from oragen.schema.names import neutralise
 
 HOW_TO_READ: Final = (  # once in a report, above all tables
     "Brackets: 95 % bootstrap interval over speakers. ±: standard deviation over training seeds. "
-    "n: scored clips, shown where some lack a label or a prediction. Intervals of few speakers are "
-    "too narrow."
+    "n: scored clips, shown where some lack a label or a prediction. Too small: fewer speakers "
+    "than report.min_speakers. Intervals of few speakers are too narrow."
 )
+TOO_SMALL: Final = "too small"  # in the place of a score of few speakers
+# What is scored in some tables alone; docs/report.md has the definitions and their sources.
+TableMeasure = Literal[
+    "false_positive_rate",
+    "false_negative_rate",
+    "referred_rate",
+    "failure_rate",
+    "mask_type_recall",
+    "age_rmse_years",
+    "age_median_error_years",
+    "age_error_95_years",
+    "age_within_1_year",
+    "age_within_3_years",
+    "age_within_5_years",
+    "age_within_10_years",
+    "age_over_10_years",
+    "share_difference",
+    "years_difference",
+    "ratio",
+]
+CellMeasure = Measure | TableMeasure
 Label = str | int
 Record = dict[str, str | float | int | None]
 
@@ -33,7 +54,7 @@ class Presentation(NamedTuple):
     digits: int
 
 
-PRESENTATIONS: Final[dict[Measure, Presentation]] = {
+PRESENTATIONS: Final[dict[CellMeasure, Presentation]] = {
     "gender_uar": Presentation("Gender UAR %", 100.0, 1),
     "gender_recall": Presentation("Gender recall %", 100.0, 1),
     "age_mae_years": Presentation("Age MAE, years", 1.0, 2),
@@ -44,13 +65,29 @@ PRESENTATIONS: Final[dict[Measure, Presentation]] = {
     "age_interval_coverage": Presentation("Age, by condition %", 100.0, 1),
     "gender_set_coverage": Presentation("Gender set %", 100.0, 1),
     "mask_type_set_coverage": Presentation("Mask type set %", 100.0, 1),
+    "mask_type_recall": Presentation("Mask recall %", 100.0, 1),
+    "false_positive_rate": Presentation("FPR under age %", 100.0, 1),
+    "false_negative_rate": Presentation("FNR over age %", 100.0, 1),
+    "referred_rate": Presentation("Referred onward %", 100.0, 1),
+    "failure_rate": Presentation("Failure to process %", 100.0, 1),
+    "age_rmse_years": Presentation("RMSE, years", 1.0, 2),
+    "age_median_error_years": Presentation("Median error, years", 1.0, 2),
+    "age_error_95_years": Presentation("95th percentile, years", 1.0, 1),
+    "age_within_1_year": Presentation("CS@1 %", 100.0, 1),
+    "age_within_3_years": Presentation("CS@3 %", 100.0, 1),
+    "age_within_5_years": Presentation("CS@5 %", 100.0, 1),
+    "age_within_10_years": Presentation("CS@10 %", 100.0, 1),
+    "age_over_10_years": Presentation("Over 10 years %", 100.0, 1),
+    "share_difference": Presentation("Difference, points", 100.0, 1),
+    "years_difference": Presentation("Difference, years", 1.0, 2),
+    "ratio": Presentation("Ratio", 1.0, 2),
 }
 
 
 class Cell(NamedTuple):
     """A score, and what it is based on; None as its value where there is nothing to score."""
 
-    measure: Measure
+    measure: CellMeasure
     value: float | None
     low: float | None = None
     high: float | None = None
@@ -81,9 +118,10 @@ class ReportTable:
 
     name: str  # of its files
     title: str
-    note: str
+    note: str  # how to read it, in one sentence; then what else must be known
     columns: list[Column]
     rows: list[Row]  # at least one
+    section: str = "Scores"  # of the page; sections stand in the order of their first tables
 
 
 def to_cells(table: ReportTable) -> tuple[list[str], list[list[str]]]:
@@ -140,6 +178,16 @@ def to_json(table: ReportTable) -> str:
     return json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
 
+def withhold_small(cell: Cell, min_speakers: int) -> Cell:
+    """Take the score out of a cell of too few speakers."""
+    if cell.speakers is None or cell.speakers >= min_speakers:
+        return cell
+    return Cell(
+        cell.measure, None, clips=cell.clips, clips_in_all=cell.clips_in_all,
+        speakers=cell.speakers, mark=TOO_SMALL,
+    )  # fmt: skip
+
+
 def write_tables(folder: Path, tables: Iterable[ReportTable]) -> None:
     """Write each table as `<name>.csv` and `<name>.json`."""
     for table in tables:
@@ -164,7 +212,7 @@ def to_number(cell: Cell) -> str:
 def _to_text(cell: Cell) -> str:
     """Cell -> such as `96.7 [93.0, 99.1] ± 1.2, n 24 (within)`; a dash where there is no score."""
     if cell.value is None:
-        return "–"
+        return TOO_SMALL if cell.mark == TOO_SMALL else "–"
     _, scale, digits = PRESENTATIONS[cell.measure]
     text = to_number(cell)
     if cell.low is not None and cell.high is not None:

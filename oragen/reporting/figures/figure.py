@@ -10,3 +10,4 @@ class Figure(NamedTuple):
     path: Path
     alt: str  # for a reader who cannot see it
     caption: str = ""
+    section: str = ""  # of the page, whose tables it belongs to

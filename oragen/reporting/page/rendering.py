@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from oragen.reporting.figures.figure import Figure
 from oragen.reporting.page.sections import PagePart, PageSection, PageTable
+from oragen.reporting.table_formats import TOO_SMALL
 from oragen.schema.errors import UserError
 from oragen.schema.files import write_text
 from oragen.schema.names import printable_lines
@@ -126,7 +127,7 @@ def _number_columns(table: PageTable) -> list[bool]:
 
 
 def _are_numbers(cells: Iterable[str]) -> bool:
-    known = [cell for cell in cells if cell not in ("", NOT_KNOWN)]
+    known = [cell for cell in cells if cell not in ("", NOT_KNOWN, TOO_SMALL)]
     return bool(known) and all(NUMBER.fullmatch(cell) for cell in known)
 
 

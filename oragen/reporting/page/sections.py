@@ -1,7 +1,7 @@
 """Tables and figures of a report -> the sections of its page."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from oragen.reporting.figures.figure import Figure
@@ -55,21 +55,32 @@ def lay_out(
 
     Args:
         tables: of the report, the last one with the counts.
-        figures: of one head.
+        figures: of one head; below the tables of their section, if they name one.
         explanations: figures of single clips.
         head: its name.
         best: which heads are best, a paragraph for each score.
         drawn: the corpora whose people are drawn.
     """
-    *scores, counts = [_to_page_table(table) for table in tables]
+    *scores, counts = tables
+    titles = list(dict.fromkeys(table.section for table in scores))
     sections = [
-        PageSection("Scores", scores, [HOW_TO_READ]),
-        PageSection(f"{head} in figures", figures),
+        *(_join_section(title, scores, figures) for title in titles),
+        PageSection(f"{head} in figures", [one for one in figures if one.section not in titles]),
         PageSection("Single clips", explanations, describe_drawn(drawn)),
-        PageSection("Counts", [counts]),
+        PageSection("Counts", [_to_page_table(counts)]),
     ]
+    if titles:
+        sections[0] = replace(sections[0], text=[HOW_TO_READ])
     with_parts = [section for section in sections if section.parts]
     return [PageSection("Best heads", text=best), *with_parts] if best else with_parts
+
+
+def _join_section(
+    title: str, tables: Sequence[ReportTable], figures: Sequence[Figure]
+) -> PageSection:
+    """Put the tables of a section into it, and the figures below them."""
+    parts: list[PagePart] = [_to_page_table(table) for table in tables if table.section == title]
+    return PageSection(title, [*parts, *(figure for figure in figures if figure.section == title)])
 
 
 def _to_page_table(table: ReportTable) -> PageTable:

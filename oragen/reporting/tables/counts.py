@@ -1,10 +1,14 @@
 """Scores of all heads -> the numbers of clips behind them."""
 
+from typing import Final
+
 import pandas as pd
 
 from oragen.reporting.scores import HeadScores, count_clips
 from oragen.reporting.table_formats import Label, ReportTable, Row
 from oragen.reporting.tables.rows import MODALITY_SET_NAMES
+
+NOTE: Final = "How many clips and speakers there are, are predicted, and have each label."
 
 
 def count_predictions(scores: HeadScores) -> ReportTable:
@@ -20,7 +24,7 @@ def count_predictions(scores: HeadScores) -> ReportTable:
                     "modalities": MODALITY_SET_NAMES[modalities],
                 }  # fmt: skip
                 rows.append(Row(labels | count_clips(predictions)._asdict() | labelled, []))
-    return ReportTable("counts", "What the scores are based on", "Numbers of clips.", [], rows)
+    return ReportTable("counts", "What the scores are based on", NOTE, [], rows, "Counts")
 
 
 def _count_labels(clips: pd.DataFrame) -> dict[str, Label]:

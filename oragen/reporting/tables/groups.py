@@ -2,7 +2,8 @@
 
 from oragen.reporting.bootstrap import Measure
 from oragen.reporting.scores import HeadScores, count_clips
-from oragen.reporting.table_formats import PRESENTATIONS, Column, ReportTable, Row
+from oragen.reporting.table_formats import PRESENTATIONS, Column, ReportTable, Row, withhold_small
+from oragen.reporting.tables.disparity import SECTION
 from oragen.schema.ages import BANDS, band_ages
 from oragen.schema.vocabulary import GENDERS_WITH_CHILD
 
@@ -22,7 +23,7 @@ def compare_groups(scores: HeadScores, head: str) -> ReportTable | None:
     rows = [
         Row(
             {"age_band": band, "gender": gender, **count_clips(group)._asdict()},
-            [scores.score(group, measure) for measure in measures],
+            [withhold_small(scores.score(group, name), scores.min_speakers) for name in measures],
         )
         for (band, gender), group in groups.items()
         if len(group)
@@ -30,8 +31,10 @@ def compare_groups(scores: HeadScores, head: str) -> ReportTable | None:
     if not rows:
         return None
     unknown = scores.clips[["age_years", "gender"]].isna().any(axis=1).sum()
-    note = f"{unknown} clips of unknown age or gender are skipped." if unknown else ""
+    note = "For whom the head is right, and who is taken for older (above 0) or younger."
+    if unknown:
+        note += f" {unknown} clips of unknown age or gender are skipped."
     return ReportTable(
         "groups", f"{head} by age and gender", note,
-        [Column(name, PRESENTATIONS[name].title) for name in measures], rows,
+        [Column(name, PRESENTATIONS[name].title) for name in measures], rows, SECTION,
     )  # fmt: skip

@@ -18,6 +18,7 @@ from oragen.reporting.tables.rows import (
 from oragen.schema.vocabulary import MASK_TYPES
 
 MEASURES: Final[tuple[Measure, ...]] = ("gender_uar", "age_mae_years")
+NOTE: Final = "How the scores change with what is worn; clips whose mask type is known."
 Groups = Mapping[str, Sequence[str]]  # the mask types of each
 
 
@@ -45,7 +46,7 @@ def compare_mask_types(
         for name, types in groups.items()
     ]
     return ReportTable(
-        "mask_types", f"{head} by mask type", "Clips whose mask type is known.", columns,
+        "mask_types", f"{head} by mask type", NOTE, columns,
         drop_equal_labels(rows),
     )  # fmt: skip
 

@@ -19,6 +19,11 @@ from oragen.reporting.tables.rows import (
 from oragen.reporting.tables.usual_labels import UsualLabels, compare_usual
 
 OTHER_SPLIT: Final = "other split"
+READINGS: Final = {
+    "gender": "The higher, the better: the mean of the recalls of women and men, by corpus.",
+    "age": "The lower, the better: how many years the predicted age is off in the mean, by corpus.",
+    "mask_type": "The higher, the better: the mean of the recalls of the mask types, by corpus.",
+}
 Places = Sequence[tuple[str, Measure]]  # corpus or all of them, and what is scored there
 
 
@@ -70,7 +75,8 @@ def _compare(
         rows.insert(len(rows) - len(ours), compare_usual(scores, usual, places, names))
     titles = dict.fromkeys(PRESENTATIONS[measure].title for _, measure in places)
     return ReportTable(
-        f"methods_{task}", f"Methods: {' and '.join(titles)}", _describe(published),
+        f"methods_{task}", f"Methods: {' and '.join(titles)}",
+        " ".join([READINGS[task], *_describe(published)]),
         [corpus_column(scores, *place) for place in places],
         rows,
     )  # fmt: skip
@@ -105,7 +111,7 @@ def _published_rows(
     return rows
 
 
-def _describe(published: Mapping[str, Mapping[int, PublishedScore]]) -> str:
+def _describe(published: Mapping[str, Mapping[int, PublishedScore]]) -> list[str]:
     """Return what a reader must know of the published methods, each note once."""
     notes: dict[str, list[str]] = {}
     for method, by_column in published.items():
@@ -113,4 +119,4 @@ def _describe(published: Mapping[str, Mapping[int, PublishedScore]]) -> str:
             notes.setdefault("the corpus is divided in another way", [f"`{OTHER_SPLIT}`"])
         if note := next(iter(by_column.values())).note:
             notes.setdefault(note, []).append(method)
-    return " ".join(f"{'; '.join(methods)}: {note}." for note, methods in notes.items())
+    return [f"{'; '.join(methods)}: {note}." for note, methods in notes.items()]

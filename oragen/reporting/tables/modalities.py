@@ -1,8 +1,12 @@
 """Scores of all heads -> one head with all modalities, and with one withheld."""
 
+from typing import Final
+
 from oragen.reporting.scores import HeadScores, count_clips
 from oragen.reporting.table_formats import PRESENTATIONS, Column, ReportTable, Row
 from oragen.reporting.tables.rows import MEASURES, MODALITY_SET_NAMES, has_age_bands
+
+NOTE: Final = "What the same head scores when the voice or the face of each clip is hidden from it."
 
 
 def compare_modalities(scores: HeadScores, head: str) -> ReportTable:
@@ -23,6 +27,6 @@ def compare_modalities(scores: HeadScores, head: str) -> ReportTable:
         for modalities in scores.modality_sets(head)
     ]
     return ReportTable(
-        "modalities", f"{head} with all modalities, and with one withheld", "",
+        "modalities", f"{head} with all modalities, and with one withheld", NOTE,
         [Column(name, PRESENTATIONS[name].title) for name in measures], rows,
     )  # fmt: skip

@@ -37,6 +37,7 @@ def compare_training_corpora(scores: HeadScores) -> list[ReportTable]:
                 ReportTable(
                     f"training_corpora_{task}",
                     f"Across corpora: {PRESENTATIONS[measure].title}",
+                    f"Heads of one kind that were trained on different corpora, scored on each; "
                     f"`{WITHIN}`: trained on other speakers of that corpus.",
                     [corpus_column(scores, corpus, measure) for corpus in corpora],
                     drop_equal_labels(rows),

@@ -1,0 +1,190 @@
+"""The rows of one head -> statistics over their clips, all with the same resampled speakers.
+
+Speakers are drawn among all speakers of the report; a group has those of its own that were drawn.
+So all groups and statistics share one set of resamples, and many are computed in one product of
+matrices. In `oragen.reporting.bootstrap` each score draws among its own speakers instead: where all
+speakers are scored, both draw the same.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float, Int, UInt16
+
+from oragen.reporting.bootstrap import add_up_drawn
+from oragen.reporting.estimates import Estimate
+
+MIN_RANKS: Final = 200  # around a quantile, in which the quantiles of the resamples are looked for
+TOLERANCE: Final = 1e-9  # of a rank: 0.95 x 20 clips is 19
+
+
+class ResampledRows:
+    """The predictions of one head from one set of modalities, and how often speakers are drawn."""
+
+    def __init__(
+        self,
+        table: pd.DataFrame,
+        clips: Int[np.ndarray, " rows"],
+        speakers: Int[np.ndarray, " rows"],
+        weights: UInt16[np.ndarray, "resamples speakers"],
+    ) -> None:
+        """Number the seeds.
+
+        Args:
+            table: a row for each clip and seed, as in `score_predictions`.
+            clips: the number of each row's clip: sums are added up in this order, so that not a bit
+                depends on that of the rows.
+            speakers: the number of each row's speaker: its column of the weights.
+            weights: how often each speaker is drawn in each resample.
+        """
+        self.table = table
+        self._clips, self._speakers, self._weights = clips, speakers, weights
+        self._seeds = pd.factorize(table["seed"], sort=True)[0]
+        self._num_seeds = int(self._seeds.max()) + 1
+        self._order = np.lexsort((self._seeds, clips))
+
+    def count_clips(self, rows: Bool[np.ndarray, " rows"]) -> int:
+        """Count the clips of some rows."""
+        return _count_different(self._clips[rows])
+
+    def count_speakers(self, rows: Bool[np.ndarray, " rows"]) -> int:
+        """Count the speakers of some rows."""
+        return _count_different(self._speakers[rows])
+
+    def describe_counts(self, rows: Bool[np.ndarray, " rows"]) -> str:
+        """Write such as `25 clips, 10 speakers`."""
+        return f"{self.count_clips(rows)} clips, {self.count_speakers(rows)} speakers"
+
+    def average(
+        self,
+        values: Mapping[str, Float[np.ndarray, " rows"]],
+        rows: Bool[np.ndarray, " rows"] | None = None,
+    ) -> dict[str, Estimate]:
+        """Average several values over the clips, each in each seed and resample.
+
+        Args:
+            values: name -> a number for each row; NaN is not counted.
+            rows: of a group; None: all.
+        """
+        known = {name: ~np.isnan(value) for name, value in values.items()}
+        if rows is not None:
+            known = {name: of_value & rows for name, of_value in known.items()}
+        masks = {mask.tobytes(): mask for mask in known.values()}  # many values share one
+        used = np.logical_or.reduce(list(masks.values()))
+        sums = [np.where(known[name], value, 0.0) for name, value in values.items()]
+        numbers = [mask.astype(float) for mask in masks.values()]
+        of_seeds, resampled = self._add_up([*sums, *numbers], used)
+        counts = {
+            key: (len(sums) + place, self.count_clips(mask), self.count_speakers(mask))
+            for place, (key, mask) in enumerate(masks.items())
+        }
+        estimates = {}
+        for column, name in enumerate(values):
+            number, clips, speakers = counts[known[name].tobytes()]
+            means = _divide(of_seeds[:, column], of_seeds[:, number])
+            drawn = _divide(resampled[:, :, column], resampled[:, :, number])
+            estimates[name] = Estimate(means, drawn, clips, speakers, speakers)
+        return estimates
+
+    def find_quantiles(
+        self, values: Float[np.ndarray, " rows"], shares: Sequence[float]
+    ) -> list[Estimate]:
+        """Return quantiles: the smallest value that so many of the clips do not exceed.
+
+        This is the inverse of the empirical distribution (Hyndman and Fan 1996, definition 1,
+        doi 10.2307/2684934).
+
+        Args:
+            values: of each row; NaN is not counted.
+            shares: from 0 to 1.
+        """
+        known = ~np.isnan(values)
+        num_resamples = len(self._weights)
+        found = np.full((len(shares), num_resamples + 1, self._num_seeds), np.nan)
+        for seed in range(self._num_seeds):
+            chosen = np.flatnonzero(known & (self._seeds == seed))
+            if not len(chosen):
+                continue
+            ordered = chosen[np.argsort(values[chosen], kind="stable")]
+            for place, share in enumerate(shares):
+                found[place, :, seed] = _find_quantile(
+                    values[ordered], self._speakers[ordered], self._weights, share
+                )
+        clips, speakers = self.count_clips(known), self.count_speakers(known)
+        return [
+            Estimate(of_share[0], of_share[1:], clips, speakers, speakers) for of_share in found
+        ]
+
+    def _add_up(
+        self, columns: Sequence[Float[np.ndarray, " rows"]], used: Bool[np.ndarray, " rows"]
+    ) -> tuple[Float[np.ndarray, "seeds columns"], Float[np.ndarray, "resamples seeds columns"]]:
+        """Return the sums of columns over all speakers, and over the drawn ones."""
+        order = self._order[used[self._order]]
+        present, speakers = np.unique(self._speakers[order], return_inverse=True)
+        cells = speakers * self._num_seeds + self._seeds[order]
+        size = len(present) * self._num_seeds
+        summed = [np.bincount(cells, column[order], minlength=size) for column in columns]
+        # columns, speakers * seeds -> speakers, seeds, columns
+        by_speaker = np.stack(summed, axis=-1).reshape(len(present), self._num_seeds, len(columns))
+        everybody = len(present) == self._weights.shape[1]
+        weights = self._weights if everybody else self._weights[:, present]
+        if not len(present):
+            return by_speaker.sum(axis=0), np.zeros((len(weights), *by_speaker.shape[1:]))
+        return by_speaker.sum(axis=0), add_up_drawn(by_speaker, weights)
+
+
+def _count_different(codes: Int[np.ndarray, " rows"]) -> int:
+    return int(np.count_nonzero(np.bincount(codes)))
+
+
+def _divide(
+    sums: Float[np.ndarray, "*shape"], numbers: Float[np.ndarray, "*shape"]
+) -> Float[np.ndarray, "*shape"]:
+    means = np.full_like(sums, np.nan)
+    np.divide(sums, numbers, out=means, where=numbers > 0)
+    return means
+
+
+def _find_quantile(
+    values: Float[np.ndarray, " clips"],
+    speakers: Int[np.ndarray, " clips"],
+    weights: UInt16[np.ndarray, "resamples speakers"],
+    share: float,
+) -> Float[np.ndarray, " resamples_and_one"]:
+    """Return the quantile of all clips, then that of each resample; NaN where it has no clip.
+
+    It is looked for among the ranks around that of all clips, which are widened as long as a
+    resample has its quantile outside of them.
+
+    Args:
+        values: of the clips of one seed, ascending.
+        speakers: of these clips.
+        weights: of the speakers.
+        share: from 0 to 1.
+    """
+    num_speakers = weights.shape[1]
+    drawn = np.vstack([np.ones((1, num_speakers), weights.dtype), weights])
+    totals = _count_drawn(speakers, drawn)
+    wanted = share * totals - TOLERANCE
+    middle, reach = round(share * len(values)), max(MIN_RANKS, len(values) // 25)
+    while True:
+        first, last = max(0, middle - reach), min(len(values), middle + reach)
+        below = _count_drawn(speakers[:first], drawn)
+        # resamples, ranks: how many clips of a resample are at or below each rank
+        counts = below[:, None] + np.cumsum(drawn[:, speakers[first:last]], axis=1, dtype=float)
+        is_found = (counts[:, -1] >= wanted) & ((below < wanted) | (first == 0))
+        is_found |= totals == 0
+        if is_found.all() or last - first == len(values):
+            places = first + np.argmax(counts >= np.maximum(wanted, TOLERANCE)[:, None], axis=1)
+            return np.where(totals > 0, values[places], np.nan)
+        reach *= 2
+
+
+def _count_drawn(
+    speakers: Int[np.ndarray, " clips"], drawn: UInt16[np.ndarray, "resamples speakers"]
+) -> Float[np.ndarray, " resamples"]:
+    """Count the clips of each resample."""
+    clips = np.bincount(speakers, minlength=drawn.shape[1]).astype(float)
+    return add_up_drawn(clips[:, None], drawn)[:, 0]
