@@ -43,10 +43,8 @@ def main() -> None:
     params = load_params()
     first = params.use_heads[0]
     options = params.report
-    predictions = read_all_predictions(params.use_heads)
-    predictions = join_groups(predictions, options.group_by, params.evaluate_corpora)
     draws = SpeakerDraws(np.random.default_rng(0), options.num_resamples)
-    scores = HeadScores(predictions, draws, min_speakers=options.min_speakers)
+    scores = HeadScores(read_grouped_predictions(params), draws, min_speakers=options.min_speakers)
     widest = scores.widest_predictions(first)
     histories = {head: read_history(head) for head in params.use_heads}
     readers = {corpus: params.corpora[corpus].reader for corpus in params.evaluate_corpora}
@@ -57,7 +55,7 @@ def main() -> None:
         scores, head=first, readers=readers, usual=usual,
         age_thresholds_years=thresholds, group_by=options.group_by,
     )  # fmt: skip
-    opening = describe_run(predictions, widest, first, read_settings(params))
+    opening = describe_run(scores.clips, widest, first, read_settings(params))
     drawn = [corpus for corpus, reader in readers.items() if reader == "generated"]
     best = describe_rankings(rank_heads(scores))
     facts = read_facts(params.use_heads)
@@ -146,6 +144,12 @@ def read_head_metadata(head: str, seed: int) -> dict[str, Any]:
         raise UserError(f"{path} is missing: {head} was not trained. Run `dvc repro train_head`.")
     metadata: dict[str, Any] = json.loads(path.read_bytes())["metadata"]
     return metadata
+
+
+def read_grouped_predictions(params: Params) -> pd.DataFrame:
+    """Read the predictions of all heads, with the columns that they are grouped by."""
+    predictions = read_all_predictions(params.use_heads)
+    return join_groups(predictions, params.report.group_by, params.evaluate_corpora)
 
 
 def read_all_predictions(heads: Sequence[str]) -> pd.DataFrame:

@@ -23,7 +23,7 @@ def make_rows(num_speakers: int, clips_each: int, num_seeds: int = 1) -> Resampl
     clips = np.tile(np.arange(num_clips), num_seeds)
     table = pd.DataFrame({"seed": np.repeat(np.arange(num_seeds), num_clips)})
     weights = SpeakerDraws(np.random.default_rng(0), RESAMPLES).among(num_speakers)
-    return ResampledRows(table, clips, clips % num_speakers, weights)
+    return ResampledRows(table, clips, clips % num_speakers, weights.astype(np.float32))
 
 
 def repeat_rows(num_speakers: int, num_clips: int, resample: int) -> np.ndarray[Any, Any]:
@@ -72,7 +72,7 @@ def test_not_a_bit_changes_with_the_order_of_the_rows() -> None:
     found = []
     for order in (clips, generator.permutation(900)):
         table = pd.DataFrame({"seed": np.zeros(900, int)})
-        rows = ResampledRows(table, order, order % 3, weights)
+        rows = ResampledRows(table, order, order % 3, weights.astype(np.float32))
         found.append(rows.average({"a": values[order]})["a"])
     assert (found[0].resampled == found[1].resampled).all()
 
@@ -85,7 +85,7 @@ def test_all_speakers_together_have_the_interval_of_the_other_tables() -> None:
     errors = (rows.table["predicted_age_years"] - rows.table["age_years"]).abs().to_numpy()
     cell = to_cell("age_mae_years", rows.average({"a": errors})["a"], min_speakers=1)
     other = scores.cell("ours", "audio_visual", OVERALL, "age_mae_years")
-    assert cell[1:4] == pytest.approx(other[1:4])
+    assert cell[1:4] == pytest.approx(other[1:4], rel=1e-5)
     assert cell.clips == other.clips
 
 

@@ -154,7 +154,7 @@ def bootstrap_means(
     low = high = None
     if num_speakers > 1:
         # speakers, 2, seeds, classes -> resamples, 2, seeds, classes -> resamples, seeds
-        resampled = _average_classes(add_up_drawn(by_speaker, draws.among(num_speakers)))
+        resampled = _average_classes(_resample(by_speaker, draws.among(num_speakers)))
         low, high = np.quantile(mean_of_known(resampled), INTERVAL).tolist()
     return Score(
         value=float(mean_of_known(of_seeds)),
@@ -223,18 +223,18 @@ def _sum_up(
     return np.stack([sums, counts], axis=1)
 
 
-def add_up_drawn(
-    by_speaker: Float[np.ndarray, "speakers ..."],
+def _resample(
+    by_speaker: Float[np.ndarray, "speakers 2 seeds classes"],
     weights: UInt16[np.ndarray, "resamples speakers"],
-) -> Float[np.ndarray, "resamples ..."]:
+) -> Float[np.ndarray, "resamples 2 seeds classes"]:
     """Add up the drawn speakers, some resamples at a time."""
     num_speakers, *shape = by_speaker.shape
-    # speakers, numbers -> speakers, all numbers in a row
+    # speakers, 2, seeds, classes -> speakers, 2 * seeds * classes
     flat = by_speaker.reshape(num_speakers, -1)
     block = max(1, SPEAKERS_AT_ONCE // num_speakers)
     starts = range(0, len(weights), block)
     sums = [weights[start : start + block].astype(float) @ flat for start in starts]
-    # blocks of resamples, all numbers in a row -> resamples, numbers
+    # blocks of resamples, 2 * seeds * classes -> resamples, 2, seeds, classes
     return np.concatenate(sums).reshape(-1, *shape)
 
 

@@ -11,9 +11,8 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float, Int, UInt16
+from jaxtyping import Bool, Float, Float32, Int
 
-from oragen.reporting.bootstrap import add_up_drawn
 from oragen.reporting.estimates import Estimate
 
 MIN_RANKS: Final = 200  # around a quantile, in which the quantiles of the resamples are looked for
@@ -28,7 +27,7 @@ class ResampledRows:
         table: pd.DataFrame,
         clips: Int[np.ndarray, " rows"],
         speakers: Int[np.ndarray, " rows"],
-        weights: UInt16[np.ndarray, "resamples speakers"],
+        weights: Float32[np.ndarray, "resamples speakers"],
     ) -> None:
         """Number the seeds.
 
@@ -37,7 +36,8 @@ class ResampledRows:
             clips: the number of each row's clip: sums are added up in this order, so that not a bit
                 depends on that of the rows.
             speakers: the number of each row's speaker: its column of the weights.
-            weights: how often each speaker is drawn in each resample.
+            weights: how often each speaker is drawn in each resample; whole numbers, which a
+                matrix product takes as they are.
         """
         self.table = table
         self._clips, self._speakers, self._weights = clips, speakers, weights
@@ -101,8 +101,9 @@ class ResampledRows:
             shares: from 0 to 1.
         """
         known = ~np.isnan(values)
-        num_resamples = len(self._weights)
-        found = np.full((len(shares), num_resamples + 1, self._num_seeds), np.nan)
+        everybody = np.ones((1, self._weights.shape[1]), np.float32)
+        drawn = np.concatenate([everybody, self._weights])
+        found = np.full((len(shares), len(drawn), self._num_seeds), np.nan)
         for seed in range(self._num_seeds):
             chosen = np.flatnonzero(known & (self._seeds == seed))
             if not len(chosen):
@@ -110,7 +111,7 @@ class ResampledRows:
             ordered = chosen[np.argsort(values[chosen], kind="stable")]
             for place, share in enumerate(shares):
                 found[place, :, seed] = _find_quantile(
-                    values[ordered], self._speakers[ordered], self._weights, share
+                    values[ordered], self._speakers[ordered], drawn, share
                 )
         clips, speakers = self.count_clips(known), self.count_speakers(known)
         return [
@@ -122,17 +123,16 @@ class ResampledRows:
     ) -> tuple[Float[np.ndarray, "seeds columns"], Float[np.ndarray, "resamples seeds columns"]]:
         """Return the sums of columns over all speakers, and over the drawn ones."""
         order = self._order[used[self._order]]
-        present, speakers = np.unique(self._speakers[order], return_inverse=True)
-        cells = speakers * self._num_seeds + self._seeds[order]
-        size = len(present) * self._num_seeds
+        cells = self._speakers[order] * self._num_seeds + self._seeds[order]
+        num_speakers = self._weights.shape[1]
+        size = num_speakers * self._num_seeds
         summed = [np.bincount(cells, column[order], minlength=size) for column in columns]
         # columns, speakers * seeds -> speakers, seeds, columns
-        by_speaker = np.stack(summed, axis=-1).reshape(len(present), self._num_seeds, len(columns))
-        everybody = len(present) == self._weights.shape[1]
-        weights = self._weights if everybody else self._weights[:, present]
-        if not len(present):
-            return by_speaker.sum(axis=0), np.zeros((len(weights), *by_speaker.shape[1:]))
-        return by_speaker.sum(axis=0), add_up_drawn(by_speaker, weights)
+        by_speaker = np.stack(summed, axis=-1).reshape(num_speakers, self._num_seeds, len(columns))
+        drawn = self._weights @ by_speaker.reshape(num_speakers, -1).astype(np.float32)
+        # resamples, seeds * columns -> resamples, seeds, columns
+        resampled = drawn.reshape(-1, *by_speaker.shape[1:]).astype(float)
+        return by_speaker.sum(axis=0), resampled
 
 
 def _count_different(codes: Int[np.ndarray, " rows"]) -> int:
@@ -150,10 +150,10 @@ def _divide(
 def _find_quantile(
     values: Float[np.ndarray, " clips"],
     speakers: Int[np.ndarray, " clips"],
-    weights: UInt16[np.ndarray, "resamples speakers"],
+    drawn: Float32[np.ndarray, "resamples speakers"],
     share: float,
-) -> Float[np.ndarray, " resamples_and_one"]:
-    """Return the quantile of all clips, then that of each resample; NaN where it has no clip.
+) -> Float[np.ndarray, " resamples"]:
+    """Return the quantile of the clips of each resample; NaN where it has none.
 
     It is looked for among the ranks around that of all clips, which are widened as long as a
     resample has its quantile outside of them.
@@ -161,19 +161,17 @@ def _find_quantile(
     Args:
         values: of the clips of one seed, ascending.
         speakers: of these clips.
-        weights: of the speakers.
+        drawn: how often each speaker is drawn in each resample.
         share: from 0 to 1.
     """
-    num_speakers = weights.shape[1]
-    drawn = np.vstack([np.ones((1, num_speakers), weights.dtype), weights])
     totals = _count_drawn(speakers, drawn)
     wanted = share * totals - TOLERANCE
-    middle, reach = round(share * len(values)), max(MIN_RANKS, len(values) // 25)
+    middle, reach = round(share * len(values)), max(MIN_RANKS, len(values) // 40)
     while True:
         first, last = max(0, middle - reach), min(len(values), middle + reach)
         below = _count_drawn(speakers[:first], drawn)
         # resamples, ranks: how many clips of a resample are at or below each rank
-        counts = below[:, None] + np.cumsum(drawn[:, speakers[first:last]], axis=1, dtype=float)
+        counts = below[:, None] + np.cumsum(drawn[:, speakers[first:last]], axis=1)
         is_found = (counts[:, -1] >= wanted) & ((below < wanted) | (first == 0))
         is_found |= totals == 0
         if is_found.all() or last - first == len(values):
@@ -183,8 +181,8 @@ def _find_quantile(
 
 
 def _count_drawn(
-    speakers: Int[np.ndarray, " clips"], drawn: UInt16[np.ndarray, "resamples speakers"]
+    speakers: Int[np.ndarray, " clips"], drawn: Float32[np.ndarray, "resamples speakers"]
 ) -> Float[np.ndarray, " resamples"]:
     """Count the clips of each resample."""
-    clips = np.bincount(speakers, minlength=drawn.shape[1]).astype(float)
-    return add_up_drawn(clips[:, None], drawn)[:, 0]
+    clips = np.bincount(speakers, minlength=drawn.shape[1])
+    return (drawn @ clips.astype(np.float32)).astype(float)

@@ -32,17 +32,17 @@ class Settings(NamedTuple):
 
 
 def describe_run(
-    predictions: pd.DataFrame, widest: pd.DataFrame, head: str, settings: Settings
+    clips: pd.DataFrame, widest: pd.DataFrame, head: str, settings: Settings
 ) -> list[str]:
     """Describe in a few sentences what was scored, and how.
 
     Args:
-        predictions: of all heads.
+        clips: a row for each clip, or several.
         widest: predictions of one head, from all modalities it takes.
         head: its name.
         settings: of the run.
     """
-    clips = predictions.drop_duplicates("clip_id")
+    clips = clips.drop_duplicates("clip_id")
     corpora = ", ".join(sorted(clips["corpus"].unique()))
     num_speakers = len(clips[["corpus", "speaker_id"]].drop_duplicates())
     seeds = ", ".join(map(str, settings.seeds))

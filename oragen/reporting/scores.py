@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float32
 
 from oragen.reporting.bootstrap import Measure, SpeakerDraws, is_scored, score_predictions
 from oragen.reporting.resampled_rows import ResampledRows
@@ -110,9 +112,13 @@ class HeadScores:
             predictions = self._predictions[key]
             clips = predictions["clip_id"].map(self._clip_numbers).to_numpy(int)
             speakers = self._speaker_of[clips]
-            weights = self._draws.among(int(self._speaker_of.max()) + 1)
-            self._resampled_rows[key] = ResampledRows(predictions, clips, speakers, weights)
+            self._resampled_rows[key] = ResampledRows(predictions, clips, speakers, self._weights)
         return self._resampled_rows[key]
+
+    @cached_property
+    def _weights(self) -> Float32[np.ndarray, "resamples speakers"]:
+        """How often each speaker of the report is drawn in each resample."""
+        return self._draws.among(int(self._speaker_of.max()) + 1).astype(np.float32)
 
     def cell(self, head: str, modalities: str, scope: str, measure: Measure) -> Cell:
         """Score a head on one corpus or all."""

@@ -36,12 +36,14 @@ def count_failures(scores: HeadScores, further: Sequence[str] = ()) -> ReportTab
         rows = scores.resampled_rows(head, modalities)
         one_seed = (rows.table["seed"] == rows.table["seed"].min()).to_numpy()  # all are alike
         failed = np.where(one_seed, rows.table["num_windows"] == 0, np.nan)
-        for group in [_take_all(len(failed)), *list_groups(rows.table, attributes)]:
-            estimate = rows.average({"failed": failed}, group.rows)["failed"]
+        groups = [_take_all(len(failed)), *list_groups(rows.table, attributes)]
+        values = [np.where(group.rows, failed, np.nan) for group in groups]
+        estimates = rows.average({str(place): value for place, value in enumerate(values)})
+        for group, estimate in zip(groups, estimates.values(), strict=True):
             by_group.setdefault((group.attribute, group.name), {})[modalities] = estimate
     lines = [
-        _make_row(attribute, name, [estimates[column.name] for column in columns], scores)
-        for (attribute, name), estimates in by_group.items()
+        _make_row(*group, [of_group[column.name] for column in columns], scores)
+        for group, of_group in by_group.items()
     ]
     title = "Clips of which nothing can be predicted"
     return ReportTable("failures", title, NOTE, columns, lines, SECTION)
@@ -54,7 +56,8 @@ def _take_all(num_rows: int) -> Group:
 def _make_row(attribute: str, name: str, estimates: Sequence[Estimate], scores: HeadScores) -> Row:
     first = estimates[0]
     labels: dict[str, Label] = {
-        "group": name, "by": attribute, "clips_in_all": first.clips, "speakers_in_all": first.speakers
+        "group": name, "by": attribute,
+        "clips_in_all": first.clips, "speakers_in_all": first.speakers,
     }  # fmt: skip
     cells = [
         to_cell("failure_rate", estimate, min_speakers=scores.min_speakers)
