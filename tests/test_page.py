@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -157,6 +157,19 @@ def test_the_contents_lead_to_every_section(page: Element) -> None:
     links = {link.attributes["href"]: link.text for link in contents.find("a")}
     sections = {f"#{s.attributes['id']}": s.find("h2")[0].text for s in page.find("section")}
     assert links == sections == {"#section-1": "Scores", "#section-2": "Pictures"}
+
+
+def test_the_contents_lead_to_each_table_of_a_section_of_several(tmp_path: Path) -> None:
+    square = Figure(draw_square(tmp_path / "square.png"), "A grey square")
+    section = PageSection("Scores", [TABLE, square, replace(TABLE, title="Others")])
+    write_page(tmp_path / "page.html", "Report", [section])
+    page = read_page(tmp_path / "page.html")
+    titles = {f"#{f.attributes['id']}": f for f in page.find("figure", **{"class": "table"})}
+    links = {link.attributes["href"]: link.text for link in page.find("nav")[0].find("a")}
+    assert links.pop("#section-1") == "Scores"
+    assert list(links.values()) == ["All heads", "Others"]
+    for anchor, title in links.items():
+        assert titles[anchor].find("strong")[0].text == title
 
 
 def test_every_anchor_is_there_once(page: Element) -> None:
