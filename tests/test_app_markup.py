@@ -6,6 +6,7 @@ The scripts are checked by oxlint, see `make check`.
 import re
 from html.parser import HTMLParser
 
+import pytest
 from playwright.sync_api import Browser
 
 from oragen.app.application import PAGE
@@ -71,6 +72,7 @@ def test_colours_and_classes_of_the_styles_exist() -> None:
         assert re.search(rf"\b{name}\b", others), f"nothing has the class {name}"
 
 
+@pytest.mark.slow
 @with_chromium
 def test_a_browser_knows_every_declaration(app: App, browser: Browser) -> None:
     text = "".join(path.read_text("utf-8") for path in STYLES)

@@ -51,6 +51,7 @@ NOT_RUN: Final = {
     "docs/scaling.md: oragen shard extract_audio_features studio 1/2 &",
     "docs/scaling.md: ray start --head --port=6379 --disable-usage-stats --include-dashboard=false",
     "docs/pipeline.md: python3 -m venv .venv && . .venv/bin/activate",
+    "docs/predict.md: oragen push OWNER/NAME my-model",
     "docs/serve.md: ORAGEN_TOKEN=$(openssl rand -hex 24) oragen serve",
     "docs/serve.md: docker build -t oragen .",
     'docs/serve.md: docker run --rm -p 127.0.0.1:8000:8000 -v "$PWD/my-model:/model:ro" oragen '

@@ -186,7 +186,7 @@ def test_women_speak_higher_on_average_but_not_always() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.load` is deprecated")
-@pytest.mark.parametrize("condition", ["studio", "phone"])
+@pytest.mark.parametrize("condition", ["studio", pytest.param("phone", marks=pytest.mark.slow)])
 def test_silero_detects_speech_unless_the_fault_is_silence(condition: Condition) -> None:
     num_threads = torch.get_num_threads()
     from silero_vad import get_speech_timestamps, load_silero_vad

@@ -99,6 +99,7 @@ def test_a_photograph_over_the_limit_is_refused_before_it_is_decoded(tmp_path: P
     assert caught.value.reason == "picture too large"
 
 
+@pytest.mark.slow
 def test_a_photograph_in_one_piece_over_every_limit_is_too_large(tmp_path: Path) -> None:
     Image.new("L", (9_000, 8_000)).save(tmp_path / "a.avif", speed=10)
     with pytest.raises(UnusableMediaError) as caught:

@@ -74,7 +74,13 @@ def put_victims(project: Project) -> list[Path]:
     return victims
 
 
-@pytest.mark.parametrize("names", [COMMANDS, STRANGE], ids=["commands", "strange"])
+@pytest.mark.parametrize(
+    "names",
+    [
+        pytest.param(COMMANDS, id="commands"),
+        pytest.param(STRANGE, id="strange", marks=pytest.mark.slow),
+    ],
+)
 def test_dvc_runs_nothing_and_removes_nothing_for_a_hostile_corpus(
     project: Project, names: list[str]
 ) -> None:

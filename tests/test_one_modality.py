@@ -80,6 +80,7 @@ def test_a_head_learns_from_both_and_answers_about_both(project: Project, head: 
     assert features_of(project, head) == {"audio", "face"}
 
 
+@pytest.mark.slow
 def test_a_head_of_photographs_alone_does_not_listen(project: Project) -> None:
     write_corpora(project, ("photos",), ("cross_attention",))
     answers = train_and_ask(project, "cross_attention")

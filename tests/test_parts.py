@@ -235,6 +235,7 @@ def start_writer(store: PartStore) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(command)
 
 
+@pytest.mark.slow
 def test_a_killed_writer_leaves_whole_parts_that_the_next_one_completes(store: PartStore) -> None:
     draw = random.Random(store.part_format)
     for _ in range(4):

@@ -92,6 +92,7 @@ def test_seeds_differ(one_by_one: list[TrainedHead]) -> None:
     assert len({head.phases[0][-1].train_loss for head in one_by_one}) == len(SEEDS)
 
 
+@pytest.mark.slow
 def test_seeds_at_once_give_the_same_heads_in_order_and_say_so(
     train: Train, one_by_one: list[TrainedHead], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -113,12 +113,14 @@ def test_what_kills_its_worker_each_time_is_named_and_all_else_is_made(
     assert caplog.text.rstrip().endswith("clip of x")
 
 
+@pytest.mark.slow
 def test_what_is_made_together_is_given_up_together(tmp_path: Path) -> None:
     result = run(tmp_path, "abxcd", unit=2)  # ab, xc, d
     assert sorted({*result.parts}) == ["a", "b", "d"]
     assert sorted(result.failures) == ["c", "x"]
 
 
+@pytest.mark.slow
 def test_an_unexpected_error_of_a_worker_names_its_clip_too(tmp_path: Path) -> None:
     result = run(tmp_path, "a?")
     assert [*result.failures] == ["?"]

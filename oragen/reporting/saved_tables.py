@@ -4,9 +4,8 @@ import re
 from collections.abc import Sequence
 from itertools import takewhile
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Any, Final
 
-from oragen.reporting.bootstrap import Measure
 from oragen.reporting.table_formats import (
     HOW_TO_READ,
     PRESENTATIONS,
@@ -58,7 +57,7 @@ def _read_table(path: Path) -> ReportTable | None:
         with path.open("rb") as file:
             saved = parse_object(file.read(MAX_BYTES + 1))
         records = saved["rows"]
-        if {record["measure"] for record in records if COLUMN in record} - set(get_args(Measure)):
+        if {record["measure"] for record in records if COLUMN in record} - PRESENTATIONS.keys():
             return None
         rows = _join_records(records)
         note = str(saved["note"]).removesuffix(HOW_TO_READ).strip()
