@@ -32,7 +32,8 @@ function flatten(prediction) {
 function flattenClass(task, predicted) {
   if (!predicted) return { [task]: null };
   const shares = Object.entries(predicted.probabilities).map(([label, share]) => [`${task}_${label}`, share]);
-  return { [task]: predicted.label, ...Object.fromEntries(shares) };
+  const set = predicted.label_set?.join(" ") ?? null;
+  return { [task]: predicted.label, ...Object.fromEntries(shares), [`${task}_set`]: set };
 }
 
 /** The order is that of the longest row, so that labels stand beside their task. */
