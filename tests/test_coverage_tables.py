@@ -5,7 +5,7 @@ import pytest
 
 from oragen.reporting.coverage import find_coverage
 from oragen.reporting.run_description import measure_coverage
-from oragen.reporting.table_formats import ReportTable, to_markdown
+from oragen.reporting.table_formats import TOO_SMALL, ReportTable, to_markdown
 from oragen.reporting.tables.coverage import compare_coverage
 from tests.scored_heads import by_name, clips, labels, predict, score, values
 
@@ -39,6 +39,13 @@ def test_coverage_and_size_by_hand() -> None:
     assert genders.size.tolist() == [1.0, 1.0, 2.0, 2.0]
     assert find_coverage(predictions, "mask_type_set_coverage").holds.tolist() == [1, 0, 1, 0]
     assert measure_coverage(predictions) == 0.5
+
+
+def test_a_group_of_few_speakers_is_counted_and_shows_no_share() -> None:
+    [row] = by_name(compare_coverage(score(with_intervals(), min_speakers=3), "ours"))[
+        "coverage"
+    ].rows
+    assert [(cell.value, cell.mark, cell.clips) for cell in row.cells] == [(None, TOO_SMALL, 4)] * 4
 
 
 def test_the_tables_show_methods_corpora_and_groups() -> None:

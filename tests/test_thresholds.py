@@ -59,6 +59,14 @@ def test_a_clip_without_an_interval_is_referred_onward() -> None:
     assert values(table) == [[0.5, 0.25, 0.0, 0.5, 5 / 8]]
 
 
+def test_the_interval_is_that_of_the_condition_as_a_prediction_has_it() -> None:
+    """Of 1 year to both sides: 19 passes, too; 18 and 17 are not sure. 50 has its 3 years."""
+    narrow = eight(age_conditional_half_width_years=[1.0] * 7 + [np.nan])
+    table = compare_thresholds(score(narrow), [18])
+    assert table is not None
+    assert values(table) == [[0.5, 0.25, 0.25, 0.25, 2 / 8]]
+
+
 def test_a_head_without_intervals_is_judged_by_the_point_alone() -> None:
     table = compare_thresholds(score(eight(age_half_width_years=np.nan)), [18])
     assert table is not None

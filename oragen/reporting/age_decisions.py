@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
 
+from oragen.reporting.coverage import find_half_widths
+
 Decision = Literal["fpr_point", "fnr_point", "fpr_lower_end", "fnr_lower_end", "referred"]
 DECISIONS: Final[tuple[Decision, ...]] = (
     "fpr_point", "fnr_point", "fpr_lower_end", "fnr_lower_end", "referred",
@@ -46,11 +48,6 @@ def find_sides(table: pd.DataFrame, threshold_years: int) -> Sides:
     return Sides(under, of_age)
 
 
-def has_intervals(table: pd.DataFrame) -> bool:
-    """Return whether the head has intervals of the age; clips unlike those of training lack one."""
-    return "age_half_width_years" in table and bool(table["age_half_width_years"].notna().any())
-
-
 def decide(
     table: pd.DataFrame, threshold_years: int, sides: Sides
 ) -> dict[Decision, Float[np.ndarray, " rows"]]:
@@ -66,8 +63,8 @@ def decide(
     decisions: dict[Decision, Float[np.ndarray, " rows"]] = {
         "fpr_point": by_point[0], "fnr_point": by_point[1],
     }  # fmt: skip
-    if has_intervals(table):
-        half_width = table["age_half_width_years"].to_numpy(float)
+    half_width = find_half_widths(table).to_numpy()
+    if not np.isnan(half_width).all():
         passes = predicted - half_width >= threshold_years  # never where there is no interval
         fails = predicted + half_width < threshold_years
         by_end = _count_errors(passes, predicted, sides)

@@ -44,13 +44,28 @@ def find_coverage(predictions: pd.DataFrame, measure: CoverageMeasure) -> Covera
     if measure in TASKS:
         return _find_in_sets(predictions, TASKS[measure])
     nothing = pd.Series(np.nan, predictions.index)
-    half_width = predictions.get(HALF_WIDTHS[measure], nothing).astype(float)
+    return cover_ages(predictions, predictions.get(HALF_WIDTHS[measure], nothing).astype(float))
+
+
+def cover_ages(predictions: pd.DataFrame, half_width: "pd.Series[float]") -> Coverage:
+    """Compare true ages with the intervals of these half widths around the predicted ones."""
     true = predictions["age_years"].astype(float)
     errors = (true - predictions["predicted_age_years"].astype(float)).abs()
     known = errors.notna() & half_width.notna() & (true >= 0)
     return Coverage(
         (errors <= half_width).astype(float).where(known), (2 * half_width).where(known)
     )
+
+
+def find_half_widths(predictions: pd.DataFrame) -> "pd.Series[float]":
+    """Return half the width of the age interval of each prediction, in years; NaN: it has none.
+
+    It is that of the clip's condition, as `Predictor` tells it. Heads of earlier versions have one
+    width for all clips.
+    """
+    nothing = pd.Series(np.nan, predictions.index)
+    fixed, conditional = (predictions.get(name, nothing) for name in HALF_WIDTHS.values())
+    return conditional.astype(float).fillna(fixed.astype(float))
 
 
 def find_level(predictions: pd.DataFrame) -> float:

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 import pandas as pd
 
-from oragen.reporting.coverage import find_coverage, find_level
+from oragen.reporting.coverage import cover_ages, find_half_widths, find_level
 from oragen.schema.choices.protocols import EvaluationProtocol
 from oragen.training.model_warnings import warn_of_model
 from oragen.training.training_data import TrainingCorpus, TrainingData
@@ -126,15 +126,9 @@ def _describe_ages(training: TrainingData) -> str:
 
 
 def measure_coverage(predictions: pd.DataFrame) -> float | None:
-    """Return the share of known ages inside the head's interval; None where it has none.
-
-    The interval is that of the clip's condition, if the head knows conditions.
-    """
-    for measure in ("age_interval_coverage", "age_fixed_coverage"):
-        holds = find_coverage(predictions, measure).holds.dropna()
-        if len(holds):
-            return float(holds.mean())
-    return None
+    """Return the share of known ages inside the head's interval; None where it has none."""
+    holds = cover_ages(predictions, find_half_widths(predictions)).holds.dropna()
+    return float(holds.mean()) if len(holds) else None
 
 
 def _describe_encoder(encoder: str, trained_on: Sequence[str]) -> str:

@@ -12,7 +12,15 @@ from oragen.reporting.coverage import (
     find_level,
 )
 from oragen.reporting.scores import OVERALL, HeadScores, Method, count_clips
-from oragen.reporting.table_formats import PRESENTATIONS, Cell, Column, Label, ReportTable, Row
+from oragen.reporting.table_formats import (
+    PRESENTATIONS,
+    Cell,
+    Column,
+    Label,
+    ReportTable,
+    Row,
+    withhold_small,
+)
 from oragen.reporting.tables.rows import MODALITY_SET_NAMES
 from oragen.schema.ages import BANDS, band_ages
 from oragen.schema.vocabulary import GENDERS_WITH_CHILD, MASK_TYPES
@@ -125,7 +133,7 @@ def _to_table(
     rows = []
     for labels, predictions, level in groups:
         cells = [_score(scores, predictions, measure, level) for measure in COVERAGE_MEASURES]
-        if any(cell.value is not None for cell in cells):
+        if any(cell.clips for cell in cells):
             counts = count_clips(predictions)
             sizes: dict[str, Label] = {
                 "clips_in_all": counts.clips_in_all, "speakers_in_all": counts.speakers_in_all
@@ -146,7 +154,7 @@ def _score(
     scores: HeadScores, predictions: pd.DataFrame, measure: CoverageMeasure, level: float
 ) -> Cell:
     """Return the share of clips whose truth is held, marked with the mean size."""
-    cell = scores.score(predictions, measure)
+    cell = withhold_small(scores.score(predictions, measure), scores.min_speakers)
     if cell.value is None:
         return cell
     mark = f"{predictions[f'{measure}_size'].mean():.1f} {UNITS[measure]}"

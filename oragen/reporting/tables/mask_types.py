@@ -8,7 +8,15 @@ import pandas as pd
 from oragen.reporting.bootstrap import Measure
 from oragen.reporting.published_results import ORAGEN, find_mask_influence
 from oragen.reporting.scores import HeadScores
-from oragen.reporting.table_formats import PRESENTATIONS, Cell, Column, Label, ReportTable, Row
+from oragen.reporting.table_formats import (
+    PRESENTATIONS,
+    Cell,
+    Column,
+    Label,
+    ReportTable,
+    Row,
+    withhold_small,
+)
 from oragen.reporting.tables.rows import (
     MEASURED_HERE,
     MODALITY_SET_NAMES,
@@ -71,7 +79,10 @@ def _measured_row(
 ) -> Row:
     predictions = scores.predictions(head, modalities)
     cells = [
-        scores.score(predictions[predictions["mask_type"].isin(types)], measure)
+        withhold_small(
+            scores.score(predictions[predictions["mask_type"].isin(types)], measure),
+            scores.min_speakers,
+        )
         for types in groups.values()
     ]
     return Row(_label(measure, modalities, MEASURED_HERE), cells)
