@@ -22,7 +22,8 @@ from oragen.schema.errors import UserError
 from oragen.schema.files import write_text
 from oragen.schema.vocabulary import GENDERS, MASK_TYPES, Modality
 from oragen.training.calibration import UNCALIBRATED, Calibration, fit_calibration
-from oragen.training.conformal import NO_CONFORMAL, Conformal, fit_conformal
+from oragen.training.conformal import NO_CONFORMAL, Conformal
+from oragen.training.conformal_fit import fit_conformal
 from oragen.training.devices import choose_device
 from oragen.training.evaluation import predict_all
 from oragen.training.familiarity import Familiarity, fit_familiarity

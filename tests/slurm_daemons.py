@@ -8,6 +8,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -89,17 +90,14 @@ class Slurm:
     def _start(self, *command: str) -> None:
         executable = shutil.which(command[0], path=PATH)
         assert executable is not None
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         self._started.append(
             subprocess.Popen(
-                [executable, *command[1:]],
-                env=os.environ | self.environment,
-                **quiet,  # type: ignore[call-overload]
+                [executable, *command[1:]], env=os.environ | self.environment,
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             )
-        )
+        )  # fmt: skip
 
-    def _wait_for(self, is_there: "object") -> None:
-        assert callable(is_there)
+    def _wait_for(self, is_there: Callable[[], bool]) -> None:
         until = time.monotonic() + START_S
         while not is_there():
             assert time.monotonic() < until, "Slurm does not start"

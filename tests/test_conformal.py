@@ -11,16 +11,14 @@ from oragen.schema.errors import UserError
 from oragen.schema.vocabulary import Task
 from oragen.training.calibration import conformal_half_width
 from oragen.training.conformal import (
-    MIN_CLIPS,
     NO_CONFORMAL,
     AgeScale,
     Conformal,
     Threshold,
     describe_doubt,
-    fit_conformal,
-    fit_scale,
     read_conformal,
 )
+from oragen.training.conformal_fit import MIN_CLIPS, fit_conformal, fit_scale
 
 DEVIATIONS_YEARS = {  # of the errors, by what a clip is predicted from and its predicted mask type
     ("audio_visual", "none"): 3.0, ("audio_visual", "medical"): 6.0, ("audio", "none"): 12.0,

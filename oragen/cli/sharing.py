@@ -25,11 +25,10 @@ def card(head: HeadArgument, out: OutArgument) -> None:
 
     Example: `oragen card data/heads/joint/seed-0 cards`
     """
-    from oragen.predictor.cards import write_cards
+    from oragen.predictor.cards import refuse_used_folder, write_cards
     from oragen.predictor.pretrained import load_pretrained
 
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"{out} is not empty. Name a new or an empty folder.")
+    refuse_used_folder(out)
     for path in write_cards(out, load_pretrained(head), find_sources(head)):
         typer.echo(str(path))
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+from oragen.models.places import ModelError
 from oragen.predictor.licences import list_licences
 from oragen.predictor.pretrained import Pretrained
 from oragen.reporting.bootstrap import Measure
@@ -58,6 +59,18 @@ class CardSources(NamedTuple):
 
 
 NO_SOURCES: Final = CardSources()
+
+
+def refuse_used_folder(folder: Path) -> None:
+    """Refuse to write where something is.
+
+    Raises:
+        ModelError: it is neither new nor empty, or a link.
+    """
+    if folder.is_symlink():
+        raise ModelError(f"{folder} is a link. Name a new or an empty folder.")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ModelError(f"{folder} is not empty. Name a new or an empty folder.")
 
 
 def write_cards(folder: Path, model: Pretrained, sources: CardSources = NO_SOURCES) -> list[Path]:

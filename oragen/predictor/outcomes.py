@@ -17,8 +17,9 @@ from oragen.predictor.prediction import (
     WindowPrediction,
 )
 from oragen.predictor.pretrained import Pretrained
+from oragen.schema.label_sets import split_label_set
 from oragen.schema.vocabulary import NO_CROP, Modality
-from oragen.training.conformal import COLUMNS, SEPARATOR
+from oragen.training.conformal import COLUMNS
 from oragen.training.model_warnings import warn_of_age, warn_of_distances
 from oragen.training.scoring import WindowPredictions
 
@@ -135,5 +136,5 @@ def _choose(labels: Sequence[str], probabilities: np.ndarray) -> ClassPrediction
 def _read_class(clip: pd.Series, task: str, labels: Sequence[str]) -> ClassPrediction:
     shares = {label: float(clip[f"{task}_{label}"]) for label in labels}
     named = clip[f"set_of_{task}"]
-    label_set = None if pd.isna(named) else tuple(str(named).split(SEPARATOR))
+    label_set = None if pd.isna(named) else split_label_set(str(named))
     return ClassPrediction(str(clip[f"predicted_{task}"]), shares, label_set)

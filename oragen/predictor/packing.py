@@ -13,7 +13,7 @@ from oragen.detection.yunet_weights import (
 from oragen.encoders import AudioEncoder, FaceEncoder, OffTheShelfEncoder
 from oragen.models.places import DESCRIPTION_FILE, WEIGHTS_FILE, ModelError
 from oragen.models.unimodal.timm_vit import TimmVit
-from oragen.predictor.cards import NO_SOURCES, CardSources, write_cards
+from oragen.predictor.cards import NO_SOURCES, CardSources, refuse_used_folder, write_cards
 from oragen.predictor.pretrained import (
     ENCODER_FOLDERS,
     Pretrained,
@@ -53,10 +53,7 @@ def pack_model(folder: Path, target: Path, sources: CardSources = NO_SOURCES) ->
             available.
         UserError: a part is damaged, or differs when it is read again.
     """
-    if target.is_symlink():
-        raise ModelError(f"{target} is a link. Name a new or an empty folder.")
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise ModelError(f"{target} is not empty. Name a new or an empty folder.")
+    refuse_used_folder(target)
     model = load_pretrained(folder)
     try:
         with atomic_folder(target) as unfinished:

@@ -6,6 +6,7 @@ from typing import Final, Literal, NamedTuple, get_args
 import numpy as np
 import pandas as pd
 
+from oragen.schema.label_sets import split_label_set
 from oragen.schema.vocabulary import ClassTask
 
 CoverageMeasure = Literal[
@@ -22,7 +23,6 @@ HALF_WIDTHS: Final[Mapping[CoverageMeasure, str]] = {
 TASKS: Final[Mapping[CoverageMeasure, ClassTask]] = {
     "gender_set_coverage": "gender", "mask_type_set_coverage": "mask_type",
 }  # fmt: skip
-SEPARATOR: Final = ", "  # between the labels of a set
 BEFORE_A_CHOICE: Final = 0.9  # of predictions of earlier versions
 
 
@@ -98,7 +98,7 @@ def _find_in_sets(predictions: pd.DataFrame, task: ClassTask) -> Coverage:
     known = (sets.notna() & labels.notna()).to_numpy()
     set_codes, kinds = pd.factorize(sets[known])
     label_codes, names = pd.factorize(labels[known])
-    members = [set(str(kind).split(SEPARATOR)) for kind in kinds]
+    members = [set(split_label_set(str(kind))) for kind in kinds]
     # kind of set, label -> whether it has it
     has = np.array([[name in of_kind for name in names] for of_kind in members], float)
     holds, size = (np.full(len(predictions), np.nan) for _ in range(2))
