@@ -1,19 +1,13 @@
 """params.yaml: what is valid, and what is said about each mistake."""
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import yaml
 
 from oragen.config.messages import ParamsError
-from oragen.config.options import fill
 from oragen.config.params import Params, load_params
-from oragen.finetuning.augmentation import WaveformAugmentation
-from oragen.isolation.limits import Limits
-from oragen.training.losses import TaskWeights
-from stages import train_head
 from tests.shipped_params import SHIPPED, load
 
 
@@ -59,35 +53,6 @@ def test_corpora_of_a_fine_tuning_are_a_choice_of_their_own(path: Path) -> None:
 
 def test_sizes_in_megabytes_become_bytes(path: Path) -> None:
     assert load(path, "execution", "part_mb", value=0.5).execution.part_bytes == 524_288
-
-
-def test_a_file_that_is_older_than_the_limits_of_a_clip_has_the_usual_ones(path: Path) -> None:
-    sections = yaml.safe_load(SHIPPED.read_text())
-    shipped = load_params(SHIPPED).execution.clip_limits
-    del sections["execution"]["clip_memory_gb"], sections["execution"]["clip_work_s"]
-    path.write_text(yaml.safe_dump(sections))
-    assert load_params(path).execution.clip_limits == shipped == Limits()
-    longer = load(path, "execution", "clip_work_s", value=600)
-    assert longer.execution.clip_limits == Limits(memory_gb=4.0, work_s=600.0)
-
-
-def test_a_file_that_is_older_than_the_launchers_works_on_this_machine(path: Path) -> None:
-    sections = yaml.safe_load(SHIPPED.read_text())
-    for name in ("launcher", "local", "ray", "slurm"):
-        del sections["execution"][name]
-    path.write_text(yaml.safe_dump(sections))
-    assert load_params(path).execution == load_params(SHIPPED).execution
-    assert load_params(path).execution.launcher == "local"
-
-
-def test_a_file_that_is_older_than_the_tables_by_group_has_the_usual_ones(path: Path) -> None:
-    sections = yaml.safe_load(SHIPPED.read_text())
-    for name in ("age_thresholds_years", "min_speakers", "group_by"):
-        del sections["report"][name]
-    path.write_text(yaml.safe_dump(sections))
-    assert load_params(path).report == load_params(SHIPPED).report
-    named = load(path, "report", "group_by", value=["language"])
-    assert named.report.group_by == ["language"]
 
 
 @pytest.mark.parametrize("address", ["auto", "local", "10.0.0.1:6379", "ray://head.example:10001"])
@@ -287,72 +252,6 @@ def test_parameters_cannot_be_changed_by_accident() -> None:
 def test_a_number_may_be_written_in_the_way_of_science(path: Path) -> None:
     """YAML 1.1 takes `1e-3` for text; DVC, which reads YAML 1.2, for a number."""
     assert load(path, "train", "learning_rate", value="1e-3").train.learning_rate == 0.001
-
-
-@pytest.mark.parametrize(
-    ("place", "value", "complaint"),
-    [
-        (
-            ["encoders", "catalogue", "tiny-vit", "finetuning", "summary"],
-            "self_attention",
-            "tiny-vit.finetuning: `summary` is called `pooling` since version 0.2: rename it",
-        ),
-        (
-            ["heads", "joint", "mask_type"],
-            "afterwards_with_new_decisions",
-            "heads.joint.mask_type: `afterwards_with_new_decisions` is called "
-            "`afterwards_with_new_output_layers` since version 0.2: rename it",
-        ),
-        (["train", "summary"], "mean", "train: there is no 'summary'."),
-    ],
-)
-def test_what_an_older_file_says_is_named_with_its_new_name(
-    path: Path, place: list[str], value: object, complaint: str
-) -> None:
-    with pytest.raises(ParamsError) as caught:
-        load(path, *place, value=value)
-    assert complaint in str(caught.value)
-
-
-@dataclass(frozen=True)
-class Mixing:
-    """Options as a library function takes them."""
-
-    threshold: float
-    padding: int
-    how: str = "evenly"
-    weights: tuple[int, ...] = ()
-
-
-def test_options_are_filled_from_the_keys_of_their_names() -> None:
-    speech = load_params(SHIPPED).speech
-    filled = fill(Mixing, speech, field_of=lambda key: key.replace("pad_ms", "padding"))
-    assert filled == Mixing(threshold=0.5, padding=30)
-    assert fill(Mixing, speech, padding=1, threshold=0.25, weights=(2,)) == Mixing(
-        0.25, 1, weights=(2,)
-    )
-
-
-def test_an_option_that_nothing_fills_is_refused() -> None:
-    with pytest.raises(TypeError, match="padding"):
-        fill(Mixing, load_params(SHIPPED).speech)
-
-
-def test_options_of_the_trainings_are_those_of_the_sections(path: Path) -> None:
-    params = load(path, "train", "mask_type_weight", value=0.25)
-    options = train_head.to_options(params.train)
-    assert (options.task_weights, options.learning_rate) == (TaskWeights(1.0, 0.25, 1.0), 0.0005)
-    assert (options.max_epochs, options.balance_sampling) == (40, ())
-    augmentation = params.finetuning("tiny-wav2vec2").augmentation
-    filled = fill(WaveformAugmentation, augmentation, field_of="{}_probability".format)
-    for name, probability in augmentation.model_dump().items():
-        assert getattr(filled, f"{name}_probability") == probability
-
-
-def test_parameters_of_earlier_versions_mean_single_windows(tmp_path: Path) -> None:
-    audio = {"encoder": "tiny-wav2vec2", "precision": "fp32", "batch_size": 16}
-    params = load(tmp_path / "params.yaml", "features", "audio", value=audio)
-    assert params.features.audio.span == "window"
 
 
 @pytest.mark.parametrize(

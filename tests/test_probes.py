@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from oragen.features.dataset import WindowDataset
 from oragen.features.rows import NONE
-from oragen.models.heads import FrozenProbeHead, HeadSizes, build_head, load_head, save_head
+from oragen.models.heads import FrozenProbeHead, build_head, load_head, save_head
 from oragen.schema.vocabulary import GENDERS, MASK_TYPES, UNKNOWN_LABEL, ModalitySet
 from oragen.training import probes
 from oragen.training.inference import predict_windows
@@ -21,16 +21,10 @@ from oragen.training.loop import TrainingOptions
 from oragen.training.losses import TaskWeights
 from oragen.training.probes import STRENGTHS, WITHOUT_DEV, fit_frozen_probe, pool_windows
 from tests.feature_stores import load_speakers, write_speakers
+from tests.small_trainings import OPTIONS as BALANCED
+from tests.small_trainings import SIZES
 
-SIZES = HeadSizes(
-    audio_steps=4, audio_width=3, face_slots=2, face_layers=2, face_width=6,
-    num_genders=2, num_mask_types=6,
-)  # fmt: skip
-OPTIONS = TrainingOptions(
-    batch_size=16, max_epochs=3, patience=3, learning_rate=0.01, weight_decay=0.01,
-    gradient_clip=1.0, drop_modality=0.5, balance_classes=False, balance_sampling=(),
-    task_weights=TaskWeights(),
-)  # fmt: skip
+OPTIONS = replace(BALANCED, balance_classes=False)
 
 
 @pytest.fixture(scope="module")

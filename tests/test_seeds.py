@@ -11,25 +11,14 @@ import pytest
 import torch
 
 from oragen.features.loading import EmptyDatasetError
-from oragen.models.heads import HeadSizes
 from oragen.schema.tables import DATASET
 from oragen.schema.vocabulary import GENDERS
 from oragen.training.history import DivergedError
-from oragen.training.loop import TrainingOptions
-from oragen.training.losses import TaskWeights
 from oragen.training.seeds import HeadTraining, TrainedHead, TrainingFiles, train_seeds
 from tests.feature_stores import write_speakers
+from tests.small_trainings import OPTIONS, SIZES
 
 CPU = torch.device("cpu")
-SIZES = HeadSizes(
-    audio_steps=4, audio_width=3, face_slots=2, face_layers=2, face_width=6,
-    num_genders=2, num_mask_types=6,
-)  # fmt: skip
-OPTIONS = TrainingOptions(
-    batch_size=16, max_epochs=3, patience=3, learning_rate=0.01, weight_decay=0.01,
-    gradient_clip=1.0, drop_modality=0.5, balance_classes=True, balance_sampling=(),
-    task_weights=TaskWeights(),
-)  # fmt: skip
 TRAINING = HeadTraining(
     "concatenation", SIZES, width=16, dropout=0.1, mask_type="together", genders=GENDERS,
     options=OPTIONS, precision="fp32",
