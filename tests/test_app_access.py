@@ -132,8 +132,8 @@ def test_a_prediction_needs_no_mouse(app: App, browser: Browser) -> None:
         page.keyboard.press("ArrowRight")
         expect(page.locator("#tab-record")).to_be_focused()
         page.keyboard.press("ArrowLeft")
-        tab_to(page, "#files")
         with page.expect_file_chooser() as chooser:
+            tab_to(page, "#files")  # the wait for the window has begun when Space comes
             page.keyboard.press("Space")
         chooser.value.set_files(app.clips / "talk.mp4")
         expect(page.locator("#consent")).to_be_visible()
