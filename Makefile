@@ -49,4 +49,5 @@ setup: .venv/installed ## make .venv with exactly the versions this was tested w
 .venv/installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps resemblyzer  # a file of weights
 	touch $@

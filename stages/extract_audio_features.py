@@ -21,7 +21,7 @@ from stages.extracting import Extraction, Located, choose_stretching, extract_co
 from stages.running import run_stage
 
 if TYPE_CHECKING:
-    from oragen.encoders import AudioEncoder
+    from oragen.encoders import AudioEncoder, SpeakerEncoder
 
 STAGE = "extract_audio_features"
 
@@ -54,13 +54,17 @@ def prepare(params: Params, corpus: str, *, device: str) -> Iterator[Extraction]
             yield Extraction(encoder, windows, inputs, stretching, located)
 
 
-def load(use: EncoderUse, device: str) -> "AudioEncoder":
+def load(use: EncoderUse, device: str) -> "AudioEncoder | SpeakerEncoder":
     """Load the encoder, to its device."""
-    from oragen.encoders import load_audio_encoder
+    from oragen.encoders import load_any_audio_encoder
     from oragen.training.devices import choose_device
 
-    encoder = load_audio_encoder(
-        use.source, use.revision, precision=use.precision, levels=use.levels
+    encoder = load_any_audio_encoder(
+        use.source,
+        use.revision,
+        precision=use.precision,
+        levels=use.levels,
+        layers=use.layers,
     )
     return encoder.to(choose_device(device))
 

@@ -15,7 +15,7 @@ from oragen.features.presence import FeatureInput, find_lacking
 from oragen.features.spec import FeatureSpec
 from oragen.features.stretches import Grid, Stretching
 from oragen.schema.tables import FEATURE_ROWS
-from oragen.schema.vocabulary import Level, Modality, Skipped
+from oragen.schema.vocabulary import LEVELS_OF_LAYERS, Level, Modality, Skipped
 from oragen.store.parts import PartStore
 from stages.launching import may_launch_encoders
 from stages.running import account, refuse_failures
@@ -40,7 +40,10 @@ def use_encoder(params: Params, modality: Modality, num_samples: int | None = No
     """Return how an encoder is used by params.yaml; sound has a longest input."""
     wanted = params.features.of(modality)
     origin = find_origin(params, wanted.encoder)
-    return EncoderUse(modality, *origin, wanted.precision, params.features.levels, num_samples)
+    layers = params.features.audio.layers if modality == "audio" else "last"
+    return EncoderUse(
+        modality, *origin, wanted.precision, params.features.levels, num_samples, layers
+    )
 
 
 def make_specs(
@@ -49,6 +52,7 @@ def make_specs(
     fingerprint_of: Callable[[Level], str],
     shape_of: Callable[[Level], tuple[int, int]],
     stretching: Stretching | None = None,
+    layers: tuple[int, ...] | None = None,
 ) -> list[FeatureSpec]:
     """Say what the features of each level of `features.levels` are."""
     wanted = params.features.of(modality)
@@ -62,6 +66,7 @@ def make_specs(
             precision=wanted.precision,
             shape=shape_of(level),
             stretching=stretching,
+            layers=layers if level in LEVELS_OF_LAYERS else None,
         )
         for level in params.features.levels
     ]
@@ -112,7 +117,9 @@ class Extraction(NamedTuple):
     def make_specs(self, params: Params, note: EncoderNote) -> list[FeatureSpec]:
         """Say what the features of each level are."""
         fingerprint_of, shape_of = note.fingerprints.__getitem__, note.shapes.__getitem__
-        return make_specs(params, self.modality, fingerprint_of, shape_of, self.stretching)
+        return make_specs(
+            params, self.modality, fingerprint_of, shape_of, self.stretching, note.layers
+        )
 
 
 def extract_corpus(

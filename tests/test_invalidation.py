@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from oragen.config.clips import Faces
 from oragen.config.params import Params
+from oragen.encoders.layers import choose_layers
 from oragen.schema.choices.face_detectors import DetectorName
 from oragen.schema.vocabulary import Level, Modality, Span
 from oragen.store.hashing import make_key
@@ -33,6 +34,7 @@ EXPECTED: dict[str, set[str]] = {
     "features.audio.encoder": {"audio features"},
     "features.audio.precision": {"audio features"},
     "features.audio.span": {"audio features"},
+    "features.audio.layers": {"audio features"},
     "features.face.encoder": {"face features"},
     "features.face.precision": {"face features"},
     "encoders.catalogue.tiny-wav2vec2.source": {"audio features"},
@@ -104,6 +106,7 @@ def make_rows(params: Params) -> dict[str, set[str]]:
     faces = faces_key(media, settled.as_cache_parameters(), "detector")
     crop = crop_key(faces, 16_000)
     rows = {"audio": {audio}, "speech": {speech}, "window": {window}, "faces": {faces}}
+    layers = params.features.audio.layers
     inputs: dict[Modality, str] = {"audio": window, "face": crop}
     for modality, key in inputs.items():
         origin = find_origin(params, params.features.of(modality).encoder)
@@ -114,6 +117,7 @@ def make_rows(params: Params) -> dict[str, set[str]]:
             partial(_return, fingerprint),
             partial(_return, SHAPE),
             choose_stretching(params, (320, 400)) if modality == "audio" else None,
+            choose_layers("tiny", layers, 12) if modality == "audio" else None,
         )
         rows[f"{modality} features"] = {spec.key_of(key) for spec in specs}
     return rows | {"crop": {crop}}

@@ -14,14 +14,20 @@ from transformers import (
     HubertConfig,
     HubertModel,
     PreTrainedModel,
+    SeamlessM4TFeatureExtractor,
     ViTConfig,
     ViTImageProcessor,
     ViTModel,
+    Wav2Vec2BertConfig,
+    Wav2Vec2BertModel,
     Wav2Vec2Config,
     Wav2Vec2FeatureExtractor,
     Wav2Vec2Model,
     WavLMConfig,
     WavLMModel,
+    WhisperConfig,
+    WhisperFeatureExtractor,
+    WhisperModel,
 )
 
 from oragen.encoders import (
@@ -31,6 +37,7 @@ from oragen.encoders import (
     load_audio_encoder,
     load_face_encoder,
 )
+from oragen.encoders.sounds import FeatureExtractor
 
 SIZES: Final[dict[str, Any]] = {
     "hidden_size": 16,
@@ -49,6 +56,14 @@ LAYER_NORM: Final = SPEECH | {
     "do_stable_layer_norm": True,
     "conv_bias": True,
 }
+# Spectrograms of 2 s: longer sounds are encoded in pieces.
+WHISPER: Final[dict[str, Any]] = {
+    "d_model": 16, "encoder_layers": 2, "encoder_attention_heads": 2, "encoder_ffn_dim": 24,
+    "decoder_layers": 1, "decoder_attention_heads": 2, "decoder_ffn_dim": 24, "vocab_size": 8,
+    "num_mel_bins": 8, "max_source_positions": 100, "pad_token_id": 0, "bos_token_id": 0,
+    "eos_token_id": 0, "decoder_start_token_id": 0,
+}  # fmt: skip
+W2V_BERT: Final = SIZES | {"conv_depthwise_kernel_size": 5}
 SMALL_VIT: Final = SIZES | {"image_size": 32, "patch_size": 8}
 
 SPEECH_MODELS: Final[dict[str, Callable[[], PreTrainedModel]]] = {
@@ -57,6 +72,8 @@ SPEECH_MODELS: Final[dict[str, Callable[[], PreTrainedModel]]] = {
     "hubert": lambda: HubertModel(HubertConfig(**LAYER_NORM)),
     "wavlm": lambda: WavLMModel(WavLMConfig(**LAYER_NORM)),
     "data2vec": lambda: Data2VecAudioModel(Data2VecAudioConfig(**SPEECH)),
+    "whisper": lambda: WhisperModel(WhisperConfig(**WHISPER)).get_encoder(),
+    "w2v-bert": lambda: Wav2Vec2BertModel(Wav2Vec2BertConfig(**W2V_BERT)),
 }
 FACE_MODELS: Final[dict[str, Callable[[], PreTrainedModel]]] = {
     "vit": lambda: ViTModel(ViTConfig(**SMALL_VIT)),
@@ -65,12 +82,20 @@ FACE_MODELS: Final[dict[str, Callable[[], PreTrainedModel]]] = {
 }
 
 
-def make_audio_encoder(name: str) -> AudioEncoder:
+def make_audio_encoder(name: str, layers: tuple[int, ...] | None = None) -> AudioEncoder:
     if name == "embedded":
         return load_audio_encoder("embedded")
     torch.manual_seed(1)
-    extractor = Wav2Vec2FeatureExtractor(return_attention_mask="group" not in name)
-    return AudioEncoder(SPEECH_MODELS[name](), extractor)
+    return AudioEncoder(SPEECH_MODELS[name](), make_extractor(name), layers=layers)
+
+
+def make_extractor(name: str) -> FeatureExtractor:
+    match name:
+        case "whisper":
+            return WhisperFeatureExtractor(feature_size=8, chunk_length=2)
+        case "w2v-bert":
+            return SeamlessM4TFeatureExtractor(padding_value=1)
+    return Wav2Vec2FeatureExtractor(return_attention_mask="group" not in name)
 
 
 def make_face_encoder(name: str) -> FaceEncoder:

@@ -1,12 +1,17 @@
 """`encoders` and `features` of params.yaml -> which encoders there are, and how they are used."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from oragen.config.optimisation import Optimisation
 from oragen.config.section import BatchSize, Name, Names, NoRepeats, Section, Seed, Share, Words
-from oragen.schema.choices.encoders import AudioPoolingName, AudioSpan, FacePoolingName
+from oragen.schema.choices.encoders import (
+    AudioPoolingName,
+    AudioSpan,
+    FacePoolingName,
+    NamedLayers,
+)
 from oragen.schema.clip_options import StretchContext, StretchLength
 from oragen.schema.vocabulary import Level, Modality, Precision
 
@@ -34,11 +39,24 @@ class PictureAugmentation(Section):
     blur: Share
 
 
+class Lora(Section):
+    """Low-rank adapters in place of all weights of an encoder, see `add_lora`."""
+
+    rank: Annotated[int, Field(ge=1, le=1024)]
+    alpha: Annotated[int, Field(ge=1, le=65_536)]
+
+
 class _Finetuning(Optimisation):
     corpora: Literal["all"] | Names
     seed: Seed
     precision: Precision
     accumulate_batches: Annotated[int, Field(ge=1, le=65_536)]
+    lora: Lora | None = None  # None: all weights are trained
+
+    def as_cache_parameters(self) -> dict[str, Any]:
+        """Return plain values; without LoRA those that there were before one could choose it."""
+        found = super().as_cache_parameters()
+        return {key: value for key, value in found.items() if (key, value) != ("lora", None)}
 
 
 class AudioFinetuning(_Finetuning):
@@ -77,6 +95,12 @@ class Encoders(Section):
         return [name for name, entry in self.catalogue.items() if entry.modality == modality]
 
 
+# 0 is what enters the first layer of an encoder, n what leaves the n-th.
+LayerNumbers = Annotated[
+    list[Annotated[int, Field(ge=0, le=200)]], Field(min_length=1, max_length=201), NoRepeats
+]
+
+
 class ModalityFeatures(Section):
     encoder: Words
     precision: Precision
@@ -87,6 +111,7 @@ class AudioFeatures(ModalityFeatures):
     span: AudioSpan = "window"
     stretch_s: StretchLength = 10.0
     context_s: StretchContext = 0.2
+    layers: NamedLayers | LayerNumbers = "last"
 
 
 class Features(Section):

@@ -7,7 +7,7 @@ from pydantic import Field
 from oragen.config.optimisation import Optimisation
 from oragen.config.section import Names, NoRepeats, Section, Seed, Share
 from oragen.schema.choices.grouping import GroupColumn
-from oragen.schema.choices.heads import HeadName, MaskTypeTraining
+from oragen.schema.choices.heads import AudioLayerUse, HeadName, MaskTypeTraining
 from oragen.schema.choices.sampling import Balanced
 from oragen.schema.vocabulary import Level, Precision, Split
 
@@ -22,6 +22,7 @@ class Head(Section):
     width: Annotated[int, Field(ge=4, le=4096, multiple_of=4)]  # four attention heads share it
     dropout: Share
     coverage: Annotated[float, Field(ge=0.5, le=0.99)] = COVERAGE
+    audio_layers: AudioLayerUse = "joined"
 
 
 class Train(Optimisation):

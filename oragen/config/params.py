@@ -17,7 +17,7 @@ from oragen.config.heads import Evaluate, Head, Report, Train
 from oragen.config.messages import ParamsError, explain, misplaced, suggest
 from oragen.config.reading import read_document
 from oragen.config.section import Name, Names, Section
-from oragen.schema.choices.encoders import OFF_THE_SHELF, OFF_THE_SHELF_HEAD
+from oragen.schema.choices.encoders import OFF_THE_SHELF, OFF_THE_SHELF_HEAD, RESEMBLYZER
 from oragen.schema.choices.protocols import EvaluationProtocol
 from oragen.schema.names import shorten
 from oragen.schema.vocabulary import LEVELS_OF_VIEWS, MODALITIES
@@ -104,6 +104,7 @@ class Params(Section):
             name, fitting = self.features.of(modality).encoder, encoders.of(modality)
             _check_names(place, [name], f"the {modality} encoders", fitting)
         self._check_stretches()
+        self._check_layers()
         if OFF_THE_SHELF in encoders.catalogue:
             place = f"encoders.catalogue.{OFF_THE_SHELF}"
             taken = "the head off_the_shelf keeps its features under this name; choose another"
@@ -122,6 +123,12 @@ class Params(Section):
         audio, length_s = self.features.audio, self.windows.length_s
         if audio.span == "window":
             return
+        if self.encoder(audio.encoder).source == RESEMBLYZER:
+            raise misplaced(
+                "features.audio.span",
+                "features.audio.span is clip, and the speaker encoder of Resemblyzer gives vectors "
+                "of windows. Set span: window",
+            )
         if audio.stretch_s < length_s:
             raise misplaced(
                 "features.audio.stretch_s",
@@ -133,6 +140,15 @@ class Params(Section):
                 "features.levels",
                 f"features.levels: {whole[0]} is of a whole window, and features.audio.span is "
                 f"clip. Choose among {', '.join(LEVELS_OF_VIEWS)}, or span: window",
+            )
+
+    def _check_layers(self) -> None:
+        """Refuse to keep each audio frame of all layers, which take the space of many encoders."""
+        if self.features.audio.layers == "all" and "intermediate" in self.features.levels:
+            raise misplaced(
+                "features.audio.layers",
+                "features.audio.layers is all, and features.levels has intermediate: each audio "
+                "frame of each layer would be kept. Choose the level pooled, or list some layers",
             )
 
     def _check_untrained(self, head: str) -> None:

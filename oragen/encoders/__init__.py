@@ -3,7 +3,8 @@
 An encoder comes from a hub id or from a folder. The small ones, named `embedded`, need neither.
 """
 
-from oragen.encoders.audio import AudioEncoder, load_audio_encoder
+from oragen.encoders.audio import AudioEncoder
+from oragen.encoders.audio_loading import load_any_audio_encoder, load_audio_encoder
 from oragen.encoders.errors import EncoderError
 from oragen.encoders.face import (
     FaceEncoder,
@@ -14,6 +15,7 @@ from oragen.encoders.face import (
 from oragen.encoders.face_input import find_input_px
 from oragen.encoders.off_the_shelf import OffTheShelfEncoder
 from oragen.encoders.sounds import PublishedInput, prepare_sounds
+from oragen.encoders.speaker import SpeakerEncoder
 
 __all__ = [
     "AudioEncoder",
@@ -21,7 +23,9 @@ __all__ = [
     "FaceEncoder",
     "OffTheShelfEncoder",
     "PublishedInput",
+    "SpeakerEncoder",
     "find_input_px",
+    "load_any_audio_encoder",
     "load_any_face_encoder",
     "load_audio_encoder",
     "load_face_encoder",

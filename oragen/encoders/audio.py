@@ -5,23 +5,19 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
 from functools import partial
 from itertools import groupby
-from pathlib import Path
 from typing import assert_never
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from transformers import AutoFeatureExtractor, PreTrainedModel, Wav2Vec2FeatureExtractor
+from transformers import PreTrainedModel
 
 from oragen.encoders.computing import keep_steps_together, to_bf16
 from oragen.encoders.copying import Returning, pin, send
-from oragen.encoders.embedded_audio import design_wav2vec2
-from oragen.encoders.errors import EncoderError, explained
-from oragen.encoders.files import check_preparation
 from oragen.encoders.fingerprint import fingerprint
+from oragen.encoders.layers import join_layers
 from oragen.encoders.levels import (
-    INTERMEDIATE,
     Launched,
     Rows,
     autocast,
@@ -31,53 +27,62 @@ from oragen.encoders.levels import (
     type_to_copy,
     unpooled,
 )
-from oragen.encoders.sounds import PreparedSounds, PublishedInput, Sound, is_plain, prepare_sounds
-from oragen.encoders.source import (
-    load_complete,
-    load_finetuned,
-    refuse_late,
-    refuse_useless,
+from oragen.encoders.sounds import (
+    Extractor,
+    PreparedSounds,
+    PublishedInput,
+    Sound,
+    is_plain,
+    prepare_sounds,
+    split_sound,
 )
-from oragen.models.unimodal import SavedUnimodal, UnimodalAudioModel, Waveforms
+from oragen.models.unimodal import UnimodalAudioModel, Waveforms
 from oragen.models.unimodal.front_end import (
     count_steps,
     hides_padding,
+    longest_input,
     samples_between_steps,
     samples_of_one_step,
+    takes_spectrograms,
 )
-from oragen.models.unimodal.input import SoundInput, check_input
 from oragen.models.unimodal.waveforms import normalise_raw, pad_raw
-from oragen.schema.choices.encoders import EMBEDDED
-from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Level, Precision
+from oragen.schema.vocabulary import Level, Precision
 
 
 class AudioEncoder(nn.Module):
-    """A frozen wav2vec 2.0, HuBERT, WavLM or data2vec.
+    """A frozen wav2vec 2.0, HuBERT, WavLM, data2vec, w2v-BERT 2.0, or the encoder of Whisper.
 
     A waveform is brought to zero mean and unit variance over its real samples, then padded with
     zeros, and the network gets an attention mask if it was trained with one. With a
-    `PublishedInput` padding counts as sound, and there is no mask. One pass computes several
-    levels: `early`, the input of the transformer (512 channels of the convolutions);
-    `intermediate`, its last hidden states; `late`, the pooled vector of a unimodal model; `pooled`,
+    `PublishedInput` padding counts as sound, and there is no mask. w2v-BERT and Whisper get the
+    spectrograms of their feature extractors; Whisper takes 30 s at a time, and longer waveforms are
+    encoded in pieces of 30 s. One pass computes several levels: `early`, the input of the
+    transformer (mostly 512 channels of the convolutions); `intermediate`, its last hidden states,
+    or those of some layers side by side; `late`, the pooled vector of a unimodal model; `pooled`,
     mean and standard deviation of the intermediate ones.
 
     Args:
         model: the network, alone or in a unimodal model; `late` needs the latter.
         extractor: how waveforms are prepared.
         precision: of the computation.
+        layers: numbers of the hidden layers that are kept, see `choose_layers`; None: what the
+            network returns.
     """
 
     def __init__(
         self,
         model: PreTrainedModel | UnimodalAudioModel,
-        extractor: Wav2Vec2FeatureExtractor | PublishedInput,
+        extractor: Extractor,
         precision: Precision = "fp32",
+        layers: tuple[int, ...] | None = None,
     ) -> None:
         super().__init__()
         self.model = model.eval().requires_grad_(False)
         self.extractor = extractor
         self.precision: Precision = precision
-        keep_steps_together(self.network.get_submodule("feature_extractor"))
+        self.layers = layers
+        if not self._takes_spectrograms:
+            keep_steps_together(self.network.get_submodule("feature_extractor"))
         self.computing = to_bf16(self.network) if precision == "bf16" else self.network
 
     @property
@@ -98,20 +103,22 @@ class AudioEncoder(nn.Module):
         `late` has one row, `pooled` has two.
         """
         config = self.network.config
+        width = config.hidden_size * len(self.layers or (1,))
         match level:
             case "early":
-                return self.num_steps(num_samples), config.conv_dim[-1]
+                of_step = config.hidden_size if self._takes_spectrograms else config.conv_dim[-1]
+                return self.num_steps(num_samples), of_step
             case "intermediate":
-                return self.num_steps(num_samples), config.hidden_size
+                return self.num_steps(num_samples), width
             case "late":
                 return 1, self._unimodal_model.summary.width
             case "pooled":
-                return 2, config.hidden_size
+                return 2, width
             case _:
                 assert_never(level)
 
     def num_steps(self, num_samples: int) -> int:
-        """Return the number of audio frames of so many samples: 199 for 4 s."""
+        """Return the number of audio frames of so many samples: 199 for 4 s, 200 of Whisper."""
         return max(0, count_steps(self.network.config, self._num_input_samples(num_samples)))
 
     @property
@@ -126,22 +133,22 @@ class AudioEncoder(nn.Module):
         An embedding must not depend on the other waveforms. A network without an attention mask
         would treat padding as sound, so each of its batches has waveforms of one length.
         """
-        groups = [list(waveforms)]
+        pieces = [split_sound(waveform, self._longest_input) for waveform in waveforms]
+        joined = [piece for of_waveform in pieces for piece in of_waveform]
+        groups = [joined]
         if not self._takes_mask:
-            by_length = groupby(
-                waveforms, key=lambda waveform: self._num_input_samples(len(waveform))
-            )
+            by_length = groupby(joined, key=lambda piece: self._num_input_samples(len(piece)))
             groups = [list(group) for _, group in by_length]
         device = self.network.device
         is_normalised_there = device.type == "cuda" and is_plain(self.extractor)
         prepare: Callable[[list[Sound]], Waveforms] = partial(prepare_sounds, self.extractor)
-        if is_normalised_there and all(waveform.dtype == np.int16 for waveform in waveforms):
+        if is_normalised_there and all(waveform.dtype == np.int16 for waveform in joined):
             prepare = pad_raw
         batches = [
             Waveforms(pin(samples, device), pin(valid, device))
             for samples, valid in map(prepare, groups)
         ]
-        return PreparedSounds(batches, [len(waveform) for waveform in waveforms])
+        return PreparedSounds(batches, [*map(len, joined)], [*map(len, pieces)])
 
     def launch(
         self,
@@ -170,6 +177,7 @@ class AudioEncoder(nn.Module):
             for level, of_level in embeddings.items():
                 for place, num_samples in enumerate(prepared.num_samples):  # without padded steps
                     of_level[place] = of_level[place][: self.feature_shape(num_samples, level)[0]]
+                embeddings[level] = _join_pieces(of_level, prepared.num_pieces, level)
             return round_rows(choose_rows(embeddings, levels), dtype)
 
         return wait
@@ -185,35 +193,61 @@ class AudioEncoder(nn.Module):
     @torch.inference_mode()
     def forward(
         self,
-        samples: Float[Tensor, "batch samples"],
-        valid: Bool[Tensor, "batch samples"] | None,
+        samples: Float[Tensor, "batch ..."],
+        valid: Bool[Tensor, "batch _"] | None,
         levels: Collection[Level],
     ) -> dict[Level, Float[Tensor, "batch _ _"]]:
         """Encode a batch in one pass for all levels; `valid` is None if nothing is padded."""
         network, samples = self.computing, samples.to(self.computing.dtype)
-        front_end = network.get_submodule("feature_extractor")
+        with autocast(network, self.precision):
+            if self._takes_spectrograms:
+                features = self._run(samples, valid, with_states="early" in levels)
+            else:
+                features = self._run_with_front_end(samples, valid, levels)
+        if "late" in levels:
+            features["late"] = self._pool(features["late"], valid)
+        return {level: features[level].float() for level in levels}
+
+    def _run_with_front_end(
+        self, samples: Tensor, valid: Tensor | None, levels: Collection[Level]
+    ) -> dict[Level, Tensor]:
+        """Encode waveforms; what leaves the convolutions is kept on its way."""
+        front_end = self.computing.get_submodule("feature_extractor")
         features: dict[Level, Tensor] = {}
-        with autocast(network, self.precision), keep_output(front_end) as channels:
+        with keep_output(front_end) as channels:
             if {*levels} == {"early"}:
                 front_end(samples)
             else:
-                mask = valid.long() if self._takes_mask and valid is not None else None
-                features["intermediate"] = network(samples, attention_mask=mask).last_hidden_state
-            features["early"] = channels[0].transpose(1, 2)  # to batch, step, channel
-        if "late" in levels:
-            features["late"] = self._pool(features["intermediate"], samples, valid)
-        return {level: features[level].float() for level in levels}
+                features = self._run(samples, valid, with_states=False)
+        # to batch, step, channel
+        return features | {"early": channels[0].transpose(1, 2)}
+
+    def _run(
+        self, samples: Tensor, valid: Tensor | None, *, with_states: bool
+    ) -> dict[Level, Tensor]:
+        """Encode a batch; `late` is not pooled yet, and `early` is what enters the first layer."""
+        mask = valid.long() if self._takes_mask and valid is not None else None
+        with_states = with_states or self.layers is not None
+        output = self.computing(samples, attention_mask=mask, output_hidden_states=with_states)
+        last: Tensor = output.last_hidden_state
+        features: dict[Level, Tensor] = {"intermediate": last, "late": last}
+        if with_states:
+            features["early"] = output.hidden_states[0]
+        if self.layers is not None:
+            states = [*output.hidden_states[:-1], last]
+            features["intermediate"] = join_layers(states, self.layers)
+        return features
 
     def _pool(
         self,
         steps: Float[Tensor, "batch steps width"],
-        samples: Float[Tensor, "batch samples"],
-        valid: Bool[Tensor, "batch samples"] | None,
+        valid: Bool[Tensor, "batch _"] | None,
     ) -> Float[Tensor, "batch 1 pooled_width"]:
         model = self._unimodal_model
-        whole = torch.ones_like(samples, dtype=torch.bool) if valid is None else valid
+        whole = torch.ones(steps.shape[:2], dtype=torch.bool, device=steps.device)
+        steps_valid = whole if valid is None else model.steps_valid(valid)
         with autocast(model, self.precision):
-            pooled: Tensor = model.summary(steps.float(), model.steps_valid(whole))
+            pooled: Tensor = model.summary(steps.float(), steps_valid)
         return pooled[:, None]  # batch, width -> batch, 1, width
 
     @property
@@ -226,7 +260,17 @@ class AudioEncoder(nn.Module):
         """Whether the network takes an attention mask, and it hides padding."""
         if isinstance(self.extractor, PublishedInput):
             return False
+        if self._takes_spectrograms:
+            return True
         return bool(self.extractor.return_attention_mask) and hides_padding(self.network.config)
+
+    @property
+    def _takes_spectrograms(self) -> bool:
+        return takes_spectrograms(self.network.config)
+
+    @property
+    def _longest_input(self) -> int | None:
+        return longest_input(self.network.config)
 
     def _num_input_samples(self, num_samples: int) -> int:
         if isinstance(self.extractor, PublishedInput):
@@ -234,72 +278,14 @@ class AudioEncoder(nn.Module):
         return num_samples
 
 
-def load_audio_encoder(
-    source: str,
-    revision: str | None = None,
-    *,
-    precision: Precision = "fp32",
-    levels: Collection[Level] = (INTERMEDIATE,),
-) -> AudioEncoder:
-    """Load a speech encoder from the hub, from a folder, or the `embedded` one.
-
-    The folder may hold an encoder alone, or a unimodal model: one fine-tuned here, or converted
-    from a published checkpoint. `levels` are those that will be computed.
-
-    Raises:
-        EncoderError: it cannot be loaded, is no speech encoder, or lacks a level.
-    """
-    if saved := load_finetuned(source):
-        return _from_finetuned(source, saved, precision)
-    refuse_late(source, levels)
-    if source == EMBEDDED:
-        extractor = Wav2Vec2FeatureExtractor(return_attention_mask=True)
-        return AudioEncoder(design_wav2vec2(), extractor, precision)
-    model = load_complete(source, revision)
-    if not hasattr(model.config, "conv_stride"):
-        raise EncoderError(
-            f"Encoder {source!r} is a {model.config.model_type}; expected a speech transformer "
-            "with a convolutional front end (wav2vec2, hubert, wavlm, data2vec-audio)."
-        )
-    return _try_out(source, model, _load_extractor(source, revision), precision)
-
-
-def _from_finetuned(source: str, saved: SavedUnimodal, precision: Precision) -> AudioEncoder:
-    if not isinstance(saved.model, UnimodalAudioModel):
-        raise EncoderError(f"Encoder {source!r} is a model of faces; expected one of voices.")
-    if "input" in saved.metadata:
-        found = check_input(Path(source), SoundInput, saved.metadata)
-        prepared = PublishedInput(order=found.waveform_order, min_samples=found.min_samples)
-        return AudioEncoder(saved.model, prepared, precision)
-    return _try_out(source, saved.model, _load_extractor(source, None), precision)
-
-
-def _load_extractor(source: str, revision: str | None) -> Wav2Vec2FeatureExtractor:
-    with explained(source, revision):
-        extractor = AutoFeatureExtractor.from_pretrained(
-            source, revision=revision, trust_remote_code=False
-        )
-    if (
-        not isinstance(extractor, Wav2Vec2FeatureExtractor)
-        or extractor.sampling_rate != SAMPLE_RATE_HZ
-    ):
-        raise EncoderError(
-            f"Encoder {source!r} prepares sound by a {type(extractor).__name__}, expected a "
-            f"Wav2Vec2FeatureExtractor at {SAMPLE_RATE_HZ} Hz. Name another encoder."
-        )
-    check_preparation(source, json.loads(extractor.to_json_string()))
-    return extractor
-
-
-def _try_out(
-    source: str,
-    model: PreTrainedModel | UnimodalAudioModel,
-    extractor: Wav2Vec2FeatureExtractor,
-    precision: Precision,
-) -> AudioEncoder:
-    """Encode a second of silence: a network and a preparation may not fit each other."""
-    encoder = AudioEncoder(model, extractor, precision)
-    with explained(source, None):
-        [steps] = encoder.encode([np.zeros(SAMPLE_RATE_HZ, np.int16)])
-        refuse_useless(source, steps)
-    return encoder
+def _join_pieces(
+    rows: Sequence[np.ndarray], num_pieces: Sequence[int], level: Level
+) -> list[np.ndarray]:
+    """Put the rows of pieces behind each other; of one vector a piece, their mean."""
+    remaining = iter(rows)
+    joined: list[np.ndarray] = []
+    for count in num_pieces:
+        pieces = [next(remaining) for _ in range(count)]
+        whole = pieces[0] if count == 1 else np.concatenate(pieces)
+        joined.append(whole.mean(axis=0, keepdims=True) if level == "late" and count > 1 else whole)
+    return joined

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from safetensors import safe_open
 from torch import nn
-from transformers import AutoConfig, AutoModel
+from transformers import AutoConfig
 from transformers.utils.hub import cached_file
 
 from oragen.encoders.errors import EncoderError
@@ -15,6 +15,7 @@ from oragen.models.encoder_configs import check_config
 from oragen.models.folder import MAX_HEADER_BYTES
 from oragen.models.outline import outlining
 from oragen.models.unimodal import outline_checkpoint
+from oragen.models.unimodal.architectures import build_network
 from oragen.schema.links import find_inside
 from oragen.schema.strict_json import MAX_BYTES, JsonError, parse_object, shorten
 
@@ -32,7 +33,8 @@ INDEX: Final = ".index.json"
 MAX_MISSING_SHARE: Final = 1.2
 MAX_MISSING: Final = 10**7
 LARGEST_SIDE_PX: Final = 4096
-NO_SIDES: Final = ("sampling_rate", "num_classes")  # of a preparation
+NO_SIDES: Final = ("sampling_rate", "num_classes", "n_samples")  # of a preparation
+PREPARATIONS: Final = ("processor_config.json", "preprocessor_config.json")
 LARGEST_NUMBER: Final = 10**6
 
 
@@ -112,6 +114,18 @@ def check_count(source: str, network: nn.Module, num_weights: int) -> None:
         )
 
 
+def check_preparation_files(source: str, revision: str | None) -> None:
+    """Refuse such a preparation before it is built: a filterbank is as large as it says.
+
+    Raises:
+        EncoderError: names the field.
+        OSError: the hub cannot be reached.
+    """
+    for name in PREPARATIONS:
+        if (found := _find_if_any(source, name, revision)) is not None:
+            check_preparation(source, _read_object(source, found))
+
+
 def check_preparation(source: str, preparation: Mapping[str, Any]) -> None:
     """Refuse a preparation of inputs with sizes that no encoder takes.
 
@@ -130,8 +144,8 @@ def check_preparation(source: str, preparation: Mapping[str, Any]) -> None:
 def _outline(config: Mapping[str, Any]) -> nn.Module:
     fields = {key: value for key, value in config.items() if key != "model_type"}
     with outlining():
-        built = AutoConfig.for_model(config["model_type"], **fields)
-        return AutoModel.from_config(built, trust_remote_code=False)  # type: ignore[no-any-return]
+        network: nn.Module = build_network(AutoConfig.for_model(config["model_type"], **fields))
+        return network
 
 
 def _list_shards(source: str, index: Path) -> list[str]:

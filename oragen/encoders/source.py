@@ -2,20 +2,26 @@
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
-from torch import nn
-from transformers import AutoModel, PreTrainedModel
+import torch
+from safetensors import safe_open
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel, PreTrainedModel
 
 from oragen.encoders.errors import EncoderError, explained
-from oragen.encoders.files import check_files
+from oragen.encoders.files import check_files, find_weights, read_config
 from oragen.models.finite import find_not_finite
 from oragen.models.folder import DESCRIPTION_FILE
 from oragen.models.unimodal import SavedUnimodal, holds_unimodal, load_unimodal
+from oragen.models.unimodal.front_end import WHISPER
 from oragen.schema.vocabulary import Level
 
 UNUSED_WEIGHTS: Final = ("pooler.", "masked_spec_embed", "embeddings.mask_token")
+# Before the names of the encoder's weights, in checkpoints of Whisper; none where it is alone.
+WHISPER_PREFIXES: Final = ("model.encoder.", "encoder.")
+WHISPER_DECODERS: Final = ("model.decoder.", "decoder.", "proj_out.")
 
 
 def load_complete(source: str, revision: str | None) -> PreTrainedModel:
@@ -30,9 +36,12 @@ def load_complete(source: str, revision: str | None) -> PreTrainedModel:
     model: PreTrainedModel
     with explained(source, revision):
         check_files(source, revision)
-        model, report = AutoModel.from_pretrained(
-            source, revision=revision, output_loading_info=True, trust_remote_code=False
-        )
+        if read_config(source, revision)["model_type"] == WHISPER:
+            model, report = _load_whisper(source, revision)
+        else:
+            model, report = AutoModel.from_pretrained(
+                source, revision=revision, output_loading_info=True, trust_remote_code=False
+            )
     if missing := [name for name in report["missing_keys"] if not is_unused(name)]:
         raise EncoderError(
             f"Encoder {source!r} lacks {len(missing)} weights of a {model.config.model_type}, e.g. "
@@ -40,6 +49,37 @@ def load_complete(source: str, revision: str | None) -> PreTrainedModel:
         )
     refuse_not_finite(source, model)
     return model
+
+
+def _load_whisper(source: str, revision: str | None) -> tuple[PreTrainedModel, dict[str, Any]]:
+    """Load the encoder of Whisper; its decoder is not read."""
+    from transformers.models.whisper.modeling_whisper import WhisperEncoder
+
+    config = AutoConfig.from_pretrained(source, revision=revision, trust_remote_code=False)
+    weights: dict[str, Tensor] = {}
+    for path in find_weights(source, revision):
+        if path.suffix != ".safetensors":
+            raise EncoderError(f"Encoder {source!r} has its weights in {path.name}. Save it anew.")
+        weights |= _read_whisper(path)
+    loaded: tuple[PreTrainedModel, dict[str, Any]] = WhisperEncoder.from_pretrained(
+        None,
+        config=config,
+        state_dict=weights,
+        output_loading_info=True,
+        dtype=torch.float32,  # some are released in fp16; computed as `precision` says
+    )
+    return loaded
+
+
+def _read_whisper(path: Path) -> dict[str, Tensor]:
+    with safe_open(path, framework="pt") as file:
+        names = [name for name in file.keys() if not name.startswith(WHISPER_DECODERS)]  # noqa: SIM118
+        return {_strip(name): file.get_tensor(name).float() for name in names}
+
+
+def _strip(name: str) -> str:
+    prefix = next((start for start in WHISPER_PREFIXES if name.startswith(start)), "")
+    return name.removeprefix(prefix)
 
 
 def refuse_not_finite(source: str, network: nn.Module) -> None:

@@ -15,7 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from oragen.schema.choices.encoders import EMBEDDED, OFF_THE_SHELF
+from oragen.schema.choices.encoders import EMBEDDED, OFF_THE_SHELF, RESEMBLYZER, NamedLayers
 from oragen.schema.files import write_text
 from oragen.schema.strict_json import MAX_BYTES, JsonError, parse_object
 from oragen.schema.vocabulary import Json, Level, Modality, Precision
@@ -40,6 +40,7 @@ class EncoderUse(NamedTuple):
     precision: Precision
     levels: Sequence[Level]
     num_samples: int | None  # of the longest input, if it is sound
+    layers: NamedLayers | Sequence[int] = "last"  # see `choose_layers`; of sound alone
 
 
 class EncoderNote(NamedTuple):
@@ -48,6 +49,7 @@ class EncoderNote(NamedTuple):
     fingerprints: Mapping[Level, str]
     shapes: Mapping[Level, tuple[int, int]]
     frame_samples: tuple[int, int] | None  # of speech encoders, see `AudioEncoder`
+    layers: tuple[int, ...] | None = None  # that are kept; None: what the encoder returns
 
     def as_json(self) -> dict[str, Json]:
         """Return it as it is written."""
@@ -55,6 +57,7 @@ class EncoderNote(NamedTuple):
             "fingerprints": {**self.fingerprints},
             "shapes": {level: list(shape) for level, shape in self.shapes.items()},
             "frame_samples": self.frame_samples and list(self.frame_samples),
+            "layers": self.layers and list(self.layers),
         }
 
 
@@ -107,6 +110,7 @@ def describe(encoder: Any, use: EncoderUse) -> EncoderNote:
         {level: encoder.fingerprint(level) for level in use.levels},
         {level: encoder.feature_shape(*sizes, level) for level in use.levels},
         None if use.num_samples is None else tuple(encoder.frame_samples),
+        None if use.layers == "last" else encoder.layers,
     )
 
 
@@ -119,6 +123,7 @@ def read_note(path: Path, levels: Sequence[Level]) -> EncoderNote | None:
             {level: found["fingerprints"][level] for level in levels},
             {level: _to_pair(found["shapes"][level]) for level in levels},
             None if found["frame_samples"] is None else _to_pair(found["frame_samples"]),
+            None if found["layers"] is None else _to_layers(found["layers"]),
         )
     except (OSError, JsonError, LookupError, TypeError, ValueError):
         return None
@@ -130,6 +135,12 @@ def _to_pair(numbers: Any) -> tuple[int, int]:
     if not (type(first) is type(second) is int and min(first, second) > 0):
         raise ValueError(f"no sizes: {numbers}")
     return first, second
+
+
+def _to_layers(numbers: Any) -> tuple[int, ...]:
+    if not numbers or not all(type(number) is int and number >= 0 for number in numbers):
+        raise ValueError(f"no layers: {numbers}")
+    return tuple(numbers)
 
 
 def name_note(use: EncoderUse, memory: Path) -> str | None:
@@ -156,7 +167,7 @@ def name_note(use: EncoderUse, memory: Path) -> str | None:
 
 def list_files(source: str, revision: str | None = None) -> list[Path] | None:
     """Return the files of an encoder, in its folder or in the cache of the hub; None: unknown."""
-    if source in (EMBEDDED, OFF_THE_SHELF):
+    if source in (EMBEDDED, OFF_THE_SHELF, RESEMBLYZER):
         return []
     folder = Path(source) if Path(source).is_dir() else _find_snapshot(source, revision)
     if folder is None:

@@ -19,10 +19,11 @@ from oragen.store.hashing import make_key
 STORED_TYPE: Final = np.float16
 EXPONENT: Final = 0x7C00  # its bits in a float16
 # Fields of a spec that a head depends on; an encoder may get another name or source.
-SEEN_BY_HEADS: Final = ("fingerprint", "level", "precision", "shape", "stretch")
+SEEN_BY_HEADS: Final = ("fingerprint", "level", "precision", "shape", "stretch", "layers")
 # Fields in which two kinds of features differ.
 DECISIVE: Final = ("modality", *SEEN_BY_HEADS, "stored")
-OPTIONAL: Final = ("stretch",)  # not in features of single windows, nor of crops
+# Not in features of single windows nor of crops; not in those of what an encoder returns.
+OPTIONAL: Final = ("stretch", "layers")
 
 
 class EmbeddingError(UserError):
@@ -41,6 +42,7 @@ class FeatureSpec:
     precision: Precision
     shape: tuple[int, int]  # of one window or crop: positions x width, see `as_json`
     stretching: Stretching | None = None  # None: a row is a window or a crop
+    layers: tuple[int, ...] | None = None  # side by side in the width; None: the encoder's output
 
     def key_of(self, input_key: str) -> str:
         """Return the key of the features of an input."""
@@ -51,7 +53,7 @@ class FeatureSpec:
             precision=self.precision,
             shape=list(self.shape),
             stored=np.dtype(STORED_TYPE).str,
-            **self._stretch,
+            **self._choices,
         )
 
     @property
@@ -72,13 +74,15 @@ class FeatureSpec:
         """Return the spec as it is written in the parts."""
         stored = np.dtype(STORED_TYPE).str
         names = [self._position, "width"]  # the positions of all rows, one row after the other
-        fields = {name: value for name, value in asdict(self).items() if name != "stretching"}
-        return {**fields, **self._stretch, "stored": stored, "dimension_names": names}
+        chosen = ("stretching", "layers")
+        fields = {name: value for name, value in asdict(self).items() if name not in chosen}
+        return {**fields, **self._choices, "stored": stored, "dimension_names": names}
 
     @property
-    def _stretch(self) -> dict[str, Json]:
-        """What only features of stretches have."""
-        return {} if self.stretching is None else {"stretch": self.stretching.as_json()}
+    def _choices(self) -> dict[str, Json]:
+        """What only features of stretches have, or of some layers."""
+        stretch = {} if self.stretching is None else {"stretch": self.stretching.as_json()}
+        return stretch if self.layers is None else stretch | {"layers": list(self.layers)}
 
     @property
     def _position(self) -> str:

@@ -42,7 +42,7 @@ class Sizes(Form):
     """As `HeadSizes`."""
 
     audio_steps: Annotated[int, Field(ge=1, le=10**6)]
-    audio_width: Size
+    audio_width: Annotated[int, Field(ge=1, le=2**18)]  # of all layers of the largest encoders
     face_slots: Size
     face_layers: Size
     face_width: Size
@@ -59,6 +59,7 @@ class HeadForm(Form):
     num_heads: Annotated[int, Field(ge=1, le=1024)] = 4
     dropout: Dropout = 0.1
     std_correction: StdCorrection = 0
+    audio_layers: Annotated[int, Field(ge=1, le=201)] = 1
 
 
 class Pooling(Form):

@@ -10,7 +10,7 @@ from oragen.schema.strict_json import shorten
 
 SPEECH_TYPES: Final = (
     "wav2vec2", "hubert", "wavlm", "data2vec-audio", "unispeech", "unispeech-sat", "sew",
-    "wav2vec2-conformer",
+    "wav2vec2-conformer", "wav2vec2-bert", "whisper",
 )  # fmt: skip
 VISION_TYPES: Final = (
     "vit", "deit", "beit", "data2vec-vision", "dinov2", "dinov2_with_registers", "dinov3_vit",
@@ -22,6 +22,14 @@ LARGEST: Final[Mapping[str, int]] = {
     "hidden_size": 2**14,
     "intermediate_size": 2**17,
     "num_attention_heads": 2**10,
+    "encoder_layers": 200,  # these four of Whisper
+    "d_model": 2**14,
+    "encoder_ffn_dim": 2**17,
+    "encoder_attention_heads": 2**10,
+    "num_mel_bins": 2**10,
+    "max_source_positions": 2**14,
+    "feature_projection_input_dim": 2**12,
+    "conv_depthwise_kernel_size": 2**12,
     "image_size": 2**12,
     "patch_size": 2**12,
     "num_channels": 64,
@@ -53,9 +61,8 @@ def check_config(model_type: object, config: Mapping[str, Any]) -> None:
     """
     if model_type not in (*SPEECH_TYPES, *VISION_TYPES):
         raise EncoderConfigError(
-            f"model_type is {shorten(repr(model_type))}, expected a speech transformer with a "
-            f"convolutional front end ({', '.join(SPEECH_TYPES)}) or a vision transformer "
-            f"({', '.join(VISION_TYPES)})"
+            f"model_type is {shorten(repr(model_type))}, expected a speech transformer "
+            f"({', '.join(SPEECH_TYPES)}) or a vision transformer ({', '.join(VISION_TYPES)})"
         )
     if config.get("quantization_config") is not None:
         raise EncoderConfigError("quantization_config is there, expected weights as trained")

@@ -21,6 +21,7 @@ from oragen.predictor.clip_inputs import ClipInputs
 from oragen.predictor.pretrained import Pretrained
 from oragen.predictor.sounds import plan_sounds
 from oragen.schema.vocabulary import (
+    LEVELS_OF_LAYERS,
     LEVELS_OF_VIEWS,
     NO_CROP,
     SAMPLE_RATE_HZ,
@@ -32,7 +33,7 @@ from oragen.schema.vocabulary import (
 from oragen.training.devices import choose_device
 
 if TYPE_CHECKING:  # their import takes seconds, so it waits until they are loaded
-    from oragen.encoders import AudioEncoder, FaceEncoder, OffTheShelfEncoder
+    from oragen.encoders import AudioEncoder, FaceEncoder, OffTheShelfEncoder, SpeakerEncoder
 
 BATCH_SIZE: Final = 16  # windows or crops
 ONE_CLIP: Final = "clip"  # for the name of a file may be no text
@@ -44,7 +45,7 @@ Embedding = Float16[np.ndarray, "_ width"]
 class ModalityEncoders:
     """The encoders of a head, and the specifications of their features."""
 
-    audio: "AudioEncoder | None"
+    audio: "AudioEncoder | SpeakerEncoder | None"
     face: "FaceEncoder | OffTheShelfEncoder | None"
     specs: Mapping[Modality, Mapping[str, Json]]
     batch_size: int  # windows or crops
@@ -143,8 +144,7 @@ def choose_level(loaded: Pretrained, level: Level | None) -> ModalityEncoders:
     Raises:
         EncoderError: an encoder has no such level.
     """
-    from oragen.encoders import OffTheShelfEncoder
-    from oragen.encoders.off_the_shelf import refuse_early
+    from oragen.encoders import OffTheShelfEncoder, SpeakerEncoder, off_the_shelf, speaker
     from oragen.encoders.source import refuse_late
     from oragen.models.unimodal import UnimodalAudioModel, UnimodalFaceModel
 
@@ -153,12 +153,16 @@ def choose_level(loaded: Pretrained, level: Level | None) -> ModalityEncoders:
     for modality, spec in loaded.specs.items():
         encoder, wanted = encoders[modality], level or spec["level"]
         if isinstance(encoder, OffTheShelfEncoder):
-            refuse_early([wanted])
+            off_the_shelf.refuse_early([wanted])
+        elif isinstance(encoder, SpeakerEncoder):
+            speaker.refuse_early([wanted])
         elif not isinstance(encoder.model, UnimodalAudioModel | UnimodalFaceModel):
             refuse_late(spec["source"], [wanted])
         specs[modality] = spec | {"level": wanted, "fingerprint": encoder.fingerprint(wanted)}
         if wanted not in LEVELS_OF_VIEWS:  # of a whole window
             specs[modality].pop("stretch", None)
+        if wanted not in LEVELS_OF_LAYERS:
+            specs[modality].pop("layers", None)
     device = choose_device("auto")
     return ModalityEncoders(
         audio=None if loaded.audio is None else loaded.audio.to(device),
@@ -190,7 +194,7 @@ def describe_features(
     inputs: ClipInputs, loaded: Pretrained, encoders: ModalityEncoders
 ) -> np.ndarray:
     """Say in JSON how arrays were made; text as an array needs no pickle."""
-    kept = ("encoder", "source", "level", "fingerprint", "precision", "stretch")
+    kept = ("encoder", "source", "level", "fingerprint", "precision", "stretch", "layers")
     described = {
         "clip": inputs.name,
         "sample_rate_hz": SAMPLE_RATE_HZ,
@@ -206,7 +210,7 @@ def describe_features(
 
 
 def _embed_sounds(
-    inputs: ClipInputs, encoders: ModalityEncoders, encoder: "AudioEncoder"
+    inputs: ClipInputs, encoders: ModalityEncoders, encoder: "AudioEncoder | SpeakerEncoder"
 ) -> dict[str, np.ndarray]:
     """Encode the windows with speech; the others have no valid position."""
     spoken = _find_spoken(inputs.windows)

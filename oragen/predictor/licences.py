@@ -8,8 +8,14 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from oragen.models.off_the_shelf import LICENCE, SOURCE
+from oragen.models.packages import SPEAKER_LICENCE, SPEAKER_SOURCE
 from oragen.models.released import REPOSITORY, TITLE
-from oragen.schema.choices.encoders import EMBEDDED, OFF_THE_SHELF, OFF_THE_SHELF_HEAD
+from oragen.schema.choices.encoders import (
+    EMBEDDED,
+    OFF_THE_SHELF,
+    OFF_THE_SHELF_HEAD,
+    RESEMBLYZER,
+)
 from oragen.schema.vocabulary import Modality
 
 CODE: Final = "MIT"
@@ -56,6 +62,8 @@ def _of_encoder(source: str) -> str:
         return f"{CODE}, as the program that it is part of"
     if source == OFF_THE_SHELF:
         return f"{LICENCE} ({SOURCE})"
+    if source == RESEMBLYZER:
+        return f"{SPEAKER_LICENCE} ({SPEAKER_SOURCE})"
     return f"{UNSTATED} the place that it comes from: {source}"
 
 

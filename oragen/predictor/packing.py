@@ -10,7 +10,7 @@ from oragen.detection.yunet_weights import (
     find_yunet_weights,
     refuse_unknown_yunet,
 )
-from oragen.encoders import AudioEncoder, FaceEncoder, OffTheShelfEncoder
+from oragen.encoders import AudioEncoder, FaceEncoder, OffTheShelfEncoder, SpeakerEncoder
 from oragen.models.places import DESCRIPTION_FILE, WEIGHTS_FILE, ModelError
 from oragen.models.unimodal.timm_vit import TimmVit
 from oragen.predictor.cards import NO_SOURCES, CardSources, refuse_used_folder, write_cards
@@ -74,11 +74,11 @@ def _copy_parts(folder: Path, model: Pretrained, target: Path) -> None:
     if model.familiarity:
         _copy(folder, FAMILIARITY_FILE, target)
     _copy_detector(model.preprocessing.faces, target)
-    encoders: dict[Modality, AudioEncoder | FaceEncoder | OffTheShelfEncoder | None] = {
-        "audio": model.audio, "face": model.face,
-    }  # fmt: skip
+    encoders: dict[
+        Modality, AudioEncoder | SpeakerEncoder | FaceEncoder | OffTheShelfEncoder | None
+    ] = {"audio": model.audio, "face": model.face}
     for modality, encoder in encoders.items():
-        if encoder is None or isinstance(encoder, OffTheShelfEncoder):  # the package has its files
+        if not isinstance(encoder, AudioEncoder | FaceEncoder):  # packages have the others' files
             continue
         source = locate_encoder(folder, modality, model.specs[modality]["source"])
         if source != EMBEDDED:

@@ -2,17 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from oragen.models.folder import read_description
 from oragen.models.heads import Head, load_head
 from oragen.models.off_the_shelf import LIMITS, describe_networks
+from oragen.models.packages import describe_speaker_network
 from oragen.models.places import DESCRIPTION_FILE, ModelError, no_model
 from oragen.predictor.origin import describe_origin
 from oragen.predictor.preprocessing import Preprocessing, read_preprocessing
 from oragen.predictor.sums import check_sums
-from oragen.schema.choices.encoders import OFF_THE_SHELF
+from oragen.schema.choices.encoders import OFF_THE_SHELF, RESEMBLYZER
 from oragen.schema.choices.preprocessing import PreprocessingRules
 from oragen.schema.vocabulary import Modality, Precision
 from oragen.training.calibration import Calibration
@@ -23,7 +25,9 @@ from oragen.training.model_warnings import warn_of_model
 from oragen.training.training_data import TrainingData
 
 if TYPE_CHECKING:
-    from oragen.encoders import AudioEncoder, FaceEncoder, OffTheShelfEncoder
+    from oragen.encoders import AudioEncoder, FaceEncoder, OffTheShelfEncoder, SpeakerEncoder
+
+    AnyEncoder: TypeAlias = AudioEncoder | SpeakerEncoder | FaceEncoder | OffTheShelfEncoder
 
 ENCODER_FOLDERS: Final[dict[Modality, str]] = {"audio": "audio_encoder", "face": "face_encoder"}
 # `data/heads/<head>/seed-<n>` names its encoders relative to the project's folder.
@@ -35,7 +39,7 @@ class Pretrained:
     """All parts of a model that predicts on clips."""
 
     head: Head
-    audio: "AudioEncoder | None"
+    audio: "AudioEncoder | SpeakerEncoder | None"
     face: "FaceEncoder | OffTheShelfEncoder | None"
     preprocessing: Preprocessing
     calibration: Calibration
@@ -120,12 +124,14 @@ def _load_encoder(
     spec: Mapping[str, Any],
     precision: Precision | None,
     revision: str | None,
-) -> "AudioEncoder | FaceEncoder | OffTheShelfEncoder":
-    from oragen.encoders import load_any_face_encoder, load_audio_encoder
+) -> "AnyEncoder":
+    from oragen.encoders import load_any_audio_encoder, load_any_face_encoder
 
     source = locate_encoder(folder, modality, spec["source"])
-    load = load_audio_encoder if modality == "audio" else load_any_face_encoder
-    encoder = load(
+    load: Any = load_any_face_encoder
+    if modality == "audio":
+        load = partial(load_any_audio_encoder, layers=spec.get("layers") or "last")
+    encoder: AnyEncoder = load(
         source, revision, precision=precision or spec["precision"], levels=[spec["level"]]
     )
     fingerprint = encoder.fingerprint(spec["level"])
@@ -144,7 +150,7 @@ def _take_landmarks(face: "FaceEncoder | OffTheShelfEncoder | None") -> bool:
 
 def locate_encoder(folder: Path, modality: Modality, source: str) -> str:
     """Return the place of an encoder: beside the head, in the head's project, or on the hub."""
-    if source == OFF_THE_SHELF:
+    if source in (OFF_THE_SHELF, RESEMBLYZER):  # of packages that are installed
         return source
     beside = folder / ENCODER_FOLDERS[modality]
     if beside.is_dir():
@@ -171,6 +177,8 @@ def _describe(
         described[f"{modality}_fingerprint"] = spec["fingerprint"]
         if spec["source"] == OFF_THE_SHELF:
             described |= describe_networks()
+        if spec["source"] == RESEMBLYZER:
+            described |= describe_speaker_network()
     if "face" in metadata.features:
         described["face_detector"] = preprocessing.faces.detector
     return described

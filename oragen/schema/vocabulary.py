@@ -30,6 +30,7 @@ ModalitySet = Literal["audio_visual", "audio", "face"]  # what a head takes
 MODALITY_SETS: Final[tuple[ModalitySet, ...]] = ("audio_visual", "audio", "face")
 LEVELS: Final[tuple[Level, ...]] = ("early", "intermediate", "late", "pooled")
 LEVELS_OF_VIEWS: Final[tuple[Level, ...]] = ("early", "intermediate")  # a position an audio frame
+LEVELS_OF_LAYERS: Final[tuple[Level, ...]] = ("intermediate", "pooled")  # of some hidden layers
 Json = Any  # what json.dumps takes
 
 

@@ -45,6 +45,8 @@ def refuse_other_features(
 
 
 def _describe(spec: Mapping[str, Json], name: str) -> str:
+    if name == "layers":
+        return f"layers {spec.get('layers', 'last')}"
     if name != "stretch":
         return f"{name} {spec[name]}"
     if (stretch := spec.get("stretch")) is None:

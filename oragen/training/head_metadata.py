@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from oragen.models.description import Form, LooseForm, Sha256, Size, Text, check_form
+from oragen.models.description import Form, LooseForm, Sha256, Text, check_form
 from oragen.models.heads import Head, SavedHead
 from oragen.schema.errors import UserError
 from oragen.schema.vocabulary import (
@@ -27,6 +27,11 @@ Age = Annotated[float, Field(ge=0, le=200)]
 Count = Annotated[int, Field(ge=0)]
 
 
+LayerNumbers = Annotated[
+    list[Annotated[int, Field(ge=0, le=200)]], Field(min_length=1, max_length=201)
+]
+
+
 class StretchForm(LooseForm):
     """As `Stretching`; two minutes of frames of 5 ms at most."""
 
@@ -42,8 +47,9 @@ class FeatureForm(LooseForm):
     fingerprint: Sha256
     level: Level
     precision: Precision
-    shape: Annotated[list[Size], Field(min_length=2, max_length=2)]
+    shape: Annotated[list[Annotated[int, Field(ge=1, le=2**18)]], Field(min_length=2, max_length=2)]
     stretch: StretchForm | None = None  # None: each window is encoded by itself
+    layers: LayerNumbers | None = None  # None: what the encoder returns
 
     @model_validator(mode="after")
     def _check_stretch(self) -> "FeatureForm":

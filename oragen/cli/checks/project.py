@@ -10,7 +10,7 @@ from typing import Final
 from oragen.cli.checks.finding import INSTALL, Finding
 from oragen.config.clips import Faces
 from oragen.config.settled_faces import SettledFaces
-from oragen.schema.choices.encoders import EMBEDDED, OFF_THE_SHELF
+from oragen.schema.choices.encoders import EMBEDDED, OFF_THE_SHELF, RESEMBLYZER
 from oragen.schema.choices.face_detectors import DetectorChoice
 
 WEIGHT_FILES: Final = (
@@ -90,6 +90,8 @@ def check_encoder(
     title = f"encoder {name}"
     if source == OFF_THE_SHELF:
         return check_off_the_shelf(title, is_used=is_used)
+    if source == RESEMBLYZER:
+        return check_speaker_encoder(title, is_used=is_used)
     if source == EMBEDDED:
         return Finding("weights", title, "ok", "embedded: made on the spot")
     path = Path(source.removeprefix(TIMM))
@@ -117,10 +119,10 @@ def check_off_the_shelf(title: str, *, is_used: bool) -> Finding:
         INSTALL,
         NETWORKS,
         PACKAGE,
-        OffTheShelfError,
         find_networks,
         read_network,
     )
+    from oragen.models.packages import PackageError
 
     if find_networks() is None:
         advice = f"Run `{INSTALL}`{'' if is_used else ' if you want it'}."
@@ -129,9 +131,30 @@ def check_off_the_shelf(title: str, *, is_used: bool) -> Finding:
     try:
         for network in NETWORKS:
             read_network(network)
-    except OffTheShelfError as error:
+    except PackageError as error:
         return Finding("weights", title, "problem", f"{PACKAGE}: damaged", str(error))
     return Finding("weights", title, "ok", f"{PACKAGE}: installed")
+
+
+def check_speaker_encoder(title: str, *, is_used: bool) -> Finding:
+    """Check whether the package of the speaker encoder is installed, and its file whole."""
+    from oragen.models.packages import (
+        SPEAKER,
+        PackageError,
+        find_package_file,
+        read_package_file,
+    )
+
+    path = find_package_file(SPEAKER)
+    if path is None:
+        advice = f"Run `{SPEAKER.install}`{'' if is_used else ' if you want it'}."
+        missing = f"{SPEAKER.package} is not installed"
+        return Finding("weights", title, "problem" if is_used else "ok", missing, advice)
+    try:
+        read_package_file(SPEAKER, path)
+    except PackageError as error:
+        return Finding("weights", title, "problem", f"{SPEAKER.package}: damaged", str(error))
+    return Finding("weights", title, "ok", f"{SPEAKER.package}: installed")
 
 
 def find_in_hub_cache(source: str, hub_cache: Path) -> bool:

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from typing import Any, Final, TypeAlias
 
 import torch
-from transformers import AutoConfig, AutoModel, PreTrainedModel
+from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
 
 from oragen.models.encoder_configs import check_config
 from oragen.models.outline import outlining
+from oragen.models.unimodal.front_end import WHISPER
 from oragen.models.unimodal.timm_vit import TimmVit
 
 Encoder: TypeAlias = PreTrainedModel | TimmVit
@@ -67,10 +68,22 @@ def _build_from_config(description: Mapping[str, Any]) -> PreTrainedModel:
     check_config(model_type, fields)
     config = AutoConfig.for_model(model_type, **fields)
     with torch.random.fork_rng(devices=[]):  # the caller's randomness stays as it was
-        encoder: PreTrainedModel = AutoModel.from_config(config, trust_remote_code=False)
+        encoder = build_network(config)
     if _has_pooler(encoder) and not description["has_pooler"]:
         encoder.register_module("pooler", None)
     return encoder
+
+
+def build_network(config: PreTrainedConfig) -> PreTrainedModel:
+    """Build the network of a config with fresh weights; of Whisper the encoder alone."""
+    network: PreTrainedModel
+    if config.model_type == WHISPER:
+        from transformers.models.whisper.modeling_whisper import WhisperEncoder
+
+        network = WhisperEncoder._from_config(config)
+    else:
+        network = AutoModel.from_config(config, trust_remote_code=False)
+    return network
 
 
 def _has_pooler(encoder: PreTrainedModel) -> bool:

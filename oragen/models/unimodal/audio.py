@@ -9,16 +9,22 @@ from oragen.models.layers import hide_invalid
 from oragen.models.output import HeadOutput
 from oragen.models.unimodal.audio_pooling import MeanPooling, TransformerPooling
 from oragen.models.unimodal.front_end import (
+    WHISPER,
     count_steps,
     hides_padding,
     normalises_over_time,
     samples_of_one_step,
+    takes_spectrograms,
 )
 from oragen.models.unimodal.output_layers import OutputLayers
 
 
 class UnimodalAudioModel(nn.Module):
-    """A wav2vec 2.0 or one of its kind, pooling over time, and output layers.
+    """A speech transformer, pooling over time, and output layers.
+
+    Most encoders take waveforms, `batch x samples`. Whisper takes spectrograms of 30 s, `batch x
+    bands x columns`, and w2v-BERT 2.0 `batch x audio frames x bands`; there `valid` has a place for
+    each audio frame.
 
     All methods take waveforms, and optionally `valid`: True over the real samples, which come
     first in a row. The padding behind them then does not reach the output. Without `valid` all
@@ -44,8 +50,8 @@ class UnimodalAudioModel(nn.Module):
 
     def forward(
         self,
-        waveforms: Float[Tensor, "batch samples"],
-        valid: Bool[Tensor, "batch samples"] | None = None,
+        waveforms: Float[Tensor, "batch ..."],
+        valid: Bool[Tensor, "batch _"] | None = None,
     ) -> HeadOutput:
         output: HeadOutput = self.decisions(self.late(waveforms, valid))
         return output
@@ -55,18 +61,21 @@ class UnimodalAudioModel(nn.Module):
         waveforms: Float[Tensor, "batch samples"],
         valid: Bool[Tensor, "batch samples"] | None = None,
     ) -> Float[Tensor, "batch channels steps"]:
-        """Return the output of the convolutional front end, 512 channels every 20 ms."""
+        """Return the output of the front end for waveforms, 512 channels every 20 ms."""
         waveforms = self._hide_invalid_samples(waveforms, valid)
         return self.encoder.get_submodule("feature_extractor")(waveforms)  # type: ignore[no-any-return]
 
     def intermediate(
         self,
-        waveforms: Float[Tensor, "batch samples"],
-        valid: Bool[Tensor, "batch samples"] | None = None,
+        waveforms: Float[Tensor, "batch ..."],
+        valid: Bool[Tensor, "batch _"] | None = None,
     ) -> Float[Tensor, "batch steps width"]:
         """Return the encoder's last hidden states."""
-        waveforms = self._hide_invalid_samples(waveforms, valid)
         config = self.encoder.config
+        if takes_spectrograms(config):
+            steps_valid = None if valid is None else self.steps_valid(valid).long()
+            return self.encoder(waveforms, attention_mask=steps_valid).last_hidden_state  # type: ignore[no-any-return]
+        waveforms = self._hide_invalid_samples(waveforms, valid)
         mask: Tensor | None = None
         if valid is not None:
             if not (self.training or hides_padding(config)):
@@ -76,21 +85,27 @@ class UnimodalAudioModel(nn.Module):
 
     def late(
         self,
-        waveforms: Float[Tensor, "batch samples"],
-        valid: Bool[Tensor, "batch samples"] | None = None,
+        waveforms: Float[Tensor, "batch ..."],
+        valid: Bool[Tensor, "batch _"] | None = None,
     ) -> Float[Tensor, "batch pooled_width"]:
         """Return the pooled vector, the input of the output layers."""
         steps = self.intermediate(waveforms, valid)
         return self.summary(steps, None if valid is None else self.steps_valid(valid))  # type: ignore[no-any-return]
 
-    def steps_valid(self, valid: Bool[Tensor, "batch samples"]) -> Bool[Tensor, "batch steps"]:
+    def steps_valid(self, valid: Bool[Tensor, "batch _"]) -> Bool[Tensor, "batch steps"]:
         """Return which audio frames are of real samples; the first always counts."""
         config = self.encoder.config
+        if takes_spectrograms(config):
+            return _first(valid.sum(dim=1).clamp(min=1), length=valid.shape[1])
         num_valid = count_steps(config, self._num_valid_samples(valid))
         return _first(num_valid, length=count_steps(config, valid.shape[1]))
 
     def freeze_front_end(self) -> None:
-        """Train no weights of the convolutions, as the published training."""
+        """Train no weights of the convolutions, as the published training; w2v-BERT has none."""
+        if takes_spectrograms(self.encoder.config):
+            for name in ("conv1", "conv2") if self.encoder.config.model_type == WHISPER else ():
+                self.encoder.get_submodule(name).requires_grad_(False)
+            return
         front_end = self.encoder.get_submodule("feature_extractor")
         front_end._freeze_parameters()  # HuBERT has no public way
 

@@ -1,6 +1,6 @@
 """An encoder, the name of a pooling and the numbers of classes -> a unimodal model."""
 
-from typing import assert_never
+from typing import Final, assert_never
 
 from transformers import PreTrainedModel
 
@@ -11,6 +11,8 @@ from oragen.models.unimodal.face_pooling import GatedPooling, SelfAttentionPooli
 from oragen.models.unimodal.output_layers import OutputLayers
 from oragen.models.unimodal.timm_vit import TimmVit
 from oragen.schema.choices.encoders import AudioPoolingName, FacePoolingName
+
+FINAL_DROPOUT: Final = 0.1  # of an encoder that names none, such as Whisper
 
 
 def build_audio_model(
@@ -25,7 +27,7 @@ def build_audio_model(
     """Put pooling and output layers of the published sizes on a speech encoder.
 
     Args:
-        encoder: wav2vec 2.0, HuBERT, WavLM or data2vec of any size; it is not frozen.
+        encoder: a speech transformer of any size; it is not frozen.
         pooling: how the audio frames become one vector.
         num_genders: classes of gender.
         num_mask_types: classes of mask type; 0: not a task of the model.
@@ -48,7 +50,7 @@ def build_audio_model(
         num_genders=num_genders,
         num_mask_types=num_mask_types,
         hidden_width=hidden_width,
-        dropout=encoder.config.final_dropout,
+        dropout=getattr(encoder.config, "final_dropout", FINAL_DROPOUT),
         age_as_fraction=age_as_fraction,
     )
     return UnimodalAudioModel(encoder, layers, output_layers)

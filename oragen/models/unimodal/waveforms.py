@@ -17,7 +17,10 @@ Order = Literal[
 
 
 class Waveforms(NamedTuple):
-    """A batch; `valid` is True over the real samples, which come first."""
+    """A batch; `valid` is True over the real samples, which come first.
+
+    Of an encoder that takes spectrograms it has these, see `UnimodalAudioModel`.
+    """
 
     samples: Float[Tensor, "batch samples"]
     valid: Bool[Tensor, "batch samples"]

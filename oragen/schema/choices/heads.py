@@ -16,6 +16,10 @@ HeadName = Literal[
     "frozen_probe_face",
     "off_the_shelf",  # what the off-the-shelf networks say of the face; nothing is trained
 ]
+AudioLayerUse = Literal[  # of layers of an encoder that lie side by side in the features
+    "joined",  # all of them, as wide as they are together
+    "weighted",  # their sum, with learned weights
+]
 MaskTypeTraining = Literal[
     "none",
     "together",  # with gender and age from the start

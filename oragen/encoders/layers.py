@@ -1,0 +1,44 @@
+"""Which hidden layers of a speech transformer are kept -> their numbers."""
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from oragen.encoders.errors import EncoderError
+from oragen.schema.choices.encoders import NamedLayers
+
+Layers: TypeAlias = NamedLayers | Sequence[int]
+
+
+def choose_layers(source: str, layers: Layers, num_layers: int) -> tuple[int, ...] | None:
+    """Return the numbers of the layers to keep; None: the output of the encoder, as it is.
+
+    Args:
+        source: name of the encoder.
+        layers: 0 is what enters the first layer, n what leaves the n-th; the last is what the
+            encoder returns.
+        num_layers: of the encoder.
+
+    Raises:
+        EncoderError: it has no such layer.
+    """
+    if layers == "last":
+        return None
+    if layers == "all":
+        return tuple(range(num_layers + 1))
+    if missing := [number for number in layers if not 0 <= int(number) <= num_layers]:
+        raise EncoderError(
+            f"Encoder {source!r} has no layer {missing[0]}; its layers are 0 (what enters the "
+            f"first) to {num_layers}. Change `features.audio.layers` in params.yaml."
+        )
+    return tuple(map(int, layers))
+
+
+def join_layers(
+    states: Sequence[Float[Tensor, "batch steps width"]], layers: Sequence[int]
+) -> Float[Tensor, "batch steps joined_width"]:
+    """Put the hidden states of some layers side by side: their widths follow each other."""
+    return torch.cat([states[number] for number in layers], dim=-1)
