@@ -138,7 +138,13 @@ def plan(params: Params, head: str, train: WindowDataset) -> HeadTraining:
         genders=GENDERS,
         options=to_options(params.train),
         precision=params.train.precision,
+        audio_layers=count_layers(train) if entry.audio_layers == "weighted" else 1,
     )
+
+
+def count_layers(train: WindowDataset) -> int:
+    """Return how many layers of the encoder lie side by side in the audio features."""
+    return len(train.specs.get("audio", {}).get("layers", (None,)))
 
 
 def save_untrained(params: Params, head: str, train: WindowDataset) -> None:

@@ -52,11 +52,18 @@ class HeadTraining:
     genders: tuple[str, ...]
     options: TrainingOptions
     precision: Precision
+    audio_layers: int = 1  # see `build_head`
 
     def build(self, seed: int) -> Head:
         """Build the head with fresh weights; the seed also decides its dropout afterwards."""
         torch.manual_seed(seed)
-        return build_head(self.name, self.sizes, width=self.width, dropout=self.dropout)
+        return build_head(
+            self.name,
+            self.sizes,
+            width=self.width,
+            dropout=self.dropout,
+            audio_layers=self.audio_layers,
+        )
 
 
 class TrainingWindows(NamedTuple):

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from oragen.models.heads.contract import Head, HeadSpec, check_features
 from oragen.models.heads.output_layers import OutputLayers
-from oragen.models.heads.token_pooling import build_pooling
+from oragen.models.heads.token_pooling import build_layer_weights, build_pooling
 from oragen.models.output import HeadOutput
 from oragen.schema.vocabulary import Modality
 
@@ -18,6 +18,7 @@ class UnimodalHead(Head):
     def __init__(self, spec: HeadSpec, *, modality: Modality) -> None:
         super().__init__(spec)
         self.modality: Modality = modality
+        self.layer_weights = build_layer_weights(spec) if modality == "audio" else nn.Identity()
         self.summary = build_pooling(spec, modality)
         self.decisions = OutputLayers(spec.width, spec.sizes)
 
@@ -30,7 +31,7 @@ class UnimodalHead(Head):
     ) -> HeadOutput:
         check_features(self.spec.sizes, audio, face, fixed_length=False)
         pooled = (
-            self.summary(audio, audio_valid)
+            self.summary(self.layer_weights(audio), audio_valid)
             if self.modality == "audio"
             else self.summary(face, face_valid)
         )
@@ -42,6 +43,7 @@ class ConcatenationHead(Head):
 
     def __init__(self, spec: HeadSpec) -> None:
         super().__init__(spec)
+        self.layer_weights = build_layer_weights(spec)
         self.audio_summary = build_pooling(spec, "audio")
         self.face_summary = build_pooling(spec, "face")
         self.merge = nn.Sequential(
@@ -57,6 +59,7 @@ class ConcatenationHead(Head):
         face_valid: Bool[Tensor, "batch slots"],
     ) -> HeadOutput:
         check_features(self.spec.sizes, audio, face, fixed_length=False)
+        audio = self.layer_weights(audio)
         pooled = [self.audio_summary(audio, audio_valid), self.face_summary(face, face_valid)]
         return self.decisions.from_one(self.merge(torch.cat(pooled, dim=-1)))
 

@@ -24,6 +24,7 @@ def build_head(  # noqa: C901  # one case a head
     num_heads: int = 4,
     dropout: float = 0.1,
     std_correction: int = 0,
+    audio_layers: int = 1,
 ) -> Head:
     """Build a head with fresh weights.
 
@@ -34,8 +35,13 @@ def build_head(  # noqa: C901  # one case a head
         num_heads: heads of its attentions.
         dropout: probability, in training.
         std_correction: see `StatisticsPooling`.
+        audio_layers: of the encoder, whose widths lie side by side in the audio; the head learns
+            their weights. 1: audio is taken as it is.
+
+    Raises:
+        ValueError: the audio is not as wide as so many layers.
     """
-    spec = HeadSpec(name, sizes, width, num_heads, dropout, std_correction)
+    spec = HeadSpec(name, sizes, width, num_heads, dropout, std_correction, audio_layers)
     match name:
         case "shared":
             return SharedTrunkHead(spec)

@@ -46,6 +46,19 @@ class HeadSpec:
     num_heads: int = 4
     dropout: float = 0.1
     std_correction: int = 0  # of the pooling, see `StatisticsPooling`
+    audio_layers: int = 1  # that lie side by side in the audio width, if the head weighs them
+
+    def __post_init__(self) -> None:
+        if self.sizes.audio_width % self.audio_layers:
+            raise ValueError(
+                f"an audio width of {self.sizes.audio_width} is not that of {self.audio_layers} "
+                "layers"
+            )
+
+    @property
+    def audio_token_width(self) -> int:
+        """Width of an audio frame, after its layers were weighed."""
+        return self.sizes.audio_width // self.audio_layers
 
 
 class Head(nn.Module, ABC):

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from oragen.models.heads.contract import Head, HeadSpec, check_features
 from oragen.models.heads.output_layers import OutputLayers
-from oragen.models.heads.token_pooling import build_pooling
+from oragen.models.heads.token_pooling import build_layer_weights, build_pooling
 from oragen.models.layers.attention import MultiHeadAttention
 from oragen.models.layers.embeddings import draw_embeddings
 from oragen.models.layers.normalization import PerLayerNorm
@@ -102,13 +102,14 @@ class CrossAttentionHead(Head):
     def __init__(self, spec: HeadSpec) -> None:
         super().__init__(spec)
         sizes, width = spec.sizes, spec.width
+        self.layer_weights = build_layer_weights(spec)
         self.audio_summary = build_pooling(spec, "audio")
         self.face_summary = build_pooling(spec, "face")
         self.audio_decisions = OutputLayers(width, sizes)
         self.face_decisions = OutputLayers(width, sizes)
         self.merge = nn.Sequential(nn.Linear(2 * width, width), nn.GELU(), nn.Dropout(spec.dropout))
         self.tasks = draw_embeddings(NUM_TASKS, width)
-        self.audio_tokens = AudioTokens(sizes.audio_width, width)
+        self.audio_tokens = AudioTokens(spec.audio_token_width, width)
         self.face_tokens = FaceTokens(sizes.face_layers, sizes.face_width, width)
         self.nothing = draw_embeddings(width)
         self.context_norm = nn.LayerNorm(width)
@@ -123,6 +124,7 @@ class CrossAttentionHead(Head):
         face_valid: Bool[Tensor, "batch slots"],
     ) -> HeadOutput:
         check_features(self.spec.sizes, audio, face, fixed_length=False)
+        audio = self.layer_weights(audio)
         pooled_audio = self.audio_summary(audio, audio_valid)
         pooled_face = self.face_summary(face, face_valid)
         pooled = self.merge(torch.cat([pooled_audio, pooled_face], dim=-1))

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from oragen.models.heads.contract import Head, HeadSpec, check_features
 from oragen.models.heads.output_layers import OutputLayers
+from oragen.models.heads.token_pooling import build_layer_weights
 from oragen.models.layers.cross_modal import CrossModalAttention
 from oragen.models.layers.pooling import StatisticsPooling
 from oragen.models.layers.presence import hide_invalid, repeat_last_valid
@@ -35,10 +36,11 @@ class MtcmaHead(Head):
         self.decide_on_sum = decide_on_sum
         sizes, width = spec.sizes, spec.width
         num_tokens = count_tokens(spec)
+        self.layer_weights = build_layer_weights(spec)
         self.audio_tokens = TokenResampling(
             length=sizes.audio_steps,
             num_tokens=num_tokens,
-            width=sizes.audio_width,
+            width=spec.audio_token_width,
             width_out=width,
         )
         self.face_tokens = TokenResampling(
@@ -63,7 +65,7 @@ class MtcmaHead(Head):
         face_valid: Bool[Tensor, "batch slots"],
     ) -> HeadOutput:
         check_features(self.spec.sizes, audio, face, fixed_length=True)
-        audio = self.audio_tokens(hide_invalid(audio, audio_valid))
+        audio = self.audio_tokens(hide_invalid(self.layer_weights(audio), audio_valid))
         # batch, slot, layer, width -> batch, slot, layer x width
         face_by_slot = self.face_tokens(repeat_last_valid(face, face_valid).flatten(2))
         gender = self.gender_branch(self.pool(audio + self.audio_to_face(audio, face_by_slot)))
@@ -86,7 +88,8 @@ class SharedTrunkHead(Head):
         super().__init__(spec)
         sizes = spec.sizes
         num_tokens = count_tokens(spec)
-        audio_width, face_width = sizes.audio_width, sizes.face_layers * sizes.face_width
+        audio_width, face_width = spec.audio_token_width, sizes.face_layers * sizes.face_width
+        self.layer_weights = build_layer_weights(spec)
         self.audio_tokens = TokenResampling(
             length=sizes.audio_steps,
             num_tokens=num_tokens,
@@ -110,7 +113,7 @@ class SharedTrunkHead(Head):
         face_valid: Bool[Tensor, "batch slots"],
     ) -> HeadOutput:
         check_features(self.spec.sizes, audio, face, fixed_length=True)
-        audio = self.audio_tokens(hide_invalid(audio, audio_valid))
+        audio = self.audio_tokens(hide_invalid(self.layer_weights(audio), audio_valid))
         # batch, slot, layer, width -> batch, slot, layer x width
         face_by_slot = self.face_tokens(repeat_last_valid(face, face_valid).flatten(2))
         attended = [

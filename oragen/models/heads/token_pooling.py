@@ -4,6 +4,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from oragen.models.heads.contract import HeadSpec
+from oragen.models.heads.layer_weights import LayerWeights
 from oragen.models.layers.normalization import PerLayerNorm
 from oragen.models.layers.pooling import StatisticsPooling
 from oragen.models.layers.presence import hide_invalid
@@ -74,12 +75,17 @@ class FaceTokenPooling(nn.Module):
         return self.summary(layers.flatten(2), face_valid)  # type: ignore[no-any-return]
 
 
+def build_layer_weights(spec: HeadSpec) -> nn.Module:
+    """Build what weighs the layers that lie side by side in the audio; of one it does nothing."""
+    return LayerWeights(spec.audio_layers) if spec.audio_layers > 1 else nn.Identity()
+
+
 def build_pooling(spec: HeadSpec, modality: Modality) -> nn.Module:
     """Build the pooling of one modality, to one vector of the spec's width."""
     sizes = spec.sizes
     if modality == "audio":
         return AudioTokenPooling(
-            sizes.audio_width,
+            spec.audio_token_width,
             spec.width,
             std_correction=spec.std_correction,
             dropout=spec.dropout,
