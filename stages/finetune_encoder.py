@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pandas as pd
 import torch
-from transformers import BaseImageProcessor, Wav2Vec2FeatureExtractor
+from transformers import BaseImageProcessor
 
 from oragen.config import paths
 from oragen.config.encoders import AudioEncoder, AudioFinetuning, FaceEncoder, FaceFinetuning
@@ -14,9 +14,11 @@ from oragen.config.execution import Execution
 from oragen.config.options import fill
 from oragen.config.params import Params, load_params
 from oragen.encoders import PublishedInput, load_audio_encoder, load_face_encoder
+from oragen.encoders.sounds import Extractor, FeatureExtractor
 from oragen.finetuning.augmentation import CropAugmentation, WaveformAugmentation
 from oragen.finetuning.examples import Crops, Examples, Sounds
 from oragen.finetuning.loop import FinetuningOptions, finetune
+from oragen.finetuning.lora import add_lora, merge_lora
 from oragen.models.unimodal import (
     UnimodalAudioModel,
     UnimodalFaceModel,
@@ -42,7 +44,7 @@ class Subject(NamedTuple):
     model: UnimodalAudioModel | UnimodalFaceModel
     augmented: Sounds | Crops
     plain: Sounds | Crops
-    preparation: Wav2Vec2FeatureExtractor | PublishedInput | BaseImageProcessor
+    preparation: Extractor | BaseImageProcessor
     base_fingerprint: str  # of the encoder before
 
 
@@ -71,6 +73,7 @@ def main(encoder: str) -> None:
         identity=identify(table, subject, settings),
     )
     if fabric.is_global_zero:
+        merge_lora(subject.model)
         save(encoder, subject, history=pd.DataFrame(history), params=params)
         checkpoint.unlink(missing_ok=True)
         logger.info(
@@ -84,16 +87,19 @@ def load_audio(entry: AudioEncoder) -> Subject:
     settings = entry.finetuning
     assert settings is not None  # checked when params.yaml was read
     base = load_audio_encoder(entry.source, entry.revision)
+    fingerprint = base.fingerprint()
     model = build_audio_model(
         base.network.requires_grad_(True), settings.pooling,
         num_genders=len(GENDERS), num_mask_types=len(MASK_TYPES),
     )  # fmt: skip
     model.freeze_front_end()
+    if settings.lora is not None:
+        add_lora(model.encoder, rank=settings.lora.rank, alpha=settings.lora.alpha)
     augmentation = fill(
         WaveformAugmentation, settings.augmentation, field_of="{}_probability".format
     )
     augmented, plain = Sounds(base.extractor, augmentation), Sounds(base.extractor, None)
-    return Subject(model, augmented, plain, base.extractor, base.fingerprint())
+    return Subject(model, augmented, plain, base.extractor, fingerprint)
 
 
 def load_face(entry: FaceEncoder) -> Subject:
@@ -101,13 +107,16 @@ def load_face(entry: FaceEncoder) -> Subject:
     settings = entry.finetuning
     assert settings is not None  # checked when params.yaml was read
     base = load_face_encoder(entry.source, entry.revision)
+    fingerprint = base.fingerprint()
     model = build_face_model(
         base.network.requires_grad_(True), settings.pooling,
         num_genders=len(GENDERS), num_mask_types=len(MASK_TYPES),
     )  # fmt: skip
+    if settings.lora is not None:
+        add_lora(model.encoder, rank=settings.lora.rank, alpha=settings.lora.alpha)
     augmentation = fill(CropAugmentation, settings.augmentation, field_of="{}_probability".format)
     augmented, plain = Crops(base.processor, augmentation), Crops(base.processor, None)
-    return Subject(model, augmented, plain, base.processor, base.fingerprint())
+    return Subject(model, augmented, plain, base.processor, fingerprint)
 
 
 def to_options(
@@ -158,9 +167,7 @@ def save(encoder: str, subject: Subject, *, history: pd.DataFrame, params: Param
     write_text(folder / "history.csv", history.to_csv(index=False))
 
 
-def write_preparation(
-    folder: Path, preparation: Wav2Vec2FeatureExtractor | BaseImageProcessor
-) -> None:
+def write_preparation(folder: Path, preparation: FeatureExtractor | BaseImageProcessor) -> None:
     """Write how inputs are prepared into the folder of an encoder."""
     target = folder / "preparation"
     remove_leftovers(target)

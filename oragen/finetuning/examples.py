@@ -11,10 +11,10 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
-from transformers import BaseImageProcessor, Wav2Vec2FeatureExtractor
+from transformers import BaseImageProcessor
 
 from oragen.encoders.face import prepare_crops
-from oragen.encoders.sounds import PublishedInput, prepare_sounds
+from oragen.encoders.sounds import Extractor, prepare_sounds
 from oragen.finetuning.augmentation import (
     CropAugmentation,
     WaveformAugmentation,
@@ -61,7 +61,7 @@ class ExampleBatch(NamedTuple):
 class Sounds:
     """Windows of int16 samples -> input of an audio model, with or without augmentation."""
 
-    extractor: Wav2Vec2FeatureExtractor | PublishedInput  # the encoder's own
+    extractor: Extractor  # the encoder's own
     augmentation: WaveformAugmentation | None  # None: no augmentation
 
     @property

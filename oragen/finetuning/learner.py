@@ -175,6 +175,8 @@ def keep_all_layers(model: nn.Module) -> None:
     for module in model.modules():
         if isinstance(module, PreTrainedModel) and hasattr(module.config, "layerdrop"):
             module.config.layerdrop = 0.0
+        if isinstance(module, PreTrainedModel) and hasattr(module, "layerdrop"):
+            module.layerdrop = 0.0  # Whisper looks here
 
 
 def freeze_idle(model: nn.Module, batch: ExampleBatch) -> list[str]:
