@@ -19,7 +19,7 @@ class PackageFile(NamedTuple):
     install: str  # the command that installs the package
 
 
-# The speaker encoder of Resemblyzer; its authors are of CorentinJ/Real-Time-Voice-Cloning.
+# The speaker encoder of Resemblyzer, which comes out of CorentinJ/Real-Time-Voice-Cloning.
 SPEAKER: Final = PackageFile(
     "resemblyzer",
     "0.1.4",
