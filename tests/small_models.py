@@ -22,7 +22,8 @@ from oragen.config.params import load_params
 from oragen.corpora.generator.corpus import plan_clips
 from oragen.corpora.generator.spec import CorpusSpec
 from oragen.corpora.generator.voice import speak
-from oragen.encoders import load_audio_encoder, load_face_encoder
+from oragen.encoders import load_any_audio_encoder, load_audio_encoder, load_face_encoder
+from oragen.encoders.layers import Layers
 from oragen.features.spec import FeatureSpec
 from oragen.models.heads import HeadSizes, build_head, save_head
 from oragen.models.unimodal import build_audio_model, build_face_model, save_unimodal
@@ -57,15 +58,17 @@ def write_model(
     face: str = "embedded",
     level: Level = "intermediate",
     name: HeadName = "cross_attention",
+    layers: Layers = "last",
 ) -> Path:
     """Write a head with random weights on these encoders, as `train_head` would."""
-    audio_encoder = load_audio_encoder(audio, levels=[level])
+    audio_encoder = load_any_audio_encoder(audio, levels=[level], layers=layers)
     face_encoder = load_face_encoder(face, levels=[level])
     audio_shape = audio_encoder.feature_shape(NUM_SAMPLES, level)
     face_shape = face_encoder.feature_shape(level)
     audio_spec = FeatureSpec(
-        "audio", "voices", audio, audio_encoder.fingerprint(level), level, "fp32", audio_shape
-    )
+        "audio", "voices", audio, audio_encoder.fingerprint(level), level, "fp32", audio_shape,
+        layers=None if layers == "last" else tuple(range(audio_shape[1] // 128)),
+    )  # fmt: skip
     face_spec = FeatureSpec(
         "face", "pictures", face, face_encoder.fingerprint(level), level, "fp32", face_shape
     )

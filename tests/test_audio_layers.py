@@ -14,10 +14,12 @@ from oragen.features.encoder_notes import EncoderUse, LateEncoder
 from oragen.features.spec import FeatureSpec
 from oragen.models.heads import HeadSizes, build_head, load_head, save_head
 from oragen.models.heads.layer_weights import LayerWeights
+from oragen.predictor.pretrained import load_pretrained
 from oragen.schema.choices.heads import HeadName
 from oragen.schema.errors import UserError
 from oragen.training.evaluation import OtherFeaturesError, refuse_other_features
 from tests.project import REPOSITORY
+from tests.small_models import predict, write_model
 from tests.tiny_encoders import SPEECH_MODELS, make_audio_encoder, make_noise, save_encoder
 
 HEADS: Final[tuple[HeadName, ...]] = (
@@ -111,6 +113,16 @@ def test_a_head_refuses_features_of_other_layers(tmp_path: Path) -> None:
     other = SPEC.as_json() | {"layers": [0, 2]}
     with pytest.raises(OtherFeaturesError, match=r"layers last\).*\(layers \[0, 2\]\)"):
         refuse_other_features(tmp_path, {"audio": SPEC.as_json()}, {"audio": other})
+
+
+def test_a_model_hears_the_layers_that_its_head_was_trained_on(tmp_path: Path) -> None:
+    folder = write_model(tmp_path, level="pooled", layers="all")
+    loaded = load_pretrained(folder)
+    assert loaded.audio is not None
+    assert loaded.audio.feature_shape(16_000, "pooled") == (2, 384)
+    age = predict(folder).age
+    assert age is not None
+    assert np.isfinite(age.value)
 
 
 # --- params.yaml -----------------------------------------------------------------------------

@@ -15,8 +15,10 @@ from oragen.encoders.speaker import SpeakerEncoder, amplify, find_parts, to_mel
 from oragen.features.encoder_notes import list_files
 from oragen.models.packages import SPEAKER, PackageError, find_package_file
 from oragen.models.speaker import SpeakerNetwork
+from oragen.predictor.packing import pack_model
 from oragen.schema.vocabulary import Level
 from tests.project import REPOSITORY
+from tests.small_models import predict, write_model
 from tests.tiny_encoders import make_noise
 
 # Of the package itself, 0.1.4 with librosa 0.11.0, for `make_chirp`: column and band -> power.
@@ -154,6 +156,19 @@ def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("oragen.models.speaker.SPEAKER", gone)
     with pytest.raises(PackageError, match=r"Run `pip install --no-deps resemblyzer==0.1.4`"):
         load_any_audio_encoder("resemblyzer")
+
+
+@installed
+def test_a_model_on_speaker_embeddings_predicts_and_packs_none_of_its_weights(
+    tmp_path: Path,
+) -> None:
+    folder = write_model(tmp_path / "head", audio="resemblyzer")
+    described = predict(folder).model
+    assert described["audio_encoder_package"] == "resemblyzer 0.1.4"
+    assert described["audio_encoder_licence"] == "Apache-2.0"
+    pack_model(folder, tmp_path / "packed")
+    assert not (tmp_path / "packed" / "audio_encoder").exists()
+    assert predict(tmp_path / "packed").model == described
 
 
 # What it does not have.
