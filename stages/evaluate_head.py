@@ -2,12 +2,15 @@
 
 import logging
 
+import pandas as pd
+
 from oragen.config import paths
 from oragen.config.params import load_params
 from oragen.features.loading import load_dataset, read_dataset
 from oragen.features.places import name_missing_parts
 from oragen.models.heads import load_head
 from oragen.schema.files import atomic_write
+from oragen.schema.quality import MEASURES, QUALITY
 from oragen.schema.vocabulary import GENDERS
 from oragen.training.devices import choose_device
 from oragen.training.evaluation import predict_all, refuse_other_features
@@ -58,12 +61,23 @@ def main(head: str) -> None:
         "trained_on": ", ".join(alike.trained_on),
     }
     with atomic_write(paths.predictions_table(head)) as unfinished:
-        predictions.assign(**columns).to_parquet(unfinished, index=False)
+        add_quality(predictions).assign(**columns).to_parquet(unfinished, index=False)
     clips, scored = table["clip_id"].nunique(), dataset.table["clip_id"].nunique()
     logger.info(
         "evaluate_head %s: %d clips in, %d predicted, %d without a usable window",
         head, clips, scored, clips - scored,
     )  # fmt: skip
+
+
+def add_quality(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Add to each prediction how much speech and face its clip has, and how good they are.
+
+    Null for corpora that were not measured: a colleague's features are scored without their sound.
+    """
+    files = [paths.quality_table(corpus) for corpus in predictions["corpus"].unique()]
+    tables = [QUALITY.read(file) for file in files if file.is_file()]
+    quality = pd.concat([QUALITY.frame([]), *tables], ignore_index=True)[["clip_id", *MEASURES]]
+    return predictions.merge(quality, how="left", on="clip_id", validate="many_to_one")
 
 
 if __name__ == "__main__":

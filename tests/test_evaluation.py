@@ -20,8 +20,9 @@ from oragen.schema.tables import DATASET
 from oragen.schema.vocabulary import GENDERS, MODALITY_SETS
 from oragen.training.calibration import Calibration
 from oragen.training.conformal import Conformal, Threshold
-from oragen.training.evaluation import predict_all, refuse_other_features
+from oragen.training.evaluation import group_windows, predict_all, refuse_other_features
 from oragen.training.inference import predict_clips, predict_windows
+from oragen.training.scoring import WindowPredictions
 from tests.feature_stores import load_speakers, write_speakers
 
 SIZES = HeadSizes(
@@ -241,3 +242,19 @@ def test_a_head_of_one_modality_predicts_from_that_one_alone(
     predictions = predict_all({1: make_head(1, name)}, dataset, table, genders=GENDERS)
     assert set(predictions["modalities"]) == {modalities}
     assert len(predictions) == table["clip_id"].nunique()
+
+
+def test_predictions_say_how_far_the_windows_of_a_clip_are_apart() -> None:
+    """Ages of 20 and 26: a deviation of 3 times the root of 2. One window has none."""
+    windows = WindowPredictions(
+        gender=np.array([[0.9, 0.1], [0.7, 0.3], [0.5, 0.5]], np.float32),
+        age_years=np.array([20.0, 26.0, 40.0], np.float32),
+        mask_type=None,
+    )
+    grouped = group_windows(pd.Series(["a", "a", "b"]), windows, genders=GENDERS)
+    assert grouped["predicted_age_years"].tolist() == [23.0, 40.0]
+    assert grouped.loc["a", "window_std_age_years"] == pytest.approx(3 * 2**0.5)
+    assert grouped.loc["a", "window_std_female"] == pytest.approx(0.1 * 2**0.5)
+    assert grouped.loc["b", ["window_std_age_years", "window_std_female"]].isna().all()
+    voted = group_windows(pd.Series(["a", "a", "b"]), windows, genders=GENDERS, protocol="paper")
+    assert voted.loc["a", "gender_female"] == 1.0

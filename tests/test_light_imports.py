@@ -18,6 +18,7 @@ STAGES = {
     "check_params, settle_faces, index_clips, cut_windows, make_examples, make_datasets":
         [*NETWORKS, *STORES, *MEDIA, *DRAWING],
     "decode_audio, detect_speech, crop_faces": [*NETWORKS, "cv2", *DRAWING],
+    "measure_quality": [*NETWORKS, *MEDIA, *DRAWING],
     "extract_audio_features, extract_face_features, extract_off_the_shelf":
         [*NETWORKS, *MEDIA, *DRAWING],
     "train_head, evaluate_head": ["transformers", "timm", "onnxruntime", *MEDIA, *DRAWING],

@@ -14,7 +14,7 @@ from tests.template_project import NUM_EXAMPLES, Template, add_new_clip
 
 PER_HEAD = ("train_head", "evaluate_head")
 PER_CORPUS = (
-    "index_clips", "decode_audio", "detect_speech", "crop_faces", "cut_windows",
+    "index_clips", "decode_audio", "detect_speech", "crop_faces", "cut_windows", "measure_quality",
     "extract_audio_features", "extract_face_features", "extract_off_the_shelf",
 )  # fmt: skip
 EXPECTED_REASONS = {

@@ -89,6 +89,8 @@ def _list_tables(params: "Params", heads: Sequence[str], *, evaluation: bool) ->
         found += [paths.train_dataset(head), paths.train_corpora(head)]
         if evaluation:
             found += [paths.evaluation_dataset(head), paths.head_folder(head)]
+    if evaluation:
+        found += map(paths.quality_table, params.evaluate_corpora)
     return found
 
 

@@ -59,6 +59,11 @@ def windows_table(corpus: str) -> Path:
     return DATA / "windows" / f"{corpus}.parquet"
 
 
+def quality_table(corpus: str) -> Path:
+    """Return the table of how much speech and face each clip has, and how good they are."""
+    return DATA / "quality" / f"{corpus}.parquet"
+
+
 def feature_store(corpus: str, encoder: str) -> Path:
     """Return the folder of one encoder's features."""
     return DATA / "features" / corpus / encoder

@@ -15,8 +15,14 @@ from oragen.schema.vocabulary import Json, Modality, ModalitySet
 from oragen.training.calibration import UNCALIBRATED, Calibration
 from oragen.training.conformal import COLUMNS, NO_CONFORMAL, Conformal
 from oragen.training.familiarity import join_modalities
-from oragen.training.inference import find_modalities_used, modality_sets_of, predict_clips
-from oragen.training.scoring import AGE_BAND, fill_with_baseline, join_labels
+from oragen.training.inference import find_modalities_used, modality_sets_of, predict_windows
+from oragen.training.scoring import (
+    AGE_BAND,
+    WindowPredictions,
+    fill_with_baseline,
+    group_predictions,
+    join_labels,
+)
 
 
 class OtherFeaturesError(UserError):
@@ -76,7 +82,7 @@ def predict_all(
         dataset: the windows.
         table: the dataset table with all clips, also those without a window.
         genders: the heads' labels in order.
-        protocol: how the windows of a clip become one prediction, see `predict_clips`.
+        protocol: how the windows of a clip become one prediction, see `group_windows`.
         calibrations: of the head of each seed.
         conformals: the intervals and sets by condition of the head of each seed.
         baseline: labels for clips without a usable window, see `fill_with_baseline`.
@@ -89,19 +95,19 @@ def predict_all(
         largest distance of the modalities from the clips of training, 1 the limit; an unfamiliar
         clip has no interval. `modalities_used` is what the clip itself has of `modalities`. The
         intervals and sets by condition are those of `Conformal.apply`, at the level
-        `interval_coverage`.
+        `interval_coverage`. `window_std_*` are the standard deviations over the windows of
+        a clip, see `group_windows`.
     """
     blocks = []
     for seed, head in heads.items():
         calibration = (calibrations or {}).get(seed, UNCALIBRATED)
         for modalities in modality_sets_of(head):
-            predictions = predict_clips(
-                head,
-                dataset,
+            predicted = predict_windows(head, dataset, modalities=modalities)
+            predictions = group_windows(
+                dataset.table["clip_id"].iloc[predicted.windows],
+                calibration.apply(predicted.predictions),
                 genders=genders,
-                modalities=modalities,
                 protocol=protocol,
-                calibration=calibration,
             )
             labelled = join_labels(predictions, table, AGE_BAND)
             if baseline is not None:
@@ -120,10 +126,47 @@ def predict_all(
             labelled.insert(0, "modalities", modalities)
             labelled.insert(0, "seed", seed)
             blocks.append(labelled)
-    predicted = pd.concat(blocks, ignore_index=True)
+    rows = pd.concat(blocks, ignore_index=True)
     expected = len(blocks) * table["clip_id"].nunique()
-    assert len(predicted) == expected, "every clip has a row, with a prediction or without a window"
-    return predicted
+    assert len(rows) == expected, "every clip has a row, with a prediction or without a window"
+    return rows
+
+
+def group_windows(
+    clips: pd.Series,
+    predictions: WindowPredictions,
+    *,
+    genders: Sequence[str],
+    protocol: EvaluationProtocol = "clean",
+) -> pd.DataFrame:
+    """Group the predictions of windows: one for each clip, and how far its windows are apart.
+
+    Args:
+        clips: the `clip_id` of each window.
+        predictions: of each window.
+        genders: the head's labels in order.
+        protocol: `clean` takes the mean over the windows; `paper` their most frequent class, and
+            the mean age in whole years.
+
+    Returns:
+        as `group_predictions`, and the standard deviations (n - 1) over the windows of a clip:
+        `window_std_age_years`, and `window_std_female` of that probability. NaN for one window.
+    """
+    paper = protocol == "paper"
+    grouped = group_predictions(
+        clips,
+        predictions,
+        genders=genders,
+        rule="majority" if paper else "mean",
+        round_to_years=paper,
+    )
+    of_windows = pd.DataFrame(
+        {
+            "window_std_age_years": predictions.age_years.astype(float),
+            "window_std_female": predictions.gender[:, list(genders).index("female")].astype(float),
+        }
+    )
+    return grouped.join(of_windows.groupby(clips.to_numpy()).std())
 
 
 def _find_unfamiliarity(
