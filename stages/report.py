@@ -70,9 +70,10 @@ def main() -> None:
         opening=[*list_facts(facts), *opening, *describe_drawn(drawn), *best],
     )
     write_plot_data(paths.REPORTS / "plots", widest, histories)
+    quality = next((table for table in tables if table.name == "quality"), None)
     folder = paths.REPORTS / "figures"
     figures = [
-        *draw_figures(folder, widest, histories, first),
+        *draw_figures(folder, widest, histories, first, quality),
         *draw_challenges(folder, scores, first, thresholds),
     ]
     explanations = list_explanations(paths.EXPLANATIONS, first)

@@ -60,6 +60,7 @@ SURE = predictions(
     predicted_gender=["female", "female", "female", "female", "female", "male"],
     gender_female=[0.55, 0.58, 0.95, 1.0, 0.9, 0.2],
     gender_male=[0.45, 0.42, 0.05, 0.0, 0.1, 0.8],
+    predicted_age_years=[30.0] * 6,
 )
 
 

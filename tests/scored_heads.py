@@ -1,13 +1,14 @@
 """Predictions of heads that are right but for what a test makes wrong, and their scores."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from oragen.reporting.bootstrap import SpeakerDraws
+from oragen.reporting.bootstrap import SpeakerDraws, number_speakers
+from oragen.reporting.resampled_rows import ResampledRows
 from oragen.reporting.scores import HeadScores
 from oragen.reporting.table_formats import ReportTable
 
@@ -70,6 +71,23 @@ def people(true_years: Years, predicted_years: Years, **columns: Any) -> pd.Data
     shares = [f"gender_{label}" for label in ("female", "male")]
     shares += [f"mask_type_{label}" for label in MASKS]
     return predict(table.assign(**dict.fromkeys(shares, 0.5))).assign(**columns)
+
+
+def resample(
+    tables: Mapping[str, pd.DataFrame], num_resamples: int = 50
+) -> dict[str, ResampledRows]:
+    """Rows of several heads, whose clips and speakers are numbered together."""
+    together = pd.concat(tables.values())
+    clips, speakers = pd.factorize(together["clip_id"], sort=True)[0], number_speakers(together)
+    draws = SpeakerDraws(np.random.default_rng(0), num_resamples)
+    weights = draws.among(int(speakers.max()) + 1).astype(np.float32)
+    ends = np.cumsum([len(table) for table in tables.values()])
+    return {
+        name: ResampledRows(
+            table, clips[end - len(table) : end], speakers[end - len(table) : end], weights
+        )
+        for (name, table), end in zip(tables.items(), ends, strict=True)
+    }
 
 
 def score(*blocks: pd.DataFrame, num_resamples: int = 50, min_speakers: int = 1) -> HeadScores:

@@ -123,7 +123,7 @@ def test_every_figure_is_drawn_and_described_in_its_own_words(
     figures = draw_figures(tmp_path, predictions, {"joint": HISTORY}, "joint")
     assert {figure.path.name for figure in figures} == {
         "confusion_gender.png", "confusion_mask_type.png", "ages.png", "age_errors.png",
-        "reliability_gender.png", "reliability_mask_type.png", "training.png",
+        "reliability_gender.png", "reliability_mask_type.png", "risk_coverage.png", "training.png",
     }  # fmt: skip
     assert all(figure.path.read_bytes().startswith(b"\x89PNG") for figure in figures)
     assert len({figure.alt for figure in figures}) == len(figures)
@@ -139,11 +139,14 @@ def test_a_task_with_one_class_has_no_confusion_matrix(
     assert not (tmp_path / "confusion_gender.png").exists()
 
 
+NAMES = ("clip_id", "speaker_id")
+
+
 def score(**heads: dict[str, object]) -> HeadScores:
-    """Four clips of four speakers, all correct but for what is changed for a head."""
+    """Three times four clips of as many speakers, all correct but for what a head changes."""
     clips = pd.DataFrame(
         {
-            "corpus": "a", "clip_id": ["a/1", "a/2", "a/3", "a/4"],
+            "corpus": "a", "clip_id": ["1", "2", "3", "4"],
             "speaker_id": ["v", "w", "x", "y"], "gender": ["female", "female", "male", "male"],
             "mask_type": "none", "age_years": [20.0, 30.0, 40.0, 50.0],
             "age_low": np.nan, "age_high": np.nan, "num_windows": 1,
@@ -154,15 +157,19 @@ def score(**heads: dict[str, object]) -> HeadScores:
             "level": "late", "trained_on": "a",
         }
     )  # fmt: skip
-    rows = [clips.assign(head=head, **changes) for head, changes in heads.items()]
+    rows = [
+        clips.assign(head=head, **changes, **{name: times + clips[name] for name in NAMES})
+        for head, changes in heads.items()
+        for times in "abc"
+    ]
     return HeadScores(pd.concat(rows), SpeakerDraws(np.random.default_rng(0), 200))
 
 
-def test_the_best_heads_are_named_by_each_score_with_those_in_their_interval() -> None:
+def test_the_best_heads_are_named_by_each_score_and_who_is_worse_beyond_chance() -> None:
     """Gender: all right, one of two men wrong, or nothing said of one of them.
 
-    Ages: off by 1, 3, 1 and 3 years, so 2 in the mean, with an interval from 1 to 3. By 2.5 years
-    each: inside of it. By 9 years: outside. All wear the same mask, so that is no score.
+    Ages: off by 1, 3, 1 and 3 years, so 2 in the mean. By 2.5 years each: some resamples are
+    better. By 9 years: none is. All wear the same mask: no score.
     """
     scores = score(
         first={},
@@ -177,10 +184,10 @@ def test_the_best_heads_are_named_by_each_score_with_those_in_their_interval() -
     )
     assert describe_rankings(rank_heads(scores)) == [
         CAVEAT,
-        "Gender UAR %: far and first are best, 100.0 [100.0, 100.0] (on 3 of 4 clips). Outside of "
-        "it: near 75.0.",
-        "Age MAE, years: first is best, 2.00 [1.00, 3.00]. Within its interval: near 2.50. Outside "
-        "of it: far 9.00 (on 3 of 4 clips).",
+        "Gender UAR %: far and first are best, 100.0 [100.0, 100.0] (on 9 of 12 clips). Not worse "
+        "beyond chance: near 75.0.",
+        "Age MAE, years: first is best, 2.00 [1.50, 2.50]. Not worse beyond chance: near 2.50. "
+        "Worse beyond chance: far 9.00 (on 9 of 12 clips).",
     ]
 
 

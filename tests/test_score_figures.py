@@ -152,6 +152,7 @@ def test_a_bin_has_its_upper_edge(confidence: float, expected: float) -> None:
             predicted_gender=["male"],
             gender_male=[confidence],
             gender_female=[1 - confidence],
+            predicted_age_years=[30.0],
         ),
         "gender",
     )

@@ -136,12 +136,13 @@ def test_a_table_of_everything_leaves_out_what_there_is_not() -> None:
     whole = build_tables(score(predict()), head="ours", readers={})
     assert [table.name for table in whole] == [
         "failures", "methods_gender", "methods_age", "methods_mask_type", "modalities",
-        "mask_types", "age_errors", "age_bands", "age_bias_by_decade", "groups", "group_scores",
-        "disparity", "counts",
+        "mask_types", "age_errors", "age_bands", "age_bias_by_decade", "calibration_gender",
+        "calibration_mask_type", "false_rates", "groups", "group_scores", "disparity", "stability",
+        "masked_speakers", "counts",
     ]  # fmt: skip
     bare = clips().assign(mask_type=None, gender=None, age_years=np.nan)
     some = build_tables(score(predict(bare)), head="ours", readers={}, age_thresholds_years=[25])
-    assert [table.name for table in some] == ["failures", "modalities", "counts"]
+    assert [table.name for table in some] == ["failures", "modalities", "stability", "counts"]
 
 
 def test_every_table_can_be_written_and_read_back(tmp_path: Path) -> None:
@@ -150,7 +151,7 @@ def test_every_table_can_be_written_and_read_back(tmp_path: Path) -> None:
     scores = score(predict(clips("x")), predict(lost), predict(clips("x"), "b", variant="joint"))
     tables = build_tables(scores, head="ours", readers={"x": "voxceleb2"})
     write_tables(tmp_path / "tables", tables)
-    assert len({table.name for table in tables}) == len(tables) == 13
+    assert len({table.name for table in tables}) == len(tables) == 21
     for table in tables:
         records = to_records(table)
         path = tmp_path / "tables" / table.name

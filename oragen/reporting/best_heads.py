@@ -1,16 +1,17 @@
-"""Scores of all heads -> which is best by each score, and which may be as good."""
+"""Scores of all heads -> which is best by each score, and from which it differs beyond chance."""
 
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
 from oragen.reporting.bootstrap import Measure
+from oragen.reporting.paired import Difference, Pair
 from oragen.reporting.scores import OVERALL, TASK_OF, HeadScores
 from oragen.reporting.table_formats import PRESENTATIONS, Cell, to_number
 from oragen.reporting.tables.rows import MEASURES
 
 CAVEAT: Final = (
-    "Each score has a best head of its own. A head within the interval of the best may be as good: "
-    "other test speakers could turn them round."
+    "Each score has a best head of its own. It is compared with the others on the clips that both "
+    "predict. Where the difference is not beyond chance, other test speakers could turn them round."
 )
 
 
@@ -19,8 +20,8 @@ class Ranking(NamedTuple):
 
     measure: Measure
     best: dict[str, Cell]
-    within: dict[str, Cell]  # the interval of the best, from the better to the worse
-    outside: dict[str, Cell]
+    close: dict[str, Cell]  # not beyond chance from the first of the best; the better ones first
+    worse: dict[str, Cell]  # beyond chance
 
 
 def rank_heads(scores: HeadScores) -> list[Ranking]:
@@ -47,35 +48,32 @@ def _rank_by_first(scores: HeadScores, measures: Iterable[Measure]) -> Ranking |
         }
         scored = {head: cell for head, cell in cells.items() if cell.value is not None}
         if scored:
-            return _rank(measure, scored)
+            return _rank(measure, scored, scores.differences(measure))
     return None
 
 
-def _rank(measure: Measure, cells: Mapping[str, Cell]) -> Ranking:
+def _rank(
+    measure: Measure, cells: Mapping[str, Cell], differences: Mapping[Pair, Difference]
+) -> Ranking:
     sign = -1 if measure in TASK_OF else 1
     ordered = dict(sorted(cells.items(), key=lambda item: sign * (item[1].value or 0.0)))
-    first = next(iter(ordered.values()))
+    best, first = next(iter(ordered.items()))
     ranking = Ranking(measure, {}, {}, {})
     for head, cell in ordered.items():
         if to_number(cell) == to_number(first):
             ranking.best[head] = cell
         else:
-            (ranking.within if _is_within(cell, first) else ranking.outside)[head] = cell
+            found = differences.get((best, head), differences.get((head, best)))
+            (ranking.worse if found is not None and found.holds else ranking.close)[head] = cell
     return ranking
 
 
-def _is_within(cell: Cell, best: Cell) -> bool:
-    if cell.value is None or best.low is None or best.high is None:
-        return False
-    return best.low <= cell.value <= best.high
-
-
 def _count(ranking: Ranking) -> int:
-    return len(ranking.best) + len(ranking.within) + len(ranking.outside)
+    return len(ranking.best) + len(ranking.close) + len(ranking.worse)
 
 
 def _describe(ranking: Ranking) -> str:
-    """Write such as `Age MAE, years: joint is best, 7.87 [6.09, 9.85]. Within its ...`."""
+    """Write such as `Age MAE, years: joint is best, 7.87 [6.09, 9.85]. Not beyond chance ...`."""
     names = list(ranking.best)
     are = "is best" if len(names) == 1 else "are best"
     first = ranking.best[names[0]]
@@ -86,10 +84,10 @@ def _describe(ranking: Ranking) -> str:
     listed = " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
     sentences = [f"{PRESENTATIONS[ranking.measure].title}: {listed} {are}, "
                  f"{to_number(first)}{interval}{_count_missing(first)}."]  # fmt: skip
-    if ranking.within:
-        sentences.append(f"Within its interval: {_list(ranking.within)}.")
-    if ranking.outside:
-        sentences.append(f"Outside of it: {_list(ranking.outside)}.")
+    if ranking.close:
+        sentences.append(f"Not worse beyond chance: {_list(ranking.close)}.")
+    if ranking.worse:
+        sentences.append(f"Worse beyond chance: {_list(ranking.worse)}.")
     return " ".join(sentences)
 
 

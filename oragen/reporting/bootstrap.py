@@ -56,7 +56,7 @@ class SpeakerDraws:
     def __init__(self, generator: np.random.Generator, num_resamples: int = 1000) -> None:
         """Take one number from `generator`, which decides all draws."""
         self._entropy = int(generator.integers(2**63))
-        self._num_resamples = num_resamples
+        self.num_resamples = num_resamples
         self.among = lru_cache(maxsize=4)(self._draw)
 
     def _draw(self, num_speakers: int) -> UInt16[np.ndarray, "resamples speakers"]:
@@ -66,7 +66,7 @@ class SpeakerDraws:
         there are many speakers.
         """
         generator = np.random.default_rng(self._entropy)
-        weights = np.empty((self._num_resamples, num_speakers), np.uint16)
+        weights = np.empty((self.num_resamples, num_speakers), np.uint16)
         for weight in weights:
             drawn = generator.integers(num_speakers, size=num_speakers)
             weight[:] = np.bincount(drawn, minlength=num_speakers)
@@ -99,8 +99,8 @@ def score_predictions(
         raise ValueError(
             "Each clip and seed must have one row: choose one head and one set of modalities."
         )
-    speakers = predictions.groupby(["corpus", "speaker_id"]).ngroup().to_numpy()
-    values, classes = _value_clips(predictions, measure)
+    speakers = number_speakers(predictions)
+    values, classes = value_clips(predictions, measure)
     scored = values.notna().to_numpy()
     class_codes = pd.factorize(classes[scored], sort=True)[0]
     least = 2 if measure in ("gender_uar", "mask_type_uar") else 1
@@ -113,6 +113,11 @@ def score_predictions(
         speakers[scored],
         draws,
     )
+
+
+def number_speakers(rows: pd.DataFrame) -> Int[np.ndarray, " rows"]:
+    """Return the number of the speaker of each row, in the order of their names."""
+    return np.asarray(rows.groupby(["corpus", "speaker_id"], observed=True).ngroup())
 
 
 def is_scored(predictions: pd.DataFrame, task: ClassTask) -> "pd.Series[bool]":
@@ -166,7 +171,7 @@ def bootstrap_means(
     )
 
 
-def _value_clips(
+def value_clips(
     predictions: pd.DataFrame, measure: Measure
 ) -> tuple["pd.Series[float]", pd.Series]:
     """Return the value of each row, NaN where it is not scored, and its class."""

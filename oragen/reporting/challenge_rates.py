@@ -32,7 +32,7 @@ def measure_challenges(
         thresholds_years: with clips of known age on both sides.
         buffers_years: what is added to a threshold.
     """
-    rows = scores.resampled_rows(head, scores.modality_sets(head)[0])
+    rows = scores.widest_rows(head)
     measured = []
     for threshold in thresholds_years:
         sides = find_sides(rows.table, threshold)

@@ -58,6 +58,19 @@ def average_parts(parts: Sequence[Estimate], whole: Estimate) -> Estimate:
     )
 
 
+def subtract(one: Estimate, other: Estimate) -> Estimate:
+    """Return one mean over the seeds minus another, in all and in each resample.
+
+    Two heads can have different seeds. What they are counted by must be the same.
+    """
+    return one._replace(
+        of_seeds=np.array([one.value - other.value]),
+        # resamples -> resamples, one seed
+        resampled=(one.means - other.means)[:, None],
+        least_speakers=min(one.least_speakers, other.least_speakers),
+    )
+
+
 def to_cell(
     measure: CellMeasure, estimate: Estimate, *, min_speakers: int, clips_in_all: int | None = None
 ) -> Cell:

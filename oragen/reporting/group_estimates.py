@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from oragen.reporting.bootstrap import Measure, is_scored
 from oragen.reporting.estimates import Estimate, average_parts
-from oragen.reporting.groupings import Group, list_groups
+from oragen.reporting.groupings import Group
 from oragen.reporting.resampled_rows import ResampledRows
 from oragen.reporting.table_formats import CellMeasure
 from oragen.schema.vocabulary import CLASS_TASKS, ClassTask, Task
@@ -41,18 +41,15 @@ def signed_errors(table: pd.DataFrame) -> Float[np.ndarray, " rows"]:
     return np.where(true >= 0, table["predicted_age_years"].to_numpy(float) - true, np.nan)
 
 
-def estimate_groups(rows: ResampledRows, further: Sequence[str] = ()) -> list[GroupEstimates]:
+def estimate_groups(rows: ResampledRows, groups: Sequence[Group]) -> list[GroupEstimates]:
     """Score each group: MAE, and UAR over the classes; within a class there is only its recall.
 
     Args:
         rows: of the head.
-        further: columns to group by, too.
+        groups: of them.
     """
     values = _value_rows(rows.table)
-    return [
-        GroupEstimates(group, _estimate_group(rows, group, values))
-        for group in list_groups(rows.table, further)
-    ]
+    return [GroupEstimates(group, _estimate_group(rows, group, values)) for group in groups]
 
 
 def _value_rows(table: pd.DataFrame) -> dict[str, Float[np.ndarray, " rows"]]:

@@ -6,8 +6,8 @@ matrices. In `oragen.reporting.bootstrap` each score draws among its own speaker
 speakers are scored, both draw the same.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,9 @@ from oragen.reporting.estimates import Estimate
 
 MIN_RANKS: Final = 200  # around a quantile, in which the quantiles of the resamples are looked for
 TOLERANCE: Final = 1e-9  # of a rank: 0.95 x 20 clips is 19
+# Sums and counts, *axes classes -> a number for each of the axes.
+Aggregate = Callable[[np.ndarray, np.ndarray], np.ndarray]
+Key = TypeVar("Key")
 
 
 class ResampledRows:
@@ -40,14 +43,20 @@ class ResampledRows:
                 matrix product takes as they are.
         """
         self.table = table
-        self._clips, self._speakers, self._weights = clips, speakers, weights
+        self.clips, self._speakers, self._weights = clips, speakers, weights
         self._seeds = pd.factorize(table["seed"], sort=True)[0]
         self._num_seeds = int(self._seeds.max()) + 1
         self._order = np.lexsort((self._seeds, clips))
+        self._one_class = np.zeros(len(table), np.int8)
+
+    @property
+    def num_clips(self) -> int:
+        """The number of all clips."""
+        return _count_different(self.clips)
 
     def count_clips(self, rows: Bool[np.ndarray, " rows"]) -> int:
         """Count the clips of some rows."""
-        return _count_different(self._clips[rows])
+        return _count_different(self.clips[rows])
 
     def count_speakers(self, rows: Bool[np.ndarray, " rows"]) -> int:
         """Count the speakers of some rows."""
@@ -59,9 +68,9 @@ class ResampledRows:
 
     def average(
         self,
-        values: Mapping[str, Float[np.ndarray, " rows"]],
+        values: Mapping[Key, Float[np.ndarray, " rows"]],
         rows: Bool[np.ndarray, " rows"] | None = None,
-    ) -> dict[str, Estimate]:
+    ) -> dict[Key, Estimate]:
         """Average several values over the clips, each in each seed and resample.
 
         Args:
@@ -75,7 +84,9 @@ class ResampledRows:
         used = np.logical_or.reduce(list(masks.values()))
         sums = [np.where(known[name], value, 0.0) for name, value in values.items()]
         numbers = [mask.astype(float) for mask in masks.values()]
-        of_seeds, resampled = self._add_up([*sums, *numbers], used)
+        of_seeds, resampled = (
+            found[..., 0, :] for found in self._add_up([*sums, *numbers], used, self._one_class)
+        )
         counts = {
             key: (len(sums) + place, self.count_clips(mask), self.count_speakers(mask))
             for place, (key, mask) in enumerate(masks.items())
@@ -83,10 +94,37 @@ class ResampledRows:
         estimates = {}
         for column, name in enumerate(values):
             number, clips, speakers = counts[known[name].tobytes()]
-            means = _divide(of_seeds[:, column], of_seeds[:, number])
-            drawn = _divide(resampled[:, :, column], resampled[:, :, number])
+            means = divide(of_seeds[:, column], of_seeds[:, number])
+            drawn = divide(resampled[:, :, column], resampled[:, :, number])
             estimates[name] = Estimate(means, drawn, clips, speakers, speakers)
         return estimates
+
+    def aggregate(
+        self,
+        values: Float[np.ndarray, " rows"],
+        classes: Int[np.ndarray, " rows"],
+        function: Aggregate,
+    ) -> Estimate:
+        """Make one number of the sums and counts of several classes, in each seed and resample.
+
+        Args:
+            values: of each row; NaN is not counted.
+            classes: of each row, from 0.
+            function: sums and counts of the values, whose last axis is that of the classes -> a
+                number for each of the other axes.
+        """
+        known = ~np.isnan(values)
+        columns = [np.where(known, values, 0.0), known.astype(float)]
+        of_seeds, resampled = self._add_up(columns, known, classes)
+        clips, speakers = self.count_clips(known), self.count_speakers(known)
+        return Estimate(
+            # seeds, classes, 2 -> twice seeds, classes -> seeds; the same of each resample
+            function(of_seeds[..., 0], of_seeds[..., 1]),
+            function(resampled[..., 0], resampled[..., 1]),
+            clips,
+            speakers,
+            speakers,
+        )
 
     def find_quantiles(
         self, values: Float[np.ndarray, " rows"], shares: Sequence[float]
@@ -119,18 +157,25 @@ class ResampledRows:
         ]
 
     def _add_up(
-        self, columns: Sequence[Float[np.ndarray, " rows"]], used: Bool[np.ndarray, " rows"]
-    ) -> tuple[Float[np.ndarray, "seeds columns"], Float[np.ndarray, "resamples seeds columns"]]:
-        """Return the sums of columns over all speakers, and over the drawn ones."""
+        self,
+        columns: Sequence[Float[np.ndarray, " rows"]],
+        used: Bool[np.ndarray, " rows"],
+        classes: Int[np.ndarray, " rows"],
+    ) -> tuple[
+        Float[np.ndarray, "seeds classes columns"],
+        Float[np.ndarray, "resamples seeds classes columns"],
+    ]:
+        """Return the sums of columns by class, over all speakers and over the drawn ones."""
         order = self._order[used[self._order]]
-        cells = self._speakers[order] * self._num_seeds + self._seeds[order]
         num_speakers = self._weights.shape[1]
-        size = num_speakers * self._num_seeds
+        shape = num_speakers, self._num_seeds, int(classes.max()) + 1
+        codes = self._speakers[order], self._seeds[order], classes[order]
+        cells, size = np.ravel_multi_index(codes, shape), int(np.prod(shape))
         summed = [np.bincount(cells, column[order], minlength=size) for column in columns]
-        # columns, speakers * seeds -> speakers, seeds, columns
-        by_speaker = np.stack(summed, axis=-1).reshape(num_speakers, self._num_seeds, len(columns))
+        # columns, speakers * seeds * classes -> speakers, seeds, classes, columns
+        by_speaker = np.stack(summed, axis=-1).reshape(*shape, len(columns)).astype(float)
         drawn = self._weights @ by_speaker.reshape(num_speakers, -1).astype(np.float32)
-        # resamples, seeds * columns -> resamples, seeds, columns
+        # resamples, seeds * classes * columns -> resamples, seeds, classes, columns
         resampled = drawn.reshape(-1, *by_speaker.shape[1:]).astype(float)
         return by_speaker.sum(axis=0), resampled
 
@@ -139,9 +184,10 @@ def _count_different(codes: Int[np.ndarray, " rows"]) -> int:
     return int(np.count_nonzero(np.bincount(codes)))
 
 
-def _divide(
+def divide(
     sums: Float[np.ndarray, "*shape"], numbers: Float[np.ndarray, "*shape"]
 ) -> Float[np.ndarray, "*shape"]:
+    """Divide sums by numbers; NaN where a number is 0."""
     means = np.full_like(sums, np.nan)
     np.divide(sums, numbers, out=means, where=numbers > 0)
     return means

@@ -10,7 +10,14 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float32
 
-from oragen.reporting.bootstrap import Measure, SpeakerDraws, is_scored, score_predictions
+from oragen.reporting.bootstrap import (
+    Measure,
+    SpeakerDraws,
+    is_scored,
+    number_speakers,
+    score_predictions,
+)
+from oragen.reporting.paired import Difference, Pair, compare_pairs
 from oragen.reporting.resampled_rows import ResampledRows
 from oragen.reporting.table_formats import Cell
 from oragen.schema.files import write_text
@@ -32,6 +39,7 @@ METRIC_DIGITS: Final[dict[Measure, int]] = {
 TASK_OF: Final[dict[Measure, ClassTask]] = {
     "gender_uar": "gender", "mask_type_uar": "mask_type",
 }  # fmt: skip
+NAMES: Final = ("clip_id", "corpus", "speaker_id")  # compared as numbers: they are many
 Numbers = dict[str, float | int]
 
 
@@ -69,19 +77,25 @@ class HeadScores:
             draws: of the speakers, for the intervals.
             min_speakers: tables by group show no score of fewer.
         """
-        self.min_speakers = min_speakers
+        self.min_speakers, self._draws = min_speakers, draws
+        kinds = {name: pd.CategoricalDtype(sorted(predictions[name].unique())) for name in NAMES}
+        predictions = predictions.astype(kinds)
         self.clips = predictions.drop_duplicates("clip_id")
-        ordered = self.clips.sort_values("clip_id")
-        self._clip_numbers = pd.Series(range(len(ordered)), ordered["clip_id"])
-        self._speaker_of = ordered.groupby(["corpus", "speaker_id"]).ngroup().to_numpy()
+        # That of a clip is its place in the order of the names.
+        self._speaker_of = number_speakers(self.clips.sort_values("clip_id"))
         self.heads = [str(head) for head in predictions["head"].unique()]
-        self._draws = draws
         self._predictions: dict[tuple[str, str], pd.DataFrame] = dict(
-            iter(predictions.groupby(["head", "modalities"]))
+            iter(predictions.groupby(["head", "modalities"], observed=True))
         )
         self._cells: dict[tuple[str, str, str, Measure], Cell] = {}
         self._resampled_rows: dict[tuple[str, str], ResampledRows] = {}
+        self._differences: dict[Measure, dict[Pair, Difference]] = {}
         self.methods = sorted((self._describe(head) for head in self.heads), key=_rank)
+
+    @property
+    def num_resamples(self) -> int:
+        """How often speakers are drawn."""
+        return self._draws.num_resamples
 
     @property
     def scopes(self) -> list[str]:
@@ -110,10 +124,21 @@ class HeadScores:
         key = head, modalities
         if key not in self._resampled_rows:
             predictions = self._predictions[key]
-            clips = predictions["clip_id"].map(self._clip_numbers).to_numpy(int)
+            clips = predictions["clip_id"].cat.codes.to_numpy(int)
             speakers = self._speaker_of[clips]
             self._resampled_rows[key] = ResampledRows(predictions, clips, speakers, self._weights)
         return self._resampled_rows[key]
+
+    def widest_rows(self, head: str) -> ResampledRows:
+        """Return the resampled rows of the widest set of modalities that a head takes."""
+        return self.resampled_rows(head, self.modality_sets(head)[0])
+
+    def differences(self, measure: Measure) -> dict[Pair, Difference]:
+        """Compare every two heads over all corpora, each from all modalities it takes."""
+        if measure not in self._differences:
+            rows = {method.head: self.widest_rows(method.head) for method in self.methods}
+            self._differences[measure] = compare_pairs(rows, measure, self.min_speakers)
+        return self._differences[measure]
 
     @cached_property
     def _weights(self) -> Float32[np.ndarray, "resamples speakers"]:
@@ -239,9 +264,9 @@ def _macro_f1(predictions: pd.DataFrame, task: ClassTask) -> Sequence[float]:
 
 def _rank(method: Method) -> tuple[int, int, int, str]:
     return (
-        VARIANT_RANKS[method.variant],
-        LEVEL_RANKS[method.level],
-        list(VARIANT_RANKS).index(method.variant),
+        VARIANT_RANKS.get(method.variant, len(VARIANT_RANKS)),  # of another version, maybe
+        LEVEL_RANKS.get(method.level, len(LEVEL_RANKS)),
+        [*VARIANT_RANKS, method.variant].index(method.variant),
         method.head,
     )
 

@@ -37,6 +37,18 @@ TableMeasure = Literal[
     "age_within_5_years",
     "age_within_10_years",
     "age_over_10_years",
+    "brier",
+    "nll",
+    "ece",
+    "aurc",
+    "class_false_negative_rate",
+    "class_false_positive_rate",
+    "class_false_discovery_rate",
+    "age_std_within_person_years",
+    "age_std_within_clip_years",
+    "female_std_within_person",
+    "female_std_within_clip",
+    "people_of_two_genders",
     "share_difference",
     "years_difference",
     "ratio",
@@ -78,6 +90,18 @@ PRESENTATIONS: Final[dict[CellMeasure, Presentation]] = {
     "age_within_5_years": Presentation("CS@5 %", 100.0, 1),
     "age_within_10_years": Presentation("CS@10 %", 100.0, 1),
     "age_over_10_years": Presentation("Over 10 years %", 100.0, 1),
+    "brier": Presentation("Brier score", 1.0, 3),
+    "nll": Presentation("NLL, nats", 1.0, 3),
+    "ece": Presentation("ECE %", 100.0, 1),
+    "aurc": Presentation("AURC %", 100.0, 2),
+    "class_false_negative_rate": Presentation("False negative rate %", 100.0, 1),
+    "class_false_positive_rate": Presentation("False positive rate %", 100.0, 1),
+    "class_false_discovery_rate": Presentation("False discovery rate %", 100.0, 1),
+    "age_std_within_person_years": Presentation("Age within a person, years", 1.0, 2),
+    "age_std_within_clip_years": Presentation("Age within a clip, years", 1.0, 2),
+    "female_std_within_person": Presentation("P(female) within a person, %", 100.0, 1),
+    "female_std_within_clip": Presentation("P(female) within a clip, %", 100.0, 1),
+    "people_of_two_genders": Presentation("People called by both genders, %", 100.0, 1),
     "share_difference": Presentation("Difference, points", 100.0, 1),
     "years_difference": Presentation("Difference, years", 1.0, 2),
     "ratio": Presentation("Ratio", 1.0, 2),
@@ -96,6 +120,7 @@ class Cell(NamedTuple):
     clips_in_all: int | None = None
     speakers: int | None = None  # of the scored clips
     mark: str = ""
+    p_value: float | None = None  # of a difference of scores
 
 
 class Column(NamedTuple):
@@ -214,11 +239,14 @@ def _to_text(cell: Cell) -> str:
     if cell.value is None:
         return TOO_SMALL if cell.mark == TOO_SMALL else "–"
     _, scale, digits = PRESENTATIONS[cell.measure]
-    text = to_number(cell)
+    sign = "" if cell.p_value is None else "+z"  # -0.0 is 0.0
+    text = f"{cell.value * scale:{sign}.{digits}f}"
     if cell.low is not None and cell.high is not None:
-        text += f" [{cell.low * scale:.{digits}f}, {cell.high * scale:.{digits}f}]"
+        text += f" [{cell.low * scale:{sign}.{digits}f}, {cell.high * scale:{sign}.{digits}f}]"
     if cell.std_over_seeds is not None:
         text += f" ± {cell.std_over_seeds * scale:.{digits}f}"
     if cell.clips != cell.clips_in_all:
         text += f", n {cell.clips}"
+    if cell.p_value is not None:
+        text += f", p {cell.p_value:.3f}"
     return text + (f" ({cell.mark})" if cell.mark else "")

@@ -10,7 +10,13 @@ from oragen.reporting.figures.ages import age_rows, draw_age_errors, draw_ages
 from oragen.reporting.figures.confusion import confusion_rows, draw_confusion
 from oragen.reporting.figures.curves import curve_rows, draw_curves
 from oragen.reporting.figures.figure import Figure
+from oragen.reporting.figures.quality import draw_quality
 from oragen.reporting.figures.reliability import draw_reliability, reliability_rows
+from oragen.reporting.figures.risk_coverage import draw_risk_coverage, risk_rows
+from oragen.reporting.table_formats import ReportTable
+from oragen.reporting.tables.age_errors import SECTION as AGES
+from oragen.reporting.tables.calibration import SECTION as CLASSES
+from oragen.reporting.tables.quality import SECTION as QUALITY
 from oragen.schema.files import write_text
 from oragen.schema.vocabulary import GENDERS, MASK_TYPES, ClassTask
 
@@ -18,7 +24,11 @@ LABELS_OF: Final[dict[ClassTask, Sequence[str]]] = {"gender": GENDERS, "mask_typ
 
 
 def draw_figures(
-    folder: Path, predictions: pd.DataFrame, histories: Mapping[str, pd.DataFrame], head: str
+    folder: Path,
+    predictions: pd.DataFrame,
+    histories: Mapping[str, pd.DataFrame],
+    head: str,
+    quality: ReportTable | None = None,
 ) -> list[Figure]:
     """Draw the confusions, ages and confidence of one head, and all trainings.
 
@@ -29,6 +39,7 @@ def draw_figures(
         predictions: of the head, from one set of modalities.
         histories: of the training of each head.
         head: its name.
+        quality: from `compare_quality`; None: it is not drawn.
     """
     return [
         *(
@@ -38,6 +49,8 @@ def draw_figures(
         ),
         *_draw_ages(folder, predictions, head),
         *(_draw_reliability(folder, predictions, task, head) for task in LABELS_OF),
+        _draw_risk(folder, predictions, head),
+        *([] if quality is None else [_draw_quality(folder, quality, head)]),
         _draw_training(folder, histories),
     ]
 
@@ -58,6 +71,7 @@ def write_plot_data(
         "ages": age_rows(predictions),
         "reliability_gender": reliability_rows(predictions, "gender"),
         "reliability_mask_type": reliability_rows(predictions, "mask_type"),
+        "risk_coverage": risk_rows(predictions),
         "training": curve_rows(histories),
     }
     for name, frame in frames.items():
@@ -70,7 +84,8 @@ def _draw_confusion(folder: Path, predictions: pd.DataFrame, task: ClassTask, he
     draw_confusion(
         path, labels[task], labels[f"predicted_{task}"], LABELS_OF[task], f"{words}, {head}"
     )
-    return Figure(path, f"Confusion matrix of {words}", f"Which classes {head} confuses.")
+    caption = f"Which classes {head} confuses."
+    return Figure(path, f"Confusion matrix of {words}", caption, CLASSES)
 
 
 def _draw_ages(folder: Path, predictions: pd.DataFrame, head: str) -> list[Figure]:
@@ -78,8 +93,8 @@ def _draw_ages(folder: Path, predictions: pd.DataFrame, head: str) -> list[Figur
     draw_ages(ages, predictions, f"Age, {head}")
     draw_age_errors(errors, predictions, f"Error of the age, {head}")
     return [
-        Figure(ages, "Predicted over true ages", "Each dot is a clip and a seed."),
-        Figure(errors, "Error of the age by true age", "Median, quartiles and bias."),
+        Figure(ages, "Predicted over true ages", "Each dot is a clip and a seed.", AGES),
+        Figure(errors, "Error of the age by true age", "Median, quartiles and bias.", AGES),
     ]
 
 
@@ -88,7 +103,20 @@ def _draw_reliability(
 ) -> Figure:
     path, words = folder / f"reliability_{task}.png", task.replace("_", " ")
     draw_reliability(path, predictions, task, f"Reliability of {words}, {head}")
-    return Figure(path, f"Reliability diagram of {words}", "Accuracy by confidence.")
+    return Figure(path, f"Reliability diagram of {words}", "Accuracy by confidence.", CLASSES)
+
+
+def _draw_risk(folder: Path, predictions: pd.DataFrame, head: str) -> Figure:
+    path = folder / "risk_coverage.png"
+    draw_risk_coverage(path, predictions, f"Errors if unsure clips are left out, {head}")
+    return Figure(path, "Risk against coverage", "The surest are answered first.", CLASSES)
+
+
+def _draw_quality(folder: Path, table: ReportTable, head: str) -> Figure:
+    path = folder / "quality.png"
+    draw_quality(path, table, f"Errors by what {head} had to work with")
+    caption = "Quarters of the clips; 95 % intervals."
+    return Figure(path, "Errors by speech, noise, face and crops", caption, QUALITY)
 
 
 def _draw_training(folder: Path, histories: Mapping[str, pd.DataFrame]) -> Figure:

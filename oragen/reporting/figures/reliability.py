@@ -1,12 +1,12 @@
 """Probabilities of classes and true labels -> accuracy by confidence."""
 
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from oragen.reporting.certainty import NUM_BINS, bin_confidence, judge_probabilities
 from oragen.reporting.figures.canvas import (
     BLUE,
     GREY,
@@ -18,9 +18,6 @@ from oragen.reporting.figures.canvas import (
     write_title,
 )
 from oragen.schema.vocabulary import ClassTask
-from oragen.training.metrics import list_predicted_labels
-
-NUM_BINS: Final = 10
 
 
 def reliability_rows(predictions: pd.DataFrame, task: ClassTask) -> pd.DataFrame:
@@ -31,10 +28,9 @@ def reliability_rows(predictions: pd.DataFrame, task: ClassTask) -> pd.DataFrame
     `accuracy` (share of correct predictions), `count`, and the edges `from` and `to`. A prediction
     is skipped where the true label is unknown, or is none that the head knows.
     """
-    confidences = _confidences(predictions, task)
-    upper_edges = np.linspace(0, 1, NUM_BINS + 1)[1:]
-    bins = np.searchsorted(upper_edges[:-1], confidences["confidence"])
-    groups = confidences.groupby(bins)
+    judged = judge_probabilities(predictions, task)
+    confidences = judged[["confidence"]].assign(is_right=1 - judged["is_wrong"])
+    groups = confidences.groupby(bin_confidence(confidences["confidence"].to_numpy()))
     rows = groups.mean().assign(count=groups.size()).rename(columns={"is_right": "accuracy"})
     rows["from"], rows["to"] = rows.index / NUM_BINS, (rows.index + 1) / NUM_BINS
     return rows.reset_index(drop=True)
@@ -77,15 +73,6 @@ def draw_reliability(path: Path, predictions: pd.DataFrame, task: ClassTask, tit
         below.bar(middles, rows["count"], width=0.9 / NUM_BINS, color=GREY)
         below.grid(True, axis="y")
         below.set_xticks(np.linspace(0, 1, 6), [f"{share:.0%}" for share in np.linspace(0, 1, 6)])
-
-
-def _confidences(predictions: pd.DataFrame, task: ClassTask) -> pd.DataFrame:
-    labels = list_predicted_labels(predictions, task)
-    known = predictions[predictions[task].isin(labels)] if labels else predictions.iloc[:0]
-    confidence = known[[f"{task}_{label}" for label in labels]].astype(float).max(axis=1)
-    is_right = known[task] == known.get(f"predicted_{task}", pd.Series(dtype=object))
-    columns = pd.DataFrame({"confidence": confidence, "is_right": is_right.astype(float)})
-    return columns.astype(float).dropna()
 
 
 def _draw_accuracy(axes: Axes, rows: pd.DataFrame) -> None:

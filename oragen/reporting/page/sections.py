@@ -83,6 +83,11 @@ def _join_section(
     return PageSection(title, [*parts, *(figure for figure in figures if figure.section == title)])
 
 
+def to_section(table: ReportTable) -> PageSection:
+    """Put one table into a section of its own."""
+    return PageSection(table.title, [_to_page_table(table)])
+
+
 def _to_page_table(table: ReportTable) -> PageTable:
     columns, rows = to_cells(table)
     return PageTable(title=table.title, columns=columns, rows=rows, note=table.note)

@@ -59,7 +59,7 @@ def _compare(
         return None
     rows = []
     for method in scores.methods:
-        of_head = scores.resampled_rows(method.head, method.modalities)
+        of_head = scores.widest_rows(method.head)
         estimates = _measure(of_head, starts_years, measure, scores.min_speakers)
         cells = [
             to_cell(measure, estimate, min_speakers=scores.min_speakers, clips_in_all=in_all)

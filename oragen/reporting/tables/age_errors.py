@@ -34,7 +34,7 @@ def compare_age_errors(scores: HeadScores) -> ReportTable | None:
         return None
     rows = []
     for method in scores.methods:
-        of_head = scores.resampled_rows(method.head, method.modalities)
+        of_head = scores.widest_rows(method.head)
         estimates = measure_errors(of_head)
         cells = [
             to_cell(measure, estimate, min_speakers=scores.min_speakers)

@@ -5,11 +5,13 @@ from typing import Final
 
 from oragen.reporting.estimates import to_cell
 from oragen.reporting.group_estimates import GroupEstimates, TaskEstimate, estimate_groups
+from oragen.reporting.groupings import list_groups
 from oragen.reporting.resampled_rows import ResampledRows
 from oragen.reporting.scores import HeadScores
 from oragen.reporting.table_formats import Cell, Column, Label, ReportTable, Row
 from oragen.reporting.tables.disparity import SECTION, TASK_TITLES, measure_disparity
 
+COLUMNS: Final = [Column(task, title) for task, title in TASK_TITLES.items()]
 NOTE: Final = (
     "Each line scores the clips of one group: UAR over the classes, but within a gender the recall "
     "of that gender, and within a mask type that of the mask type."
@@ -28,18 +30,20 @@ def compare_by_group(
         head: which one; it predicts from the widest modalities it takes.
         further: columns of the predictions to group by, too.
     """
-    rows = scores.resampled_rows(head, scores.modality_sets(head)[0])
-    groups = estimate_groups(rows, further)
-    tables = [
-        _list_scores(rows, groups, head, scores.min_speakers),
-        measure_disparity(groups, head, scores.min_speakers),
-    ]
-    return [table for table in tables if table is not None]
+    rows = scores.widest_rows(head)
+    groups = estimate_groups(rows, list_groups(rows.table, further))
+    lines = list_scores(rows, groups, scores.min_speakers)
+    if not lines:
+        return []
+    by_group = ReportTable("group_scores", f"{head} by group", NOTE, COLUMNS, lines, SECTION)
+    disparity = measure_disparity(groups, head, scores.min_speakers)
+    return [by_group] if disparity is None else [by_group, disparity]
 
 
-def _list_scores(
-    rows: ResampledRows, groups: Sequence[GroupEstimates], head: str, min_speakers: int
-) -> ReportTable | None:
+def list_scores(
+    rows: ResampledRows, groups: Sequence[GroupEstimates], min_speakers: int
+) -> list[Row]:
+    """Make a line of each group: its name, its counts and its score in each task."""
     lines = []
     for group, of_task in groups:
         clips = rows.count_clips(group.rows)
@@ -49,10 +53,7 @@ def _list_scores(
         }  # fmt: skip
         cells = [_make_cell(of_task[task], min_speakers, clips) for task in TASK_TITLES]
         lines.append(Row(labels, cells))
-    if not lines:
-        return None
-    columns = [Column(task, title) for task, title in TASK_TITLES.items()]
-    return ReportTable("group_scores", f"{head} by group", NOTE, columns, lines, SECTION)
+    return lines
 
 
 def _make_cell(found: TaskEstimate, min_speakers: int, clips_in_all: int) -> Cell:

@@ -8,6 +8,7 @@ import pandas as pd
 from oragen.reporting.bootstrap import Measure
 from oragen.reporting.scores import HeadScores, Method, count_clips
 from oragen.reporting.table_formats import Column, Label, Row
+from oragen.schema.vocabulary import ClassTask
 
 MEASURED_HERE: Final = "measured here"
 MODALITY_SET_NAMES: Final = {
@@ -15,6 +16,7 @@ MODALITY_SET_NAMES: Final = {
     "audio": "audio only",
     "face": "face only",
 }
+TASK_NAMES: Final[dict[ClassTask, str]] = {"gender": "gender", "mask_type": "mask type"}
 MEASURES: Final[dict[str, tuple[Measure, ...]]] = {  # of each task
     "gender": ("gender_uar",),
     "age": ("age_mae_years", "age_interval_error_years"),
