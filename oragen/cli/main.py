@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from oragen.cli.cache import cache_app
+from oragen.cli.compare import compare
 from oragen.cli.corpora import corpora_app
 from oragen.cli.doctor import doctor
 from oragen.cli.kept import models_app
@@ -33,7 +34,7 @@ app.add_typer(corpora_app, name="corpora")
 app.add_typer(cache_app, name="cache")
 app.add_typer(models_app, name="models")
 app.command(epilog=EPILOGUE)(predict)
-for command in (serve, doctor, features, export, card, pack, push, to_oceanai, shard):
+for command in (compare, serve, doctor, features, export, card, pack, push, to_oceanai, shard):
     app.command()(command)
 
 

@@ -80,9 +80,7 @@ def _estimate_area(
     return found._replace(of_seeds=exact, resampled=shifted.clip(0.0, 1.0))
 
 
-def _find_area(
-    wrong: Float[np.ndarray, " rows"], confidence: Float[np.ndarray, " rows"]
-) -> float:
+def _find_area(wrong: Float[np.ndarray, " rows"], confidence: Float[np.ndarray, " rows"]) -> float:
     """Return the area of one seed, each confidence a level of its own."""
     known = ~np.isnan(confidence)
     if not known.any():

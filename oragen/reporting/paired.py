@@ -51,21 +51,16 @@ def compare_pairs(
     return decide_differences(estimate_pairs(rows, measure), min_speakers)
 
 
-def estimate_pairs(
-    rows: Mapping[str, ResampledRows],
-    measure: Measure,
-    pairs: Sequence[Pair] | None = None,
-) -> dict[Pair, Estimate]:
-    """Subtract the scores of two heads, in all and in each resample.
+def estimate_pairs(rows: Mapping[str, ResampledRows], measure: Measure) -> dict[Pair, Estimate]:
+    """Subtract the scores of every two heads, in all and in each resample.
 
     Args:
         rows: of each head from one set of modalities; all have the same resamples.
         measure: of the score.
-        pairs: to compare; None: every two, in the order of the heads.
 
     Returns:
-        the first minus the second of each pair. A pair without common clips, with one speaker, or
-        for UAR with one class, is not there.
+        the first minus the second of each pair of heads in their order. A pair without common
+        clips, with one speaker, or for UAR with one class, is not there.
     """
     values = {head: value_classes(of_head, measure) for head, of_head in rows.items()}
     num_clips = max((1 + int(of_head.clips.max()) for of_head in rows.values()), default=0)
@@ -80,7 +75,7 @@ def estimate_pairs(
         return estimate_score(rows[head], values[head], members)
 
     found = {}
-    for first, second in combinations(rows, 2) if pairs is None else pairs:
+    for first, second in combinations(rows, 2):
         common = (scored[first] & scored[second]).tobytes()
         one, other = estimate(first, common), estimate(second, common)
         if one is not None and other is not None and one.speakers > 1:
@@ -88,9 +83,7 @@ def estimate_pairs(
     return found
 
 
-def value_classes(
-    rows: ResampledRows, measure: Measure
-) -> dict[str, Float[np.ndarray, " rows"]]:
+def value_classes(rows: ResampledRows, measure: Measure) -> dict[str, Float[np.ndarray, " rows"]]:
     """Return what a score averages: class -> a number for each row, or NaN; `WHOLE` has all."""
     values, classes = value_clips(rows.table, measure)
     by_class = {WHOLE: values.to_numpy(float)}

@@ -78,7 +78,9 @@ def _join_records(records: Sequence[dict[str, Any]]) -> list[Row]:
         if COLUMN not in record or not rows or rows[-1].labels != labels:
             rows.append(Row(labels, []))
         if COLUMN in record:
-            rows[-1].cells.append(Cell(**{name: record[name] for name in Cell._fields if name in record}))
+            rows[-1].cells.append(
+                Cell(**{name: record[name] for name in Cell._fields if name in record})
+            )
     return rows
 
 

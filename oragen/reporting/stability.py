@@ -108,9 +108,7 @@ def _value_spreads(table: pd.DataFrame) -> dict[TableMeasure, "pd.Series[float]"
     }
 
 
-def _find_variance(
-    values: "pd.Series[float]", people: Sequence[pd.Series]
-) -> "pd.Series[float]":
+def _find_variance(values: "pd.Series[float]", people: Sequence[pd.Series]) -> "pd.Series[float]":
     """Return the variance (n - 1) over the clips of each person and seed that have a value."""
     variances = values.groupby(people, observed=True).transform("var")
     return variances.where(values.notna())
