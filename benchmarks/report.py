@@ -18,6 +18,7 @@ import typer
 import yaml
 
 from benchmarks.measuring import Row, show
+from oragen.schema.quality import MEASURES
 from oragen.schema.vocabulary import GENDERS, MASK_TYPES, MODALITY_SETS
 
 REPOSITORY: Final = Path(__file__).parents[1]
@@ -104,6 +105,7 @@ def make_clips(num_clips: int, num_speakers: int) -> pd.DataFrame:
             "gender": np.array(GENDERS)[speakers // len(CORPORA) % 2], "age_years": ages[speakers],
             "mask_type": generator.choice(MASK_TYPES, num_clips), "age_low": np.nan,
             "age_high": np.nan,
+            **{name: generator.gamma(4, 2, num_clips).round(2) for name in MEASURES},
         }
     )  # fmt: skip
 
@@ -140,6 +142,14 @@ def _predict_block(
     columns["predicted_age_years"] = np.where(is_lost, np.nan, block["age_years"] + errors)
     columns["unfamiliarity"] = np.where(is_lost, np.nan, generator.uniform(0, 1.05, len(block)))
     columns["age_half_width_years"] = np.where(is_lost, np.nan, 14.0)
+    columns["modalities_used"] = np.where(is_lost, None, block["modalities"]).astype(object)
+    columns["age_conditional_half_width_years"] = columns["age_half_width_years"]
+    columns["age_condition"] = "all"
+    columns["age_condition_clips"], columns["interval_coverage"] = 5000.0, 0.9
+    for task, labels in {"gender": GENDERS, "mask_type": MASK_TYPES}.items():
+        columns[f"set_of_{task}"] = ", ".join(labels[:2])
+    columns["window_std_age_years"] = generator.gamma(2, 1, len(block))
+    columns["window_std_female"] = generator.uniform(0, 0.2, len(block))
     return block.assign(**columns)
 
 

@@ -21,6 +21,7 @@ from oragen.reporting.figures.explanations import list_explanations
 from oragen.reporting.figures.head_figures import draw_figures, write_plot_data
 from oragen.reporting.page.rendering import write_page
 from oragen.reporting.page.sections import lay_out
+from oragen.reporting.reading import read_predictions
 from oragen.reporting.run_description import Settings, describe_drawn, describe_run, list_facts
 from oragen.reporting.scores import HeadScores, write_details, write_metrics
 from oragen.reporting.table_formats import write_markdown, write_tables
@@ -149,33 +150,8 @@ def read_head_metadata(head: str, seed: int) -> dict[str, Any]:
 
 def read_grouped_predictions(params: Params) -> pd.DataFrame:
     """Read the predictions of all heads, with the columns that they are grouped by."""
-    predictions = read_all_predictions(params.use_heads)
+    predictions = read_predictions([paths.predictions_table(head) for head in params.use_heads])
     return join_groups(predictions, params.report.group_by, params.evaluate_corpora)
-
-
-def read_all_predictions(heads: Sequence[str]) -> pd.DataFrame:
-    """Read the predictions of all heads."""
-    return pd.concat([read_predictions(head) for head in heads], ignore_index=True)
-
-
-def read_predictions(head: str) -> pd.DataFrame:
-    """Read the predictions of a head.
-
-    Raises:
-        UserError: there are none, or an earlier version of oragen wrote them.
-    """
-    path = paths.predictions_table(head)
-    if not path.is_file():
-        raise UserError(
-            f"{path} is missing: {head} was not evaluated. Run `dvc repro evaluate_head`."
-        )
-    predictions = pd.read_parquet(path)
-    if "modalities" not in predictions:
-        raise UserError(
-            f"{path} has no column `modalities`: an earlier version of oragen wrote it. "
-            "Run `dvc repro evaluate_head`."
-        )
-    return predictions
 
 
 def join_groups(
@@ -186,7 +162,9 @@ def join_groups(
     if not lacking:
         return predictions
     tables = [CLIPS.read(paths.clips_table(corpus))[["clip_id", *lacking]] for corpus in corpora]
-    return predictions.merge(pd.concat(tables), on="clip_id", how="left")
+    clips = pd.concat(tables).set_index("clip_id")
+    joined = {name: predictions["clip_id"].map(clips[name]) for name in lacking}
+    return predictions.assign(**joined)
 
 
 def read_history(head: str) -> pd.DataFrame:

@@ -16,6 +16,7 @@ from oragen.reporting.figures.explanations import attention_path, clip_path, lis
 from oragen.reporting.figures.figure import Figure
 from oragen.reporting.figures.head_figures import draw_figures, write_plot_data
 from oragen.reporting.page.sections import PageTable, lay_out
+from oragen.reporting.reading import read_predictions
 from oragen.reporting.run_description import (
     Settings,
     describe_drawn,
@@ -27,7 +28,7 @@ from oragen.reporting.scores import HeadScores
 from oragen.reporting.table_formats import HOW_TO_READ, Cell, Column, ReportTable, Row
 from oragen.schema.errors import UserError
 from oragen.training.training_data import TrainingCorpus, TrainingData
-from stages.report import SHOWN_PARAMS, read_history, read_predictions, show_params
+from stages.report import SHOWN_PARAMS, read_history, show_params
 from tests.project import REPOSITORY
 
 
@@ -296,14 +297,14 @@ def test_what_a_report_lacks_is_one_sentence(
     predictions: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    path = paths.predictions_table("joint")
     with pytest.raises(UserError, match=r"joint was not evaluated\. Run `dvc repro evaluate_head`"):
-        read_predictions("joint")
+        read_predictions([path])
     with pytest.raises(UserError, match=r"joint was not trained\. Run `dvc repro train_head`"):
         read_history("joint")
-    path = paths.predictions_table("joint")
     path.parent.mkdir(parents=True)
     predictions.to_parquet(path)
-    assert len(read_predictions("joint")) == 3
+    assert len(read_predictions([path])) == 3
     predictions.rename(columns={"modalities": "evidence"}).to_parquet(path)
     with pytest.raises(UserError, match=r"no column `modalities`.*Run `dvc repro evaluate_head`"):
-        read_predictions("joint")
+        read_predictions([path])

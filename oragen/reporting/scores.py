@@ -77,25 +77,18 @@ class HeadScores:
             draws: of the speakers, for the intervals.
             min_speakers: tables by group show no score of fewer.
         """
-        self.min_speakers, self._draws = min_speakers, draws
+        self.min_speakers, self.draws = min_speakers, draws
         kinds = {name: pd.CategoricalDtype(sorted(predictions[name].unique())) for name in NAMES}
         predictions = predictions.astype(kinds)
         self.clips = predictions.drop_duplicates("clip_id")
         # That of a clip is its place in the order of the names.
         self._speaker_of = number_speakers(self.clips.sort_values("clip_id"))
         self.heads = [str(head) for head in predictions["head"].unique()]
-        self._predictions: dict[tuple[str, str], pd.DataFrame] = dict(
-            iter(predictions.groupby(["head", "modalities"], observed=True))
-        )
+        self._predictions = _divide(predictions)
         self._cells: dict[tuple[str, str, str, Measure], Cell] = {}
         self._resampled_rows: dict[tuple[str, str], ResampledRows] = {}
         self._differences: dict[Measure, dict[Pair, Difference]] = {}
         self.methods = sorted((self._describe(head) for head in self.heads), key=_rank)
-
-    @property
-    def num_resamples(self) -> int:
-        """How often speakers are drawn."""
-        return self._draws.num_resamples
 
     @property
     def scopes(self) -> list[str]:
@@ -143,7 +136,7 @@ class HeadScores:
     @cached_property
     def _weights(self) -> Float32[np.ndarray, "resamples speakers"]:
         """How often each speaker of the report is drawn in each resample."""
-        return self._draws.among(int(self._speaker_of.max()) + 1).astype(np.float32)
+        return self.draws.among(int(self._speaker_of.max()) + 1).astype(np.float32)
 
     def cell(self, head: str, modalities: str, scope: str, measure: Measure) -> Cell:
         """Score a head on one corpus or all."""
@@ -155,7 +148,7 @@ class HeadScores:
     def score(self, predictions: pd.DataFrame, measure: Measure) -> Cell:
         """Score some predictions of one head from one set of modalities."""
         in_all = predictions["clip_id"].nunique()
-        score = score_predictions(predictions, measure, self._draws)
+        score = score_predictions(predictions, measure, self.draws)
         if score is None:
             return Cell(measure, None, clips_in_all=in_all)
         return Cell(
@@ -166,6 +159,20 @@ class HeadScores:
     def _describe(self, head: str) -> Method:
         first = self.widest_predictions(head).iloc[0]
         return Method(*(str(first[name]) for name in Method._fields))
+
+
+def _divide(predictions: pd.DataFrame) -> dict[tuple[str, str], pd.DataFrame]:
+    """Return the rows of each head and set of modalities; not a copy where they follow."""
+    groups = predictions.groupby(["head", "modalities"], observed=True)
+    numbers = groups.ngroup().to_numpy()
+    starts = [0, *(np.flatnonzero(np.diff(numbers)) + 1)]
+    if len(starts) > groups.ngroups:
+        return _divide(predictions.iloc[np.argsort(numbers, kind="stable")])
+    found = {}
+    for start, stop in zip(starts, [*starts[1:], len(predictions)], strict=True):
+        rows = predictions.iloc[start:stop]
+        found[str(rows["head"].iloc[0]), str(rows["modalities"].iloc[0])] = rows
+    return found
 
 
 def count_clips(predictions: pd.DataFrame) -> Counts:

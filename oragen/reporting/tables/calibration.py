@@ -13,7 +13,7 @@ from oragen.reporting.table_formats import (
     Row,
     TableMeasure,
 )
-from oragen.reporting.tables.rows import TASK_NAMES, drop_equal_labels, has_score, label_method
+from oragen.reporting.tables.rows import TASK_NAMES, drop_equal_labels, label_method
 from oragen.schema.vocabulary import CLASS_TASKS, ClassTask
 
 SECTION: Final = "Errors of the classes"

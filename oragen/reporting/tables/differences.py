@@ -50,7 +50,7 @@ def _tabulate(
     return ReportTable(
         f"differences_{task}", f"Is the difference real: {PRESENTATIONS[measure].title}",
         _describe(sum(found.p_value is not None for found in differences.values()),
-                  scores.num_resamples),
+                  scores.draws.num_resamples),
         [Column(f"minus_{head}", f"minus {head}") for head in heads], rows, SECTION,
     )  # fmt: skip
 
