@@ -142,7 +142,7 @@ def _predict_block(
     columns["predicted_age_years"] = np.where(is_lost, np.nan, block["age_years"] + errors)
     columns["unfamiliarity"] = np.where(is_lost, np.nan, generator.uniform(0, 1.05, len(block)))
     columns["age_half_width_years"] = np.where(is_lost, np.nan, 14.0)
-    columns["modalities_used"] = np.where(is_lost, None, block["modalities"]).astype(object)
+    columns["modalities_used"] = block["modalities"].mask(is_lost, None)
     columns["age_conditional_half_width_years"] = columns["age_half_width_years"]
     columns["age_condition"] = "all"
     columns["age_condition_clips"], columns["interval_coverage"] = 5000.0, 0.9
