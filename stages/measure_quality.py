@@ -1,17 +1,17 @@
 """Sound, speech and crops -> a table of how much of them each clip has, and how good they are."""
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import pandas as pd
 
 from oragen.config import paths
 from oragen.detection.quality import (
     VERSION,
-    estimate_snr_db,
-    measure_face_px,
-    measure_sharpness,
-    measure_speech_s,
+    FaceQuality,
+    SoundQuality,
+    measure_faces,
+    measure_sound,
 )
 from oragen.schema.errors import UserError
 from oragen.schema.quality import QUALITY
@@ -25,21 +25,6 @@ STAGE = "measure_quality"
 BOX = ["x1", "y1", "x2", "y2"]
 
 
-class SoundQuality(NamedTuple):
-    """What the sound of a clip is measured by."""
-
-    speech_s: float
-    snr_db: float | None
-
-
-class FaceQuality(NamedTuple):
-    """What the crops of a clip are measured by."""
-
-    face_px: float
-    sharpness: float
-    num_crops: int
-
-
 Quality = TypeVar("Quality", SoundQuality, FaceQuality)
 
 
@@ -49,8 +34,8 @@ def main(corpus: str) -> None:
     speech = SPEECH.read(paths.speech_table(corpus)).assign(key=lambda rows: mark(rows["key"]))
     crops = CROPS.read(paths.crops_table(corpus))
     known = read_known(corpus)
-    sounds = measure_sounds(corpus, speech, known)
-    faces = measure_faces(corpus, crops, known)
+    sounds = measure_all_sounds(corpus, speech, known)
+    faces = measure_all_faces(corpus, crops, known)
     speech_key = speech.set_index("clip_id")["key"].to_dict()
     faces_key = mark(crops.drop_duplicates("clip_id").set_index("clip_id")["faces_key"]).to_dict()
     rows = [
@@ -75,7 +60,7 @@ def read_known(corpus: str) -> pd.DataFrame:
     return QUALITY.read(path) if path.is_file() else pd.DataFrame(columns=QUALITY.columns.names)
 
 
-def measure_sounds(
+def measure_all_sounds(
     corpus: str, speech: pd.DataFrame, known: pd.DataFrame
 ) -> dict[str, SoundQuality]:
     """Return the measures of each sound by its marked key."""
@@ -86,13 +71,13 @@ def measure_sounds(
     for located, samples in store.read_many(locate(store, by_audio, f"decode_audio@{corpus}")):
         for row in by_audio[located.row.key].itertuples():
             spans = to_spans(row.starts, row.stops)
-            measured[row.key] = SoundQuality(
-                measure_speech_s(spans), estimate_snr_db(samples, spans)
-            )
+            measured[row.key] = measure_sound(samples, spans)
     return measured
 
 
-def measure_faces(corpus: str, crops: pd.DataFrame, known: pd.DataFrame) -> dict[str, FaceQuality]:
+def measure_all_faces(
+    corpus: str, crops: pd.DataFrame, known: pd.DataFrame
+) -> dict[str, FaceQuality]:
     """Return the measures of the crops of each clip by their marked key."""
     marked = mark(crops["faces_key"])
     measured = find_known(known, "faces_key", FaceQuality, marked)
@@ -101,9 +86,7 @@ def measure_faces(corpus: str, crops: pd.DataFrame, known: pd.DataFrame) -> dict
     store = PartStore(paths.faces_store(corpus), "h5")
     for located, pictures in store.read_many(locate(store, by_key, f"crop_faces@{corpus}")):
         boxes = by_key[located.row.key][BOX].to_numpy(float)
-        measured[f"{VERSION}-{located.row.key}"] = FaceQuality(
-            measure_face_px(boxes), measure_sharpness(pictures), len(boxes)
-        )
+        measured[f"{VERSION}-{located.row.key}"] = measure_faces(boxes, pictures)
     return measured
 
 

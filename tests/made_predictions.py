@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from oragen.detection.quality import FaceQuality, SoundQuality
 from oragen.predictor import (
     AgePrediction,
     ClassPrediction,
@@ -29,6 +30,8 @@ PREDICTED = Prediction(
     speech=[Span(8_000, 64_000)],
     faces=[],
     length_s=4.5,
+    sound_quality=SoundQuality(3.5, 21.25),
+    face_quality=FaceQuality(),
     notes=[],
     model={"head": "joint"},
     training_data=None,
@@ -45,5 +48,6 @@ NOT_PREDICTED = replace(
     modalities=dict.fromkeys(("audio", "face"), ModalityReport(False, "empty file")),
     speech=[],
     length_s=0.0,
+    sound_quality=SoundQuality(),
     unfamiliarity=None,
 )

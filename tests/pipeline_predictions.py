@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from oragen.predictor import Prediction, Predictor
+from oragen.schema.quality import MEASURES
 from oragen.schema.tables import CLIPS
 from oragen.schema.vocabulary import GENDERS, MASK_TYPES
 from tests.project import Project
@@ -35,6 +36,11 @@ def assert_same(predictions: list[Prediction], rows: pd.DataFrame) -> None:
     for prediction, (clip, row) in zip(predictions, rows.iterrows(), strict=True):
         assert len(prediction.windows) == row["num_windows"], clip
         assert Path(prediction.input).name == Path(row["path"]).name
+        measured = dict(
+            zip(MEASURES, (*prediction.sound_quality, *prediction.face_quality), strict=True)
+        )
+        expected = {name: None if pd.isna(row[name]) else row[name] for name in MEASURES}
+        assert measured == pytest.approx(expected), clip
         if row["num_windows"] == 0:
             assert not prediction.is_predicted, clip
             assert prediction.reasons, clip
@@ -45,9 +51,9 @@ def assert_same(predictions: list[Prediction], rows: pd.DataFrame) -> None:
         assert prediction.gender.label == row["predicted_gender"], clip
         assert prediction.mask_type.label == row["predicted_mask_type"], clip
         for task, labels in {"gender": GENDERS, "mask_type": MASK_TYPES}.items():
-            expected = {label: row[f"{task}_{label}"] for label in labels}
+            shares = {label: row[f"{task}_{label}"] for label in labels}
             probabilities = getattr(prediction, task).probabilities
-            assert probabilities == pytest.approx(expected, abs=1e-5), clip
+            assert probabilities == pytest.approx(shares, abs=1e-5), clip
         assert prediction.age.value == pytest.approx(row["predicted_age_years"], abs=1e-3), clip
         assert prediction.unfamiliarity == (
             None if pd.isna(row["unfamiliarity"]) else pytest.approx(row["unfamiliarity"], rel=1e-4)

@@ -12,6 +12,7 @@ import typer
 from typer.testing import CliRunner
 
 from oragen.cli.oceanai import to_oceanai
+from oragen.detection.quality import FaceQuality, SoundQuality
 from oragen.predictor import AgePrediction, ClassPrediction, ModalityReport, Prediction
 from oragen.predictor.oceanai import OceanAiError, has_folders, merge, read_predictions, to_frame
 
@@ -39,6 +40,8 @@ def predict(
         speech=[],
         faces=[],
         length_s=4.0,
+        sound_quality=SoundQuality(),
+        face_quality=FaceQuality(),
         notes=[],
         model={},
         training_data=None,

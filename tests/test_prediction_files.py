@@ -146,12 +146,13 @@ FLAT_PREDICTED: dict[str, Any] = {
     "mask_type_set": None,
     "num_windows": 1, "audio_usable": True, "audio_reason": None,
     "face_usable": False, "face_reason": "no face", "length_sec": 4.5,
+    "speech_sec": 3.5, "snr_db": 21.25, "face_px": None, "sharpness": None, "num_crops": 0,
     "unfamiliarity": 1.5, "unfamiliar": True, "warnings": "It knows nobody.",
 }  # fmt: skip
 FLAT_NOT_PREDICTED = dict.fromkeys(FLAT_PREDICTED) | {
     "input": "b.mp4", "status": "no_predictions", "num_windows": 0, "audio_usable": False,
     "audio_reason": "empty file", "face_usable": False, "face_reason": "empty file",
-    "length_sec": 0.0, "unfamiliarity": None, "unfamiliar": None,
+    "length_sec": 0.0, "num_crops": 0, "unfamiliarity": None, "unfamiliar": None,
     "warnings": "It knows nobody.",
 }  # fmt: skip
 

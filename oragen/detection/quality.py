@@ -1,12 +1,12 @@
 """Sound, speech and crops of one clip -> length of speech, estimated SNR, face size, sharpness."""
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int16, UInt8
+from jaxtyping import Bool, Float, UInt8
 
-from oragen.media.samples import to_floats
+from oragen.media.samples import Samples, to_floats
 from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Span, count_samples
 
 VERSION: Final = "1"  # of the measures: another one measures all clips again
@@ -19,12 +19,39 @@ SNR_RANGE_DB: Final = (-20.0, 80.0)
 GREY: Final = (0.299, 0.587, 0.114)  # of R, G and B: ITU-R BT.601
 
 
+class SoundQuality(NamedTuple):
+    """What the sound of a clip is measured by; None: there is none."""
+
+    speech_s: float | None = None
+    snr_db: float | None = None
+
+
+class FaceQuality(NamedTuple):
+    """What the crops of a clip are measured by; None: there are none."""
+
+    face_px: float | None = None
+    sharpness: float | None = None
+    num_crops: int = 0
+
+
+def measure_sound(samples: Samples, speech: Sequence[Span]) -> SoundQuality:
+    """Measure sound in which speech was looked for; see `estimate_snr_db`."""
+    return SoundQuality(measure_speech_s(speech), estimate_snr_db(samples, speech))
+
+
+def measure_faces(
+    boxes: Float[np.ndarray, "crops 4"], crops: UInt8[np.ndarray, "crops height width 3"]
+) -> FaceQuality:
+    """Measure crops, at least one; see `measure_face_px` and `measure_sharpness`."""
+    return FaceQuality(measure_face_px(boxes), measure_sharpness(crops), len(crops))
+
+
 def measure_speech_s(speech: Iterable[Span]) -> float:
     """Return the length of all speech, in seconds."""
     return sum(span.stop - span.start for span in speech) / SAMPLE_RATE_HZ
 
 
-def estimate_snr_db(samples: Int16[np.ndarray, " samples"], speech: Sequence[Span]) -> float | None:
+def estimate_snr_db(samples: Samples, speech: Sequence[Span]) -> float | None:
     """Estimate the signal-to-noise ratio of speech: its power against that of the pauses.
 
     The power of frames of 20 ms outside of all speech is that of the noise. It is taken off the
@@ -68,7 +95,7 @@ def measure_sharpness(crops: UInt8[np.ndarray, "crops height width 3"]) -> float
     return float(np.median([_apply_laplacian(crop @ np.array(GREY)).var() for crop in crops]))
 
 
-def _measure_powers(samples: Int16[np.ndarray, " samples"]) -> Float[np.ndarray, " frames"]:
+def _measure_powers(samples: Samples) -> Float[np.ndarray, " frames"]:
     """Return the mean power of each whole frame."""
     # samples -> frames, samples
     frames = samples[: len(samples) // FRAME * FRAME].reshape(-1, FRAME)

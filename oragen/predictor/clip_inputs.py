@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int16, UInt8
 
+from oragen.detection.quality import FaceQuality, SoundQuality, measure_faces, measure_sound
 from oragen.detection.speech import detect_samples_speech
 from oragen.detection.windows import Window
 from oragen.media.samples import Samples, to_floats, to_int16
@@ -45,6 +46,8 @@ class ClipInputs:
     face_reason: str | None  # why there is no face
     notes: list[str]  # problems of a damaged file, and what was chosen in it
     length_s: float  # as far as sound or pictures reach; an image is a second
+    sound_quality: SoundQuality
+    face_quality: FaceQuality
 
 
 def take_clip_inputs(
@@ -132,14 +135,18 @@ def to_clip_inputs(
     """Find speech in decoded sound, and cut the sound and the crops into windows."""
     spans: list[Span] = []
     audio_reason = sound.reason
+    sound_quality, face_quality = SoundQuality(), FaceQuality()
     if sound.reason is None and preprocessing.use_sound:
         speech = detect_samples_speech(sound.values, options=preprocessing.speech)
         spans = [Span(int(start), int(stop)) for start, stop in speech.values]
         audio_reason = speech.reason
+        sound_quality = measure_sound(sound.values, spans)
     times = [] if faces.reason else faces.details["samples"]
     boxes = [] if faces.reason else faces.details["boxes"]
     landmarks = faces.details.get("landmarks", [None] * len(times)) if times else []
     crops = faces.values if faces.values.ndim == 4 else np.zeros((0, 1, 1, 3), np.uint8)
+    if boxes:
+        face_quality = measure_faces(np.array(boxes, float)[:, :4], crops)
     windows = preprocessing.cut(len(sound.values), spans, times, is_still=is_still)
     if spans and not any(window.has_speech for window in windows):
         shortest = preprocessing.windows.min_length / SAMPLE_RATE_HZ
@@ -158,4 +165,6 @@ def to_clip_inputs(
         face_reason=faces.reason,
         notes=list(dict.fromkeys([*sound.details["notes"], *faces.details["notes"]])),
         length_s=max(len(sound.values), faces.details.get("stop", 0)) / SAMPLE_RATE_HZ,
+        sound_quality=sound_quality,
+        face_quality=face_quality,
     )

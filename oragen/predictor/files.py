@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from oragen.corpora.csv import IMAGE_SUFFIXES, SOUND_SUFFIXES
 from oragen.detection.faces import KnownBoxes
+from oragen.detection.quality import FaceQuality, SoundQuality
 from oragen.media.signatures import looks_like_media
 from oragen.predictor.prediction import ModalityReport, Prediction
 from oragen.predictor.predictor import NO_BOXES, Predictor
@@ -92,6 +93,8 @@ def _to_empty_prediction(path: Path, reason: str, predictor: Predictor) -> Predi
         speech=[],
         faces=[],
         length_s=0.0,
+        sound_quality=SoundQuality(),
+        face_quality=FaceQuality(),
         notes=[],
         model=predictor.description,
         unfamiliarity=None,

@@ -75,6 +75,8 @@ def to_prediction(
         speech=inputs.speech,
         faces=inputs.boxes,
         length_s=inputs.length_s,
+        sound_quality=inputs.sound_quality,
+        face_quality=inputs.face_quality,
         notes=inputs.notes,
         model=model.description,
         training_data=model.training_data,

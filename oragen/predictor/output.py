@@ -121,6 +121,7 @@ def flatten(prediction: Prediction) -> Row:
         "face_usable": face.usable,
         "face_reason": face.reason,
         "length_sec": round(length_s, 3),
+        **prediction.quality,
         "unfamiliarity": None if unfamiliarity is None else round(unfamiliarity, DISTANCE_DIGITS),
         "unfamiliar": prediction.unfamiliar,
         "warnings": " ".join(prediction.warnings) or None,
@@ -221,13 +222,12 @@ def _write_whole(
 
 
 _KINDS: Final = {
-    "num_windows": pa.int64(), "age": pa.float64(), "age_low": pa.float64(),
-    "age_high": pa.float64(), "length_sec": pa.float64(), "audio_usable": pa.bool_(),
-    "face_usable": pa.bool_(), "input": pa.string(), "status": pa.string(),
-    "gender": pa.string(), "mask_type": pa.string(), "audio_reason": pa.string(),
-    "gender_set": pa.string(), "mask_type_set": pa.string(), "face_reason": pa.string(),
-    "warnings": pa.string(),
-    "unfamiliarity": pa.float64(), "unfamiliar": pa.bool_(),
+    "input": pa.string(), "status": pa.string(), "gender": pa.string(), "gender_set": pa.string(),
+    "age": pa.float64(), "age_low": pa.float64(), "age_high": pa.float64(),
+    "mask_type": pa.string(), "mask_type_set": pa.string(), "num_windows": pa.int64(),
+    "audio_usable": pa.bool_(), "audio_reason": pa.string(), "face_usable": pa.bool_(),
+    "face_reason": pa.string(), "length_sec": pa.float64(), "num_crops": pa.int64(),
+    "unfamiliarity": pa.float64(), "unfamiliar": pa.bool_(), "warnings": pa.string(),
 }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Final
 
+from oragen.detection.quality import FaceQuality, SoundQuality
 from oragen.predictor.clip_inputs import FaceBox
 from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Modality, Span
 from oragen.training.training_data import TrainingData
@@ -11,6 +12,7 @@ from oragen.training.training_data import TrainingData
 SCHEMA_VERSION: Final = 1
 PROBABILITY_DIGITS: Final = 6
 DISTANCE_DIGITS: Final = 3
+QUALITY_DIGITS: Final = 3
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,8 @@ class Prediction:
     speech: list[Span]
     faces: list[FaceBox]
     length_s: float
+    sound_quality: SoundQuality
+    face_quality: FaceQuality
     notes: list[str]
     model: dict[str, str]
     training_data: TrainingData | None  # of the model; None: it does not say it
@@ -95,6 +99,21 @@ class Prediction:
             for modality, report in self.modalities.items()
             if report.reason
         )
+
+    @property
+    def quality(self) -> dict[str, float | int | None]:
+        """How much speech and face there is, and how good: see docs/report.md; None: none."""
+        measures = {
+            "speech_sec": self.sound_quality.speech_s,
+            "snr_db": self.sound_quality.snr_db,
+            "face_px": self.face_quality.face_px,
+            "sharpness": self.face_quality.sharpness,
+            "num_crops": self.face_quality.num_crops,
+        }
+        return {
+            name: None if value is None else round(value, QUALITY_DIGITS)
+            for name, value in measures.items()
+        }
 
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON: a superset of the output of the published inference."""
@@ -137,6 +156,7 @@ class Prediction:
                 for box in self.faces
             ],
             "length_sec": round(self.length_s, 3),
+            "quality": self.quality,
             "notes": self.notes,
             "unfamiliarity": _round_distance(self.unfamiliarity),
             "unfamiliar": self.unfamiliar,

@@ -4,6 +4,8 @@
 // oragen/schema/names.py.
 const FORMULA = /^'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]/;
 
+const COUNTS = new Set(["num_windows", "num_crops"]);
+
 /** Return one row a prediction; columns of labels are those of all predictions. */
 export function toCsv(predictions) {
   const rows = predictions.map(flatten);
@@ -23,7 +25,7 @@ function flatten(prediction) {
     num_windows: prediction.num_windows,
     audio_usable: audio.usable, audio_reason: audio.reason,
     face_usable: face.usable, face_reason: face.reason,
-    length_sec: prediction.length_sec,
+    length_sec: prediction.length_sec, ...prediction.quality,
     unfamiliarity: prediction.unfamiliarity, unfamiliar: prediction.unfamiliar,
     warnings: prediction.warnings.join(" ") || null,
   };
@@ -46,7 +48,7 @@ function mergeNames(rows) {
 function toCell(value, name) {
   if (value === null || value === undefined) return "";
   if (typeof value === "boolean") return value ? "True" : "False";
-  if (typeof value === "number") return name === "num_windows" ? String(value) : toFloat(value);
+  if (typeof value === "number") return COUNTS.has(name) ? String(value) : toFloat(value);
   return toText(value);
 }
 

@@ -121,6 +121,7 @@ function makeEmpty(clip, model) {
     schema_version: 1, input: clip.name, status: "no_predictions",
     gender: null, age: null, mask_type: null, num_windows: 0, windows: [],
     modalities: { audio: unused, face: unused }, speech: [], faces: [], length_sec: 0, notes: [],
+    quality: { speech_sec: null, snr_db: null, face_px: null, sharpness: null, num_crops: 0 },
     unfamiliarity: null, unfamiliar: null, warnings: [], model,
   };
 }
