@@ -68,8 +68,9 @@ def test_a_card_has_the_tables_of_its_head_and_its_rows_of_others(
         table.name for table in ours
     }
     assert {table.name for table in joint} == {
-        "age_bands", "age_bias_by_decade", "age_errors", "counts", "methods_age", "methods_gender",
-        "methods_mask_type",
+        "age_bands", "age_bias_by_decade", "age_errors", "calibration_gender",
+        "calibration_mask_type", "counts", "differences_age", "differences_gender",
+        "differences_mask_type", "methods_age", "methods_gender", "methods_mask_type", "stability",
     }  # fmt: skip
     [ages] = [table for table in joint if table.name == "methods_age"]
     assert [row.labels["method"] for row in ages.rows] == ["most frequent label, mean age", "joint"]

@@ -67,7 +67,7 @@ def test_every_stage_runs_and_the_report_is_there(project: Project, first: Run) 
         "confusion_gender.png", "ages.png", "training.png",
     }  # fmt: skip
     page = (project.folder / "data/reports/index.html").read_text()
-    assert page.count("data:image/png;base64,") == 8 + 2 * NUM_EXAMPLES
+    assert page.count("data:image/png;base64,") == 10 + 2 * NUM_EXAMPLES
     shown = {path.name for path in (project.folder / "data/explanations").iterdir()}
     assert shown == {
         f"{number}-{kind}.png"

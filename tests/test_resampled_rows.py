@@ -10,9 +10,7 @@ from jaxtyping import Float
 from oragen.reporting.bootstrap import SpeakerDraws
 from oragen.reporting.estimates import Estimate, average_parts, find_interval, to_cell
 from oragen.reporting.resampled_rows import MIN_RANKS, ResampledRows
-from oragen.reporting.scores import OVERALL
 from oragen.reporting.table_formats import TOO_SMALL, Cell
-from tests.scored_heads import people, score
 
 RESAMPLES = 30
 
@@ -75,18 +73,6 @@ def test_not_a_bit_changes_with_the_order_of_the_rows() -> None:
         rows = ResampledRows(table, order, order % 3, weights.astype(np.float32))
         found.append(rows.average({"a": values[order]})["a"])
     assert (found[0].resampled == found[1].resampled).all()
-
-
-def test_all_speakers_together_have_the_interval_of_the_other_tables() -> None:
-    generator = np.random.default_rng(4)
-    ages = generator.uniform(20, 60, 40)
-    scores = score(people(ages, ages + generator.normal(0, 8, 40)))
-    rows = scores.resampled_rows("ours", "audio_visual")
-    errors = (rows.table["predicted_age_years"] - rows.table["age_years"]).abs().to_numpy()
-    cell = to_cell("age_mae_years", rows.average({"a": errors})["a"], min_speakers=1)
-    other = scores.cell("ours", "audio_visual", OVERALL, "age_mae_years")
-    assert cell[1:4] == pytest.approx(other[1:4], rel=1e-5)
-    assert cell.clips == other.clips
 
 
 def estimate(*of_seeds: float, speakers: int = 5, resampled: Any = None) -> Estimate:

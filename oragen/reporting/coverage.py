@@ -74,24 +74,6 @@ def find_level(predictions: pd.DataFrame) -> float:
     return float(level.iloc[0]) if len(level) else BEFORE_A_CHOICE
 
 
-def add_coverage(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Return a table of predictions with what each measure says of each.
-
-    The columns are those that scores need, with numbers for names: a row is scored in many groups.
-    For each measure there is a column of its name, and one with `_size` behind it.
-    """
-    columns: dict[str, object] = {
-        name: pd.factorize(predictions[name], sort=True)[0]
-        for name in ("corpus", "speaker_id", "clip_id")
-    }
-    kept = ("seed", "num_windows", "age_years", "predicted_age_years")
-    columns |= {name: predictions[name] for name in kept}
-    for measure in COVERAGE_MEASURES:
-        found = find_coverage(predictions, measure)
-        columns |= {measure: found.holds, f"{measure}_size": found.size}
-    return pd.DataFrame(columns, predictions.index)
-
-
 def _find_in_sets(predictions: pd.DataFrame, task: ClassTask) -> Coverage:
     nothing = pd.Series(None, predictions.index, dtype=object)
     sets, labels = predictions.get(f"set_of_{task}", nothing), predictions[task]

@@ -2,8 +2,7 @@
 
 Speakers are drawn among all speakers of the report; a group has those of its own that were drawn.
 So all groups and statistics share one set of resamples, and many are computed in one product of
-matrices. In `oragen.reporting.bootstrap` each score draws among its own speakers instead: where all
-speakers are scored, both draw the same.
+matrices.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -35,17 +34,24 @@ class ResampledRows:
         """Number the seeds.
 
         Args:
-            table: a row for each clip and seed, as in `score_predictions`.
+            table: a row for each clip and seed.
             clips: the number of each row's clip: sums are added up in this order, so that not a bit
                 depends on that of the rows.
             speakers: the number of each row's speaker: its column of the weights.
             weights: how often each speaker is drawn in each resample; whole numbers, which a
                 matrix product takes as they are.
+
+        Raises:
+            ValueError: two rows have the same clip and seed.
         """
         self.table = table
         self.clips, self._speakers, self._weights = clips, speakers, weights
         self._seeds = pd.factorize(table["seed"], sort=True)[0]
         self._num_seeds = int(self._seeds.max()) + 1
+        if np.bincount(clips * self._num_seeds + self._seeds).max() > 1:
+            raise ValueError(
+                "Each clip and seed must have one row: choose one head and one set of modalities."
+            )
         self._order = np.lexsort((self._seeds, clips))
         self._one_class = np.zeros(len(table), np.int8)
 

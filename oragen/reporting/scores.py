@@ -2,23 +2,24 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float32
+from jaxtyping import Bool, Float32
 
 from oragen.reporting.bootstrap import (
     Measure,
     SpeakerDraws,
     is_scored,
     number_speakers,
-    score_predictions,
 )
+from oragen.reporting.estimates import to_cell
 from oragen.reporting.paired import Difference, Pair, compare_pairs
 from oragen.reporting.resampled_rows import ResampledRows
+from oragen.reporting.row_scores import estimate_score, value_classes
 from oragen.reporting.table_formats import Cell
 from oragen.schema.files import write_text
 from oragen.schema.vocabulary import LEVELS, MODALITY_SETS, ClassTask
@@ -70,9 +71,10 @@ class HeadScores:
         """Sort predictions by head and modalities.
 
         Args:
-            predictions: a row for each clip, head, seed and set of modalities, as in
-                `score_predictions`. Further columns are `head`, `variant`, `level`, `trained_on`,
-                `modalities`, `split`, `num_windows`, `age_low` and `age_high`.
+            predictions: a row for each clip, head, seed and set of modalities: `corpus`,
+                `speaker_id`, `clip_id`, `split`, `head`, `variant`, `level`, `trained_on`,
+                `seed`, `modalities`, the labels, `predicted_*`, `num_windows`, and the
+                probabilities `gender_<label>`, `mask_type_<label>`.
             draws: of the speakers, for the intervals.
             min_speakers: tables by group show no score of fewer.
         """
@@ -86,6 +88,7 @@ class HeadScores:
         self._predictions = _divide(predictions)
         self._cells: dict[tuple[str, str, str, Measure], Cell] = {}
         self._resampled_rows: dict[tuple[str, str], ResampledRows] = {}
+        self._value_classes = lru_cache(maxsize=4)(value_classes)  # one is scored in many groups
         self._differences: dict[Measure, dict[Pair, Difference]] = {}
         self.methods = sorted((self._describe(head) for head in self.heads), key=_rank)
 
@@ -115,11 +118,13 @@ class HeadScores:
         """Return what a head predicted, and how often each speaker of the report is drawn."""
         key = head, modalities
         if key not in self._resampled_rows:
-            predictions = self._predictions[key]
-            clips = predictions["clip_id"].cat.codes.to_numpy(int)
-            speakers = self._speaker_of[clips]
-            self._resampled_rows[key] = ResampledRows(predictions, clips, speakers, self._weights)
+            self._resampled_rows[key] = self.resample(self._predictions[key])
         return self._resampled_rows[key]
+
+    def resample(self, predictions: pd.DataFrame) -> ResampledRows:
+        """Return predictions of clips of the report, and how often each speaker is drawn."""
+        clips = predictions["clip_id"].cat.codes.to_numpy(int)
+        return ResampledRows(predictions, clips, self._speaker_of[clips], self._weights)
 
     def widest_rows(self, head: str) -> ResampledRows:
         """Return the resampled rows of the widest set of modalities that a head takes."""
@@ -141,19 +146,34 @@ class HeadScores:
         """Score a head on one corpus or all."""
         key = head, modalities, scope, measure
         if key not in self._cells:
-            self._cells[key] = self.score(self.predictions(head, modalities, scope), measure)
+            rows = self.resampled_rows(head, modalities)
+            self._cells[key] = self.score(rows, measure, find_in_scope(rows.table, scope))
         return self._cells[key]
 
-    def score(self, predictions: pd.DataFrame, measure: Measure) -> Cell:
-        """Score some predictions of one head from one set of modalities."""
-        in_all = predictions["clip_id"].nunique()
-        score = score_predictions(predictions, measure, self.draws)
-        if score is None:
+    def score(
+        self,
+        rows: ResampledRows,
+        measure: Measure,
+        members: Bool[np.ndarray, " rows"],
+        *,
+        min_speakers: int = 1,
+    ) -> Cell:
+        """Score some of the rows of one head.
+
+        Clips are skipped that have no prediction, no label, or a label that the head does not know
+        (it gives no probability of it). For UAR there is no score of one class.
+
+        Args:
+            rows: of the head from one set of modalities.
+            measure: what to score.
+            members: the rows that count.
+            min_speakers: with fewer, in any class, the cell is too small to show a score.
+        """
+        in_all = rows.count_clips(members)
+        found = estimate_score(rows, self._value_classes(rows, measure), members)
+        if found is None:
             return Cell(measure, None, clips_in_all=in_all)
-        return Cell(
-            measure, score.value, score.low, score.high, score.std_over_seeds, score.clips, in_all,
-            score.speakers,
-        )  # fmt: skip
+        return to_cell(measure, found, min_speakers=min_speakers, clips_in_all=in_all)
 
     def _describe(self, head: str) -> Method:
         first = self.widest_predictions(head).iloc[0]
@@ -287,5 +307,12 @@ def _rank(method: Method) -> tuple[int, int, int, str]:
     )
 
 
+def find_in_scope(table: pd.DataFrame, scope: str) -> Bool[np.ndarray, " rows"]:
+    """Return which rows are of one corpus or all."""
+    if scope == OVERALL:
+        return np.ones(len(table), bool)
+    return (table["corpus"] == scope).to_numpy(bool)
+
+
 def _within_scope(rows: pd.DataFrame, scope: str) -> pd.DataFrame:
-    return rows if scope == OVERALL else rows[rows["corpus"] == scope]
+    return rows if scope == OVERALL else rows[find_in_scope(rows, scope)]

@@ -44,6 +44,10 @@ TableMeasure = Literal[
     "class_false_negative_rate",
     "class_false_positive_rate",
     "class_false_discovery_rate",
+    "age_fixed_coverage",
+    "age_interval_coverage",
+    "gender_set_coverage",
+    "mask_type_set_coverage",
     "age_std_within_person_years",
     "age_std_within_clip_years",
     "female_std_within_person",
@@ -172,12 +176,16 @@ def to_markdown(table: ReportTable) -> str:
 def to_records(table: ReportTable) -> list[Record]:
     """Table -> a record for each cell: the line's labels, the column, and all of the score.
 
-    A table without cells gives a record for each line.
+    A table without cells gives a record for each line. Only where differences are tested there is
+    a `p_value`.
     """
     records: list[Record] = []
+    is_tested = any(cell.p_value is not None for row in table.rows for cell in row.cells)
+    fields = [name for name in Cell._fields if name != "p_value" or is_tested]
     for row in table.rows:
         for column, cell in zip(table.columns, row.cells, strict=True):
-            records.append({**row.labels, "column": column.name, **cell._asdict()})
+            of_cell = {name: getattr(cell, name) for name in fields}
+            records.append({**row.labels, "column": column.name, **of_cell})
         if not table.columns:
             records.append({**row.labels})
     return records
@@ -201,16 +209,6 @@ def to_json(table: ReportTable) -> str:
         "rows": to_records(table),
     }
     return json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
-
-
-def withhold_small(cell: Cell, min_speakers: int) -> Cell:
-    """Take the score out of a cell of too few speakers."""
-    if cell.speakers is None or cell.speakers >= min_speakers:
-        return cell
-    return Cell(
-        cell.measure, None, clips=cell.clips, clips_in_all=cell.clips_in_all,
-        speakers=cell.speakers, mark=TOO_SMALL,
-    )  # fmt: skip
 
 
 def write_tables(folder: Path, tables: Iterable[ReportTable]) -> None:

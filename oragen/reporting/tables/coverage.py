@@ -3,15 +3,20 @@
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
+import numpy as np
 import pandas as pd
+from jaxtyping import Bool
 
 from oragen.reporting.coverage import (
     COVERAGE_MEASURES,
+    Coverage,
     CoverageMeasure,
-    add_coverage,
+    find_coverage,
     find_level,
 )
-from oragen.reporting.scores import OVERALL, HeadScores, Method, count_clips
+from oragen.reporting.estimates import to_cell
+from oragen.reporting.resampled_rows import ResampledRows
+from oragen.reporting.scores import OVERALL, HeadScores, Method, find_in_scope
 from oragen.reporting.table_formats import (
     PRESENTATIONS,
     Cell,
@@ -19,7 +24,6 @@ from oragen.reporting.table_formats import (
     Label,
     ReportTable,
     Row,
-    withhold_small,
 )
 from oragen.reporting.tables.rows import MODALITY_SET_NAMES
 from oragen.schema.ages import BANDS, band_ages
@@ -34,12 +38,20 @@ CALIBRATED_HERE: Final = "this corpus"
 CALIBRATED_ELSEWHERE: Final = "other corpora"
 
 
+class _Covered(NamedTuple):
+    """The rows of one head, and of each whether its intervals and sets hold the truth."""
+
+    rows: ResampledRows
+    found: dict[CoverageMeasure, Coverage]
+    level: float  # that is promised
+
+
 class _Group(NamedTuple):
-    """Some predictions of one head, see `add_coverage`, and what they have in common."""
+    """Some rows of one head, and what they have in common."""
 
     labels: dict[str, Label]
-    predictions: pd.DataFrame
-    level: float
+    covered: _Covered
+    members: Bool[np.ndarray, " rows"]
 
 
 def compare_coverage(scores: HeadScores, head: str) -> list[ReportTable]:
@@ -55,6 +67,9 @@ def compare_coverage(scores: HeadScores, head: str) -> list[ReportTable]:
 def _compare_methods(scores: HeadScores, head: str) -> ReportTable | None:
     [closer] = [method for method in scores.methods if method.head == head]
     *corpora, whole = scores.scopes
+    covered = {
+        method.head: _find_covered(scores.widest_rows(method.head)) for method in scores.methods
+    }
     places = [(whole, method) for method in scores.methods]
     places += [(corpus, closer) for corpus in corpora]
     groups = [
@@ -64,8 +79,8 @@ def _compare_methods(scores: HeadScores, head: str) -> ReportTable | None:
                 "method": method.head,
                 "calibrated_on": _calibrated_on(scope, method),
             },
-            add_coverage(predictions := scores.predictions(method.head, method.modalities, scope)),
-            find_level(predictions),
+            covered[method.head],
+            find_in_scope(covered[method.head].rows.table, scope),
         )
         for scope, method in places
     ]
@@ -97,26 +112,31 @@ def _compare_groups(scores: HeadScores, head: str) -> ReportTable | None:
 
 
 def _list_groups(scores: HeadScores, head: str) -> Iterator[_Group]:
-    widest = scores.widest_predictions(head)
-    level, covered = find_level(widest), add_coverage(widest)
     for modalities in scores.modality_sets(head):
-        predictions = scores.predictions(head, modalities)
-        if "modalities_used" in predictions:
-            used = predictions[predictions["modalities_used"] == modalities]
+        covered = _find_covered(scores.resampled_rows(head, modalities))
+        if "modalities_used" in covered.rows.table:
+            used = covered.rows.table["modalities_used"] == modalities
             labels: dict[str, Label] = {
                 "by": "predicted from", "group": MODALITY_SET_NAMES[modalities]
             }  # fmt: skip
-            yield _Group(labels, add_coverage(used), level)
+            yield _Group(labels, covered, used.to_numpy(bool))
+    widest = _find_covered(scores.widest_rows(head))
+    table = widest.rows.table
     kinds: dict[str, tuple[pd.Series, Sequence[str]]] = {
-        "mask type": (widest["mask_type"], MASK_TYPES),
-        "gender": (widest["gender"], GENDERS_WITH_CHILD),
-        "age": (band_ages(widest["age_years"]), BANDS),
+        "mask type": (table["mask_type"], MASK_TYPES),
+        "gender": (table["gender"], GENDERS_WITH_CHILD),
+        "age": (band_ages(table["age_years"]), BANDS),
     }
-    if "predicted_mask_type" in widest:
-        kinds = {"predicted mask type": (widest["predicted_mask_type"], MASK_TYPES)} | kinds
+    if "predicted_mask_type" in table:
+        kinds = {"predicted mask type": (table["predicted_mask_type"], MASK_TYPES)} | kinds
     for kind, (values, names) in kinds.items():
         for name in names:
-            yield _Group({"by": kind, "group": name}, covered[values == name], level)
+            yield _Group({"by": kind, "group": name}, widest, (values == name).to_numpy(bool))
+
+
+def _find_covered(rows: ResampledRows) -> _Covered:
+    found = {name: find_coverage(rows.table, name) for name in COVERAGE_MEASURES}
+    return _Covered(rows, found, find_level(rows.table))
 
 
 def _calibrated_on(scope: str, method: Method) -> str:
@@ -131,17 +151,17 @@ def _to_table(
 ) -> ReportTable | None:
     """Make a row of each group that has an interval or a set; None if none has."""
     rows = []
-    for labels, predictions, level in groups:
-        cells = [_score(scores, predictions, measure, level) for measure in COVERAGE_MEASURES]
+    for labels, covered, members in groups:
+        cells = _score(covered, members, scores.min_speakers)
         if any(cell.clips for cell in cells):
-            counts = count_clips(predictions)
             sizes: dict[str, Label] = {
-                "clips_in_all": counts.clips_in_all, "speakers_in_all": counts.speakers_in_all
-            }  # fmt: skip
+                "clips_in_all": covered.rows.count_clips(members),
+                "speakers_in_all": covered.rows.count_speakers(members),
+            }
             rows.append(Row(labels | sizes, cells))
     if not rows:
         return None
-    levels = " or ".join(sorted({f"{group.level:.0%}" for group in groups}))
+    levels = " or ".join(sorted({f"{group.covered.level:.0%}" for group in groups}))
     promise = (
         f"Promised: {levels}. In parentheses: the mean size, and `{BELOW}` where the whole "
         "bootstrap interval is below the promise. "
@@ -150,14 +170,16 @@ def _to_table(
     return ReportTable(name, title, promise + note, columns, rows)
 
 
-def _score(
-    scores: HeadScores, predictions: pd.DataFrame, measure: CoverageMeasure, level: float
-) -> Cell:
-    """Return the share of clips whose truth is held, marked with the mean size."""
-    cell = withhold_small(scores.score(predictions, measure), scores.min_speakers)
-    if cell.value is None:
-        return cell
-    mark = f"{predictions[f'{measure}_size'].mean():.1f} {UNITS[measure]}"
-    if cell.high is not None and cell.high < level:
-        mark += f", {BELOW}"
-    return cell._replace(mark=mark)
+def _score(covered: _Covered, members: Bool[np.ndarray, " rows"], min_speakers: int) -> list[Cell]:
+    """Return the share of clips whose truth is held by each, marked with the mean size."""
+    holds = {name: found.holds.to_numpy(float) for name, found in covered.found.items()}
+    cells = []
+    for measure, estimate in covered.rows.average(holds, members).items():
+        cell = to_cell(measure, estimate, min_speakers=min_speakers)
+        if cell.value is not None:
+            size = float(covered.found[measure].size[members].mean())
+            is_below = cell.high is not None and cell.high < covered.level
+            mark = f"{size:.1f} {UNITS[measure]}" + (f", {BELOW}" if is_below else "")
+            cell = cell._replace(mark=mark)
+        cells.append(cell._replace(clips_in_all=covered.rows.count_clips(members)))
+    return cells

@@ -15,7 +15,6 @@ from oragen.reporting.table_formats import (
     Label,
     ReportTable,
     Row,
-    withhold_small,
 )
 from oragen.reporting.tables.rows import (
     MEASURED_HERE,
@@ -77,14 +76,14 @@ def _published_row(
 def _measured_row(
     scores: HeadScores, head: str, groups: Groups, measure: Measure, modalities: str
 ) -> Row:
-    predictions = scores.predictions(head, modalities)
+    rows = scores.resampled_rows(head, modalities)
     cells = [
-        withhold_small(
-            scores.score(predictions[predictions["mask_type"].isin(types)], measure),
-            scores.min_speakers,
+        scores.score(
+            rows, measure, rows.table["mask_type"].isin(types).to_numpy(bool),
+            min_speakers=scores.min_speakers,
         )
         for types in groups.values()
-    ]
+    ]  # fmt: skip
     return Row(_label(measure, modalities, MEASURED_HERE), cells)
 
 

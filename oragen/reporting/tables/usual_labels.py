@@ -6,7 +6,7 @@ from typing import Final
 import pandas as pd
 
 from oragen.reporting.bootstrap import Measure
-from oragen.reporting.scores import HeadScores
+from oragen.reporting.scores import HeadScores, find_in_scope
 from oragen.reporting.table_formats import Label, Row
 from oragen.schema.vocabulary import CLASS_TASKS
 from oragen.training.metrics import list_predicted_labels
@@ -30,9 +30,9 @@ def compare_usual(
         names: of the labels of the table's other rows.
     """
     labels: dict[str, Label] = {**dict.fromkeys(names, ""), "method": NAME}
+    rows = scores.resample(_predict_usual(scores.clips, usual))
     cells = [
-        scores.score(_predict_usual(scores.clips_of(scope), usual), measure)
-        for scope, measure in places
+        scores.score(rows, measure, find_in_scope(rows.table, scope)) for scope, measure in places
     ]
     return Row(labels, cells)
 
