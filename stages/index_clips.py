@@ -1,4 +1,4 @@
-"""Corpus tree -> clips table."""
+"""Corpus tree -> clips table, and the table of the user's own columns."""
 
 import logging
 
@@ -7,6 +7,7 @@ from oragen.config.params import load_params
 from oragen.corpora.manifest import STAGE, build_manifest
 from oragen.corpora.registry import CARDS, read_corpus
 from oragen.corpora.statistics import find_oddities
+from oragen.schema.attributes import ATTRIBUTES
 from oragen.schema.tables import CLIPS
 from stages.running import account, run_stage
 
@@ -27,6 +28,7 @@ def main(corpus: str) -> None:
     for oddity in find_oddities(manifest.clips, manifest.skipped, CARDS[entry.reader]):
         logger.warning("Corpus %r: %s", corpus, oddity)
     CLIPS.write(paths.clips_table(corpus), manifest.clips)
+    ATTRIBUTES.write(paths.attributes_table(corpus), manifest.attributes)
     account(
         STAGE,
         corpus,

@@ -26,6 +26,8 @@ from oragen.reporting.run_description import Settings, describe_drawn, describe_
 from oragen.reporting.scores import HeadScores, write_details, write_metrics
 from oragen.reporting.table_formats import write_markdown, write_tables
 from oragen.reporting.tables.all_tables import build_tables
+from oragen.schema.attributes import ATTRIBUTES
+from oragen.schema.choices.grouping import GROUP_COLUMNS
 from oragen.schema.errors import UserError
 from oragen.schema.tables import CLIPS
 from oragen.training.training_data import TrainingData, from_json
@@ -157,13 +159,28 @@ def read_grouped_predictions(params: Params) -> pd.DataFrame:
 def join_groups(
     predictions: pd.DataFrame, columns: Sequence[str], corpora: Sequence[str]
 ) -> pd.DataFrame:
-    """Join columns of the clips tables to group by, where the predictions do not have them."""
-    lacking = [name for name in columns if name not in predictions]
-    if not lacking:
-        return predictions
-    tables = [CLIPS.read(paths.clips_table(corpus))[["clip_id", *lacking]] for corpus in corpora]
-    clips = pd.concat(tables).set_index("clip_id")
-    joined = {name: predictions["clip_id"].map(clips[name]) for name in lacking}
+    """Join columns to group by: of the clips tables, and of the users' own tables.
+
+    Raises:
+        UserError: an own column has the name of one of the predictions.
+    """
+    joined = {}
+    for name in columns:
+        if name in GROUP_COLUMNS:
+            if name in predictions:
+                continue
+            tables = [CLIPS.read(paths.clips_table(corpus)) for corpus in corpora]
+            values = pd.concat(tables).set_index("clip_id")[name]
+        elif name in predictions:
+            raise UserError(
+                f"report.group_by in params.yaml names {name}, which is a column of the "
+                "predictions. Give the column of your table another name."
+            )
+        else:
+            tables = [ATTRIBUTES.read(paths.attributes_table(corpus)) for corpus in corpora]
+            rows = pd.concat(tables)
+            values = rows[rows["name"] == name].set_index("clip_id")["value"]
+        joined[name] = predictions["clip_id"].map(values)
     return predictions.assign(**joined)
 
 

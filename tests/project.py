@@ -89,7 +89,8 @@ class Project:
         """Write the table of a corpus that the `csv` reader reads."""
         path = self.folder / "data" / "corpora" / corpus / "labels.csv"
         with path.open("w", newline="") as file:
-            writer = csv.DictWriter(file, LABELS, restval="")
+            names = dict.fromkeys([*LABELS, *(name for row in rows for name in row)])
+            writer = csv.DictWriter(file, list(names), restval="")
             writer.writeheader()
             writer.writerows(rows)
 

@@ -55,7 +55,7 @@ def make_project(folder: Path) -> Project:
     project = clone(folder, warm=True)
     params = project.read_params()
     studio = params["corpora"]["studio"] | {"root": "data/corpora/mini", "num_speakers": 8}
-    own = {"reader": "csv", "root": "data/corpora/own", "table": "labels.csv"}
+    own = {"reader": "csv", "root": "data/corpora/own", "group_columns": ["accent"]}
     project.change(  # fine-tuning has tests of its own: test_encoder_stages.py
         use_corpora=["mini", "own"],
         use_heads=[*HEADS],
@@ -67,7 +67,7 @@ def make_project(folder: Path) -> Project:
             "max_epochs": 2,
             "patience": 2,
         },
-        report={"num_resamples": 100, "num_examples": NUM_EXAMPLES},
+        report={"num_resamples": 100, "num_examples": NUM_EXAMPLES, "group_by": ["accent"]},
         corpora={"mini": studio, "own": own},
     )
     generated = project.run("oragen", "generate", "mini")
@@ -84,7 +84,10 @@ def add_own_corpus(project: Project) -> None:
     for row in good:
         shutil.copy2(mini / row["media"], own / Path(row["media"]).name)
     broken = write_broken_clips(own, mini / good[0]["media"])
-    rows = [row | {"media": Path(row["media"]).name, "split": "test"} for row in good]
+    rows = [
+        row | {"media": Path(row["media"]).name, "split": "test", "accent": accent}
+        for row, accent in zip(good, ("north", "south", "north", ""), strict=True)
+    ]
     rows += [
         {"media": path.name, "speaker_id": name, "gender": "female", "split": "test"}
         for name, path in broken.items()

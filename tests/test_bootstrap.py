@@ -219,6 +219,7 @@ def test_scores_are_those_that_heads_are_selected_by(measure: Any) -> None:
     assert found.value == pytest.approx(score_clips(rows)[measure])
     assert found.low is not None
     assert found.high is not None
+    assert found.value is not None
     assert found.low < found.value < found.high
 
 

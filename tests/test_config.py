@@ -130,7 +130,11 @@ def test_a_list_of_corpora_is_taken_as_it_stands(path: Path) -> None:
         (["report", "age_thresholds_years"], [18, 18], "age_thresholds_years: 18 is listed twice"),
         (["report", "age_thresholds_years"], [0], "age_thresholds_years.0: Input should be great"),
         (["report", "min_speakers"], 0, "report.min_speakers: Input should be greater"),
-        (["report", "group_by"], ["skin"], "Input should be 'corpus', 'camera' or 'language'"),
+        (
+            ["report", "group_by"],
+            ["skin"],
+            "'skin' is not in the columns. There are: corpus, camera",
+        ),
         (["features", "audio", "stretch_s"], 600, "features.audio.stretch_s: Input should be less"),
         (["features", "audio", "context_s"], -1, "features.audio.context_s: Input should be gre"),
         (["windows", "hop_s"], "two", "windows.hop_s: Input should be a valid number"),

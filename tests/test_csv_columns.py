@@ -56,6 +56,42 @@ def test_a_mapped_column_wins_over_one_of_our_name(tmp_path: Path) -> None:
     assert read_one(tmp_path, text, {"gender": "true_gender"}).gender == "female"
 
 
+def test_columns_to_group_by_are_kept_where_they_are_known(tmp_path: Path) -> None:
+    (tmp_path / TABLE).write_text("media,Skin Tone,accent,remark\na.wav,V,n/a,x\nb.wav,,north,\n")
+    names = ["skin tone", "Accent"]
+    first, second = read_csv("mine", tmp_path, TABLE, group_columns=names, ignored=["remark"])
+    assert first.attributes == (("skin tone", "V"),)
+    assert second.attributes == (("Accent", "north"),)
+
+
+def test_what_clips_are_grouped_by_is_listed_of_the_usable_ones(tmp_path: Path) -> None:
+    for name in "ac":
+        (tmp_path / f"{name}.wav").write_text(name)
+    rows = "a.wav,V,north\nb.wav,I,south\nc.wav,,south\n"
+    (tmp_path / TABLE).write_text("media,tone,accent\n" + rows)
+    records = read_csv("mine", tmp_path, TABLE, group_columns=["tone", "accent"])
+    manifest = build_manifest("mine", tmp_path, records, None)
+    assert [skipped.clip_id for skipped in manifest.skipped] == ["mine/b"]
+    assert manifest.attributes.to_numpy().tolist() == [
+        ["mine/a", "tone", "V"], ["mine/a", "accent", "north"], ["mine/c", "accent", "south"],
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [
+        ("tones", r"group_columns names 'tones', which is no column of .*did you mean 'tone'"),
+        ("Language", "names 'Language', which is a column of ours"),
+    ],
+)
+def test_a_column_to_group_by_that_cannot_be_is_refused(
+    tmp_path: Path, name: str, complaint: str
+) -> None:
+    (tmp_path / TABLE).write_text("media,tone,language\na.wav,V,en\n")
+    with pytest.raises(CorpusError, match=complaint):
+        list(read_csv("mine", tmp_path, TABLE, group_columns=[name]))
+
+
 @pytest.mark.parametrize(
     ("columns", "complaint"),
     [

@@ -14,6 +14,7 @@ from oragen.reporting.groupings import MAX_GROUPS, list_groups
 from oragen.reporting.table_formats import TOO_SMALL, ReportTable
 from oragen.reporting.tables.failures import count_failures
 from oragen.reporting.tables.group_scores import compare_by_group
+from oragen.schema.attributes import ATTRIBUTES
 from oragen.schema.errors import UserError
 from oragen.schema.tables import CLIPS
 from stages.report import join_groups
@@ -156,6 +157,20 @@ def test_columns_of_the_clips_tables_are_joined(
     joined = join_groups(six(), ["corpus", "language"], ["x"])
     assert joined["language"].fillna("").tolist() == ["en"] + [""] * 5
     assert join_groups(six(), ["corpus"], []).equals(six())
+
+
+def test_own_columns_are_joined_unless_they_are_called_as_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows: list[dict[str, object]] = [
+        {"clip_id": "x/001", "name": "tone", "value": "V"},
+        {"clip_id": "x/002", "name": "accent", "value": "north"},
+    ]
+    ATTRIBUTES.write(paths.attributes_table("x"), ATTRIBUTES.frame(rows))
+    assert join_groups(six(), ["tone"], ["x"])["tone"].fillna("").tolist() == ["", "V", *[""] * 4]
+    with pytest.raises(UserError, match="names seed, which is a column of the predictions"):
+        join_groups(six(), ["seed"], ["x"])
 
 
 def test_failures_are_counted_by_group_before_any_score() -> None:

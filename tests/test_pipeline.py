@@ -63,6 +63,11 @@ def test_every_stage_runs_and_the_report_is_there(project: Project, first: Run) 
         "| own | face only |", "| all corpora | audio only |",
     ):  # fmt: skip
         assert row in report
+    groups = json.loads((project.folder / "data/reports/tables/group_scores.json").read_text())
+    by_accent = {
+        row["group"]: row["clips_in_all"] for row in groups["rows"] if row["by"] == "accent"
+    }
+    assert by_accent == {"north": 2, "south": 1}  # the fourth clip has none
     assert {path.name for path in (project.folder / "data/reports/figures").iterdir()} >= {
         "confusion_gender.png", "ages.png", "training.png",
     }  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter, ValidationError, field_validator
 
 from oragen.config.messages import ParamsError, explain
-from oragen.config.section import Names, Place, Section, Seed, Words
+from oragen.config.section import Names, NoRepeats, Place, Section, Seed, Words
 from oragen.schema.choices.corpora import AgeSource, Condition, Images, SplitRule, Tracks
 
 
@@ -39,6 +39,10 @@ class CsvCorpus(_Corpus):
     tables: dict[str, Place] = Field(default_factory=dict)  # instead, one a split
     columns: dict[str, Words] = Field(default_factory=dict)  # our names -> those of the table
     ignored_columns: list[Words] = Field(default_factory=list)  # of the table; not used on purpose
+    # Further columns of the table, such as skin_tone, that report.group_by may name.
+    group_columns: Annotated[list[Words], Field(max_length=100), NoRepeats] = Field(
+        default_factory=list
+    )
 
 
 class TimitCorpus(_Corpus):

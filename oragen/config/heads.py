@@ -5,8 +5,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from oragen.config.optimisation import Optimisation
-from oragen.config.section import Names, NoRepeats, Section, Seed, Share
-from oragen.schema.choices.grouping import GroupColumn
+from oragen.config.section import Names, NoRepeats, Section, Seed, Share, Words
 from oragen.schema.choices.heads import AudioLayerUse, HeadName, MaskTypeTraining
 from oragen.schema.choices.sampling import Balanced
 from oragen.schema.vocabulary import Level, Precision, Split
@@ -53,4 +52,4 @@ class Report(Section):
         default_factory=lambda: [13, 16, 18, 21, 25]
     )
     min_speakers: Annotated[int, Field(ge=1, le=10_000)] = 3
-    group_by: Annotated[list[GroupColumn], NoRepeats] = Field(default_factory=list)
+    group_by: Annotated[list[Words], NoRepeats] = Field(default_factory=list)

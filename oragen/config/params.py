@@ -10,7 +10,7 @@ from typing import Literal, TypeVar
 from pydantic import ValidationError, model_validator
 
 from oragen.config.clips import Audio, Faces, Speech, Windows
-from oragen.config.corpora import Corpus
+from oragen.config.corpora import Corpus, CsvCorpus
 from oragen.config.encoders import AudioFinetuning, Encoder, Encoders, FaceFinetuning, Features
 from oragen.config.execution import Execution
 from oragen.config.heads import Evaluate, Head, Report, Train
@@ -18,6 +18,7 @@ from oragen.config.messages import ParamsError, explain, misplaced, suggest
 from oragen.config.reading import read_document
 from oragen.config.section import Name, Names, Section
 from oragen.schema.choices.encoders import OFF_THE_SHELF, OFF_THE_SHELF_HEAD, RESEMBLYZER
+from oragen.schema.choices.grouping import GROUP_COLUMNS
 from oragen.schema.choices.protocols import EvaluationProtocol
 from oragen.schema.names import shorten
 from oragen.schema.vocabulary import LEVELS_OF_VIEWS, MODALITIES
@@ -49,6 +50,11 @@ class Params(Section):
     def corpus(self, name: str) -> Corpus:
         """Return the entry of a corpus."""
         return _find("corpora", name, self.corpora)
+
+    def group_columns(self, corpus: str) -> list[str]:
+        """Return the columns of a corpus' own table that clips may be grouped by."""
+        entry = self.corpus(corpus)
+        return entry.group_columns if isinstance(entry, CsvCorpus) else []
 
     def encoder(self, name: str) -> Encoder:
         """Return the entry of an encoder."""
@@ -103,6 +109,9 @@ class Params(Section):
             place = f"features.{modality}.encoder"
             name, fitting = self.features.of(modality).encoder, encoders.of(modality)
             _check_names(place, [name], f"the {modality} encoders", fitting)
+        own = dict.fromkeys(name for corpus in used for name in self.group_columns(corpus))
+        known_groups = [*GROUP_COLUMNS, *own]
+        _check_names("report.group_by", self.report.group_by, "the columns", known_groups)
         self._check_stretches()
         self._check_layers()
         if OFF_THE_SHELF in encoders.catalogue:

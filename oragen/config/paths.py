@@ -14,6 +14,11 @@ def clips_table(corpus: str) -> Path:
     return DATA / "clips" / f"{corpus}.parquet"
 
 
+def attributes_table(corpus: str) -> Path:
+    """Return the table of what a user's own columns say of each clip."""
+    return DATA / "attributes" / f"{corpus}.parquet"
+
+
 def hash_memory(corpus: str) -> Path:
     """Return the remembered hashes of media files; may be removed."""
     return DATA / "cache" / "media_hashes" / f"{corpus}.parquet"

@@ -76,6 +76,7 @@ def check_columns(
     columns: Mapping[str, str],
     *,
     ignored: Collection[str] = (),
+    group_columns: Collection[str] = (),
 ) -> None:
     """Check the header of a table of clips, and warn of columns that are not used.
 
@@ -84,19 +85,21 @@ def check_columns(
         path: the table.
         columns: the table's own names for any of `COLUMNS`, by ours.
         ignored: names of columns that the user knows are not used.
+        group_columns: names of further columns that clips may be grouped by.
 
     Raises:
-        CorpusError: a column is listed twice, a mapped one is missing, or one that would not be
-            used looks like one of ours.
+        CorpusError: a column is listed twice, a mapped one or one to group by is missing, or one
+            that would not be used looks like one of ours.
     """
     titles = read_titles(corpus, path)
     check_column_map(corpus, path, columns, titles, known=COLUMNS)
     refuse_repeated(corpus, path, list_repeated(titles))
+    _check_group_columns(corpus, path, group_columns, titles)
     mapped = {name: column.strip().lower() for name, column in columns.items()}
     used = {*mapped.values(), *(name for name in COLUMNS if name not in mapped)}
     if set(titles) >= SEGMENT_COLUMNS:
         used |= SEGMENT_COLUMNS
-    known = {title.strip().lower() for title in ignored}
+    known = {title.strip().lower() for title in (*ignored, *group_columns)}
     unused = [title for title in titles if title and title not in used | known]
     present = {name for name in COLUMNS if mapped.get(name, name) in titles}
     if meant := guess_columns(unused, present):
@@ -107,6 +110,25 @@ def check_columns(
             "corpora.%s.columns, or list them in corpora.%s.ignored_columns.",
             corpus, path, shorten(", ".join(unused)), corpus, corpus,
         )  # fmt: skip
+
+
+def _check_group_columns(
+    corpus: str, path: Path, group_columns: Collection[str], titles: Sequence[str]
+) -> None:
+    """Raise a CorpusError for a column to group by that is ours, or is not there."""
+    place = f"corpora.{corpus}.group_columns"
+    for name in group_columns:
+        title = name.strip().lower()
+        if title in COLUMNS:
+            raise CorpusError(
+                f"{place} names {name!r}, which is a column of ours. Take it out of there; "
+                "report.group_by takes camera and language as they are."
+            )
+        if title not in titles:
+            raise CorpusError(
+                f"{place} names {name!r}, which is no column of {path}{_suggest(title, titles)}; "
+                f"found {shorten(', '.join(titles)) or 'nothing'}."
+            )
 
 
 def guess_columns(unused: Sequence[str], present: Collection[str]) -> dict[str, str]:

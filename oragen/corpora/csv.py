@@ -4,7 +4,7 @@ The header has `media` (or `audio_path`, `video_path`, `image_path` if the audio
 a clip are separate files), and any of the other `COLUMNS`. A map gives the table's own names for
 them, so that an audformat table is read as it is:
 `columns={"media": "file", "age_years": "age", "speaker_id": "speaker"}`. Further columns are not
-read, and one that looks like ours is refused.
+read, unless they are to be grouped by, and one that looks like ours is refused.
 
 An empty field, or one of the words for it, is an unknown label. A missing split is assigned by a
 hash of the speaker, so that no speaker is in two. Fields are separated by comma, semicolon or tab.
@@ -72,6 +72,7 @@ def read_csv(
     *,
     split: str | None = None,
     ignored: Collection[str] = (),
+    group_columns: Collection[str] = (),
 ) -> Iterator[ClipRecord]:
     """Yield a record for each line of the table.
 
@@ -82,6 +83,7 @@ def read_csv(
         columns: the table's own names for any of `COLUMNS`, by ours.
         split: of every line; a line that names another one is unusable.
         ignored: names of columns that are not used, and may look like ours.
+        group_columns: names of further columns that clips may be grouped by.
 
     Raises:
         CorpusError: there is no table, it cannot be read, it has no column of media, it lacks a
@@ -96,7 +98,7 @@ def read_csv(
             f"corpora.{corpus}.table."
         )
     whole_split = None if split is None else _to_split(corpus, split)
-    check_columns(corpus, path, columns, ignored=ignored)
+    check_columns(corpus, path, columns, ignored=ignored, group_columns=group_columns)
     renamed = {name: column.strip().lower() for name, column in columns.items()}
     any_of = [renamed.get(name, name) for name in MEDIA_COLUMNS]
     unknown = Counter[str]()
@@ -105,7 +107,8 @@ def read_csv(
         speaker = fields.get("speaker_id", "")
         if speaker and is_unknown_speaker(speaker):
             unknown[speaker] += 1
-        yield _to_record(replace(line, fields=fields), whole_split)
+        record = _to_record(replace(line, fields=fields), whole_split)
+        yield replace(record, attributes=_take_attributes(line, group_columns))
     _warn_of_unknown_speakers(corpus, path, unknown)
 
 
@@ -116,6 +119,7 @@ def read_csv_tables(
     columns: Mapping[str, str] = NO_COLUMNS,
     *,
     ignored: Collection[str] = (),
+    group_columns: Collection[str] = (),
 ) -> Iterator[ClipRecord]:
     """Yield a record for each line of several tables, one for each split, as audformat has them.
 
@@ -126,6 +130,7 @@ def read_csv_tables(
             and test but none of dev, some speakers of train become dev.
         columns: the tables' own names for any of `COLUMNS`, by ours.
         ignored: names of columns that are not used, and may look like ours.
+        group_columns: names of further columns that clips may be grouped by.
 
     Raises:
         CorpusError: as `read_csv`.
@@ -134,7 +139,9 @@ def read_csv_tables(
     has_no_dev = {"train", "test"} == set(splits.values())
     for word, table in tables.items():
         split = TRAIN_OR_DEV if has_no_dev and splits[word] == "train" else splits[word]
-        yield from read_csv(corpus, root, table, columns, split=split, ignored=ignored)
+        yield from read_csv(
+            corpus, root, table, columns, split=split, ignored=ignored, group_columns=group_columns
+        )
 
 
 def _warn_of_unknown_speakers(corpus: str, path: Path, unknown: Counter[str]) -> None:
@@ -186,6 +193,12 @@ def _to_record(line: Line, whole_split: str | None) -> ClipRecord:
         image_path=image,
         audio_encoding=encoding,
     )
+
+
+def _take_attributes(line: Line, columns: Collection[str]) -> tuple[tuple[str, str], ...]:
+    """Return what is known of further columns: their names and values."""
+    values = ((name, _known(line[name.strip().lower()])) for name in columns)
+    return tuple((name, shorten(value)) for name, value in values if value)
 
 
 def _known(cell: str) -> str:

@@ -64,16 +64,16 @@ class ClipRecord:
     mask_type: str | None = None
     camera: str | None = None
     language: str | None = None
+    attributes: tuple[tuple[str, str], ...] = ()  # further columns of the user, and their values
     unusable: str | None = None
 
 
+_KINDS: Final = {
+    **dict(zip(CLIPS.columns.names, CLIPS.columns.types, strict=True)),
+    "attributes": pa.map_(pa.string(), pa.string()),
+}
 RECORDS: Final = pa.schema(
-    [
-        (field.name, CLIPS.columns.field(field.name).type)
-        if field.name in CLIPS.columns.names
-        else (field.name, pa.string())
-        for field in fields(ClipRecord)
-    ]
+    [(field.name, _KINDS.get(field.name, pa.string())) for field in fields(ClipRecord)]
 )
 
 
@@ -82,6 +82,7 @@ class Manifest:
     """The clips table of a corpus, the skipped clips, and the ids of both together."""
 
     clips: pd.DataFrame
+    attributes: pd.DataFrame
     skipped: list[Skipped]
     clip_ids: list[str]
 
@@ -109,7 +110,7 @@ def build_manifest(
     Raises:
         CorpusError: the root is no folder, no clip is usable, or a speaker is in two splits.
     """
-    table, skipped, clip_ids = _check_records(
+    table, attributes, skipped, clip_ids = _check_records(
         corpus, root, records, hash_memory, follow_links=follow_links
     )
     if not table.num_rows:
@@ -124,7 +125,7 @@ def build_manifest(
     clips["split"] = assign_splits(corpus, clips)
     refuse_shared_speakers(corpus, clips)
     warn_of_shared_content(corpus, clips)
-    return Manifest(clips, skipped, clip_ids)
+    return Manifest(clips, attributes, skipped, clip_ids)
 
 
 def _check_records(
@@ -134,8 +135,8 @@ def _check_records(
     hash_memory: Path | None,
     *,
     follow_links: bool,
-) -> tuple[pa.Table, list[Skipped], list[str]]:
-    """Records -> rows of the clips table, the skipped clips, and the ids of both together."""
+) -> tuple[pa.Table, pd.DataFrame, list[Skipped], list[str]]:
+    """Records -> rows of the clips and attributes tables, the skipped clips, the ids of all."""
     table, has_rivals = _keep_first(tell_apart(gather_records(records)))
     if not root.is_dir():  # not before: the error of a reader is more helpful
         raise CorpusError(
@@ -156,8 +157,10 @@ def _check_records(
         hashes, unread = media.hash_usable(pc.is_null(reasons), hash_memory, corpus)
         reasons = pc.coalesce(reasons, unread)
     clip_ids = pc.binary_join_element_wise(corpus, table["stem"], "/")
-    clips = _to_clips(corpus, clip_ids, table, hashes).filter(pc.is_null(reasons))
-    return clips, _to_skipped(clip_ids, reasons), clip_ids.to_pylist()
+    is_used = pc.is_null(reasons)
+    clips = _to_clips(corpus, clip_ids, table, hashes).filter(is_used)
+    attributes = _to_attributes(clips["clip_id"], table["attributes"].filter(is_used))
+    return clips, attributes, _to_skipped(clip_ids, reasons), clip_ids.to_pylist()
 
 
 def gather_records(records: Iterable[ClipRecord]) -> pa.Table:
@@ -296,6 +299,15 @@ def _to_clips(
         name: computed[name] if name in computed else table[name] for name in CLIPS.columns.names
     }
     return pa.table(columns)
+
+
+def _to_attributes(clip_ids: Column, attributes: Column) -> pd.DataFrame:
+    """Names and values of each clip -> a row for each of them."""
+    maps = _combine(attributes)
+    counts = np.diff(maps.offsets.to_numpy())  # clip -> number of its attributes
+    ids = clip_ids.take(pa.array(np.repeat(np.arange(len(maps)), counts)))
+    rows = {"clip_id": ids, "name": maps.keys, "value": maps.items}
+    return pa.table(rows).to_pandas()
 
 
 def _to_skipped(clip_ids: Column, reasons: Column) -> list[Skipped]:

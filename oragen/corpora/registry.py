@@ -60,12 +60,13 @@ def read_corpus(  # noqa: C901  # one case a reader
             spec = CorpusSpec(entry.condition, entry.num_speakers, entry.seed)
             return generated.read_generated(corpus, root, spec)
         case CsvCorpus():
+            columns, ignored, further = entry.columns, entry.ignored_columns, entry.group_columns
             if entry.tables:
                 return csv.read_csv_tables(
-                    corpus, root, entry.tables, entry.columns, ignored=entry.ignored_columns
+                    corpus, root, entry.tables, columns, ignored=ignored, group_columns=further
                 )
             return csv.read_csv(
-                corpus, root, entry.table, entry.columns, ignored=entry.ignored_columns
+                corpus, root, entry.table, columns, ignored=ignored, group_columns=further
             )
         case TimitCorpus():
             return timit.read_timit(corpus, root)

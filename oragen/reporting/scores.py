@@ -311,7 +311,7 @@ def find_in_scope(table: pd.DataFrame, scope: str) -> Bool[np.ndarray, " rows"]:
     """Return which rows are of one corpus or all."""
     if scope == OVERALL:
         return np.ones(len(table), bool)
-    return (table["corpus"] == scope).to_numpy(bool)
+    return np.asarray(table["corpus"] == scope)
 
 
 def _within_scope(rows: pd.DataFrame, scope: str) -> pd.DataFrame:

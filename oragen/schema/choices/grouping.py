@@ -1,5 +1,5 @@
 """What can be chosen of how clips are grouped in a report, beside gender, age and mask type."""
 
-from typing import Literal
+from typing import Final
 
-GroupColumn = Literal["corpus", "camera", "language"]  # columns of the clips table
+GROUP_COLUMNS: Final = ("corpus", "camera", "language")  # of the clips table; corpora may add more
