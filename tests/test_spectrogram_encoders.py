@@ -123,8 +123,8 @@ def test_a_unimodal_model_predicts_the_same_for_any_padding(name: str, tmp_path:
     torch.testing.assert_close(together[1:], alone, atol=1e-5, rtol=1e-4)
 
 
-def test_fine_tuning_leaves_the_convolutions_of_whisper_as_they_are() -> None:
-    model = build_audio_model(SPEECH_MODELS["whisper"]())
+def test_fine_tuning_leaves_convolutions_and_positions_of_whisper_as_they_are() -> None:
+    model = build_audio_model(SPEECH_MODELS["whisper"]().requires_grad_(True))  # as the stage
     model.freeze_front_end()
     frozen = {name for name, weight in model.named_parameters() if not weight.requires_grad}
     assert frozen == {

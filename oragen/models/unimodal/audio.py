@@ -101,9 +101,13 @@ class UnimodalAudioModel(nn.Module):
         return _first(num_valid, length=count_steps(config, valid.shape[1]))
 
     def freeze_front_end(self) -> None:
-        """Train no weights of the convolutions, as the published training; w2v-BERT has none."""
+        """Train no weights of the convolutions, as the published training; w2v-BERT has none.
+
+        Nor the positions of Whisper, which are sinusoids.
+        """
         if takes_spectrograms(self.encoder.config):
-            for name in ("conv1", "conv2") if self.encoder.config.model_type == WHISPER else ():
+            parts = ("conv1", "conv2", "embed_positions")
+            for name in parts if self.encoder.config.model_type == WHISPER else ():
                 self.encoder.get_submodule(name).requires_grad_(False)
             return
         front_end = self.encoder.get_submodule("feature_extractor")
