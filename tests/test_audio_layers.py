@@ -7,9 +7,10 @@ from typing import Any, Final
 import numpy as np
 import pytest
 import torch
+from transformers import SEWConfig, SEWModel
 
 from oragen.config.params import Params, load_params
-from oragen.encoders import EncoderError, load_audio_encoder, prepare_sounds
+from oragen.encoders import AudioEncoder, EncoderError, load_audio_encoder, prepare_sounds
 from oragen.features.encoder_notes import EncoderUse, LateEncoder
 from oragen.features.spec import FeatureSpec
 from oragen.models.heads import HeadSizes, build_head, load_head, save_head
@@ -20,7 +21,14 @@ from oragen.schema.errors import UserError
 from oragen.training.evaluation import OtherFeaturesError, refuse_other_features
 from tests.project import REPOSITORY
 from tests.small_models import predict, write_model
-from tests.tiny_encoders import SPEECH_MODELS, make_audio_encoder, make_noise, save_encoder
+from tests.tiny_encoders import (
+    SPEECH,
+    SPEECH_MODELS,
+    make_audio_encoder,
+    make_extractor,
+    make_noise,
+    save_encoder,
+)
 
 HEADS: Final[tuple[HeadName, ...]] = (
     "shared", "separate", "joint", "cross_attention", "audio_only", "concatenation", "late_fusion",
@@ -80,6 +88,16 @@ def test_levels_that_are_not_of_layers_stay_as_they_are() -> None:
 def test_a_layer_that_is_not_there_is_refused() -> None:
     with pytest.raises(EncoderError, match=r"'embedded' has no layer 3; its layers are 0 .* to 2"):
         load_audio_encoder("embedded", layers=[1, 3])
+
+
+def test_layers_with_other_frames_than_the_output_are_refused() -> None:
+    sizes = SPEECH | {"conv_dim": (8,) * 13}
+    network = SEWModel(SEWConfig(**sizes))  # whose layers see two audio frames as one
+    extractor = make_extractor("hubert")
+    sound = make_noise(16_000)
+    assert AudioEncoder(network, extractor, layers=(2,)).encode([sound])[0].shape == (49, 16)
+    with pytest.raises(EncoderError, match=r"layer 1 .* has 24 audio frames .* has 49.*layers: la"):
+        AudioEncoder(network, extractor, layers=(1, 2)).encode([sound])
 
 
 # --- keys, sizes and notes -------------------------------------------------------------------

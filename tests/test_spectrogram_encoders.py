@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import (
     PreTrainedModel,
+    SeamlessM4TFeatureExtractor,
     Wav2Vec2BertConfig,
     Wav2Vec2BertModel,
     WhisperConfig,
@@ -172,4 +173,11 @@ def test_a_preparation_that_does_not_fit_is_refused(
     file = tmp_path / "preprocessor_config.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | changes))
     with pytest.raises(EncoderError, match=reason):
+        load_audio_encoder(str(tmp_path))
+
+
+def test_an_adapter_that_merges_frames_is_refused_with_any_stride(tmp_path: Path) -> None:
+    Wav2Vec2BertModel(Wav2Vec2BertConfig(**W2V_BERT, add_adapter=True)).save_pretrained(tmp_path)
+    SeamlessM4TFeatureExtractor(padding_value=1, stride=1).save_pretrained(tmp_path)
+    with pytest.raises(EncoderError, match=r"has an adapter .*merges audio frames"):
         load_audio_encoder(str(tmp_path))

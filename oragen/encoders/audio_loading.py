@@ -146,7 +146,12 @@ def _refuse_other_frames(
         case WhisperFeatureExtractor():
             found = (extractor.hop_length, COLUMNS_A_STEP)
         case SeamlessM4TFeatureExtractor():
-            found = (HOP_SAMPLES, extractor.stride * (1 + network.config.add_adapter))
+            found = (HOP_SAMPLES, extractor.stride)
+            if network.config.add_adapter:
+                raise EncoderError(
+                    f"Encoder {source!r} has an adapter (`add_adapter` in its config.json), which "
+                    "merges audio frames; expected none. Name another encoder."
+                )
         case _:
             return
     if found != (HOP_SAMPLES, COLUMNS_A_STEP):

@@ -38,7 +38,18 @@ def choose_layers(source: str, layers: Layers, num_layers: int) -> tuple[int, ..
 
 
 def join_layers(
-    states: Sequence[Float[Tensor, "batch steps width"]], layers: Sequence[int]
+    states: Sequence[Float[Tensor, "batch _ width"]], layers: Sequence[int]
 ) -> Float[Tensor, "batch steps joined_width"]:
-    """Put the hidden states of some layers side by side: their widths follow each other."""
+    """Put the hidden states of some layers side by side: their widths follow each other.
+
+    Raises:
+        EncoderError: one has other audio frames than the last, the output, as layers of SEW have.
+    """
+    expected = states[-1].shape[1]
+    for number in layers:
+        if (found := states[number].shape[1]) != expected:
+            raise EncoderError(
+                f"Hidden layer {number} of the speech encoder has {found} audio frames where its "
+                f"output has {expected}. Set `features.audio.layers: last` in params.yaml."
+            )
     return torch.cat([states[number] for number in layers], dim=-1)
