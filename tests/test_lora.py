@@ -1,18 +1,33 @@
 """Low-rank adapters: they alone are trained, and are then part of the weights."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from oragen.finetuning.lora import LoraError, add_lora, merge_lora
+from oragen.encoders import prepare_sounds
+from oragen.finetuning.examples import ExampleBatch
+from oragen.finetuning.learner import freeze_idle
+from oragen.finetuning.lora import LoraError, add_lora, find_unreached, merge_lora
 from oragen.models.unimodal import build_audio_model, load_unimodal, save_unimodal
 from oragen.schema.vocabulary import MASK_TYPES
-from tests.finetuning_runs import OPTIONS, Tables, crops, make_face_model, train, write_tables
-from tests.tiny_encoders import FACE_MODELS, SPEECH_MODELS
+from oragen.training.losses import Targets
+from tests.finetuning_runs import (
+    OPTIONS,
+    Tables,
+    crops,
+    make_face_model,
+    sounds,
+    train,
+    write_tables,
+)
+from tests.tiny_encoders import FACE_MODELS, SPEECH_MODELS, make_extractor, make_noise
 
 pytest.importorskip("peft")
+# WavLM hands torch a key mask and a position bias of two types.
+pytestmark = pytest.mark.filterwarnings("ignore:Support for mismatched key_padding_mask")
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +79,28 @@ def test_every_speech_encoder_has_maps_to_adapt(name: str) -> None:
     assert trained
     assert all("lora_" in name for name in trained)
     assert all(weight.requires_grad for weight in model.decisions.parameters())
+    inputs = prepare_sounds(make_extractor(name), [make_noise(8000)])
+    labels = torch.zeros(1, dtype=torch.long)
+    batch = ExampleBatch(tuple(inputs), Targets(labels, labels, labels.float()), labels)
+    unreached = find_unreached(freeze_idle(model, batch))
+    assert len(unreached) == (8 if name == "wavlm" else 0)  # four maps of two layers
+    assert all(".attention." in name for name in unreached)
     merge_lora(model)
     assert not [name for name in model.state_dict() if "lora" in name]
+
+
+def test_a_training_says_what_lora_does_not_reach(
+    tables: Tables, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = build_audio_model(SPEECH_MODELS["wavlm"](), num_mask_types=len(MASK_TYPES))
+    add_lora(model.encoder, rank=2, alpha=4)
+    train(
+        model, sounds(tables["sounds_train"]), sounds(tables["sounds_dev"]),
+        tmp_path / "state.ckpt", replace(OPTIONS, max_epochs=1),
+    )  # fmt: skip
+    [warning] = [record for record in caplog.records if record.levelname == "WARNING"]
+    expected = "LoRA does not reach 8 linear maps of this encoder, e.g. encoder.encoder.layers.0."
+    assert warning.getMessage().startswith(expected)
 
 
 def test_a_merged_model_without_adapters_is_as_it_was() -> None:

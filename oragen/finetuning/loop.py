@@ -26,6 +26,7 @@ from oragen.finetuning.examples import (
     stream_batches,
 )
 from oragen.finetuning.learner import Learner, freeze_idle, keep_all_layers
+from oragen.finetuning.lora import find_unreached
 from oragen.schema.errors import UserError
 from oragen.training.devices import refuse_disagreement
 from oragen.training.history import ClassWeights, DivergedError, Epoch, score_epoch, weigh_classes
@@ -160,6 +161,17 @@ class _Checkpoints:
             self._written_at = time.monotonic()
 
 
+def _report_idle(idle: Sequence[str]) -> None:
+    if idle:
+        logger.info("%d weights reach no output and are not trained, e.g. %s", len(idle), idle[0])
+    if unreached := find_unreached(idle):
+        logger.warning(
+            "LoRA does not reach %d linear maps of this encoder, e.g. %s; they stay as they were",
+            len(unreached),
+            unreached[0],
+        )
+
+
 def _make_learner(
     fabric: Fabric,
     model: nn.Module,
@@ -172,8 +184,7 @@ def _make_learner(
     keep_all_layers(model)
     one_example = train.collate([train[Draw(0, 0)]])
     idle = freeze_idle(fabric.to_device(model), fabric.to_device(one_example))
-    if idle:
-        logger.info("%d weights reach no output and are not trained, e.g. %s", len(idle), idle[0])
+    _report_idle(idle)
     weights = ClassWeights(None, None)
     if options.balance_classes:
         weights = weigh_classes(

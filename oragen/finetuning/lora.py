@@ -1,10 +1,12 @@
 """An encoder -> the same with low-rank adapters that are trained in place of its weights, by peft.
 
 LoRA (arXiv 2106.09685) adds the product of two small matrices to a linear map. Adapters are on all
-linear maps of the transformer's layers, as in QLoRA (arXiv 2305.14314).
+linear maps of the transformer's layers, as in QLoRA (arXiv 2305.14314). The attention of WavLM
+takes the weights of its maps past the adapters, so these do nothing there.
 """
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
 from torch import nn
@@ -12,6 +14,7 @@ from torch import nn
 from oragen.schema.errors import UserError
 
 IN_A_LAYER: Final = re.compile(r"(^|\.)\d+\.")  # layers are numbered: `encoder.layers.0.`
+ADAPTER: Final = ".lora_"  # before A and B, in names of weights
 INSTALL: Final = "pip install 'oragen[lora]'"
 
 
@@ -46,6 +49,11 @@ def add_lora(encoder: nn.Module, *, rank: int, alpha: int) -> None:
         )
     config = LoraConfig(r=rank, lora_alpha=alpha, target_modules=linear)
     inject_adapter_in_model(config, encoder)
+
+
+def find_unreached(idle: Iterable[str]) -> list[str]:
+    """Return the linear maps whose adapters are among the weights that no output depends on."""
+    return [*dict.fromkeys(name.partition(ADAPTER)[0] for name in idle if ADAPTER in name)]
 
 
 def merge_lora(model: nn.Module) -> None:
