@@ -19,6 +19,7 @@ from oragen.reporting.commit import describe_commit, read_commit
 from oragen.reporting.figures.challenge_ages import draw_challenges
 from oragen.reporting.figures.explanations import list_explanations
 from oragen.reporting.figures.head_figures import draw_figures, write_plot_data
+from oragen.reporting.groupings import OWN
 from oragen.reporting.page.rendering import write_page
 from oragen.reporting.page.sections import lay_out
 from oragen.reporting.reading import read_predictions
@@ -56,7 +57,7 @@ def main() -> None:
     thresholds = options.age_thresholds_years
     tables = build_tables(
         scores, head=first, readers=readers, usual=usual,
-        age_thresholds_years=thresholds, group_by=options.group_by,
+        age_thresholds_years=thresholds, group_by=find_group_columns(options.group_by),
     )  # fmt: skip
     opening = describe_run(scores.clips, widest, first, read_settings(params))
     drawn = [corpus for corpus, reader in readers.items() if reader == "generated"]
@@ -161,27 +162,26 @@ def join_groups(
 ) -> pd.DataFrame:
     """Join columns to group by: of the clips tables, and of the users' own tables.
 
-    Raises:
-        UserError: an own column has the name of one of the predictions.
+    See `find_group_columns` for what they are called then.
     """
     joined = {}
-    for name in columns:
+    for name, column in zip(columns, find_group_columns(columns), strict=True):
+        if column in predictions:
+            continue
         if name in GROUP_COLUMNS:
-            if name in predictions:
-                continue
             tables = [CLIPS.read(paths.clips_table(corpus)) for corpus in corpora]
             values = pd.concat(tables).set_index("clip_id")[name]
-        elif name in predictions:
-            raise UserError(
-                f"report.group_by in params.yaml names {name}, which is a column of the "
-                "predictions. Give the column of your table another name."
-            )
         else:
             tables = [ATTRIBUTES.read(paths.attributes_table(corpus)) for corpus in corpora]
             rows = pd.concat(tables)
             values = rows[rows["name"] == name].set_index("clip_id")["value"]
-        joined[name] = predictions["clip_id"].map(values)
+        joined[column] = predictions["clip_id"].map(values)
     return predictions.assign(**joined)
+
+
+def find_group_columns(names: Sequence[str]) -> list[str]:
+    """Return what the columns of `report.group_by` are called in the predictions."""
+    return [name if name in GROUP_COLUMNS else f"{OWN}{name}" for name in names]
 
 
 def read_history(head: str) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 
 from oragen.features.places import PLACES
 from tests.project import Project
@@ -163,3 +164,22 @@ def test_tables_that_name_parts_from_before_let_all_of_the_store_be_fetched(
     assert "1 stores come whole" in " ".join(printed.split())
     assert parts_of(carl, "mini") == parts_of(anna, "mini")
     assert parts_of(carl, "own") == set()
+
+
+def test_clips_that_nobody_measured_are_scored_all_the_same(
+    anna: Project, scored: Project, tmp_path: Path
+) -> None:
+    """As those of a project that ran with an earlier version."""
+    dora = clone_of(anna, tmp_path / "dora")
+    lock = dora.folder / "dvc.lock"
+    known = yaml.safe_load(lock.read_text())
+    for corpus in ("mini", "own"):
+        del known["stages"][f"measure_quality@{corpus}"]
+    lock.write_text(yaml.safe_dump(known, sort_keys=False))
+    fetch = ("oragen", "cache", "fetch", f"--head={HEAD}", "--evaluation", "--remote=team")
+    assert "measures of quality could not be brought" in " ".join(run(dora, *fetch).split())
+    run(dora, "dvc", "pull", "--remote=team", f"data/heads/{HEAD}")
+    run(dora, "dvc", "repro", "--single-item", f"evaluate_head@{HEAD}")
+    predictions = pd.read_parquet(dora.folder / "data" / "predictions" / f"{HEAD}.parquet")
+    assert predictions["sharpness"].isna().all()
+    assert predictions["predicted_gender"].notna().any()

@@ -11,6 +11,7 @@ import yaml
 from oragen.reporting.bootstrap import SpeakerDraws
 from oragen.reporting.comparison import Run, compare_runs, describe_differences
 from oragen.reporting.table_formats import ReportTable, to_cells
+from oragen.schema.errors import UserError
 from tests.convert_command import Convert, type_command
 from tests.scored_heads import by_name, clips, labels, predict, values
 
@@ -97,6 +98,8 @@ def test_two_folders_are_compared_on_the_screen_and_on_a_page(
         ("bare", "bare has no predictions of ours in data/predictions"),
         ("old", "an earlier version of oragen wrote it"),
         ("no-such-thing", "'no-such-thing' is no folder, and DVC cannot give"),
+        ("odd", "use_heads in params.yaml of odd must be a list of different names of heads"),
+        ("cut", "ours.parquet is no table of predictions"),
     ],
 )
 def test_what_cannot_be_compared_is_one_sentence(
@@ -106,10 +109,53 @@ def test_what_cannot_be_compared_is_one_sentence(
     (tmp_path / "bare").mkdir()
     (tmp_path / "bare" / "params.yaml").write_text(yaml.safe_dump(PARAMS))
     write_run(tmp_path / "old", many().drop(columns="modalities"))
+    write_run(tmp_path / "odd", many(), use_heads=["ours", "ours"])
+    write_run(tmp_path / "cut", many())
+    (tmp_path / "cut" / "data" / "predictions" / "ours.parquet").write_bytes(b"PAR1")
     run = command(name)
     assert run.exit_code == 2
     assert sentence in run.output
     assert run.output.count("\n") == 1
+
+
+def test_ages_in_bands_are_compared_and_no_score_at_all_is_one_sentence() -> None:
+    bands = many(5).assign(age_years=np.nan, age_low=20.0, age_high=29.0)
+    assert labels(compare(bands, bands)[0], "score")[1] == "Distance to age band, years"
+    nothing = bands.assign(age_low=np.nan, gender=None, mask_type=None)
+    with pytest.raises(UserError, match="Neither run has a score"):
+        compare(nothing, nothing)
+
+
+def test_many_heads_get_the_resamples_that_a_difference_needs(
+    command: Convert, tmp_path: Path
+) -> None:
+    names = [f"head-{number}" for number in range(9)]
+    for run, older in (("a", 5.0), ("b", 2.0)):
+        folder = write_run(tmp_path / run, many(), use_heads=names) / "data" / "predictions"
+        for name in names:
+            many(older, name).to_parquet(folder / f"{name}.parquet")
+    assert "Differences beyond chance. Age MAE, years: head-0, head-1" in command("a", "b").output
+
+
+def test_a_run_of_a_stranger_neither_controls_the_terminal_nor_runs_a_filter(
+    command: Convert, tmp_path: Path
+) -> None:
+    """Git would run the filter of the folder's own configuration to see what has changed."""
+    write_run(tmp_path / "b", many(2))
+    a = write_run(tmp_path / "a", many(5))
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.com"]
+    for arguments in (["init", "-q"], ["add", "params.yaml"], ["commit", "-qm", "first"]):
+        subprocess.run([*git, *arguments], cwd=a, check=True)
+    (a / ".gitattributes").write_text("params.yaml filter=evil\n")
+    with (a / ".git" / "config").open("a") as file:
+        file.write(f'[filter "evil"]\n\tclean = touch {tmp_path}/ran\n')
+    (a / "params.yaml").write_text(yaml.safe_dump(PARAMS | {"protocol": "\x1b[2J\u202ex"}))
+    run = command("a", "b")
+    assert run.exit_code == 0
+    assert not (tmp_path / "ran").exists()
+    assert r"\x1b[2J\u202ex" in run.output
+    assert "\x1b[2J" not in run.output
+    assert "\u202e" not in run.output
 
 
 @pytest.mark.slow

@@ -81,7 +81,7 @@ def test_what_clips_are_grouped_by_is_listed_of_the_usable_ones(tmp_path: Path) 
     ("name", "complaint"),
     [
         ("tones", r"group_columns names 'tones', which is no column of .*did you mean 'tone'"),
-        ("Language", "names 'Language', which is a column of ours"),
+        ("Language", "names 'Language', which is a word of ours"),
     ],
 )
 def test_a_column_to_group_by_that_cannot_be_is_refused(

@@ -159,7 +159,7 @@ def test_columns_of_the_clips_tables_are_joined(
     assert join_groups(six(), ["corpus"], []).equals(six())
 
 
-def test_own_columns_are_joined_unless_they_are_called_as_ours(
+def test_own_columns_are_joined_under_a_name_of_their_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -168,9 +168,17 @@ def test_own_columns_are_joined_unless_they_are_called_as_ours(
         {"clip_id": "x/002", "name": "accent", "value": "north"},
     ]
     ATTRIBUTES.write(paths.attributes_table("x"), ATTRIBUTES.frame(rows))
-    assert join_groups(six(), ["tone"], ["x"])["tone"].fillna("").tolist() == ["", "V", *[""] * 4]
-    with pytest.raises(UserError, match="names seed, which is a column of the predictions"):
-        join_groups(six(), ["seed"], ["x"])
+    joined = join_groups(six(), ["tone"], ["x"])["own tone"]
+    assert joined.fillna("").tolist() == ["", "V", *[""] * 4]
+
+
+def test_an_own_column_may_be_called_as_one_of_the_predictions() -> None:
+    """`gender_identity` looks like the probability of a gender, and `seed` is one of ours."""
+    names = {"own gender_identity": ["a", "b"] * 3, "own seed": "x"}
+    tables = by_name(compare_by_group(score(six(**names)), "ours", list(names)))
+    rows = tables["group_scores"].rows
+    groups = [(row.labels["by"], row.labels["group"]) for row in rows]
+    assert groups[-3:] == [("gender_identity", "a"), ("gender_identity", "b"), ("seed", "x")]
 
 
 def test_failures_are_counted_by_group_before_any_score() -> None:

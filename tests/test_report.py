@@ -192,6 +192,18 @@ def test_the_best_heads_are_named_by_each_score_and_who_is_worse_beyond_chance()
     ]
 
 
+def test_a_head_that_is_better_on_common_clips_is_not_called_worse() -> None:
+    """The first predicts half of the clips alone, 5 years off, where the other is 3 years off."""
+    scores = score(
+        choosy={"predicted_age_years": [25.0, 35.0, np.nan, np.nan]},
+        good={"predicted_age_years": [23.0, 33.0, 70.0, 80.0]},
+    )
+    assert describe_rankings(rank_heads(scores))[-1] == (
+        "Age MAE, years: choosy is best, 5.00 [5.00, 5.00] (on 6 of 12 clips). Better on the "
+        "clips that both predict: good 16.50."
+    )
+
+
 def test_one_head_is_not_called_the_best() -> None:
     assert describe_rankings(rank_heads(score(only={}))) == []
 
@@ -303,6 +315,7 @@ def test_what_a_report_lacks_is_one_sentence(
     with pytest.raises(UserError, match=r"joint was not trained\. Run `dvc repro train_head`"):
         read_history("joint")
     path.parent.mkdir(parents=True)
+    predictions = predictions.assign(variant="joint", level="late", trained_on="a")
     predictions.to_parquet(path)
     assert len(read_predictions([path])) == 3
     predictions.rename(columns={"modalities": "evidence"}).to_parquet(path)

@@ -118,6 +118,9 @@ def test_quarters_have_as_many_clips_and_all_their_seeds() -> None:
         ("1", 4), ("2", 4), ("3", 4), ("4", 4),
     ]  # fmt: skip
     assert cut_quarters(both.assign(num_crops=1), "num_crops") == []
+    assert cut_quarters(rows.assign(num_crops=[3, *[4] * 7]), "num_crops") == []
+    close = cut_quarters(rows.assign(face_px=[100.1, 100.2, 100.3, 100.4] * 2), "face_px")
+    assert [quarter.name for quarter in close] == ["100.1", "100.2", "100.3", "100.4"]
 
 
 def test_errors_are_shown_by_what_there_was_to_work_with() -> None:

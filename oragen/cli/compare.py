@@ -2,20 +2,19 @@
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, TypeGuard
 
 import typer
 
 from oragen.config import paths
 from oragen.schema.errors import UserError
+from oragen.schema.names import printable_lines, shorten
 
 if TYPE_CHECKING:  # importing these takes seconds, which --help need not wait for
-    import pandas as pd
-
     from oragen.reporting.comparison import Run
 
 PREDICTIONS: Final = paths.predictions_table("any").parent
-NUM_RESAMPLES: Final = 1000
+NUM_RESAMPLES: Final = 1000  # at least
 
 
 class RunError(UserError):
@@ -46,19 +45,22 @@ def compare(
 
     from oragen.cli.printing import wide_console
     from oragen.reporting.bootstrap import SpeakerDraws
-    from oragen.reporting.comparison import compare_runs, describe_differences
+    from oragen.reporting.comparison import MEASURES, compare_runs, describe_differences
     from oragen.reporting.page.rendering import write_page
     from oragen.reporting.page.sections import to_section
+    from oragen.reporting.paired import count_needed_resamples
     from oragen.reporting.table_formats import HOW_TO_READ, to_markdown
 
     a, b = read_run(run_a), read_run(run_b)
-    draws = SpeakerDraws(np.random.default_rng(0), NUM_RESAMPLES)
+    num_tests = len(MEASURES) * len({*a.predictions["head"]} & {*b.predictions["head"]})
+    num_resamples = max(NUM_RESAMPLES, count_needed_resamples(num_tests))
+    draws = SpeakerDraws(np.random.default_rng(0), num_resamples)
     tables = compare_runs(a, b, draws)
     opening = [*describe_differences(tables), HOW_TO_READ]
     facts = {"A": a.name, "B": b.name}
     write_page(output, "oragen compare", [*map(to_section, tables)], facts=facts, opening=opening)
     lines = [f"A: {a.name}", f"B: {b.name}", *opening, *map(to_markdown, tables)]
-    wide_console().print(Markdown("\n\n".join(lines)))
+    wide_console().print(Markdown(printable_lines("\n\n".join(lines))))
     typer.echo(f"The page: {output}")
 
 
@@ -70,51 +72,54 @@ def read_run(name: str) -> "Run":
     """
     from oragen.reporting.commit import describe_commit, read_commit
 
-    if Path(name).is_dir():
-        return read_folder(Path(name), name, describe_commit(read_commit(Path(name))))
-    with TemporaryDirectory() as folder:
-        return read_folder(Path(folder), name, copy_revision(name, Path(folder)))
+    folder = Path(name)
+    if folder.is_dir() and folder.samefile(Path()):
+        return read_folder(folder, name, f"{name} ({describe_commit(read_commit(folder))})")
+    if folder.is_dir():  # Git would obey its configuration, which may be a stranger's
+        return read_folder(folder, name, name)
+    with TemporaryDirectory() as copy:
+        commit = copy_revision(name, Path(copy))
+        return read_folder(Path(copy), name, f"{name} ({commit})")
 
 
-def read_folder(folder: Path, name: str, commit: str) -> "Run":
+def read_folder(folder: Path, name: str, title: str) -> "Run":
     """Read the predictions and parameters of a project.
 
-    Raises:
-        RunError: it has no predictions, or those of an earlier version.
-    """
-    import pandas as pd
+    Args:
+        folder: of the project, or of a copy.
+        name: of the run, as the user gave it.
+        title: of the run, as the page shows it.
 
+    Raises:
+        RunError: it names no heads, or has no predictions of one.
+        UserError: a file of predictions is damaged, or of an earlier version.
+    """
     from oragen.config.params import PARAMS_PATH
     from oragen.config.reading import read_document
     from oragen.reporting.comparison import Run
+    from oragen.reporting.reading import read_predictions
 
     params = read_document(folder / PARAMS_PATH).content
     used = params.get("use_heads") if isinstance(params, dict) else None
+    if not is_list_of_names(used):
+        raise RunError(
+            f"use_heads in {PARAMS_PATH} of {name} must be a list of different names of heads, "
+            f"found {shorten(repr(used))}. Correct it."
+        )
     files = {path.stem: path for path in (folder / PREDICTIONS).glob("*.parquet")}
-    if missing := [str(head) for head in used or ["any head"] if head not in files]:
+    if missing := [head for head in used if head not in files]:
         raise RunError(
             f"{name} has no predictions of {missing[0]} in {PREDICTIONS}: it was not evaluated "
             "there. Run `dvc repro evaluate_head` there first."
         )
-    tables = [read_predictions(files[head], name) for head in used or []]
-    return Run(f"{name} ({commit})", pd.concat(tables, ignore_index=True), params)
+    return Run(title, read_predictions([files[head] for head in used]), params)
 
 
-def read_predictions(path: Path, name: str) -> "pd.DataFrame":
-    """Read the predictions of one head of a run.
-
-    Raises:
-        RunError: an earlier version of oragen wrote them.
-    """
-    import pandas as pd
-
-    predictions = pd.read_parquet(path)
-    if "modalities" not in predictions:
-        raise RunError(
-            f"{PREDICTIONS / path.name} of {name} has no column `modalities`: an earlier version "
-            "of oragen wrote it. Run `dvc repro evaluate_head` there first."
-        )
-    return predictions
+def is_list_of_names(value: object) -> TypeGuard[list[str]]:
+    """Return whether a value is a list of different texts, at least one."""
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        return False
+    return 0 < len(value) == len({*value})
 
 
 def copy_revision(revision: str, folder: Path) -> str:

@@ -53,6 +53,8 @@ def fetch(
     else:
         needed = _list_of_heads(params, heads, evaluation=evaluation)
         pull({needs.places for needs in needed}, remote)
+        if evaluation:
+            _pull_quality(params, remote)
     num_parts, fetched = _pull_parts(needed, remote)
     typer.echo(f"{num_parts} parts are needed, {len(fetched)} of them were fetched.")
     if heads:
@@ -89,9 +91,23 @@ def _list_tables(params: "Params", heads: Sequence[str], *, evaluation: bool) ->
         found += [paths.train_dataset(head), paths.train_corpora(head)]
         if evaluation:
             found += [paths.evaluation_dataset(head), paths.head_folder(head)]
-    if evaluation:
-        found += map(paths.quality_table, params.evaluate_corpora)
     return found
+
+
+def _pull_quality(params: "Params", remote: str | None) -> None:
+    """Bring the measures of the clips; predictions can do without, as those of before."""
+    from oragen.config import paths
+
+    tables = [paths.quality_table(corpus) for corpus in params.evaluate_corpora]
+    tables[0].parent.mkdir(parents=True, exist_ok=True)  # DVC wants it for evaluate_head
+    try:
+        pull(tables, remote)
+    except FetchError:
+        typer.echo(
+            "The measures of quality could not be brought, see above: the predictions will have "
+            "none. Who has the sound and crops can run `dvc repro measure_quality` and `dvc push`.",
+            err=True,
+        )
 
 
 def _list_of_heads(params: "Params", heads: Sequence[str], *, evaluation: bool) -> list["Needed"]:

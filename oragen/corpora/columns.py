@@ -15,6 +15,7 @@ from typing import Final
 
 from oragen.corpora.manifest import CorpusError
 from oragen.corpora.tables import list_repeated, read_titles, refuse_repeated
+from oragen.schema.choices.grouping import GROUP_COLUMNS
 from oragen.schema.names import printable, shorten
 
 logger = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ COLUMNS: Final = (
 )
 NO_COLUMNS: Final[Mapping[str, str]] = MappingProxyType({})
 SEGMENT_COLUMNS: Final = {"file", "start", "end"}  # the index of an audformat table
+GROUPED_ANYWAY: Final = ("gender", "age band", "mask type")  # by each report
 MIN_ALIKE: Final = 0.8  # of difflib: one wrong letter in five
 
 # What other tables call what is ours, in letters and digits alone.
@@ -119,10 +121,10 @@ def _check_group_columns(
     place = f"corpora.{corpus}.group_columns"
     for name in group_columns:
         title = name.strip().lower()
-        if title in COLUMNS:
+        if title in (*COLUMNS, *GROUP_COLUMNS, *GROUPED_ANYWAY):
             raise CorpusError(
-                f"{place} names {name!r}, which is a column of ours. Take it out of there; "
-                "report.group_by takes camera and language as they are."
+                f"{place} names {name!r}, which is a word of ours. Rename the column, or take it "
+                "out of there: report.group_by takes corpus, camera and language as they are."
             )
         if title not in titles:
             raise CorpusError(

@@ -22,6 +22,7 @@ class Ranking(NamedTuple):
     best: dict[str, Cell]
     close: dict[str, Cell]  # not beyond chance from the first of the best; the better ones first
     worse: dict[str, Cell]  # beyond chance
+    better: dict[str, Cell]  # beyond chance: the best has predicted other clips, easier ones
 
 
 def rank_heads(scores: HeadScores) -> list[Ranking]:
@@ -58,18 +59,30 @@ def _rank(
     sign = -1 if measure in TASK_OF else 1
     ordered = dict(sorted(cells.items(), key=lambda item: sign * (item[1].value or 0.0)))
     best, first = next(iter(ordered.items()))
-    ranking = Ranking(measure, {}, {}, {})
+    ranking = Ranking(measure, {}, {}, {}, {})
     for head, cell in ordered.items():
         if to_number(cell) == to_number(first):
             ranking.best[head] = cell
         else:
-            found = differences.get((best, head), differences.get((head, best)))
-            (ranking.worse if found is not None and found.holds else ranking.close)[head] = cell
+            found = _find_difference(differences, head, best)
+            if found is None or not found.holds:
+                ranking.close[head] = cell
+            else:
+                (ranking.worse if sign * found.value > 0 else ranking.better)[head] = cell
     return ranking
 
 
+def _find_difference(
+    differences: Mapping[Pair, Difference], head: str, best: str
+) -> Difference | None:
+    """Return the score of a head minus that of the best."""
+    if (best, head) in differences:
+        return differences[best, head].turned()
+    return differences.get((head, best))
+
+
 def _count(ranking: Ranking) -> int:
-    return len(ranking.best) + len(ranking.close) + len(ranking.worse)
+    return sum(map(len, (ranking.best, ranking.close, ranking.worse, ranking.better)))
 
 
 def _describe(ranking: Ranking) -> str:
@@ -88,6 +101,8 @@ def _describe(ranking: Ranking) -> str:
         sentences.append(f"Not worse beyond chance: {_list(ranking.close)}.")
     if ranking.worse:
         sentences.append(f"Worse beyond chance: {_list(ranking.worse)}.")
+    if ranking.better:
+        sentences.append(f"Better on the clips that both predict: {_list(ranking.better)}.")
     return " ".join(sentences)
 
 

@@ -1,6 +1,7 @@
 """Predictions and parameters of two runs -> what differs: scores, tests, parameters, corpora."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 import pandas as pd
@@ -11,9 +12,11 @@ from oragen.reporting.paired import SIGNIFICANCE, decide_differences, estimate_p
 from oragen.reporting.scores import OVERALL, HeadScores
 from oragen.reporting.table_formats import PRESENTATIONS, Cell, Column, Label, ReportTable, Row
 from oragen.reporting.tables.differences import HOLDS, to_difference_cell
+from oragen.reporting.tables.rows import MEASURES
+from oragen.schema.errors import UserError
+from oragen.schema.names import shorten
 from oragen.schema.vocabulary import Json
 
-MEASURES: Final[tuple[Measure, ...]] = ("gender_uar", "age_mae_years", "mask_type_uar")
 LABELS: Final = ["split", "speaker_id", "gender", "age_years", "age_low", "age_high", "mask_type"]
 DECIDES_NOTHING: Final = "execution"  # a section of params.yaml
 NOT_THERE: Final = "–"
@@ -50,14 +53,17 @@ def compare_runs(a: Run, b: Run, draws: SpeakerDraws) -> list[ReportTable]:
 
 def _compare_scores(a: pd.DataFrame, b: pd.DataFrame, draws: SpeakerDraws) -> ReportTable:
     """Score the heads of both runs together: they have the same resamples."""
-    runs = [rows.assign(head=f"{run} " + rows["head"]) for run, rows in (("A", a), ("B", b))]
+    runs = [
+        rows.assign(head=f"{run} " + rows["head"].astype(str)) for run, rows in (("A", a), ("B", b))
+    ]
     scores = HeadScores(pd.concat(runs, ignore_index=True), draws)
     heads = list(dict.fromkeys(name[2:] for name in scores.heads))
+    measures = _choose_measures(scores)
     estimates: dict[tuple[str, Measure], Estimate] = {}
     for head in heads:
         names = [name for name in (f"B {head}", f"A {head}") if name in scores.heads]
         pair = {name: scores.widest_rows(name) for name in names}
-        for measure in MEASURES:
+        for measure in measures:
             for found in estimate_pairs(pair, measure).values():
                 estimates[head, measure] = found
     differences = decide_differences(estimates)
@@ -71,11 +77,29 @@ def _compare_scores(a: pd.DataFrame, b: pd.DataFrame, draws: SpeakerDraws) -> Re
             ],
         )
         for head in heads
-        for measure in MEASURES
+        for measure in measures
     ]
     scored = [row for row in rows if any(cell.value is not None for cell in row.cells)]
+    if not scored:
+        raise UserError(
+            "Neither run has a score: no clip has both a label and a prediction. Check "
+            "evaluate.corpora in the params.yaml of both."
+        )
     columns = [Column("A", "A"), Column("B", "B"), Column("difference", "B minus A")]
     return ReportTable("scores", "Scores", NOTE, columns, scored)
+
+
+def _choose_measures(scores: HeadScores) -> list[Measure]:
+    """Return a score of each task: the first that any head has."""
+    chosen: list[Measure] = []
+    for measures in MEASURES.values():
+        scored = (
+            measure
+            for measure in measures
+            if any(_score(scores, head, measure).value is not None for head in scores.heads)
+        )
+        chosen += islice(scored, 1)
+    return chosen
 
 
 def _score(scores: HeadScores, head: str, measure: Measure) -> Cell:
@@ -89,7 +113,7 @@ def _compare_params(a: Mapping[str, Json], b: Mapping[str, Json]) -> ReportTable
     values = [dict(_flatten(params)) for params in (a, b)]
     names = dict.fromkeys([*values[0], *values[1]])
     rows = [
-        Row({"parameter": name, "A": old, "B": new}, [])
+        Row({"parameter": shorten(name), "A": shorten(old), "B": shorten(new)}, [])
         for name in names
         if name.partition(".")[0] != DECIDES_NOTHING
         if (old := values[0].get(name, NOT_THERE)) != (new := values[1].get(name, NOT_THERE))

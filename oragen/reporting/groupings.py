@@ -12,6 +12,7 @@ from oragen.schema.errors import UserError
 from oragen.schema.names import shorten
 from oragen.schema.vocabulary import GENDERS_WITH_CHILD, MASK_TYPES
 
+OWN: Final = "own "  # before a user's own column, so that it is none of the predictions
 MAX_GROUPS: Final = 100  # of a column of the user: a table of more could not be read
 
 
@@ -44,11 +45,12 @@ def list_groups(table: pd.DataFrame, further: Sequence[str] = ()) -> list[Group]
     for column in further:
         names = sorted(table[column].dropna().unique(), key=str)
         if len(names) > MAX_GROUPS:
+            named = shorten(column.removeprefix(OWN))
             raise UserError(
-                f"report.group_by in params.yaml: {shorten(column)} has {len(names)} values, "
+                f"report.group_by in params.yaml: {named} has {len(names)} values, "
                 f"expected at most {MAX_GROUPS}. Name a column of fewer groups."
             )
-        groups += _group(column, table[column], names)
+        groups += _group(column.removeprefix(OWN), table[column], names)
     return groups
 
 

@@ -121,7 +121,7 @@ def correct_by_holm(p_values: Sequence[float]) -> list[float]:
     """Correct p values for their number.
 
     Holm 1979, "A Simple Sequentially Rejective Multiple Test Procedure", Scandinavian Journal of
-    Statistics 6: some difference of none is taken for real in at most 5 of 100 reports.
+    Statistics 6: some difference of none is taken for real in at most 5 of 100 such tables.
     """
     order = np.argsort(p_values, kind="stable")
     factors = np.arange(len(p_values), 0, -1)

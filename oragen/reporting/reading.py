@@ -20,6 +20,10 @@ NAMES: Final = (
     "clip_id", "corpus", "split", "speaker_id", "head", "variant", "level", "trained_on",
     "modalities", "modalities_used", "set_of_gender", "set_of_mask_type",
 )  # fmt: skip
+REQUIRED: Final = (
+    "clip_id", "corpus", "split", "speaker_id", "head", "variant", "level", "trained_on", "seed",
+    "modalities", "num_windows", "gender", "age_years", "mask_type", "predicted_age_years",
+)  # fmt: skip
 UNUSED: Final = ("age_condition", "age_condition_clips")
 
 
@@ -27,7 +31,7 @@ def read_predictions(paths: Sequence[Path]) -> pd.DataFrame:
     """Read the predictions of all heads; those of one head and one set of modalities follow.
 
     Raises:
-        UserError: one is missing, or an earlier version of oragen wrote it.
+        UserError: one is missing, damaged, or of an earlier version of oragen.
     """
     tables = [part for path in paths for part in _divide(_read_file(path))]
     together = pa.concat_tables(tables, promote_options="permissive").unify_dictionaries()
@@ -41,13 +45,18 @@ def _read_file(path: Path) -> pa.Table:
         raise UserError(
             f"{path} is missing: {path.stem} was not evaluated. Run `dvc repro evaluate_head`."
         )
-    columns = pq.read_schema(path).names
-    if "modalities" not in columns:
+    try:
+        columns = pq.read_schema(path).names
+        table = pq.read_table(path, columns=[name for name in columns if name not in UNUSED])
+    except (pa.ArrowException, OSError) as error:
         raise UserError(
-            f"{path} has no column `modalities`: an earlier version of oragen wrote it. "
-            "Run `dvc repro evaluate_head`."
+            f"{path} is no table of predictions: {error}. Run `dvc repro evaluate_head`."
+        ) from error
+    if lacking := [name for name in REQUIRED if name not in columns]:
+        raise UserError(
+            f"{path} has no column `{lacking[0]}`: an earlier version of oragen wrote it, or "
+            "another program. Run `dvc repro evaluate_head`."
         )
-    table = pq.read_table(path, columns=[name for name in columns if name not in UNUSED])
     for name in {*NAMES} & {*columns}:
         numbered = table[name].cast(pa.string()).dictionary_encode()
         table = table.set_column(table.column_names.index(name), name, numbered)

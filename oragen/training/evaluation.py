@@ -15,12 +15,16 @@ from oragen.schema.vocabulary import Json, Modality, ModalitySet
 from oragen.training.calibration import UNCALIBRATED, Calibration
 from oragen.training.conformal import COLUMNS, NO_CONFORMAL, Conformal
 from oragen.training.familiarity import join_modalities
-from oragen.training.inference import find_modalities_used, modality_sets_of, predict_windows
+from oragen.training.inference import (
+    find_modalities_used,
+    group_by_protocol,
+    modality_sets_of,
+    predict_windows,
+)
 from oragen.training.scoring import (
     AGE_BAND,
     WindowPredictions,
     fill_with_baseline,
-    group_predictions,
     join_labels,
 )
 
@@ -145,21 +149,13 @@ def group_windows(
         clips: the `clip_id` of each window.
         predictions: of each window.
         genders: the head's labels in order.
-        protocol: `clean` takes the mean over the windows; `paper` their most frequent class, and
-            the mean age in whole years.
+        protocol: see `group_by_protocol`.
 
     Returns:
         as `group_predictions`, and the standard deviations (n - 1) over the windows of a clip:
         `window_std_age_years`, and `window_std_female` of that probability. NaN for one window.
     """
-    paper = protocol == "paper"
-    grouped = group_predictions(
-        clips,
-        predictions,
-        genders=genders,
-        rule="majority" if paper else "mean",
-        round_to_years=paper,
-    )
+    grouped = group_by_protocol(clips, predictions, genders=genders, protocol=protocol)
     of_windows = pd.DataFrame(
         {
             "window_std_age_years": predictions.age_years.astype(float),

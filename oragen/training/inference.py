@@ -134,8 +134,7 @@ def predict_clips(
         dataset: windows.
         genders: the head's labels in order.
         modalities: see `predict_windows`.
-        protocol: `clean` takes the mean over the windows; `paper` their most frequent class, and
-            the mean age in whole years.
+        protocol: see `group_by_protocol`.
         calibration: of the probabilities.
         batch_size: in windows.
 
@@ -144,7 +143,26 @@ def predict_clips(
     """
     predicted = predict_windows(head, dataset, modalities=modalities, batch_size=batch_size)
     clips = dataset.table["clip_id"].iloc[predicted.windows]
+    predictions = calibration.apply(predicted.predictions)
+    return group_by_protocol(clips, predictions, genders=genders, protocol=protocol)
+
+
+def group_by_protocol(
+    clips: pd.Series,
+    predictions: WindowPredictions,
+    *,
+    genders: Sequence[str],
+    protocol: EvaluationProtocol,
+) -> pd.DataFrame:
+    """Make one prediction of the windows of each clip, see `group_predictions`.
+
+    Args:
+        clips: the `clip_id` of each window.
+        predictions: of each window.
+        genders: the head's labels in order.
+        protocol: `clean` takes the mean over the windows; `paper` their most frequent class, and
+            the mean age in whole years.
+    """
     paper = protocol == "paper"
     rule: GroupingRule = "majority" if paper else "mean"
-    predictions = calibration.apply(predicted.predictions)
     return group_predictions(clips, predictions, genders=genders, rule=rule, round_to_years=paper)

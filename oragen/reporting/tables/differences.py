@@ -76,10 +76,15 @@ def _describe(num_pairs: int, num_resamples: int) -> str:
         f"`{HOLDS}`: beyond chance, as p is below {SIGNIFICANCE:g}. p is corrected by Holm's "
         f"method for {num_pairs} pair{'' if num_pairs == 1 else 's'}; the interval is not."
     )
-    needed = count_needed_resamples(num_pairs)
-    if num_resamples < needed:
-        note += (
-            f" With {num_resamples} resamples no difference can hold: set report.num_resamples "
-            f"to {needed} or more."
-        )
-    return note
+    return note + warn_of_few_resamples(num_pairs, num_resamples)
+
+
+def warn_of_few_resamples(num_tests: int, num_resamples: int) -> str:
+    """Say where no difference can hold, however large it is; else nothing."""
+    needed = count_needed_resamples(num_tests)
+    if num_resamples >= needed:
+        return ""
+    return (
+        f" With {num_resamples} resamples no difference can hold: set report.num_resamples to "
+        f"{needed} or more."
+    )

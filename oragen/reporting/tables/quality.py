@@ -1,5 +1,6 @@
 """Scores of all heads -> one head by length of speech, SNR, face size, sharpness, crops."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import pandas as pd
@@ -19,9 +20,11 @@ TITLES: Final = {
     "num_crops": "number of crops",
 }
 NUM_BINS: Final = 4
+MIN_DIGITS: Final = 3
+MAX_DIGITS: Final = 17  # of a float64
 NOTE: Final = (
-    "Whether errors come from what the head had to work with. Each line has a quarter of the "
-    "clips, from the least to the most; a clip without it is not there. "
+    "Whether errors come from what the head had to work with. Each line has about a quarter of the "
+    "clips, where values allow, from the least to the most; a clip without it is not there. "
     "docs/report.md says how each is measured."
 )
 
@@ -51,11 +54,22 @@ def cut_quarters(table: pd.DataFrame, name: str) -> list[Group]:
     if of_clips.nunique() < 2:
         return []
     edges = pd.qcut(of_clips, NUM_BINS, retbins=True, duplicates="drop")[1]
+    if len(edges) < 3:
+        return []  # nearly all have the same
     quarters = pd.cut(table[name], edges, labels=False, include_lowest=True)
-    groups = []
-    for quarter in sorted(quarters.dropna().unique()):
-        members = (quarters == quarter).to_numpy(bool)
-        values = table[name][members]
-        low, high = f"{values.min():.3g}", f"{values.max():.3g}"
-        groups.append(Group(TITLES[name], low if low == high else f"{low} to {high}", members))
-    return groups
+    ends = table[name].groupby(quarters).agg(["min", "max"]).astype(float)
+    names = _name_ranges(list(ends.itertuples(index=False, name=None)))
+    return [
+        Group(TITLES[name], title, (quarters == quarter).to_numpy(bool))
+        for quarter, title in zip(ends.index, names, strict=True)
+    ]
+
+
+def _name_ranges(ends: Sequence[tuple[float, float]]) -> list[str]:
+    """Write each range with as few digits as tell all of them apart, at least three."""
+    for digits in range(MIN_DIGITS, MAX_DIGITS + 1):
+        texts = [(f"{low:.{digits}g}", f"{high:.{digits}g}") for low, high in ends]
+        names = [low if low == high else f"{low} to {high}" for low, high in texts]
+        if len({*names}) == len(names):
+            break
+    return names

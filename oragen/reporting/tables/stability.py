@@ -15,7 +15,7 @@ from oragen.reporting.table_formats import (
     Row,
     TableMeasure,
 )
-from oragen.reporting.tables.differences import HOLDS, to_difference_cell
+from oragen.reporting.tables.differences import HOLDS, to_difference_cell, warn_of_few_resamples
 from oragen.reporting.tables.rows import drop_equal_labels, label_method
 from oragen.schema.vocabulary import MASK_TYPES
 
@@ -69,7 +69,9 @@ def compare_masked_speakers(scores: HeadScores, head: str) -> ReportTable | None
         return None
     columns = [Column(name, PRESENTATIONS[name].title) for name in MASKED]
     title = f"{head}: masked minus bare, of the same speakers"
-    return ReportTable("masked_speakers", title, MASK_NOTE, columns, rows, SECTION)
+    num_tests = sum(found.p_value is not None for found in differences.values())
+    note = MASK_NOTE + warn_of_few_resamples(num_tests, scores.draws.num_resamples)
+    return ReportTable("masked_speakers", title, note, columns, rows, SECTION)
 
 
 def _score_spreads(scores: HeadScores, method: Method) -> Row:
