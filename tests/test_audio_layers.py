@@ -164,6 +164,31 @@ def test_all_layers_are_not_kept_frame_by_frame() -> None:
     assert read_params(layers=[1, 2]).features.audio.layers == [1, 2]
 
 
+@pytest.mark.parametrize(
+    ("head", "changes", "layers", "reason"),
+    [
+        ("cross_attention", {}, "last", r"features\.audio\.layers names one layer.*\[6, 12\]"),
+        ("cross_attention", {}, [1], r"features\.audio\.layers names one layer"),
+        ("cross_attention", {"level": "late"}, [1, 2], "the level late is of no hidden layers"),
+        ("face_only", {}, [1, 2], "the variant face_only weighs no layers. Leave it out"),
+        ("frozen_probe", {}, [1, 2], "the variant frozen_probe weighs no layers"),
+    ],
+)
+def test_layers_are_not_weighted_where_there_is_nothing_to_weigh(
+    head: str, changes: dict[str, str], layers: Any, reason: str
+) -> None:
+    found = load_params(REPOSITORY / "params.yaml").model_dump(mode="json")
+    found["features"] |= {"levels": ["intermediate", "late"]}
+    found["use_heads"] = [head]
+    found["features"]["audio"] |= {"layers": layers}
+    found["heads"][head] |= {"audio_layers": "weighted"} | changes
+    with pytest.raises(ValueError, match=rf"heads\.{head}\.audio_layers is weighted, and {reason}"):
+        Params.model_validate(found)
+    found["heads"][head] |= {"variant": "joint", "level": "intermediate"}
+    found["features"]["audio"] |= {"layers": [1, 2]}
+    Params.model_validate(found)
+
+
 # --- heads that weigh layers -----------------------------------------------------------------
 
 

@@ -19,9 +19,10 @@ from oragen.config.reading import read_document
 from oragen.config.section import Name, Names, Section
 from oragen.schema.choices.encoders import OFF_THE_SHELF, OFF_THE_SHELF_HEAD, RESEMBLYZER
 from oragen.schema.choices.grouping import GROUP_COLUMNS
+from oragen.schema.choices.heads import WITHOUT_LAYER_WEIGHTS
 from oragen.schema.choices.protocols import EvaluationProtocol
 from oragen.schema.names import shorten
-from oragen.schema.vocabulary import LEVELS_OF_VIEWS, MODALITIES
+from oragen.schema.vocabulary import LEVELS_OF_LAYERS, LEVELS_OF_VIEWS, MODALITIES
 
 Entry = TypeVar("Entry")
 
@@ -119,6 +120,7 @@ class Params(Section):
             taken = "the head off_the_shelf keeps its features under this name; choose another"
             raise misplaced(place, f"{place}: {taken}")
         for head in self.use_heads:
+            self._check_layer_use(head)
             if OFF_THE_SHELF_HEAD in (head, self.heads[head].variant):
                 self._check_untrained(head)
                 continue
@@ -159,6 +161,27 @@ class Params(Section):
                 "features.audio.layers is all, and features.levels has intermediate: each audio "
                 "frame of each layer would be kept. Choose the level pooled, or list some layers",
             )
+
+    def _check_layer_use(self, head: str) -> None:
+        """Refuse to weigh layers where none lie side by side, or by a head that does not do it."""
+        entry, place = self.heads[head], f"heads.{head}.audio_layers"
+        if entry.audio_layers != "weighted":
+            return
+        if entry.variant in WITHOUT_LAYER_WEIGHTS:
+            problem = f"the variant {entry.variant} weighs no layers. Leave it out"
+        elif entry.level not in LEVELS_OF_LAYERS:
+            problem = (
+                f"the level {entry.level} is of no hidden layers. Leave it out, or set level: "
+                f"{' or '.join(LEVELS_OF_LAYERS)}"
+            )
+        elif self.features.audio.layers == "last" or len(self.features.audio.layers) == 1:
+            problem = (
+                "features.audio.layers names one layer. List several there, such as [6, 12], or "
+                "leave it out"
+            )
+        else:
+            return
+        raise misplaced(place, f"{place} is weighted, and {problem}")
 
     def _check_untrained(self, head: str) -> None:
         """Refuse a head `off_the_shelf` that goes by `features`, or has mask types."""

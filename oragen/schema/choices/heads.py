@@ -1,6 +1,6 @@
 """What can be chosen of heads."""
 
-from typing import Literal
+from typing import Final, Literal
 
 HeadName = Literal[
     "shared",  # cross-modal attention, one trunk for all tasks
@@ -20,6 +20,9 @@ AudioLayerUse = Literal[  # of layers of an encoder that lie side by side in the
     "joined",  # all of them, as wide as they are together
     "weighted",  # their sum, with learned weights
 ]
+WITHOUT_LAYER_WEIGHTS: Final[tuple[HeadName, ...]] = (
+    "face_only", "frozen_probe", "frozen_probe_audio", "frozen_probe_face", "off_the_shelf",
+)  # fmt: skip
 MaskTypeTraining = Literal[
     "none",
     "together",  # with gender and age from the start
