@@ -155,7 +155,9 @@ def test_a_whisper_that_lacks_a_weight_is_refused(tmp_path: Path) -> None:
     ("name", "changes", "reason"),
     [
         ("whisper", {"hop_length": 80}, "an audio frame of 2 columns every 80 samples"),
-        ("whisper", {"chunk_length": 3}, "cannot be loaded: Whisper expects the mel input"),
+        ("whisper", {"chunk_length": 3}, "8 bands and 32000 samples, .* 8 bands .* 48000 samples"),
+        ("whisper", {"feature_size": 80}, "8 bands and 32000 samples, .* makes them of 80 bands"),
+        ("whisper", {"dither": 0.5}, "dither in its preprocessor_config.json is 0.5, expected 0"),
         ("whisper", {"feature_size": 10**7}, "feature_size 10000000, expected at most 4096"),
         ("w2v-bert", {"stride": 4}, "an audio frame of 4 columns every 160 samples"),
         ("w2v-bert", {"num_mel_bins": 10**7}, "num_mel_bins 10000000, expected at most 4096"),

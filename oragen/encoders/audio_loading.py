@@ -30,7 +30,13 @@ from oragen.encoders.source import (
 from oragen.encoders.speaker import SpeakerEncoder, load_speaker_encoder
 from oragen.models.encoder_configs import SPEECH_TYPES
 from oragen.models.unimodal import SavedUnimodal, UnimodalAudioModel
-from oragen.models.unimodal.front_end import COLUMNS_A_STEP, HOP_SAMPLES, W2V_BERT, WHISPER
+from oragen.models.unimodal.front_end import (
+    COLUMNS_A_STEP,
+    HOP_SAMPLES,
+    W2V_BERT,
+    WHISPER,
+    longest_input,
+)
 from oragen.models.unimodal.input import SoundInput, check_input
 from oragen.schema.choices.encoders import EMBEDDED, RESEMBLYZER
 from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Level, Precision
@@ -144,6 +150,7 @@ def _refuse_other_frames(
     """Refuse audio frames that are not of 20 ms, where they follow from a spectrogram."""
     match extractor:
         case WhisperFeatureExtractor():
+            _refuse_other_spectrograms(source, network, extractor)
             found = (extractor.hop_length, COLUMNS_A_STEP)
         case SeamlessM4TFeatureExtractor():
             found = (HOP_SAMPLES, extractor.stride)
@@ -158,6 +165,26 @@ def _refuse_other_frames(
         raise EncoderError(
             f"Encoder {source!r} makes an audio frame of {found[1]} columns every {found[0]} "
             f"samples, expected {COLUMNS_A_STEP} every {HOP_SAMPLES}. Name another encoder."
+        )
+
+
+def _refuse_other_spectrograms(
+    source: str, network: PreTrainedModel, extractor: WhisperFeatureExtractor
+) -> None:
+    """Refuse spectrograms that Whisper does not take, before one is made, and random ones."""
+    expected = (longest_input(network.config), network.config.num_mel_bins)
+    if (found := (extractor.n_samples, extractor.feature_size)) != expected:
+        raise EncoderError(
+            f"Encoder {source!r} takes spectrograms of {expected[1]} bands and {expected[0]} "
+            f"samples, and its preprocessor_config.json makes them of {found[1]} bands "
+            f"(feature_size) and {found[0]} samples (chunk_length x {SAMPLE_RATE_HZ}). Fetch it "
+            "again, or name another encoder."
+        )
+    if extractor.dither:
+        raise EncoderError(
+            f"Encoder {source!r} adds noise to sound, and each run would give other features: "
+            f"dither in its preprocessor_config.json is {extractor.dither:g}, expected 0. Set it "
+            "to 0, or name another encoder."
         )
 
 
