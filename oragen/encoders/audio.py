@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, SeamlessM4TFeatureExtractor
 
 from oragen.encoders.computing import keep_steps_together, to_bf16
 from oragen.encoders.copying import Returning, pin, send
@@ -38,6 +38,7 @@ from oragen.encoders.sounds import (
 )
 from oragen.models.unimodal import UnimodalAudioModel, Waveforms
 from oragen.models.unimodal.front_end import (
+    MIN_W2V_BERT_SAMPLES,
     count_steps,
     hides_padding,
     longest_input,
@@ -177,7 +178,8 @@ class AudioEncoder(nn.Module):
             for level, of_level in embeddings.items():
                 for place, num_samples in enumerate(prepared.num_samples):  # without padded steps
                     of_level[place] = of_level[place][: self.feature_shape(num_samples, level)[0]]
-                embeddings[level] = _join_pieces(of_level, prepared.num_pieces, level)
+                num_steps = [*map(self.num_steps, prepared.num_samples)]
+                embeddings[level] = _join_pieces(of_level, prepared.num_pieces, num_steps, level)
             return round_rows(choose_rows(embeddings, levels), dtype)
 
         return wait
@@ -275,17 +277,22 @@ class AudioEncoder(nn.Module):
     def _num_input_samples(self, num_samples: int) -> int:
         if isinstance(self.extractor, PublishedInput):
             return max(num_samples, self.extractor.min_samples)
+        if isinstance(self.extractor, SeamlessM4TFeatureExtractor):
+            return max(num_samples, MIN_W2V_BERT_SAMPLES)
         return num_samples
 
 
 def _join_pieces(
-    rows: Sequence[np.ndarray], num_pieces: Sequence[int], level: Level
+    rows: Sequence[np.ndarray], num_pieces: Sequence[int], num_steps: Sequence[int], level: Level
 ) -> list[np.ndarray]:
-    """Put the rows of pieces behind each other; of one vector a piece, their mean."""
-    remaining = iter(rows)
+    """Put the rows of pieces behind each other; of one vector a piece, their mean over steps."""
     joined: list[np.ndarray] = []
+    stop = 0
     for count in num_pieces:
-        pieces = [next(remaining) for _ in range(count)]
-        whole = pieces[0] if count == 1 else np.concatenate(pieces)
-        joined.append(whole.mean(axis=0, keepdims=True) if level == "late" and count > 1 else whole)
+        start, stop = stop, stop + count
+        whole = rows[start] if count == 1 else np.concatenate(rows[start:stop])
+        if level == "late" and count > 1:
+            weights = np.array(num_steps[start:stop], whole.dtype)
+            whole = np.average(whole, axis=0, weights=weights, keepdims=True)
+        joined.append(whole)
     return joined

@@ -16,7 +16,7 @@ from transformers import (
 from oragen.encoders.errors import EncoderError
 from oragen.media.samples import to_floats
 from oragen.models.unimodal import Waveforms, prepare_waveforms
-from oragen.models.unimodal.front_end import COLUMNS_A_STEP, STEP_SAMPLES
+from oragen.models.unimodal.front_end import COLUMNS_A_STEP, MIN_W2V_BERT_SAMPLES, STEP_SAMPLES
 from oragen.models.unimodal.waveforms import Order
 from oragen.schema.vocabulary import SAMPLE_RATE_HZ
 
@@ -56,6 +56,8 @@ def prepare_sounds(extractor: Extractor, waveforms: Sequence[Sound]) -> Waveform
             return _prepare_for_whisper(extractor, floats)
         case _ if is_plain(extractor):
             return prepare_waveforms(floats, min_samples=0)  # the same in a third of the time
+    if isinstance(extractor, SeamlessM4TFeatureExtractor):
+        floats = [_lengthen(sound, MIN_W2V_BERT_SAMPLES) for sound in floats]
     padded = extractor(
         floats,
         sampling_rate=SAMPLE_RATE_HZ,
@@ -64,6 +66,11 @@ def prepare_sounds(extractor: Extractor, waveforms: Sequence[Sound]) -> Waveform
         return_tensors="pt",
     )
     return Waveforms(padded[extractor.model_input_names[0]], padded.attention_mask.bool())
+
+
+def _lengthen(sound: Float32[np.ndarray, " _"], num_samples: int) -> Float32[np.ndarray, " _"]:
+    """Put silence behind what is too short for an audio frame."""
+    return np.pad(sound, (0, max(0, num_samples - len(sound))))
 
 
 def _prepare_for_whisper(

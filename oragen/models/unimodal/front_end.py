@@ -19,6 +19,7 @@ HOP_SAMPLES: Final = 160  # from one column of a spectrogram to the next
 COLUMNS_A_STEP: Final = 2
 STEP_SAMPLES: Final = HOP_SAMPLES * COLUMNS_A_STEP
 W2V_BERT_COLUMN_SAMPLES: Final = 400  # that one column is made of
+MIN_W2V_BERT_SAMPLES: Final = W2V_BERT_COLUMN_SAMPLES + HOP_SAMPLES  # two columns
 
 
 def takes_spectrograms(config: PretrainedConfig) -> bool:
@@ -76,7 +77,7 @@ def samples_of_one_step(config: PretrainedConfig) -> int:
         case "whisper":
             return STEP_SAMPLES
         case "wav2vec2-bert":
-            return W2V_BERT_COLUMN_SAMPLES + HOP_SAMPLES
+            return MIN_W2V_BERT_SAMPLES
     num_samples = 1
     layers = [*zip(config.conv_kernel, config.conv_stride, strict=True)]
     for kernel, stride in reversed(layers):
