@@ -1,6 +1,7 @@
 """Stores -> their parts, rows and bytes, and which of the rows are in use."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ from oragen.store.inventory import add_up, find_damage, remove_part, size_on_dis
 from oragen.store.keys import audio_key
 from oragen.store.parts import PartStore
 from oragen.store.usage import CorpusStore, find_stores, find_usage
+from tests.feature_stores import make_spec, write_features
 from tests.lettered_stores import (
     AUDIO,
     FACES,
+    embed,
     enter_project,
     fill,
     fill_audio,
@@ -56,6 +59,20 @@ def test_rows_bytes_and_parts_are_counted(project: Path) -> None:
     assert (total.parts, total.rows, total.rows_in_use) == (4, 7, 3)
     files = [path for path in store.folder.rglob("*") if path.is_file()]
     assert total.bytes == sum(len(path.read_bytes()) for path in files) > 0
+
+
+def test_hidden_layers_of_one_level_are_counted_apart(project: Path) -> None:
+    store = PartStore(paths.feature_store("mini", "identity"), "zarr")
+    fill(store, "ab")
+    for layers in [(6, 12), (0, 1, 2)]:
+        write_features(store.folder, embed("cd"), replace(make_spec(), layers=layers))
+    (found,) = find_stores()
+    lines = take_statistics(found, find_usage([found], audio=AUDIO, faces=FACES)[found])
+    assert [line.level for line in lines] == [
+        "intermediate",
+        "intermediate (layers 0 to 2)",
+        "intermediate (layers 6, 12)",
+    ]
 
 
 def test_stores_are_found_by_kind_and_corpus(project: Path) -> None:

@@ -16,7 +16,7 @@ from oragen.predictor.pretrained import Pretrained
 from oragen.reporting.bootstrap import Measure
 from oragen.reporting.table_formats import HOW_TO_READ, PRESENTATIONS, ReportTable, to_markdown
 from oragen.schema.files import write_text
-from oragen.schema.vocabulary import Json
+from oragen.store.inventory import name_level
 
 CARD_FILE: Final = "README.md"
 TASK: Final = "gender, age and mask type of a speaking person"
@@ -178,7 +178,7 @@ def _describe_training(model: Pretrained, sources: CardSources) -> list[str]:
     lines += [f"Datasheets: {', '.join(links)}.", ""] if links else []
     lines += ["| | encoder | level | fingerprint |", "|---|---|---|---|"]
     lines += [
-        f"| {modality} | {part['encoder']} | {_name_level(part)} | `{part['fingerprint'][:16]}` |"
+        f"| {modality} | {part['encoder']} | {name_level(part)} | `{part['fingerprint'][:16]}` |"
         for modality, part in model.specs.items()
     ]
     return [*lines, ""]
@@ -242,10 +242,6 @@ def _or_unknown(number: int | None) -> str:
 
 def _name_people(generated: bool | None) -> str:
     return {None: "not known", True: "drawn, with synthetic voices", False: "real"}[generated]
-
-
-def _name_level(spec: Mapping[str, Json]) -> str:
-    return f"{spec['level']} (span clip)" if spec.get("stretch") else str(spec["level"])
 
 
 def _list_tags(model: Pretrained) -> list[str]:

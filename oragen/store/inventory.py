@@ -1,7 +1,7 @@
 """A store's parts -> what they hold, how much of it is in use, and what is damaged."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -116,11 +116,29 @@ def _describe(store: CorpusStore, part: HeldPart) -> tuple[str, str, str, str]:
         return (f"(schema version {part.schema_version})", "", "", "")
     if store.kind != "features":
         return ("", "", "", "")
-    names = ("encoder", "level", "precision", "fingerprint")
-    encoder, level, precision, fingerprint = (_show(spec.get(name)) for name in names)
-    if spec.get("stretch"):
-        level = f"{level} (span clip)"
-    return (encoder, level, precision, fingerprint[:FINGERPRINT_DIGITS])
+    encoder, precision, fingerprint = (
+        _show(spec.get(name)) for name in ("encoder", "precision", "fingerprint")
+    )
+    return (encoder, _show(name_level(spec)), precision, fingerprint[:FINGERPRINT_DIGITS])
+
+
+def name_level(spec: Mapping[str, Json]) -> str:
+    """Return the level of features with what else tells two kinds of one level apart.
+
+    Such as `intermediate (span clip, layers 6, 12)`; no layers where they are the encoder's output.
+    """
+    notes = ["span clip"] if spec.get("stretch") else []
+    notes += [f"layers {_name_layers(spec['layers'])}"] if spec.get("layers") else []
+    level = str(spec.get("level"))
+    return f"{level} ({', '.join(notes)})" if notes else level
+
+
+def _name_layers(layers: Json) -> str:
+    if not isinstance(layers, list):
+        return str(layers)
+    if len(layers) > 2 and layers == [*range(len(layers))]:
+        return f"0 to {len(layers) - 1}"
+    return ", ".join(map(str, layers))
 
 
 def _show(value: Json) -> str:
