@@ -57,15 +57,21 @@ def prepare(params: Params, corpus: str, *, device: str) -> Iterator[Extraction]
 def load(use: EncoderUse, device: str) -> "AudioEncoder | SpeakerEncoder":
     """Load the encoder, to its device."""
     from oragen.encoders import load_any_audio_encoder
+    from oragen.encoders.layers import LayerError
     from oragen.training.devices import choose_device
 
-    encoder = load_any_audio_encoder(
-        use.source,
-        use.revision,
-        precision=use.precision,
-        levels=use.levels,
-        layers=use.layers,
-    )
+    try:
+        encoder = load_any_audio_encoder(
+            use.source,
+            use.revision,
+            precision=use.precision,
+            levels=use.levels,
+            layers=use.layers,
+        )
+    except LayerError as error:
+        raise LayerError(
+            f"{error} Choose other layers, or set `features.audio.layers: last`, in params.yaml."
+        ) from error
     return encoder.to(choose_device(device))
 
 

@@ -15,10 +15,12 @@ from oragen.features.encoder_notes import EncoderUse, LateEncoder
 from oragen.features.spec import FeatureSpec
 from oragen.models.heads import HeadSizes, build_head, load_head, save_head
 from oragen.models.heads.layer_weights import LayerWeights
+from oragen.predictor.cards import write_card
 from oragen.predictor.pretrained import load_pretrained
 from oragen.schema.choices.heads import HeadName
 from oragen.schema.errors import UserError
 from oragen.training.evaluation import OtherFeaturesError, refuse_other_features
+from stages import extract_audio_features
 from tests.project import REPOSITORY
 from tests.small_models import predict, write_model
 from tests.tiny_encoders import (
@@ -88,6 +90,9 @@ def test_levels_that_are_not_of_layers_stay_as_they_are() -> None:
 def test_a_layer_that_is_not_there_is_refused() -> None:
     with pytest.raises(EncoderError, match=r"'embedded' has no layer 3; its layers are 0 .* to 2"):
         load_audio_encoder("embedded", layers=[1, 3])
+    use = EncoderUse("audio", "embedded", None, "fp32", ["intermediate"], 64_000, [1, 3])
+    with pytest.raises(EncoderError, match=r"no layer 3; .* `features.audio.layers: last`, in par"):
+        extract_audio_features.load(use, "cpu")
 
 
 def test_layers_with_other_frames_than_the_output_are_refused() -> None:
@@ -96,7 +101,7 @@ def test_layers_with_other_frames_than_the_output_are_refused() -> None:
     extractor = make_extractor("hubert")
     sound = make_noise(16_000)
     assert AudioEncoder(network, extractor, layers=(2,)).encode([sound])[0].shape == (49, 16)
-    with pytest.raises(EncoderError, match=r"layer 1 .* has 24 audio frames .* has 49.*layers: la"):
+    with pytest.raises(EncoderError, match=r"layer 1 .* has 24 audio frames .* has 49\."):
         AudioEncoder(network, extractor, layers=(1, 2)).encode([sound])
 
 
@@ -138,9 +143,21 @@ def test_a_model_hears_the_layers_that_its_head_was_trained_on(tmp_path: Path) -
     loaded = load_pretrained(folder)
     assert loaded.audio is not None
     assert loaded.audio.feature_shape(16_000, "pooled") == (2, 384)
+    assert "| audio | voices | pooled (layers 0 to 2) |" in write_card(loaded)
     age = predict(folder).age
     assert age is not None
     assert np.isfinite(age.value)
+
+
+def test_a_head_of_layers_that_are_not_there_says_nothing_of_params(tmp_path: Path) -> None:
+    folder = write_model(tmp_path, level="pooled", layers="all")
+    file = folder / "head.json"
+    saved = json.loads(file.read_text())
+    saved["metadata"]["features"]["audio"]["layers"] = [0, 1, 9]
+    file.write_text(json.dumps(saved))
+    expected = r"layers \[0, 1, 9\], .* no layer 9; its layers .* to 2\. Fetch the model again"
+    with pytest.raises(UserError, match=expected):
+        load_pretrained(folder)
 
 
 # --- params.yaml -----------------------------------------------------------------------------

@@ -143,7 +143,8 @@ def test_another_file_of_the_package_is_refused(
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: resemblyzer\nVersion: 0.1.4\n")
     copied.write_bytes(b"\0" + copied.read_bytes()[1:])
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(PackageError, match=r"pretrained.pt has SHA-256 .*--force-reinstall"):
+    advice = r"Run `pip install --force-reinstall --no-deps resemblyzer==0\.1\.4`\.$"
+    with pytest.raises(PackageError, match=rf"pretrained.pt has SHA-256 .* {advice}"):
         load_any_audio_encoder("resemblyzer")
     found = check_encoder(
         "voices", "resemblyzer", is_used=True, hub_cache=tmp_path, is_offline=True

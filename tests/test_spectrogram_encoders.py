@@ -203,3 +203,13 @@ def test_an_adapter_that_merges_frames_is_refused_with_any_stride(tmp_path: Path
     SeamlessM4TFeatureExtractor(padding_value=1, stride=1).save_pretrained(tmp_path)
     with pytest.raises(EncoderError, match=r"has an adapter .*merges audio frames"):
         load_audio_encoder(str(tmp_path))
+
+
+def test_a_whisper_without_safetensors_is_told_how_to_get_them(tmp_path: Path) -> None:
+    encoder = make_audio_encoder("whisper")
+    save_encoder(encoder, tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    torch.save(encoder.network.state_dict(), tmp_path / "pytorch_model.bin")
+    expected = r"in pytorch_model\.bin; expected model\.safetensors\. .* `save_pretrained`"
+    with pytest.raises(EncoderError, match=expected):
+        load_audio_encoder(str(tmp_path))

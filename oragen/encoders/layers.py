@@ -13,6 +13,10 @@ from oragen.schema.choices.encoders import NamedLayers
 Layers: TypeAlias = NamedLayers | Sequence[int]
 
 
+class LayerError(EncoderError):
+    """An encoder has no such layer, or cannot keep it. Who catches it adds what to do."""
+
+
 def choose_layers(source: str, layers: Layers, num_layers: int) -> tuple[int, ...] | None:
     """Return the numbers of the layers to keep; None: the output of the encoder, as it is.
 
@@ -23,16 +27,16 @@ def choose_layers(source: str, layers: Layers, num_layers: int) -> tuple[int, ..
         num_layers: of the encoder.
 
     Raises:
-        EncoderError: it has no such layer.
+        LayerError: it has no such layer.
     """
     if layers == "last":
         return None
     if layers == "all":
         return tuple(range(num_layers + 1))
     if missing := [number for number in layers if not 0 <= int(number) <= num_layers]:
-        raise EncoderError(
+        raise LayerError(
             f"Encoder {source!r} has no layer {missing[0]}; its layers are 0 (what enters the "
-            f"first) to {num_layers}. Change `features.audio.layers` in params.yaml."
+            f"first) to {num_layers}."
         )
     return tuple(map(int, layers))
 
@@ -43,13 +47,13 @@ def join_layers(
     """Put the hidden states of some layers side by side: their widths follow each other.
 
     Raises:
-        EncoderError: one has other audio frames than the last, the output, as layers of SEW have.
+        LayerError: one has other audio frames than the last, the output, as layers of SEW have.
     """
     expected = states[-1].shape[1]
     for number in layers:
         if (found := states[number].shape[1]) != expected:
-            raise EncoderError(
+            raise LayerError(
                 f"Hidden layer {number} of the speech encoder has {found} audio frames where its "
-                f"output has {expected}. Set `features.audio.layers: last` in params.yaml."
+                f"output has {expected}."
             )
     return torch.cat([states[number] for number in layers], dim=-1)

@@ -59,7 +59,11 @@ def _load_whisper(source: str, revision: str | None) -> tuple[PreTrainedModel, d
     weights: dict[str, Tensor] = {}
     for path in find_weights(source, revision):
         if path.suffix != ".safetensors":
-            raise EncoderError(f"Encoder {source!r} has its weights in {path.name}. Save it anew.")
+            raise EncoderError(
+                f"Encoder {source!r} has its weights in {path.name}; expected model.safetensors. "
+                "Load it with transformers, write it to a folder with `save_pretrained`, copy its "
+                "preprocessor_config.json there, and name that folder."
+            )
         weights |= _read_whisper(path)
     loaded: tuple[PreTrainedModel, dict[str, Any]] = WhisperEncoder.from_pretrained(
         None,

@@ -51,7 +51,8 @@ def read_package_file(known: PackageFile, path: Path) -> bytes:
     Raises:
         PackageError: it cannot be read, or is not the known one.
     """
-    again = f"Run `{known.install} --force-reinstall --no-deps`."
+    wanted = f"{known.package}=={known.version}"
+    again = f"Run `pip install --force-reinstall --no-deps {wanted}`."
     try:
         with path.open("rb") as opened:
             content = opened.read(known.num_bytes + 1)

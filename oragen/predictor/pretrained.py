@@ -126,14 +126,21 @@ def _load_encoder(
     revision: str | None,
 ) -> "AnyEncoder":
     from oragen.encoders import load_any_audio_encoder, load_any_face_encoder
+    from oragen.encoders.layers import LayerError
 
     source = locate_encoder(folder, modality, spec["source"])
     load: Any = load_any_face_encoder
     if modality == "audio":
         load = partial(load_any_audio_encoder, layers=spec.get("layers") or "last")
-    encoder: AnyEncoder = load(
-        source, revision, precision=precision or spec["precision"], levels=[spec["level"]]
-    )
+    try:
+        encoder: AnyEncoder = load(
+            source, revision, precision=precision or spec["precision"], levels=[spec["level"]]
+        )
+    except LayerError as error:
+        raise ModelError(
+            f"{folder} holds a head for hidden layers {spec['layers']}, which cannot be had: "
+            f"{error} Fetch the model again, or train it again."
+        ) from error
     fingerprint = encoder.fingerprint(spec["level"])
     if fingerprint != spec["fingerprint"]:
         raise ModelError(
