@@ -86,7 +86,7 @@ def _count(ranking: Ranking) -> int:
 
 
 def _describe(ranking: Ranking) -> str:
-    """Write such as `Age MAE, years: joint is best, 7.87 [6.09, 9.85]. Not beyond chance ...`."""
+    """Write such as `Age MAE, years: joint is best, 7.87 [6.11, 10.02]. Not worse ...`."""
     names = list(ranking.best)
     are = "is best" if len(names) == 1 else "are best"
     first = ranking.best[names[0]]
