@@ -107,6 +107,16 @@ def test_a_sound_that_is_too_short_for_a_frame_of_w2v_bert_gives_one(name: str) 
         assert np.isfinite(rows).all()
 
 
+def test_frames_of_the_silence_behind_are_not_returned_by_the_network() -> None:
+    encoder = make_audio_encoder("whisper", layers=(0, 1, 2))
+    sizes: dict[str, torch.Size] = {}
+    encoder.register_forward_hook(
+        lambda _, __, output: sizes.update({level: rows.shape for level, rows in output.items()})
+    )
+    encoder.embed(encoder.prepare([make_noise(9_100)] * 2), ["early", "pooled"])
+    assert sizes == {"early": (2, 28, 16), "intermediate": (2, 28, 48)}  # of 100 frames
+
+
 def test_late_of_pieces_is_their_mean_over_audio_frames(tmp_path: Path) -> None:
     torch.manual_seed(1)
     model = build_audio_model(SPEECH_MODELS["whisper"](), "mean")

@@ -168,7 +168,8 @@ class AudioEncoder(nn.Module):
             mask, sent = None if valid.all() else send(valid, device), send(samples, device)
             if sent.dtype == torch.int16:
                 sent = normalise_raw(sent, mask)
-            returning.append(Returning(self(sent, mask, computed), copied))
+            longest = int(valid.sum(dim=1).max()) if self._takes_spectrograms else None
+            returning.append(Returning(self(sent, mask, computed, longest), copied))
 
         def wait() -> Rows:
             embeddings: Rows = {level: [] for level in computed}
@@ -198,12 +199,20 @@ class AudioEncoder(nn.Module):
         samples: Float[Tensor, "batch ..."],
         valid: Bool[Tensor, "batch _"] | None,
         levels: Collection[Level],
+        num_steps: int | None = None,
     ) -> dict[Level, Float[Tensor, "batch _ _"]]:
-        """Encode a batch in one pass for all levels; `valid` is None if nothing is padded."""
+        """Encode a batch in one pass for all levels.
+
+        Args:
+            samples: waveforms or spectrograms.
+            valid: None if nothing is padded.
+            levels: to return.
+            num_steps: of spectrograms, audio frames to return; None: all, also those of silence.
+        """
         network, samples = self.computing, samples.to(self.computing.dtype)
         with autocast(network, self.precision):
             if self._takes_spectrograms:
-                features = self._run(samples, valid, with_states="early" in levels)
+                features = self._run(samples, valid, num_steps, with_states="early" in levels)
             else:
                 features = self._run_with_front_end(samples, valid, levels)
         if "late" in levels:
@@ -220,23 +229,28 @@ class AudioEncoder(nn.Module):
             if {*levels} == {"early"}:
                 front_end(samples)
             else:
-                features = self._run(samples, valid, with_states=False)
+                features = self._run(samples, valid, None, with_states=False)
         # to batch, step, channel
         return features | {"early": channels[0].transpose(1, 2)}
 
     def _run(
-        self, samples: Tensor, valid: Tensor | None, *, with_states: bool
+        self,
+        samples: Tensor,
+        valid: Tensor | None,
+        num_steps: int | None,
+        *,
+        with_states: bool,
     ) -> dict[Level, Tensor]:
         """Encode a batch; `late` is not pooled yet, and `early` is what enters the first layer."""
         mask = valid.long() if self._takes_mask and valid is not None else None
         with_states = with_states or self.layers is not None
         output = self.computing(samples, attention_mask=mask, output_hidden_states=with_states)
         last: Tensor = output.last_hidden_state
-        features: dict[Level, Tensor] = {"intermediate": last, "late": last}
+        features: dict[Level, Tensor] = {"intermediate": last[:, :num_steps], "late": last}
         if with_states:
-            features["early"] = output.hidden_states[0]
+            features["early"] = output.hidden_states[0][:, :num_steps]
         if self.layers is not None:
-            states = [*output.hidden_states[:-1], last]
+            states = [state[:, :num_steps] for state in (*output.hidden_states[:-1], last)]
             features["intermediate"] = join_layers(states, self.layers)
         return features
 
