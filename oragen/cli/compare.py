@@ -45,11 +45,12 @@ def compare(
 
     from oragen.cli.printing import wide_console
     from oragen.reporting.bootstrap import SpeakerDraws
-    from oragen.reporting.comparison import MEASURES, compare_runs, describe_differences
+    from oragen.reporting.comparison import compare_runs, describe_differences
     from oragen.reporting.page.rendering import write_page
     from oragen.reporting.page.sections import to_section
     from oragen.reporting.paired import count_needed_resamples
     from oragen.reporting.table_formats import HOW_TO_READ, to_markdown
+    from oragen.reporting.tables.rows import MEASURES
 
     a, b = read_run(run_a), read_run(run_b)
     num_tests = len(MEASURES) * len({*a.predictions["head"]} & {*b.predictions["head"]})
