@@ -26,6 +26,7 @@ def in_per_cent(share: float) -> str:
     return f"{share:.0%}" if 0.01 <= share <= 0.99 else f"{share:.1%}"
 
 
+@pytest.mark.slow
 def test_an_answer_is_that_of_the_service(app: App, browser: Browser) -> None:
     expected = app.predict("talk.mp4")
     with visit(browser, app.served.address) as visited:

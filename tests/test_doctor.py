@@ -281,6 +281,7 @@ def test_yunet_that_is_not_kept_is_told_how_to_get_it() -> None:
     assert "set `faces.detector` to cascade" in finding.advice
 
 
+@pytest.mark.slow
 def test_no_heavy_library_is_loaded(tmp_path: Path) -> None:
     shutil.copy2(REPOSITORY / "params.yaml", tmp_path)
     program = (

@@ -71,6 +71,7 @@ def test_the_file_holds_what_the_encoders_give(tmp_path: Path, clip: Path) -> No
     np.testing.assert_allclose(found["face"][0], crop.astype(np.float16), atol=2e-3)
 
 
+@pytest.mark.slow
 def test_times_and_fingerprints_stand_in_the_file(tmp_path: Path, clip: Path) -> None:
     head = write_model(tmp_path / "head")
     run("features", clip, "--output", tmp_path / "x.npz", "--model", head)
@@ -88,6 +89,7 @@ def test_times_and_fingerprints_stand_in_the_file(tmp_path: Path, clip: Path) ->
     }
 
 
+@pytest.mark.slow
 def test_another_level_can_be_asked_for(tmp_path: Path, clip: Path) -> None:
     audio, face = save_finetuned(tmp_path / "encoders")
     head = write_model(tmp_path / "head", audio=audio, face=face)
@@ -125,6 +127,7 @@ def test_only_npz_is_written(tmp_path: Path, clip: Path) -> None:
         run("features", clip, "--output", tmp_path / "x.pt", "--model", tmp_path)
 
 
+@pytest.mark.slow
 def test_without_a_name_the_first_head_of_params_is_taken(
     tmp_path: Path, clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -139,6 +142,7 @@ def test_without_a_name_the_first_head_of_params_is_taken(
     assert about["model"]["head"] == "cross_attention"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["details.json", "metrics.json"])
 def test_a_packed_head_carries_the_metrics_of_its_project(tmp_path: Path, name: str) -> None:
     """An earlier version of oragen wrote these numbers to metrics.json."""

@@ -45,6 +45,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Figure]]:
     yield from keep_figures(monkeypatch)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DRAW)
 def test_the_same_numbers_give_the_same_bytes_whatever_the_users_style(
     tmp_path: Path, name: str

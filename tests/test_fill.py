@@ -125,6 +125,7 @@ def test_a_clip_that_gives_nothing_keeps_its_reason_and_is_not_tried_again(
     assert fill(store, log, ["", "ab"]) == []
 
 
+@pytest.mark.slow
 def test_one_worker_and_two_make_the_same_parts(tmp_path: Path, log: Path) -> None:
     words = [letter * length for letter in "abcdef" for length in (5, 1, 3)]
     names = []
@@ -136,6 +137,7 @@ def test_one_worker_and_two_make_the_same_parts(tmp_path: Path, log: Path) -> No
     assert len(names[0]) > 3
 
 
+@pytest.mark.slow
 def test_what_was_made_before_an_error_is_not_made_again(store: PartStore, log: Path) -> None:
     with pytest.raises(UserError, match="stopped"):
         fill(store, log, ["ab", "cd", "stop", "ef"], part_bytes=4)
@@ -143,6 +145,7 @@ def test_what_was_made_before_an_error_is_not_made_again(store: PartStore, log: 
     assert fill(store, log, ["ab", "cd", "ef"]) == ["ef"]
 
 
+@pytest.mark.slow
 def test_an_error_in_another_process_leaves_whole_parts_alone(store: PartStore, log: Path) -> None:
     fill(store, log, ["ab", "cd"])
     with pytest.raises(UserError, match="stopped"):
@@ -169,6 +172,7 @@ def test_what_says_nothing_of_a_clip_is_reported_and_tried_again(
     assert tried == ["SIGKILL", "SIGKILL", "gone"]
 
 
+@pytest.mark.slow
 def test_a_clip_that_was_killed_once_is_tried_again_alone(store: PartStore, log: Path) -> None:
     filled = fill_with(store, log, ["ab", "once", "cd"], num_workers=2)
     assert filled.failures == {}
@@ -220,6 +224,7 @@ def test_a_clip_that_crashed_is_tried_again_with_another_version_of_what_makes_i
     assert fill_with(store, log, ["SIGSEGV"], libraries=("torch",)).num_made == 1
 
 
+@pytest.mark.slow
 def test_the_key_of_a_failure_to_decode_stays(
     store: PartStore, log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -103,6 +103,7 @@ def test_the_state_is_kept_only_after_the_minutes_asked_for(tables: Tables, tmp_
     assert not (tmp_path / "c").exists()
 
 
+@pytest.mark.slow
 def test_the_state_of_another_training_is_not_used(
     tables: Tables, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -307,6 +307,7 @@ def test_a_part_of_a_stranger_does_not_keep_the_others_from_use(tmp_path: Path) 
     assert values.tolist() == [0, 1, 2, 3]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part_format", ["h5", "zarr"])
 def test_a_spoilt_part_is_whole_or_refused_and_nothing_else(
     tmp_path: Path, part_format: PartFormat

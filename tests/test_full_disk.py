@@ -182,6 +182,7 @@ def shell(command: str, **environment: str) -> "subprocess.CompletedProcess[str]
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 def test_what_an_encoding_has_no_character_for_is_shown_as_an_escape(encoding: str) -> None:
     run = shell("oragen corpora list timit", PYTHONIOENCODING=encoding)
@@ -195,6 +196,7 @@ def test_what_an_encoding_has_no_character_for_is_shown_as_an_escape(encoding: s
     assert (run.stdout, run.returncode) == ("clip \\u65e5: female\n", 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("ending", "exit_code", "said"),
     [

@@ -57,6 +57,7 @@ def pitch_hz(gender: Gender, seed: int) -> float:
     return draw_speaker(gender, 40, rng).voice.pitch_hz
 
 
+@pytest.mark.slow
 def test_same_spec_gives_the_same_bytes_with_one_worker_and_with_two(
     corpus: Path, tmp_path: Path
 ) -> None:
@@ -185,8 +186,9 @@ def test_women_speak_higher_on_average_but_not_always() -> None:
     assert 0.85 < np.mean(np.concatenate([female > border, male < border])) < 0.97
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:`torch.jit.load` is deprecated")
-@pytest.mark.parametrize("condition", ["studio", pytest.param("phone", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("condition", ["studio", "phone"])
 def test_silero_detects_speech_unless_the_fault_is_silence(condition: Condition) -> None:
     num_threads = torch.get_num_threads()
     from silero_vad import get_speech_timestamps, load_silero_vad

@@ -53,6 +53,7 @@ def head(good: Path, tmp_path: Path) -> Path:
 # ---- All together
 
 
+@pytest.mark.slow
 def test_a_model_that_was_tampered_with_ends_in_a_prediction_or_a_sentence(
     good: Path, tmp_path: Path
 ) -> None:

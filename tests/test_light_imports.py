@@ -39,13 +39,8 @@ def test_importing_loads_nothing_heavy(modules: str, heavy: list[str]) -> None:
     assert find_loaded(heavy, f"import {modules}") == []
 
 
-@pytest.mark.parametrize(
-    "stages",
-    [
-        pytest.param(names, marks=pytest.mark.slow if "torch" not in heavy else ())
-        for names, heavy in STAGES.items()
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("stages", STAGES)
 def test_a_stage_loads_what_it_uses(stages: str) -> None:
     assert find_loaded(STAGES[stages], f"from stages import {stages}") == []
 

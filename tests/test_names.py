@@ -82,6 +82,7 @@ def test_a_csv_of_predictions_has_no_formula_and_keeps_numbers(tmp_path: Path) -
     assert second["input"] == r"k\udce4se.mp4"
 
 
+@pytest.mark.slow
 def test_a_name_is_drawn_as_text(tmp_path: Path) -> None:
     for number, name in enumerate((r"$\frac$.mp4", ESCAPE, OVERRIDE, "k\udce4se\n.mp4")):
         plot_prediction(tmp_path / f"{number}.png", replace(PREDICTED, input=name))

@@ -68,7 +68,8 @@ def features_of(project: Project, head: str) -> set[str]:
     return set(json.loads(path.read_text())["metadata"]["features"])
 
 
-@pytest.mark.parametrize("head", [pytest.param("joint", marks=pytest.mark.slow), "cross_attention"])
+@pytest.mark.slow
+@pytest.mark.parametrize("head", ["joint", "cross_attention"])
 def test_a_head_learns_from_both_and_answers_about_both(project: Project, head: str) -> None:
     """The sound tells gender and age, the face the mask type; neither corpus has both."""
     write_corpora(project, ("calls", "photos"), (head,))

@@ -26,6 +26,7 @@ from tests.small_models import (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("save", "level"),
     [

@@ -324,6 +324,7 @@ def test_a_browser_shows_the_picture_and_the_style(tmp_path: Path) -> None:
     assert columns[0] > 250  # beside the contents
 
 
+@pytest.mark.slow
 @with_chromium
 def test_a_wide_table_keeps_its_first_column_and_shows_that_it_goes_on(tmp_path: Path) -> None:
     """Midway the names are still there, with a shade at the right; at the end there is none."""

@@ -183,6 +183,7 @@ def test_values_of_two_types_are_no_part(store: PartStore) -> None:
     assert store.parts() == []
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_leaves_nothing_behind(store: PartStore) -> None:
     """No file may be longer than 4 KB here, which is what a full disk looks like to a writer."""
     fill(store, range(3))
@@ -261,6 +262,7 @@ def test_a_killed_writer_leaves_whole_parts_that_the_next_one_completes(store: P
         assert (found[key_of(number)] == made).all()
 
 
+@pytest.mark.slow
 def test_bytes_are_the_same_from_two_processes(store: PartStore, tmp_path: Path) -> None:
     script = f"""
         import numpy as np

@@ -191,6 +191,7 @@ def test_a_bomb_is_named_and_all_others_are_predicted(
     assert reasons[2] == "audio: no audio track; face: picture too large"
 
 
+@pytest.mark.slow
 def test_what_nobody_waits_for_is_given_up(
     predictor: Predictor, folder: Path, tmp_path: Path
 ) -> None:
@@ -206,6 +207,7 @@ def test_what_nobody_waits_for_is_given_up(
     assert again.is_predicted
 
 
+@pytest.mark.slow
 def test_an_interrupt_does_not_wait_for_a_bomb(predictor: Predictor, tmp_path: Path) -> None:
     video = bombs.write_huge_video(tmp_path / "work.mp4", side=4_096, count=6_000)
     handler = signal.signal(signal.SIGALRM, signal.default_int_handler)

@@ -48,6 +48,7 @@ def test_a_table_shows_the_prediction(model: Path, clips: Path) -> None:
     assert "voice, face" in shown
 
 
+@pytest.mark.slow
 def test_a_warning_of_the_model_is_shown_once_below_the_table(model: Path, clips: Path) -> None:
     done = run(clips / "still.png", clips / "mute.mp4", "--model", model)
     warning = "This model does not say on whom it was trained, only names of corpora: studio."
@@ -212,6 +213,7 @@ def test_clips_are_drawn_into_a_folder_each_under_its_name(
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_one_clip_is_drawn_to_the_file_that_is_named(
     model: Path, clips: Path, tmp_path: Path
 ) -> None:
@@ -223,6 +225,7 @@ def test_one_clip_is_drawn_to_the_file_that_is_named(
         assert {stream.type for stream in container.streams} == {"video", "audio"}
 
 
+@pytest.mark.slow
 def test_what_cannot_be_drawn_is_listed(model: Path, clips: Path, tmp_path: Path) -> None:
     done = run(clips / "talk.mp4", "--model", model, "--draw", tmp_path / "a.png")
     assert done.exit_code == 3

@@ -43,6 +43,7 @@ def test_published_heads_give_the_published_numbers(case_name: str) -> None:
     torch.testing.assert_close(alone.age_logit, output.age_logit[:1], rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case_name", case_names("fusion_models"))
 def test_published_heads_agree_inside_too(case_name: str) -> None:
     arrays = read_arrays("fusion_models")

@@ -106,6 +106,7 @@ def rename(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_prediction_names_the_released_model_its_files_and_its_training(
     checkpoints: Path,
 ) -> None:
@@ -140,6 +141,7 @@ def test_the_released_model_answers_from_the_cache_of_the_hub_without_a_network(
     assert prediction.model["fusion_checkpoint_sha256"] == blob.name
 
 
+@pytest.mark.slow
 def test_of_other_checkpoints_nobody_knows_on_whom_they_were_trained(checkpoints: Path) -> None:
     predictor = Predictor.from_pretrained(checkpoints)
     assert predictor.description["published_model"] == "MaskAgenderAVModelV3 LATE (chimera)"
@@ -148,6 +150,7 @@ def test_of_other_checkpoints_nobody_knows_on_whom_they_were_trained(checkpoints
     assert predictor.warnings == ["This model does not say on whom it was trained."]
 
 
+@pytest.mark.slow
 def test_fp16_exports_with_names_of_transformers_4_convert_to_the_same_model(
     checkpoints: Path, tmp_path: Path
 ) -> None:

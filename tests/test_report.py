@@ -130,6 +130,7 @@ def test_every_figure_is_drawn_and_described_in_its_own_words(
     assert len({figure.alt for figure in figures}) == len(figures)
 
 
+@pytest.mark.slow
 def test_a_task_with_one_class_has_no_confusion_matrix(
     predictions: pd.DataFrame, tmp_path: Path
 ) -> None:
@@ -238,6 +239,7 @@ def test_facts_are_a_list_in_markdown() -> None:
     assert list_facts({"Commit": "1 of 2", "Heads": "a"}) == ["- Commit: 1 of 2\n- Heads: a"]
 
 
+@pytest.mark.slow
 def test_a_head_that_was_never_selected_is_drawn_too(
     predictions: pd.DataFrame, tmp_path: Path
 ) -> None:

@@ -102,6 +102,7 @@ def test_work_whose_worker_dies_once_is_done_by_the_next(tmp_path: Path) -> None
     assert result.failures == {}
 
 
+@pytest.mark.slow
 def test_what_kills_its_worker_each_time_is_named_and_all_else_is_made(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -137,6 +137,7 @@ def test_every_epoch_has_another_order(table: pd.DataFrame) -> None:
     assert epochs[0] != epochs[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("memory_bytes", [2**20, 2000], ids=["in memory", "streamed"])
 def test_weights_say_how_often_a_window_is_drawn(table: pd.DataFrame, memory_bytes: int) -> None:
     """Of 120 windows the first 30 count nine times as much: 30 * 9 / (30 * 9 + 90) = 3/4."""

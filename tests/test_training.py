@@ -107,7 +107,8 @@ def test_a_problem_that_can_be_learned_is_learned(trained: Trained) -> None:
     assert best.gender_uar > 0.95
 
 
-@pytest.mark.parametrize("precision", ["bf16", pytest.param("fp16", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_it_is_learned_in_half_precision_too(
     datasets: dict[str, WindowDataset], trained: Trained, precision: Precision
 ) -> None:
@@ -216,6 +217,7 @@ def test_some_unknown_labels_do_not_hurt(tables: dict[str, pd.DataFrame]) -> Non
     assert max(epoch.dev_score for epoch in trained.history) > 0.75
 
 
+@pytest.mark.slow
 def test_a_task_of_no_weight_is_not_learned(datasets: dict[str, WindowDataset]) -> None:
     weights = TaskWeights(gender=1.0, mask_type=0.0, age=0.0)
     trained = train(
@@ -243,6 +245,7 @@ def test_a_training_that_diverges_says_so(datasets: dict[str, WindowDataset]) ->
         train(datasets["train"], datasets["dev"], options)
 
 
+@pytest.mark.slow
 def test_rare_classes_weigh_more_when_classes_are_balanced(
     tables: dict[str, pd.DataFrame],
 ) -> None:

@@ -79,6 +79,7 @@ def fill(store: PartStore, numbers: range = range(3)) -> None:
             writer.add(f"{number:032x}", "clip", np.full((2, 5), number))
 
 
+@pytest.mark.slow
 def test_two_that_make_the_same_parts_at_once_agree(store: PartStore) -> None:
     writers = [start(store, turns=3), start(store, turns=3)]
     for writer in writers:

@@ -27,13 +27,22 @@ AUDIO_MODULES = {
 }
 
 
+SLOW = ("chimera_AGender", "chimera_AgeGender", "chimera_ViT_DPAL")  # seconds each; two stay quick
+
+
 class Golden(NamedTuple):
     case: dict[str, Any]
     output: HeadOutput
     inside: dict[str, Tensor]
 
 
-@pytest.fixture(scope="module", params=case_names("unimodal_models"))
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(name, marks=pytest.mark.slow if name.startswith(SLOW) else ())
+        for name in case_names("unimodal_models")
+    ],
+)
 def golden(request: pytest.FixtureRequest) -> Golden:
     """Run a case once, and keep what it gave and not the model."""
     content = read_json("unimodal_models")

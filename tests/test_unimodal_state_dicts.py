@@ -54,6 +54,7 @@ def test_names_of_older_versions_load(model: str) -> None:
         torch.testing.assert_close(one, other, msg=name, rtol=0, atol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", PUBLISHED)
 def test_an_entry_that_is_missing_unknown_or_misshapen_is_named(model: str) -> None:
     state_dict = make_published(model)

@@ -207,6 +207,7 @@ print(len(kept), len(read), resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part_format", FORMATS)
 def test_many_parts_are_read_with_few_open_files(
     tmp_path: Path, part_format: PartFormat, monkeypatch: pytest.MonkeyPatch

@@ -268,6 +268,7 @@ def test_a_fork_ends_with_its_caller_and_a_caller_with_its_fork(dvc: Dvc) -> Non
     assert dvc.read()[0] == -signal.SIGKILL
 
 
+@pytest.mark.slow
 def test_a_fork_ends_if_what_watches_it_is_killed(dvc: Dvc) -> None:
     waiting = start_waiting(dvc)
     _, watcher, _ = describe_start(waiting.fork)

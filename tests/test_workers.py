@@ -42,6 +42,7 @@ def act(word: str) -> object:
     return word
 
 
+@pytest.mark.slow
 def test_each_death_costs_its_own_call_and_says_how_it_came() -> None:
     words = [
         "a", "die SIGKILL", "b", "die SIGSEGV", "exit", "allocate 100", "allocate 900", "stumble",
@@ -68,6 +69,7 @@ def test_a_larger_file_may_take_longer() -> None:
     assert Limits(work_s=2.5).work_of(2**19) == 4  # 3.75
 
 
+@pytest.mark.slow
 def test_a_call_that_only_waits_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("oragen.isolation.workers.WAIT_FACTOR", 2)
     with Workers(1, limits=Limits(work_s=1.0)) as workers:
@@ -146,6 +148,7 @@ def test_an_abandoned_call_is_ended_and_the_next_one_runs() -> None:
         assert workers.submit(act, "d").result() == "d"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["SIGINT", "SIGKILL"])
 def test_processes_end_with_the_one_that_started_them(name: str) -> None:
     code = (

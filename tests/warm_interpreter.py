@@ -13,6 +13,7 @@ thread of OpenMP. Tests marked `slow` start the real interpreter.
 import ast
 import atexit
 import contextlib
+import fcntl
 import functools
 import gc
 import importlib
@@ -20,6 +21,7 @@ import json
 import os
 import runpy
 import select
+import shutil
 import signal
 import socket
 import struct
@@ -72,9 +74,31 @@ os._exit(struct.unpack("!i", answer)[0] if answer else 1)
 
 @functools.cache
 def start() -> Path:
-    """Start the server, which ends with this process; return the folder to put first in PATH."""
-    folder = tempfile.TemporaryDirectory(prefix="warm-", ignore_cleanup_errors=True)
-    path = Path(folder.name)
+    """Return the folder to put first in PATH; the first process of a test run starts the server."""
+    is_worker = "PYTEST_XDIST_WORKER" in os.environ
+    owner = os.getppid() if is_worker else os.getpid()  # all workers have one parent
+    folder = Path(tempfile.gettempdir()) / f"warm-{owner}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not _is_served(folder / "socket"):
+            _start_server(folder, owner)
+    return folder
+
+
+def _is_served(address: Path) -> bool:
+    """Return whether a server listens; what another one left, which was killed, is removed."""
+    with socket.socket(socket.AF_UNIX) as client:
+        try:
+            client.connect(str(address))
+        except OSError:
+            address.unlink(missing_ok=True)
+            return False
+    return True
+
+
+def _start_server(path: Path, owner: int) -> None:
+    """Start a server that ends with the process `owner`, and removes the folder."""
     address = path / "socket"
     for name in COMMANDS:
         shim = path / name
@@ -82,22 +106,16 @@ def start() -> Path:
         shim.chmod(0o755)
     environment = {name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
     server = subprocess.Popen(
-        [sys.executable, __file__, str(address)],
-        env=environment | SINGLE_THREAD, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        [sys.executable, __file__, str(address), str(owner)],
+        env=environment | SINGLE_THREAD, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        start_new_session=True,
     )  # fmt: skip
-    assert server.stdin is not None
     assert server.stdout is not None
-    if server.stdout.readline() != b"ready\n":
-        raise RuntimeError(f"{__file__} ended with exit code {server.wait()}; see its error above")
-    atexit.register(folder.cleanup)
-    atexit.register(_end, server)
-    return path
-
-
-def _end(server: "subprocess.Popen[bytes]") -> None:
-    assert server.stdin is not None
-    server.stdin.close()
-    server.wait()
+    with server.stdout as said:
+        is_ready = said.readline() == b"ready\n"
+    server.wait()  # for the process that has forked the server
+    if not is_ready:
+        raise RuntimeError(f"{__file__} ended before it was ready; see its error above")
 
 
 # -- in the server ---------------------------------------------------------------------------------
@@ -132,18 +150,20 @@ def threads() -> Counter[str]:
     return Counter(path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm"))
 
 
-def serve(address: str) -> list[Any]:
-    """Answer requests until standard input ends; return a request in the process that runs it."""
+def serve(address: str, owner: int) -> list[Any]:
+    """Answer requests until the owner ends; return a request in the process that runs it."""
+    ended = os.pidfd_open(owner)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(address)
         listener.listen(64)
         print("ready", flush=True)  # noqa: T201
         while True:
-            ready, _, _ = select.select([listener.fileno(), 0], [], [])
+            ready, _, _ = select.select([listener.fileno(), ended], [], [])
             with contextlib.suppress(ChildProcessError):
                 while os.waitpid(-1, os.WNOHANG)[0]:
                     pass
-            if 0 in ready:
+            if ended in ready:
+                shutil.rmtree(Path(address).parent, ignore_errors=True)
                 sys.exit()
             connection, _ = listener.accept()
             if os.fork() == 0:
@@ -226,9 +246,11 @@ def run_to_the_end(*request: Any) -> NoReturn:
 
 
 if __name__ == "__main__":
+    if os.fork():
+        os._exit(0)  # nobody waits for the server
     sys.path.pop(0)  # the folder of this file
     import_libraries()
     assert threads() <= ALLOWED_THREADS, "a library started a thread"
     assert not [name for name in sys.modules if name.partition(".")[0] in OURS]
     gc.freeze()  # a collection in a fork would copy every page
-    run_to_the_end(*serve(sys.argv[1]))
+    run_to_the_end(*serve(sys.argv[1], int(sys.argv[2])))
