@@ -70,6 +70,15 @@ def test_what_is_no_address_of_ray_is_refused(path: Path, address: str) -> None:
         load(path, "execution", "ray", value={"address": address})
 
 
+def test_columns_of_a_corpus_that_is_not_in_use_may_still_be_named(path: Path) -> None:
+    """Who swaps corpora need not change the report."""
+    content = yaml.safe_load(SHIPPED.read_text())
+    content["corpora"]["mine"] = {"reader": "csv", "root": "clips", "group_columns": ["tone"]}
+    content["report"]["group_by"] = ["tone"]
+    path.write_text(yaml.safe_dump(content))
+    assert load_params(path).report.group_by == ["tone"]
+
+
 def test_a_list_of_corpora_is_taken_as_it_stands(path: Path) -> None:
     params = load(path, "train", "corpora", value=["phone"])
     assert params.train_corpora("joint") == ["phone"]

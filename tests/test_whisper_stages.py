@@ -30,7 +30,7 @@ def project(template: Template, tmp_path_factory: pytest.TempPathFactory) -> Pro
     head = params["heads"][HEAD] | {"level": "pooled", "audio_layers": "weighted"}
     project.change(
         use_corpora=["mini"], use_heads=[HEAD], encoders=encoders,
-        windows={"length_s": 2, "hop_s": 1}, heads={HEAD: head}, report={"group_by": []},
+        windows={"length_s": 2, "hop_s": 1}, heads={HEAD: head},
         features={"levels": ["pooled"], "audio": audio},
     )  # fmt: skip
     done = project.repro()

@@ -110,9 +110,9 @@ class Params(Section):
             place = f"features.{modality}.encoder"
             name, fitting = self.features.of(modality).encoder, encoders.of(modality)
             _check_names(place, [name], f"the {modality} encoders", fitting)
-        own = dict.fromkeys(name for corpus in used for name in self.group_columns(corpus))
-        known_groups = [*GROUP_COLUMNS, *own]
-        _check_names("report.group_by", self.report.group_by, "the columns", known_groups)
+        own = dict.fromkeys(name for corpus in self.corpora for name in self.group_columns(corpus))
+        known = [*GROUP_COLUMNS, *own]  # also those of corpora that are not in use at present
+        _check_names("report.group_by", self.report.group_by, "the columns", known)
         self._check_stretches()
         self._check_layers()
         if OFF_THE_SHELF in encoders.catalogue:
