@@ -143,7 +143,7 @@ def test_a_slow_upload_is_refused(served: Served) -> None:
             except TimeoutError:
                 continue
     logger.info("slow upload: refused after %.0f s", time.monotonic() - began)
-    assert read_problem(answer)[0] == 408
+    assert answer.startswith(b"HTTP/1.1 408 "), answer  # the body may come a moment later
 
 
 def test_a_connection_that_never_asks_is_closed(served: Served) -> None:
