@@ -164,19 +164,18 @@ def join_groups(
 
     See `find_group_columns` for what they are called then.
     """
-    joined = {}
-    for name, column in zip(columns, find_group_columns(columns), strict=True):
-        if column in predictions:
-            continue
-        if name in GROUP_COLUMNS:
-            tables = [CLIPS.read(paths.clips_table(corpus)) for corpus in corpora]
-            values = pd.concat(tables).set_index("clip_id")[name]
-        else:
-            tables = [ATTRIBUTES.read(paths.attributes_table(corpus)) for corpus in corpora]
-            rows = pd.concat(tables)
-            values = rows[rows["name"] == name].set_index("clip_id")["value"]
-        joined[column] = predictions["clip_id"].map(values)
-    return predictions.assign(**joined)
+    ours = [name for name in columns if name in GROUP_COLUMNS and name not in predictions]
+    own = [name for name in columns if name not in GROUP_COLUMNS]
+    joined = []
+    if ours:
+        clips = pd.concat([CLIPS.read(paths.clips_table(corpus)) for corpus in corpora])
+        joined.append(clips.set_index("clip_id")[ours])
+    if own:
+        rows = pd.concat([ATTRIBUTES.read(paths.attributes_table(corpus)) for corpus in corpora])
+        values = rows.pivot(index="clip_id", columns="name", values="value").reindex(columns=own)
+        joined.append(values.set_axis(find_group_columns(own), axis=1))
+    further = {name: predictions["clip_id"].map(table[name]) for table in joined for name in table}
+    return predictions.assign(**further)
 
 
 def find_group_columns(names: Sequence[str]) -> list[str]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from oragen.corpora.brave_masks import read_brave_masks
-from oragen.corpora.manifest import ClipRecord
+from oragen.corpora.records import ClipRecord
 
 HEADER = (
     "audio_file_path,image_file_path,video_file_path,speaker_id,gender,age,mask_type,channel,subset"

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from oragen.corpora.csv import read_csv
-from oragen.corpora.manifest import ClipRecord, Manifest, build_manifest
+from oragen.corpora.manifest import Manifest, build_manifest
+from oragen.corpora.records import ClipRecord
 
 
 def make_files(root: Path) -> Path:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from oragen.corpora.afew import CARD, read_afew
-from oragen.corpora.manifest import ClipRecord, CorpusError, build_manifest
+from oragen.corpora.manifest import build_manifest
+from oragen.corpora.records import ClipRecord, CorpusError
 from oragen.corpora.splits import TRAIN_OR_DEV
 from oragen.media.audio import decode_audio
 from oragen.media.video import sample_pictures

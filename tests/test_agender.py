@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from oragen.corpora.agender import CARD, COLUMNS, read_agender
-from oragen.corpora.manifest import ClipRecord, CorpusError, build_manifest
+from oragen.corpora.manifest import build_manifest
+from oragen.corpora.records import ClipRecord, CorpusError
 from oragen.corpora.splits import TRAIN_OR_DEV
 from oragen.media.audio import decode_audio
 from tests.agender_tree import TRAIN, write_lists, write_raw

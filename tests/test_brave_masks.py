@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from oragen.corpora.brave_masks import CARD, read_brave_masks
-from oragen.corpora.manifest import ClipRecord, CorpusError, build_manifest
+from oragen.corpora.manifest import build_manifest
+from oragen.corpora.records import ClipRecord, CorpusError
 from tests.brave_masks_tree import MEDICAL, NO_MASK, SHIELD, make, read, write_media
 
 

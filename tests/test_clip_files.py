@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from oragen.corpora.csv import read_csv
-from oragen.corpora.manifest import ClipRecord, CorpusError, Manifest, build_manifest
+from oragen.corpora.manifest import Manifest, build_manifest
+from oragen.corpora.records import ClipRecord, CorpusError
 
 COMPOSED, DECOMPOSED = (unicodedata.normalize(form, "José.wav") for form in ("NFC", "NFD"))
 

@@ -7,7 +7,8 @@ from typing import Literal
 import pytest
 
 from oragen.corpora.common_voice import read_common_voice
-from oragen.corpora.manifest import ClipRecord, CorpusError, Manifest, build_manifest
+from oragen.corpora.manifest import Manifest, build_manifest
+from oragen.corpora.records import ClipRecord, CorpusError
 from tests.common_voice_tree import NEW, OLD, RELEASE, Fields, clip, write_official, write_table
 from tests.media_files import tone, write_sound
 

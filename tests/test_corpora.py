@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from oragen.corpora.manifest import ClipRecord, CorpusError, build_manifest
+from oragen.corpora.manifest import build_manifest
+from oragen.corpora.records import ClipRecord, CorpusError
 from oragen.corpora.splits import TRAIN_OR_DEV
 from oragen.schema.tables import CLIPS, SKIPPED
 from oragen.schema.vocabulary import Skipped

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from oragen.corpora.csv import media_paths, read_csv
-from oragen.corpora.manifest import ClipRecord, CorpusError
+from oragen.corpora.records import ClipRecord, CorpusError
 from tests.csv_corpora import list_text, make_files, read, reasons, write
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from oragen.corpora.csv import read_csv, read_csv_tables
-from oragen.corpora.manifest import ClipRecord, CorpusError, build_manifest
+from oragen.corpora.manifest import build_manifest
+from oragen.corpora.records import ClipRecord, CorpusError
 from oragen.corpora.splits import TRAIN_OR_DEV
 from oragen.media.audio import decode_audio
 from tests.media_files import tone, write_sound

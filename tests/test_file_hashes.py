@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from oragen.corpora.manifest import CorpusError
+from oragen.corpora.records import CorpusError
 from tests.csv_corpora import list_text, make_files, write
 
 

@@ -8,7 +8,8 @@ import pytest
 from oragen.corpora.generated import read_generated
 from oragen.corpora.generator.corpus import generate_corpus
 from oragen.corpora.generator.spec import CorpusSpec
-from oragen.corpora.manifest import CorpusError, build_manifest
+from oragen.corpora.manifest import build_manifest
+from oragen.corpora.records import CorpusError
 from oragen.schema.errors import UserError
 
 SPEC = CorpusSpec("studio", 6, 1, clips_per_speaker=(1, 1), duration_s=(1.0, 1.0))

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from oragen.corpora.imdb_clean import CARD, read_imdb_clean
-from oragen.corpora.manifest import ClipRecord, CorpusError, Manifest, build_manifest
+from oragen.corpora.manifest import Manifest, build_manifest
+from oragen.corpora.records import ClipRecord, CorpusError
 from oragen.schema.choices.corpora import Images
 from tests.imdb_clean_tree import HEADER, MIVOLO_HEADER, TEST, TRAIN, VALID, make, write_tables
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from oragen.corpora.lagenda import CARD, read_lagenda
-from oragen.corpora.manifest import ClipRecord, CorpusError, build_manifest
+from oragen.corpora.manifest import build_manifest
+from oragen.corpora.records import ClipRecord, CorpusError
 from tests.lagenda_tree import FURTHER_FACE, HEADER, LABELLED, NO_FACE, TABLE, make
 
 

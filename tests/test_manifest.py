@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 from oragen.corpora.files import READ_BYTES
-from oragen.corpora.manifest import BATCH, ClipRecord, CorpusError, Manifest, build_manifest
+from oragen.corpora.manifest import Manifest, build_manifest
+from oragen.corpora.records import BATCH, ClipRecord, CorpusError
 from oragen.schema.tables import CLIPS
 
 

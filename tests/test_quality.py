@@ -67,12 +67,16 @@ def test_the_size_of_a_face_is_the_median_side() -> None:
     assert measure_face_px(boxes) == 50.0
 
 
-def test_the_sharpness_is_the_variance_of_opencvs_laplacian() -> None:
-    generator = np.random.default_rng(0)
-    sharp = generator.integers(0, 256, (1, 24, 20, 3), dtype=np.uint8)
-    grey = sharp[0] @ np.array([0.299, 0.587, 0.114])
-    expected = cv2.Laplacian(grey, cv2.CV_64F, ksize=1)[1:-1, 1:-1].var()
-    assert measure_sharpness(sharp) == pytest.approx(expected)
+def test_the_sharpness_is_the_variance_of_the_laplacian() -> None:
+    """A white pixel among 25 black ones: -4 x 255, and 255 on four sides; the mean is 0."""
+    dot = np.zeros((1, 5, 5, 3), np.uint8)
+    dot[0, 2, 2] = 255
+    assert measure_sharpness(dot) == pytest.approx((16 + 4) * 255**2 / 25)
+
+
+def test_a_blurred_crop_is_less_sharp_and_the_median_counts() -> None:
+    sharp = np.random.default_rng(0).integers(0, 256, (1, 24, 20, 3), dtype=np.uint8)
+    expected = measure_sharpness(sharp)
     blurred = cv2.GaussianBlur(sharp[0], (5, 5), 0)[None]
     assert measure_sharpness(blurred) < 0.2 * expected
     assert measure_sharpness(np.concatenate([blurred, blurred, sharp])) < expected

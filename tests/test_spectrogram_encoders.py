@@ -40,6 +40,15 @@ WHOLE_WHISPERS: Final[dict[str, Callable[[], PreTrainedModel]]] = {
 }
 
 
+def prepare_two_sounds(name: str, folder: Path) -> tuple[list[np.ndarray], Any]:
+    """Save a feature extractor to a folder, and prepare 1.5 s and 0.57 s of noise by it alone."""
+    extractor = make_extractor(name)
+    extractor.save_pretrained(folder)
+    sounds = [make_noise(24_000), make_noise(9_100, seed=1)]
+    floats = [sound / np.float32(2**15) for sound in sounds]
+    return sounds, extractor(floats, sampling_rate=16_000, return_tensors="pt")
+
+
 @pytest.mark.parametrize("kind", WHOLE_WHISPERS)
 def test_whisper_gives_what_its_encoder_gives_for_the_real_samples(
     kind: str, tmp_path: Path
@@ -47,12 +56,7 @@ def test_whisper_gives_what_its_encoder_gives_for_the_real_samples(
     torch.manual_seed(0)
     whole: Any = WHOLE_WHISPERS[kind]()
     whole.save_pretrained(tmp_path)
-    extractor = make_extractor("whisper")
-    extractor.save_pretrained(tmp_path)
-    sounds = [make_noise(24_000), make_noise(9_100, seed=1)]
-    inputs = extractor(
-        [sound / np.float32(2**15) for sound in sounds], sampling_rate=16_000, return_tensors="pt"
-    )
+    sounds, inputs = prepare_two_sounds("whisper", tmp_path)
     with torch.inference_mode():
         expected = whole.eval().get_encoder()(inputs.input_features).last_hidden_state.numpy()
     found = load_audio_encoder(str(tmp_path)).encode(sounds)
@@ -65,12 +69,7 @@ def test_w2v_bert_gives_what_transformers_gives(tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = Wav2Vec2BertModel(Wav2Vec2BertConfig(**W2V_BERT))
     model.save_pretrained(tmp_path)
-    extractor = make_extractor("w2v-bert")
-    extractor.save_pretrained(tmp_path)
-    sounds = [make_noise(24_000), make_noise(9_100, seed=1)]
-    inputs = extractor(
-        [sound / np.float32(2**15) for sound in sounds], sampling_rate=16_000, return_tensors="pt"
-    )
+    sounds, inputs = prepare_two_sounds("w2v-bert", tmp_path)
     with torch.inference_mode():
         expected = model.eval()(**inputs).last_hidden_state.numpy()
     found = load_audio_encoder(str(tmp_path)).encode(sounds)

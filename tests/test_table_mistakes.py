@@ -8,7 +8,7 @@ import pytest
 
 from oragen.corpora.columns import guess_columns
 from oragen.corpora.csv import read_csv
-from oragen.corpora.manifest import ClipRecord, CorpusError
+from oragen.corpora.records import ClipRecord, CorpusError
 from oragen.corpora.tables import MAX_LINE_CHARACTERS, read_table
 from oragen.corpora.words import MASK_TYPE_WORDS, is_unknown_speaker, look_up, to_number
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from oragen.corpora.manifest import ClipRecord, CorpusError, Manifest, build_manifest
+from oragen.corpora.manifest import Manifest, build_manifest
+from oragen.corpora.records import ClipRecord, CorpusError
 from oragen.corpora.splits import TRAIN_OR_DEV
 from oragen.corpora.timit import CARD, read_timit
 from oragen.media.audio import decode_audio

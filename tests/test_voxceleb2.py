@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from oragen.corpora.manifest import ClipRecord, CorpusError, build_manifest
+from oragen.corpora.manifest import build_manifest
+from oragen.corpora.records import ClipRecord, CorpusError
 from oragen.corpora.splits import TRAIN_OR_DEV
 from oragen.corpora.voxceleb2 import read_voxceleb2
 from oragen.schema.choices.corpora import AgeSource, Tracks

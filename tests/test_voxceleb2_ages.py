@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from oragen.corpora.manifest import CorpusError
+from oragen.corpora.records import CorpusError
 from oragen.corpora.splits import TRAIN_OR_DEV
 from oragen.corpora.voxceleb2 import read_voxceleb2
 from tests.voxceleb2_tree import JANE, JOHN, enriched, make, read, write

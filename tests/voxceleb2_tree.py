@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from oragen.corpora.manifest import ClipRecord
+from oragen.corpora.records import ClipRecord
 from oragen.corpora.voxceleb2 import read_voxceleb2
 from oragen.schema.choices.corpora import AgeSource, Tracks
 

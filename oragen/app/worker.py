@@ -99,7 +99,7 @@ class Worker:
 
     def _predict(self, predictor: Predictor, first: Job) -> None:
         """Predict clips until none waits; an error of ours costs those that were begun."""
-        begun: dict[str, Job] = {}
+        begun = {str(first.path): first}
 
         def begin() -> Iterator[Path]:
             job: Job | None = first

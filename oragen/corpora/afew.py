@@ -19,7 +19,7 @@ from xml.etree import ElementTree
 
 from oragen.corpora.columns import check_column_map
 from oragen.corpora.corpus_card import CorpusCard, Statistics, wrong_layout
-from oragen.corpora.manifest import ClipRecord, CorpusError
+from oragen.corpora.records import ClipRecord, CorpusError
 from oragen.corpora.splits import TRAIN_OR_DEV
 from oragen.corpora.tables import read_table, read_titles
 from oragen.corpora.words import (

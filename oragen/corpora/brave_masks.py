@@ -21,7 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from oragen.corpora.corpus_card import CorpusCard, Statistics, wrong_layout
-from oragen.corpora.manifest import ClipRecord, CorpusError
+from oragen.corpora.records import ClipRecord, CorpusError
 from oragen.corpora.tables import Line, read_table
 from oragen.corpora.words import (
     GENDER_WORDS,

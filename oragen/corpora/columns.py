@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from oragen.corpora.manifest import CorpusError
+from oragen.corpora.records import CorpusError
 from oragen.corpora.tables import list_repeated, read_titles, refuse_repeated
 from oragen.schema.choices.grouping import GROUP_COLUMNS
 from oragen.schema.names import printable, shorten

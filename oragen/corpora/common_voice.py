@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.csv as arrow_csv
 
 from oragen.corpora.corpus_card import CorpusCard, Statistics, wrong_layout
-from oragen.corpora.manifest import ClipRecord, CorpusError
+from oragen.corpora.records import ClipRecord, CorpusError
 from oragen.corpora.words import look_up
 from oragen.schema.choices.corpora import SplitRule
 

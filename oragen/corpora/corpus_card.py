@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from oragen.corpora.manifest import CorpusError
+from oragen.corpora.records import CorpusError
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from oragen.corpora.columns import (
     check_columns,
 )
 from oragen.corpora.corpus_card import CorpusCard
-from oragen.corpora.manifest import ClipRecord, CorpusError
+from oragen.corpora.records import ClipRecord, CorpusError
 from oragen.corpora.splits import TRAIN_OR_DEV
 from oragen.corpora.tables import Line, read_table
 from oragen.corpora.words import (

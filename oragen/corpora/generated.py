@@ -7,7 +7,7 @@ from typing import Final
 from oragen.corpora.corpus_card import CorpusCard
 from oragen.corpora.csv import read_csv
 from oragen.corpora.generator.spec import SPEC_FILE, CorpusSpec, check_spec
-from oragen.corpora.manifest import ClipRecord, CorpusError
+from oragen.corpora.records import ClipRecord, CorpusError
 
 TABLE = Path("labels.csv")
 CARD: Final = CorpusCard(

@@ -19,7 +19,7 @@ from typing import Final
 
 from oragen.corpora.corpus_card import CorpusCard, Statistics, wrong_layout
 from oragen.corpora.face_tables import Face, read_face, read_mivolo_table
-from oragen.corpora.manifest import ClipRecord, CorpusError
+from oragen.corpora.records import ClipRecord, CorpusError
 from oragen.corpora.tables import read_table
 from oragen.schema.choices.corpora import Images
 

@@ -18,7 +18,7 @@ from typing import Final
 
 from oragen.corpora.corpus_card import CorpusCard, Statistics, wrong_layout
 from oragen.corpora.face_tables import Face, read_mivolo_table
-from oragen.corpora.manifest import ClipRecord
+from oragen.corpora.records import ClipRecord
 
 logger = logging.getLogger(__name__)
 

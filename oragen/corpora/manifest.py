@@ -1,15 +1,12 @@
-"""Records of clips, as a corpus describes them -> the manifest: its checked clips table.
+"""Records of clips, see `oragen.corpora.records` -> the manifest: the checked clips table.
 
 All readers share these checks: paths stay under the corpus root, files exist and have content
 hashes, each clip has one row, each speaker one split. Unusable clips are skipped with their reason.
-Records come one by one and are kept as columns, so that millions of them fit into memory.
 """
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
-from itertools import islice
-from operator import attrgetter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -20,8 +17,8 @@ import pyarrow.compute as pc
 
 from oragen.corpora.clip_names import PATHS, join_spellings, tell_apart
 from oragen.corpora.files import CANNOT_BE_READ, Files, HashMemory, find_files
+from oragen.corpora.records import ClipRecord, CorpusError, gather_records
 from oragen.corpora.splits import assign_splits
-from oragen.schema.errors import UserError
 from oragen.schema.names import printable, shorten
 from oragen.schema.tables import CLIPS
 from oragen.schema.vocabulary import SPLITS, Skipped
@@ -32,49 +29,8 @@ STAGE = "index_clips"
 MAX_AGE_YEARS = 120
 MAX_NAMED = 10
 HASHES: Final = ("audio_hash", "picture_hash")
-BATCH: Final = 4_000  # records
 
 Column: TypeAlias = pa.Array | pa.ChunkedArray
-
-
-class CorpusError(UserError):
-    """A corpus is missing, cannot be read, or is not as params.yaml describes it."""
-
-
-@dataclass(frozen=True)
-class ClipRecord:
-    """One clip as its corpus describes it; None = unknown. Paths are relative to the root.
-
-    A clip without a split is assigned one; `TRAIN_OR_DEV` limits it to these two. A clip that the
-    reader cannot use has the reason in `unusable`.
-    """
-
-    stem: str
-    speaker_id: str | None = None
-    split: str | None = None
-    audio_path: str | None = None
-    video_path: str | None = None
-    image_path: str | None = None
-    audio_encoding: str | None = None  # of headerless audio: <sample format>@<rate in Hz>
-    face_box: tuple[float, float, float, float] | None = None
-    gender: str | None = None
-    age_years: float | None = None
-    age_low: float | None = None
-    age_high: float | None = None
-    mask_type: str | None = None
-    camera: str | None = None
-    language: str | None = None
-    attributes: tuple[tuple[str, str], ...] = ()  # further columns of the user, and their values
-    unusable: str | None = None
-
-
-_KINDS: Final = {
-    **dict(zip(CLIPS.columns.names, CLIPS.columns.types, strict=True)),
-    "attributes": pa.map_(pa.string(), pa.string()),
-}
-RECORDS: Final = pa.schema(
-    [(field.name, _KINDS.get(field.name, pa.string())) for field in fields(ClipRecord)]
-)
 
 
 @dataclass(frozen=True)
@@ -161,46 +117,6 @@ def _check_records(
     clips = _to_clips(corpus, clip_ids, table, hashes).filter(is_used)
     attributes = _to_attributes(clips["clip_id"], table["attributes"].filter(is_used))
     return clips, attributes, _to_skipped(clip_ids, reasons), clip_ids.to_pylist()
-
-
-def gather_records(records: Iterable[ClipRecord]) -> pa.Table:
-    """Records -> a row each, a column for each field, and `digest`, a hash of the record.
-
-    An empty text becomes null: unknown.
-    """
-    to_row = attrgetter(*RECORDS.names)
-    schema = RECORDS.append(pa.field("digest", pa.int64()))
-    batches = []
-    rows = map(to_row, records)
-    while batch := list(islice(rows, BATCH)):
-        digests = pa.array(map(hash, batch), pa.int64())
-        try:
-            columns = _to_columns(batch)
-        except UnicodeEncodeError:
-            columns = _to_columns([_spell_out(row) for row in batch])
-        batches.append(pa.RecordBatch.from_arrays([*columns, digests], schema=schema))
-    return pa.Table.from_batches(batches, schema)
-
-
-def _to_columns(rows: Sequence[tuple[object, ...]]) -> list[pa.Array]:
-    columns = zip(zip(*rows, strict=True), RECORDS.types, strict=True)  # row, field -> field, row
-    arrays = [pa.array(column, kind) for column, kind in columns]
-    return [
-        pc.if_else(pc.equal(array, ""), None, array) if array.type == pa.string() else array
-        for array in arrays
-    ]
-
-
-def _spell_out(row: tuple[object, ...]) -> tuple[object, ...]:
-    """Make a row with a file name that is not UTF-8 writable, and mark it as unusable."""
-    spelled = [
-        value.encode(errors="backslashreplace").decode() if isinstance(value, str) else value
-        for value in row
-    ]
-    changed = (new for new, old in zip(spelled, row, strict=True) if new != old)
-    if (first := next(changed, None)) is not None:
-        spelled[RECORDS.get_field_index("unusable")] = f"not UTF-8: {first}"
-    return tuple(spelled)
 
 
 def _combine(column: Column) -> pa.Array:

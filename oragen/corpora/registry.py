@@ -30,7 +30,7 @@ from oragen.corpora import (
 )
 from oragen.corpora.corpus_card import CorpusCard
 from oragen.corpora.generator.spec import CorpusSpec
-from oragen.corpora.manifest import ClipRecord
+from oragen.corpora.records import ClipRecord
 
 CARDS: Final[dict[str, CorpusCard]] = {
     "timit": timit.CARD,

@@ -15,7 +15,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Final, Literal, NoReturn, TextIO
 
-from oragen.corpora.manifest import CorpusError
+from oragen.corpora.records import CorpusError
 from oragen.schema.names import printable, shorten
 
 MAX_TABLE_BYTES: Final = 2**32

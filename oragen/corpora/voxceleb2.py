@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final, NamedTuple, assert_never
 
 from oragen.corpora.corpus_card import CorpusCard, Statistics, wrong_layout
-from oragen.corpora.manifest import ClipRecord
+from oragen.corpora.records import ClipRecord
 from oragen.corpora.splits import TRAIN_OR_DEV
 from oragen.corpora.tables import read_table
 from oragen.corpora.voxceleb2_ages import (

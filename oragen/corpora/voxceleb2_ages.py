@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from oragen.corpora.manifest import CorpusError
+from oragen.corpora.records import CorpusError
 from oragen.corpora.tables import read_table
 from oragen.corpora.words import Age, is_unknown, to_number
 

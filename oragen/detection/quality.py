@@ -16,7 +16,6 @@ MIN_PAUSE_FRAMES: Final = 10  # with fewer the quietest frames are the noise
 QUIETEST_SHARE: Final = 0.1
 ROUNDING_POWER: Final = 2.0**-30 / 12  # of int16 samples: the noise of a silent recording
 SNR_RANGE_DB: Final = (-20.0, 80.0)
-GREY: Final = (0.299, 0.587, 0.114)  # of R, G and B: ITU-R BT.601
 
 
 class SoundQuality(NamedTuple):
@@ -92,7 +91,10 @@ def measure_sharpness(crops: UInt8[np.ndarray, "crops height width 3"]) -> float
     Args:
         crops: RGB; at least one.
     """
-    return float(np.median([_apply_laplacian(crop @ np.array(GREY)).var() for crop in crops]))
+    import cv2  # not with the module, which stages load that may have nothing to measure
+
+    greys = (cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY) for crop in crops)
+    return float(np.median([cv2.Laplacian(grey, cv2.CV_64F).var() for grey in greys]))
 
 
 def _measure_powers(samples: Samples) -> Float[np.ndarray, " frames"]:
@@ -114,9 +116,3 @@ def _sort_frames(
     # samples -> frames, samples
     frames = is_speech[: num_samples // FRAME * FRAME].reshape(-1, FRAME)
     return np.asarray(frames.all(axis=1)), np.asarray(~frames.any(axis=1))
-
-
-def _apply_laplacian(grey: Float[np.ndarray, "height width"]) -> Float[np.ndarray, "rows columns"]:
-    """Return the sum of the four neighbours minus four times the pixel, without the edges."""
-    neighbours = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:]
-    return np.asarray(neighbours - 4 * grey[1:-1, 1:-1])

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from oragen.encoders.errors import EncoderError
 from oragen.schema.vocabulary import Level, Precision
 
 AUTOCAST_TYPES: Final = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -70,3 +71,15 @@ def keep_output(module: nn.Module) -> Iterator[list[Tensor]]:
         yield kept
     finally:
         hook.remove()
+
+
+def refuse_early(source: str, levels: Collection[Level]) -> None:
+    """Refuse the level `early` of a network of a package.
+
+    Raises:
+        EncoderError: names the levels there are.
+    """
+    if "early" in levels:
+        raise EncoderError(
+            f"Encoder {source!r} has no level `early`. Choose among intermediate, late and pooled."
+        )

@@ -11,7 +11,7 @@ from jaxtyping import Float, UInt8
 from oragen.detection.alignment import align_face
 from oragen.detection.landmarks import Rgb
 from oragen.encoders.errors import EncoderError
-from oragen.encoders.levels import Launched, Rows, choose_rows, round_rows
+from oragen.encoders.levels import Launched, Rows, choose_rows, refuse_early, round_rows
 from oragen.models.off_the_shelf import (
     AGE,
     GENDER,
@@ -122,25 +122,13 @@ def load_off_the_shelf(
         EncoderError: a level, a precision or a revision that they do not have.
         PackageError: the package is missing, or its files are not the known ones.
     """
-    refuse_early(levels)
+    refuse_early(OFF_THE_SHELF, levels)
     if precision != "fp32" or revision is not None:
         raise EncoderError(
             f"Encoder {OFF_THE_SHELF!r} computes in fp32 and has no revisions; found precision "
             f"{precision} and revision {revision}. Set the precision to fp32, and no revision."
         )
     return OffTheShelfEncoder()
-
-
-def refuse_early(levels: Collection[Level]) -> None:
-    """Refuse the level `early`.
-
-    Raises:
-        EncoderError: names the levels there are.
-    """
-    if "early" in levels:
-        raise EncoderError(
-            f"Encoder {OFF_THE_SHELF!r} has no level `early`. Choose among {', '.join(SHAPES)}."
-        )
 
 
 def _start(network: Network) -> "onnxruntime.InferenceSession":

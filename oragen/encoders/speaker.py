@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Collection, Sequence
+from functools import cache
 from typing import Final, NamedTuple, assert_never
 
 import numpy as np
@@ -18,6 +19,7 @@ from oragen.encoders.levels import (
     Launched,
     Rows,
     choose_rows,
+    refuse_early,
     round_rows,
 )
 from oragen.encoders.sounds import Sound
@@ -132,7 +134,7 @@ def load_speaker_encoder(
         EncoderError: a level, a layer, a precision or a revision that it does not have.
         PackageError: the package is missing, or its file is not the known one.
     """
-    refuse_early(levels)
+    refuse_early(RESEMBLYZER, levels)
     if precision != "fp32" or revision is not None or layers != "last":
         raise EncoderError(
             f"Encoder {RESEMBLYZER!r} computes in fp32, has no revisions, and gives one vector for "
@@ -140,19 +142,6 @@ def load_speaker_encoder(
             "Set fp32, no revision, and layers: last."
         )
     return SpeakerEncoder(load_speaker_network())
-
-
-def refuse_early(levels: Collection[Level]) -> None:
-    """Refuse the level `early`.
-
-    Raises:
-        EncoderError: names the levels there are.
-    """
-    if "early" in levels:
-        raise EncoderError(
-            f"Encoder {RESEMBLYZER!r} has no level `early`. Choose among intermediate, late and "
-            "pooled."
-        )
 
 
 def find_parts(num_samples: int) -> list[int]:
@@ -182,9 +171,15 @@ def amplify(waveform: Float[np.ndarray, " _"]) -> Float[np.ndarray, " _"]:
 
 def to_mel(waveform: Float[Tensor, " samples"]) -> Float[Tensor, "columns bands"]:
     """Make a mel spectrogram as `librosa.feature.melspectrogram`: of power, without a logarithm."""
+    mel: Tensor = _build_mel()(waveform)  # band, column
+    return mel.T
+
+
+@cache
+def _build_mel() -> nn.Module:
     from torchaudio.transforms import MelSpectrogram
 
-    transform = MelSpectrogram(
+    transform: nn.Module = MelSpectrogram(
         SAMPLE_RATE_HZ,
         n_fft=COLUMN_SAMPLES,
         hop_length=HOP_SAMPLES,
@@ -193,8 +188,7 @@ def to_mel(waveform: Float[Tensor, " samples"]) -> Float[Tensor, "columns bands"
         mel_scale="slaney",
         pad_mode="constant",
     )
-    mel: Tensor = transform(waveform)  # band, column
-    return mel.T
+    return transform
 
 
 def _join(parts: Float[np.ndarray, "parts width"]) -> Float[np.ndarray, "1 width"]:

@@ -144,7 +144,8 @@ def choose_level(loaded: Pretrained, level: Level | None) -> ModalityEncoders:
     Raises:
         EncoderError: an encoder has no such level.
     """
-    from oragen.encoders import OffTheShelfEncoder, SpeakerEncoder, off_the_shelf, speaker
+    from oragen.encoders import OffTheShelfEncoder, SpeakerEncoder
+    from oragen.encoders.levels import refuse_early
     from oragen.encoders.source import refuse_late
     from oragen.models.unimodal import UnimodalAudioModel, UnimodalFaceModel
 
@@ -152,10 +153,8 @@ def choose_level(loaded: Pretrained, level: Level | None) -> ModalityEncoders:
     specs: dict[Modality, dict[str, Json]] = {}
     for modality, spec in loaded.specs.items():
         encoder, wanted = encoders[modality], level or spec["level"]
-        if isinstance(encoder, OffTheShelfEncoder):
-            off_the_shelf.refuse_early([wanted])
-        elif isinstance(encoder, SpeakerEncoder):
-            speaker.refuse_early([wanted])
+        if isinstance(encoder, OffTheShelfEncoder | SpeakerEncoder):
+            refuse_early(spec["source"], [wanted])
         elif not isinstance(encoder.model, UnimodalAudioModel | UnimodalFaceModel):
             refuse_late(spec["source"], [wanted])
         specs[modality] = spec | {"level": wanted, "fingerprint": encoder.fingerprint(wanted)}

@@ -72,16 +72,22 @@ def subtract(one: Estimate, other: Estimate) -> Estimate:
 
 
 def to_cell(
-    measure: CellMeasure, estimate: Estimate, *, min_speakers: int, clips_in_all: int | None = None
+    measure: CellMeasure,
+    estimate: Estimate | None,
+    *,
+    min_speakers: int,
+    clips_in_all: int | None = None,
 ) -> Cell:
     """Return the mean over the seeds and its 95 % interval; of few speakers only their number.
 
     Args:
         measure: how people read it.
-        estimate: of the clips.
+        estimate: of the clips; None: there is nothing to score.
         min_speakers: with fewer, in any of its parts, the cell is too small to show a score.
         clips_in_all: also those without a prediction; None: there is no other.
     """
+    if estimate is None:
+        return Cell(measure, None, clips_in_all=clips_in_all)
     in_all = estimate.clips if clips_in_all is None else clips_in_all
     empty = Cell(
         measure, None, clips=estimate.clips, clips_in_all=in_all, speakers=estimate.speakers

@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from oragen.reporting.bootstrap import Measure, is_scored
+from oragen.reporting.bootstrap import Measure
 from oragen.reporting.estimates import Estimate, average_parts
 from oragen.reporting.groupings import Group
 from oragen.reporting.resampled_rows import ResampledRows
+from oragen.reporting.row_scores import WHOLE, value_classes
 from oragen.reporting.table_formats import CellMeasure
 from oragen.schema.vocabulary import CLASS_TASKS, ClassTask, Task
-from oragen.training.metrics import list_predicted_labels
 
 UARS: Final[dict[ClassTask, Measure]] = {"gender": "gender_uar", "mask_type": "mask_type_uar"}
 RECALLS: Final[dict[ClassTask, CellMeasure]] = {
@@ -48,40 +48,37 @@ def estimate_groups(rows: ResampledRows, groups: Sequence[Group]) -> list[GroupE
         rows: of the head.
         groups: of them.
     """
-    values = _value_rows(rows.table)
+    values = _value_rows(rows)
     return [GroupEstimates(group, _estimate_group(rows, group, values)) for group in groups]
 
 
-def _value_rows(table: pd.DataFrame) -> dict[str, Float[np.ndarray, " rows"]]:
-    """Return what the scores of groups are means of: name -> a number for each row, or NaN.
-
-    The names are `age`, each task with classes, and each such task with one of its labels.
-    """
-    values = {"age": np.abs(signed_errors(table))}
-    for task in CLASS_TASKS:
-        scored = is_scored(table, task).to_numpy(bool)
-        predicted = table.get(f"predicted_{task}", pd.Series(None, table.index))
-        values[task] = np.where(scored, (predicted == table[task]).to_numpy(bool), np.nan)
-        for label in list_predicted_labels(table, task):
-            of_label = (table[task] == label).to_numpy(bool)
-            values[f"{task} {label}"] = np.where(of_label, values[task], np.nan)
-    return values
+def _value_rows(rows: ResampledRows) -> dict[tuple[Task, str], Float[np.ndarray, " rows"]]:
+    """Return what the scores of groups are means of, by task and class; see `value_classes`."""
+    measures: list[tuple[Task, Measure]] = [("age", "age_mae_years"), *UARS.items()]
+    return {
+        (task, label): values
+        for task, measure in measures
+        for label, values in value_classes(rows, measure).items()
+    }
 
 
 def _estimate_group(
-    rows: ResampledRows, group: Group, values: Mapping[str, Float[np.ndarray, " rows"]]
+    rows: ResampledRows,
+    group: Group,
+    values: Mapping[tuple[Task, str], Float[np.ndarray, " rows"]],
 ) -> dict[Task, TaskEstimate]:
     found = rows.average(values, group.rows)
-    scored: dict[Task, TaskEstimate] = {"age": TaskEstimate("age_mae_years", found["age"])}
+    scored: dict[Task, TaskEstimate] = {"age": TaskEstimate("age_mae_years", found["age", WHOLE])}
     for task in CLASS_TASKS:
+        whole = found[task, WHOLE]
         if group.attribute == task.replace("_", " "):
-            scored[task] = TaskEstimate(RECALLS[task], found[task])
+            scored[task] = TaskEstimate(RECALLS[task], whole)
             continue
         parts = [
             estimate
-            for name, estimate in found.items()
-            if name.startswith(f"{task} ") and estimate.clips
+            for (of_task, label), estimate in found.items()
+            if of_task == task and label != WHOLE and estimate.clips
         ]
-        uar = average_parts(parts, found[task]) if len(parts) > 1 else None
+        uar = average_parts(parts, whole) if len(parts) > 1 else None
         scored[task] = TaskEstimate(UARS[task], uar)
     return scored

@@ -171,8 +171,6 @@ class HeadScores:
         """
         in_all = rows.count_clips(members)
         found = estimate_score(rows, self._value_classes(rows, measure), members)
-        if found is None:
-            return Cell(measure, None, clips_in_all=in_all)
         return to_cell(measure, found, min_speakers=min_speakers, clips_in_all=in_all)
 
     def _describe(self, head: str) -> Method:

@@ -7,7 +7,6 @@ from oragen.reporting.estimates import to_cell
 from oragen.reporting.scores import HeadScores, Method
 from oragen.reporting.table_formats import (
     PRESENTATIONS,
-    Cell,
     Column,
     ReportTable,
     Row,
@@ -45,9 +44,7 @@ def _score(scores: HeadScores, task: ClassTask, method: Method) -> Row:
     found = estimate_certainty(rows, task)
     in_all = rows.num_clips
     cells = [
-        Cell(measure, None, clips_in_all=in_all)
-        if (estimate := found.get(measure)) is None
-        else to_cell(measure, estimate, min_speakers=scores.min_speakers, clips_in_all=in_all)
-        for measure in MEASURES
+        to_cell(name, found.get(name), min_speakers=scores.min_speakers, clips_in_all=in_all)
+        for name in MEASURES
     ]
     return Row(label_method(method), cells)

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from oragen.reporting.estimates import to_cell
-from oragen.reporting.group_estimates import GroupEstimates, TaskEstimate, estimate_groups
+from oragen.reporting.group_estimates import GroupEstimates, estimate_groups
 from oragen.reporting.groupings import list_groups
 from oragen.reporting.resampled_rows import ResampledRows
 from oragen.reporting.scores import HeadScores
-from oragen.reporting.table_formats import Cell, Column, Label, ReportTable, Row
+from oragen.reporting.table_formats import Column, Label, ReportTable, Row
 from oragen.reporting.tables.disparity import SECTION, TASK_TITLES, measure_disparity
 
 COLUMNS: Final = [Column(task, title) for task, title in TASK_TITLES.items()]
@@ -51,14 +51,9 @@ def list_scores(
             "group": group.name, "by": group.attribute,
             "clips_in_all": clips, "speakers_in_all": rows.count_speakers(group.rows),
         }  # fmt: skip
-        cells = [_make_cell(of_task[task], min_speakers, clips) for task in TASK_TITLES]
+        cells = [
+            to_cell(*of_task[task], min_speakers=min_speakers, clips_in_all=clips)
+            for task in TASK_TITLES
+        ]
         lines.append(Row(labels, cells))
     return lines
-
-
-def _make_cell(found: TaskEstimate, min_speakers: int, clips_in_all: int) -> Cell:
-    if found.estimate is None:
-        return Cell(found.measure, None, clips_in_all=clips_in_all)
-    return to_cell(
-        found.measure, found.estimate, min_speakers=min_speakers, clips_in_all=clips_in_all
-    )

@@ -9,7 +9,6 @@ from oragen.reporting.scores import HeadScores, Method
 from oragen.reporting.stability import BARE, compare_with_bare, estimate_spreads
 from oragen.reporting.table_formats import (
     PRESENTATIONS,
-    Cell,
     Column,
     ReportTable,
     Row,
@@ -78,11 +77,9 @@ def _score_spreads(scores: HeadScores, method: Method) -> Row:
     rows = scores.widest_rows(method.head)
     found = estimate_spreads(rows)
     cells = [
-        Cell(measure, None, clips_in_all=rows.num_clips)
-        if (estimate := found.get(measure)) is None
-        else to_cell(
-            measure, estimate, min_speakers=scores.min_speakers, clips_in_all=rows.num_clips
+        to_cell(
+            name, found.get(name), min_speakers=scores.min_speakers, clips_in_all=rows.num_clips
         )
-        for measure in SPREADS
+        for name in SPREADS
     ]
     return Row(label_method(method), cells)
