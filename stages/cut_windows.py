@@ -1,7 +1,10 @@
 """Speech spans and crops -> windows."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
+
+import pandas as pd
 
 from oragen.config import paths
 from oragen.config.params import load_params
@@ -20,9 +23,10 @@ def main(corpus: str) -> None:
     params = load_params().windows
     options = WindowOptions.from_seconds(**params.model_dump())
     clips = CLIPS.read(paths.clips_table(corpus)).set_index("clip_id")
-    is_still = clips["image_path"].notna() & clips["video_path"].isna()
+    still = {*clips.index[clips["image_path"].notna() & clips["video_path"].isna()]}
     speech = SPEECH.read(paths.speech_table(corpus)).set_index("clip_id").to_dict("index")
-    crops = CROPS.read(paths.crops_table(corpus)).groupby("clip_id")["sample"].agg(list)
+    crops = list_samples(CROPS.read(paths.crops_table(corpus)))
+    cache_parameters = params.as_cache_parameters()
     rows: list[dict[str, object]] = []
     for clip in clips.index:
         audio = speech.get(clip, NO_AUDIO)
@@ -31,9 +35,9 @@ def main(corpus: str) -> None:
             to_spans(audio["starts"], audio["stops"]),
             crops.get(clip, []),
             options=options,
-            is_still=bool(is_still[clip]),
+            is_still=clip in still,
         )
-        rows += [to_row(clip, window, audio, params.as_cache_parameters()) for window in windows]
+        rows += [to_row(clip, window, audio, cache_parameters) for window in windows]
     table = WINDOWS.frame(rows)
     WINDOWS.write(paths.windows_table(corpus), table)
     reason = f"neither {params.min_length_s:g} s of speech nor a face"
@@ -47,6 +51,14 @@ def main(corpus: str) -> None:
         ],
         made=f"{len(table)} windows, {table['has_speech'].sum()} with speech",
     )
+
+
+def list_samples(crops: pd.DataFrame) -> dict[str, list[int]]:
+    """Return when each crop of a clip was taken, in order."""
+    samples: dict[str, list[int]] = defaultdict(list)
+    for clip, sample in zip(crops["clip_id"], crops["sample"].tolist(), strict=True):
+        samples[clip].append(sample)
+    return samples
 
 
 def to_row(

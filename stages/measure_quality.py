@@ -95,7 +95,8 @@ def find_known(
 ) -> dict[str, Quality]:
     """Return the measures of an earlier table for the keys that are wanted now."""
     rows = known[known[key].isin({*wanted})].drop_duplicates(key)
-    return {row[key]: kind(*(row[name] for name in kind._fields)) for _, row in rows.iterrows()}
+    columns = (rows[name].tolist() for name in kind._fields)
+    return dict(zip(rows[key], map(kind, *columns), strict=True))
 
 
 def locate(store: PartStore, keys: Collection[str], stage: str) -> list[Located]:

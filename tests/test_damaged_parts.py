@@ -14,12 +14,14 @@ import pytest
 from oragen.features.rows import locate_features
 from oragen.isolation.workers import ThisProcess
 from oragen.schema.vocabulary import Made
-from oragen.store import formats
+from oragen.store import formats, proofs
 from oragen.store.failures import DamagedPartError
 from oragen.store.fill import Wanted, fill_store
 from oragen.store.formats import PartFormat, map_values, read_layout, verify_part
 from oragen.store.layouts import PartLayout, crc_of_values
+from oragen.store.locks import LOCK_NAME
 from oragen.store.parts import MissingRowsError, PartStore, PartWriter
+from oragen.store.proofs import NOTE_NAME
 from oragen.store.reading import OpenParts
 from tests.earlier_parts import make_earlier
 from tests.feature_stores import make_spec, write_features
@@ -149,7 +151,7 @@ def test_damage_of_several_kinds_at_once_is_mended(store: PartStore) -> None:
 
 def test_dvc_does_not_look_at_what_a_store_keeps_beside_its_parts() -> None:
     ignored = (Path(__file__).parents[1] / ".dvcignore").read_text().splitlines()
-    assert {"*.unfinished*", "*.damaged-*", ".store.lock"} <= {*ignored}
+    assert {"*.unfinished*", "*.damaged-*", LOCK_NAME, NOTE_NAME} <= {*ignored}
 
 
 @damages
@@ -168,7 +170,7 @@ def test_a_part_is_compared_again_when_its_file_changed(
     tmp_path: Path, age_s: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Until then a process compares it once; in the first seconds of its life, each time."""
-    monkeypatch.setattr(formats, "_RECENT_S", 2.0 - age_s)
+    monkeypatch.setattr(proofs, "_RECENT_S", 2.0 - age_s)
     compared: list[PartLayout] = []
 
     def compare(layout: PartLayout) -> int:
@@ -189,6 +191,42 @@ def test_a_part_is_compared_again_when_its_file_changed(
     os.utime(values, ns=(written.st_atime_ns, written.st_mtime_ns))
     with pytest.raises(DamagedPartError, match="checksum of its values"):
         map_values(part)
+
+
+def test_the_next_run_reads_no_part_again_that_is_as_it_was(
+    store: PartStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was compared is noted in the store, for the process of the next stage."""
+    monkeypatch.setattr(proofs, "_RECENT_S", -8.0)
+    monkeypatch.setattr(proofs, "_proven", {})
+    compared: list[Path] = []
+
+    def compare(layout: PartLayout) -> int:
+        compared.append(layout.path)
+        return crc_of_values(layout)
+
+    monkeypatch.setattr(formats, "crc_of_values", compare)
+
+    def fill_in_a_new_process() -> int:
+        proofs._proven.clear()
+        compared.clear()
+        return fill(store)
+
+    (part,) = store.parts()
+    assert fill_in_a_new_process() == 0
+    assert compared == [part]
+    assert fill_in_a_new_process() == 0
+    assert not compared
+    note = store.folder / NOTE_NAME
+    for text in ("", "[]", '{"part-x.h5": 1}', json.dumps({part.name: ["a"]}), "nan", "[" * 10**6):
+        note.write_text(text)
+        assert fill_in_a_new_process() == 0
+        assert compared == [part], text
+    values = read_layout(part, store.part_format).file
+    written = values.stat()
+    flip_a_value(part)
+    os.utime(values, ns=(written.st_atime_ns, written.st_mtime_ns))
+    assert fill_in_a_new_process() == 4
 
 
 @damages

@@ -63,7 +63,7 @@ class Filling:
         """Return what the store lacks, also of the clips that fail; damaged parts are set aside."""
         with self.store.writing():
             circumstances = _describe_circumstances(self.limits, self.libraries)
-            return _find_missing(self.store, self.wanted, circumstances)
+            return _find_missing(self.store, self.wanted, circumstances).items
 
     def run(self, workers: Workers | ThisProcess) -> Filled:
         """Fill the store, see `fill_store`."""
@@ -118,10 +118,9 @@ def fill_store(
         size_of: the bytes of a source: more may take longer.
     """
     circumstances = _describe_circumstances(workers.limits, libraries)
-    failed = {key: failure_key(key, circumstances) for key in wanted}
     failures: dict[str, str] = {}
     with store.writing():
-        missing = _find_missing(store, wanted, circumstances)
+        missing, failed = _find_missing(store, wanted, circumstances)
         with PartWriter(store, spec, part_bytes) as writer:
             for key, result in _try_all(missing, make, workers, size_of, title):
                 clip = missing[key].clip_id
@@ -139,23 +138,28 @@ def fill_store(
         located = {
             key: row
             for key in wanted
-            if key not in failures and (row := index.get(key) or index.get(failed[key]))
+            if key not in failures and (row := index.get(key) or index.get(failed.get(key, key)))
         }
     parts = tuple(sorted(part.name for part in writer.written))
     return Filled(located, failures, len(missing) - len(failures), parts)
 
 
+class _Missing(NamedTuple):
+    """What is to be made; and for each key without values, that of a row that says why."""
+
+    items: dict[str, Wanted]
+    failed: dict[str, str]
+
+
 def _find_missing(
     store: PartStore, wanted: Mapping[str, Wanted], circumstances: Mapping[str, Json]
-) -> dict[str, Wanted]:
+) -> _Missing:
     """Return what has neither a row nor one that says why there is none."""
-    failed = {key: failure_key(key, circumstances) for key in wanted}
-    present = store.find({*wanted, *failed.values()}, mend=True)
-    return {
-        key: item
-        for key, item in wanted.items()
-        if key not in present and failed[key] not in present
-    }
+    present = store.find(wanted, mend=True)
+    failed = {key: failure_key(key, circumstances) for key in wanted if key not in present}
+    noted = store.find(failed.values(), mend=True) if failed else {}
+    lacking = (key for key, failure in failed.items() if failure not in noted)
+    return _Missing({key: wanted[key] for key in lacking}, failed)
 
 
 def _try_all(
@@ -188,8 +192,10 @@ def _describe_circumstances(limits: Limits | None, libraries: Collection[str]) -
 
 def find_rows(index: Mapping[str, Located], keys: Iterable[str]) -> dict[str, Located]:
     """Index of a store -> the row of each key, or one that says how its clip failed at any time."""
-    failed = {located.row.details.get(OF): located for located in index.values()}
-    rows = {key: index.get(key) or failed.get(key) for key in keys}
+    rows = {key: index.get(key) for key in keys}
+    if None in rows.values():
+        failed = {located.row.details.get(OF): located for located in index.values()}
+        rows = {key: located or failed.get(key) for key, located in rows.items()}
     return {key: located for key, located in rows.items() if located is not None}
 
 

@@ -45,6 +45,7 @@ from oragen.store.key_sets import Keys, KeySet, pack_keys, unpack_keys
 from oragen.store.layouts import PartLayout, crc_of_row
 from oragen.store.locks import share_store
 from oragen.store.places import Places, RowIndex, find_places, list_places
+from oragen.store.proofs import note, recall
 from oragen.store.row_tables import from_rows, to_bytes
 from oragen.store.rows import Located, Row
 
@@ -104,8 +105,9 @@ class PartStore:
 
         Args:
             keys: of the rows.
-            mend: read every part that holds one of them, and set those aside that cannot be used,
-                so that what they held is made again.
+            mend: compare every part that holds one of them, and set those aside that cannot be
+                used, so that what they held is made again. What was compared before, and is as it
+                was then, is not read again.
         """
         wanted = KeySet.of(pack_keys(keys))
         parts = self.parts()
@@ -182,11 +184,15 @@ class PartStore:
     def _find_damaged(self, parts: Sequence[Path], *, mend: bool) -> set[Path]:
         """Read parts whole, several at a time; return those that are not as they were written."""
         damaged = set()
+        if mend:
+            recall(self.folder)
         with ThreadPoolExecutor() as executor:
             for part, error in zip(parts, executor.map(self._check, parts), strict=True):
                 if error is not None:
                     self._pass_over(part, error, mend=mend)
                     damaged.add(part)
+        if mend:
+            note(self.folder, self.parts())
         return damaged
 
     def _check(self, part: Path) -> DamagedPartError | None:

@@ -1,0 +1,64 @@
+"""Which parts were compared with their checksums, and how their files were then.
+
+A process compares a part once, as long as its files stay as they are. Of a store that it writes to,
+it also leaves a note for the next process. Otherwise one clip more would read all parts again.
+"""
+
+import json
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from oragen.schema.files import write_text
+from oragen.store.headers import parse_json
+from oragen.store.layouts import PartLayout
+
+NOTE_NAME: Final = ".store.compared"  # of this machine alone, and may be removed; see .dvcignore
+_RECENT_S: Final = 2.0  # a file may change once more within the clock of its file system
+
+Stamp = tuple[int, ...]
+_proven: dict[Path, Stamp] = {}
+
+
+def stamp_of(path: Path, layout: PartLayout) -> Stamp:
+    """Return what changes when a file of a part is written: it cannot be set back unseen."""
+    files = [path] if layout.file == path else [path / "zarr.json", path / "values" / "zarr.json"]
+    if layout.num_bytes and layout.file != path:
+        files.append(layout.file)
+    states = [file.stat() for file in files]
+    numbers = [number for at in states for number in (at.st_dev, at.st_ino, at.st_size)]
+    return (*numbers, *(at.st_mtime_ns for at in states), max(at.st_ctime_ns for at in states))
+
+
+def is_proven(path: Path, layout: PartLayout) -> bool:
+    """Whether a part was compared, and its files are as they were then."""
+    return path in _proven and _proven[path] == stamp_of(path, layout)
+
+
+def remember(path: Path, stamp: Stamp) -> None:
+    """Remember that the content of a part fits; `stamp` was taken before it was read."""
+    if time.time() - stamp[-1] / 1e9 > _RECENT_S:
+        _proven[path] = stamp
+
+
+def recall(folder: Path) -> None:
+    """Take over what the note of a store says; one that cannot be read says nothing."""
+    try:
+        noted = parse_json((folder / NOTE_NAME).read_bytes())
+        stamps = {str(name): tuple(map(int, stamp)) for name, stamp in noted.items()}
+    except (OSError, AttributeError, TypeError, ValueError):
+        return
+    for name, stamp in stamps.items():
+        _proven.setdefault(folder / name, stamp)
+
+
+def note(folder: Path, parts: Iterable[Path]) -> None:
+    """Write down which parts of a store were compared; a folder of others is left as it is."""
+    stamps = {part.name: _proven[part] for part in parts if part in _proven}
+    path = folder / NOTE_NAME
+    try:
+        if stamps and not (path.is_file() and path.read_text() == json.dumps(stamps)):
+            write_text(path, json.dumps(stamps))
+    except OSError:
+        return
