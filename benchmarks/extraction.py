@@ -50,19 +50,22 @@ BATCH_SIZES: Final[dict[str, dict[Modality, int]]] = {  # large enough to use th
 }
 
 
-def make_networks(device: torch.device) -> tuple[Wav2Vec2Model, ViTModel]:
-    """Build wav2vec 2.0 large (24 layers) and ViT-B/16, on a device."""
+def make_networks(
+    device: torch.device, num_layers: int | None = None
+) -> tuple[Wav2Vec2Model, ViTModel]:
+    """Build wav2vec 2.0 large (24 layers) and ViT-B/16 (12), or both with fewer, on a device."""
     torch.manual_seed(0)
     audio = Wav2Vec2Config(
         hidden_size=1024,
-        num_hidden_layers=24,
+        num_hidden_layers=num_layers or 24,
         num_attention_heads=16,
         intermediate_size=4096,
         conv_bias=True,
         feat_extract_norm="layer",
         do_stable_layer_norm=True,
     )
-    networks = Wav2Vec2Model(audio), ViTModel(ViTConfig(), add_pooling_layer=False)
+    face = ViTConfig(num_hidden_layers=num_layers or 12)
+    networks = Wav2Vec2Model(audio), ViTModel(face, add_pooling_layer=False)
     return networks[0].eval().to(device), networks[1].eval().to(device)
 
 

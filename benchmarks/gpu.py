@@ -46,6 +46,9 @@ def main(
     ] = None,
     repeats: Annotated[int, typer.Option(help="Passes of each step, in turns.")] = 3,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    num_layers: Annotated[
+        int | None, typer.Option(help="Layers of each encoder; default: as published.")
+    ] = None,
     tests: Annotated[bool, typer.Option(help="Run the tests marked `gpu` too.")] = True,
 ) -> None:
     """Time extraction by its steps, fine-tuning and training in bf16, beside a matrix product.
@@ -61,7 +64,7 @@ def main(
     default, num_trained, batch_size = SIZES[chosen.type]
     matrix_rate = measure_matmul(chosen, torch.bfloat16)
     rows: list[Row] = []
-    audio, face = make_networks(chosen)
+    audio, face = make_networks(chosen, num_layers)
     ours = Ours(audio, face, "bf16")
     for modality in MODALITIES:
         number = (num_windows or default) * (CROPS_A_WINDOW if modality == "face" else 1)

@@ -107,12 +107,15 @@ def main(
     repeats: Annotated[int, typer.Option(help="Passes of each way, in turns.")] = 3,
     precision: Annotated[Precision, typer.Option(help="What the encoder computes in.")] = "bf16",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    num_layers: Annotated[
+        int | None, typer.Option(help="Layers of each encoder; default: as published.")
+    ] = None,
 ) -> None:
     """Time the extraction of audio features by windows and by stretches."""
     logging.disable(logging.INFO)
     keep_freed_memory()
     chosen = choose_device(device)
-    network, _ = make_networks(chosen)
+    network, _ = make_networks(chosen, num_layers)
     extractor = Wav2Vec2FeatureExtractor(return_attention_mask=True)
     encoder = AudioEncoder(network, extractor, precision)
     stretching = Stretching.from_seconds(stretch_s, context_s, Grid(*encoder.frame_samples))
