@@ -218,8 +218,9 @@ def test_the_next_run_reads_no_part_again_that_is_as_it_was(
     assert fill_in_a_new_process() == 0
     assert not compared
     note = store.folder / NOTE_NAME
-    for text in ("", "[]", '{"part-x.h5": 1}', json.dumps({part.name: ["a"]}), "nan", "[" * 10**6):
-        note.write_text(text)
+    of_another = json.dumps({part.name: ["a"]})
+    for text in ("", "[]", '{"part-x.h5": 1}', of_another, "nan", "[" * 10**6, "\xff"):
+        note.write_bytes(text.encode("latin-1"))
         assert fill_in_a_new_process() == 0
         assert compared == [part], text
     values = read_layout(part, store.part_format).file

@@ -4,6 +4,7 @@ A process compares a part once, as long as its files stay as they are. Of a stor
 it also leaves a note for the next process. Otherwise one clip more would read all parts again.
 """
 
+import contextlib
 import json
 import time
 from collections.abc import Iterable
@@ -15,6 +16,7 @@ from oragen.store.headers import parse_json
 from oragen.store.layouts import PartLayout
 
 NOTE_NAME: Final = ".store.compared"  # of this machine alone, and may be removed; see .dvcignore
+_MAX_BYTES: Final = 2**26  # of a hundred thousand parts it has 20 MB
 _RECENT_S: Final = 2.0  # a file may change once more within the clock of its file system
 
 Stamp = tuple[int, ...]
@@ -45,7 +47,7 @@ def remember(path: Path, stamp: Stamp) -> None:
 def recall(folder: Path) -> None:
     """Take over what the note of a store says; one that cannot be read says nothing."""
     try:
-        noted = parse_json((folder / NOTE_NAME).read_bytes())
+        noted = parse_json(_read(folder))
         stamps = {str(name): tuple(map(int, stamp)) for name, stamp in noted.items()}
     except (OSError, AttributeError, TypeError, ValueError):
         return
@@ -56,9 +58,14 @@ def recall(folder: Path) -> None:
 def note(folder: Path, parts: Iterable[Path]) -> None:
     """Write down which parts of a store were compared; a folder of others is left as it is."""
     stamps = {part.name: _proven[part] for part in parts if part in _proven}
+    text = json.dumps(stamps)
+    with contextlib.suppress(OSError):
+        if stamps and _read(folder) != text.encode():
+            write_text(folder / NOTE_NAME, text)
+
+
+def _read(folder: Path) -> bytes:
+    """Return the note of a store; nothing of what can be none."""
     path = folder / NOTE_NAME
-    try:
-        if stamps and not (path.is_file() and path.read_text() == json.dumps(stamps)):
-            write_text(path, json.dumps(stamps))
-    except OSError:
-        return
+    is_note = path.is_file() and path.stat().st_size <= _MAX_BYTES
+    return path.read_bytes() if is_note else b""
