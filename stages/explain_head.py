@@ -3,7 +3,10 @@
 import logging
 import shutil
 from dataclasses import replace
+from functools import cache
 from typing import NamedTuple
+
+import pandas as pd
 
 from oragen.config import paths
 from oragen.config.params import load_params
@@ -44,7 +47,7 @@ def main() -> None:
     chosen = choose_clips(usable, params.report.num_examples)
     for number, clip_id in enumerate(chosen, start=1):
         of_clip = table[table["clip_id"] == clip_id]
-        corpus = of_clip["corpus"].iloc[0]
+        detected = open_detected(of_clip["corpus"].iloc[0])
         dataset = load_dataset(
             of_clip,
             level=level,
@@ -56,8 +59,8 @@ def main() -> None:
             head,
             name,
             dataset,
-            crops=read_crops(corpus, clip_id),
-            speech=read_speech(corpus, clip_id),
+            crops=detected.crops_of(clip_id),
+            speech=detected.speech_of(clip_id),
             genders=GENDERS,
             **calibrate_clip(head, metadata, dataset)._asdict(),
         )
@@ -83,24 +86,37 @@ def calibrate_clip(head: Head, metadata: HeadMetadata, dataset: WindowDataset) -
     return OfClip(metadata.calibration, metadata.conformal)
 
 
-def read_crops(corpus: str, clip_id: str) -> list[ExampleCrop]:
-    """Read the crops of a clip from the store."""
-    table = CROPS.read(paths.crops_table(corpus))
-    with OpenParts(PartStore(paths.faces_store(corpus), "h5")) as pictures:
+class Detected(NamedTuple):
+    """What was detected in a corpus, opened once for all of its clips."""
+
+    crops: pd.DataFrame
+    speech: pd.DataFrame
+    pictures: OpenParts
+
+    def crops_of(self, clip_id: str) -> list[ExampleCrop]:
+        """Read the crops of a clip from the store."""
         return [
             ExampleCrop(
                 crop.sample / SAMPLE_RATE_HZ,
-                pictures.read(crop.faces_key, crop.crop, crop.crop + 1)[0],
+                self.pictures.read(crop.faces_key, crop.crop, crop.crop + 1)[0],
             )
-            for crop in table[table["clip_id"] == clip_id].itertuples()
+            for crop in self.crops[self.crops["clip_id"] == clip_id].itertuples()
         ]
 
+    def speech_of(self, clip_id: str) -> list[Span]:
+        """Return the speech spans of a clip."""
+        rows = self.speech[self.speech["clip_id"] == clip_id].itertuples()
+        return [span for row in rows for span in to_spans(row.starts, row.stops)]
 
-def read_speech(corpus: str, clip_id: str) -> list[Span]:
-    """Read the speech spans of a clip."""
-    table = SPEECH.read(paths.speech_table(corpus))
-    rows = table[table["clip_id"] == clip_id].itertuples()
-    return [span for row in rows for span in to_spans(row.starts, row.stops)]
+
+@cache
+def open_detected(corpus: str) -> Detected:
+    """Read the tables of a corpus and open its crops; no file stays open."""
+    return Detected(
+        CROPS.read(paths.crops_table(corpus)),
+        SPEECH.read(paths.speech_table(corpus)),
+        OpenParts(PartStore(paths.faces_store(corpus), "h5")),
+    )
 
 
 if __name__ == "__main__":
