@@ -45,6 +45,7 @@ def served(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
         yield running
 
 
+@pytest.mark.usefixtures("all_threads")  # as the service: the last digit depends on them
 @pytest.mark.parametrize("name", ["talk.mp4", "voice.mp4", "mute.mp4", "still.png"])
 def test_a_prediction_over_http_is_that_of_the_predictor(
     served: Served, model: Path, clips: Path, name: str
