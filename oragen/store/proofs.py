@@ -2,6 +2,9 @@
 
 A process compares a part once, as long as its files stay as they are. Of a store that it writes to,
 it also leaves a note for the next process. Otherwise one clip more would read all parts again.
+
+The note trusts what DVC trusts: inode, size and time of writing. It does not hold the time of
+change, which DVC renews when it makes files writable before a stage.
 """
 
 import contextlib
@@ -20,7 +23,9 @@ _MAX_BYTES: Final = 2**26  # of a hundred thousand parts it has 20 MB
 _RECENT_S: Final = 2.0  # a file may change once more within the clock of its file system
 
 Stamp = tuple[int, ...]
-_proven: dict[Path, Stamp] = {}
+_proven: dict[Path, Stamp] = {}  # by this process
+_recalled: dict[Path, Stamp] = {}  # from notes, without the time of change
+_to_note: dict[Path, Stamp] = {}
 
 
 def stamp_of(path: Path, layout: PartLayout) -> Stamp:
@@ -35,13 +40,20 @@ def stamp_of(path: Path, layout: PartLayout) -> Stamp:
 
 def is_proven(path: Path, layout: PartLayout) -> bool:
     """Whether a part was compared, and its files are as they were then."""
-    return path in _proven and _proven[path] == stamp_of(path, layout)
+    if path not in _proven and path not in _recalled:
+        return False
+    stamp = stamp_of(path, layout)
+    return _proven.get(path) == stamp or _recalled.get(path) == stamp[:-1]
 
 
 def remember(path: Path, stamp: Stamp) -> None:
     """Remember that the content of a part fits; `stamp` was taken before it was read."""
-    if time.time() - stamp[-1] / 1e9 > _RECENT_S:
+    num_files = len(stamp) // 4
+    written, changed = max(stamp[-1 - num_files : -1]), stamp[-1]
+    if time.time() - changed / 1e9 > _RECENT_S:
         _proven[path] = stamp
+    if time.time() - written / 1e9 > _RECENT_S:
+        _to_note[path] = stamp[:-1]
 
 
 def recall(folder: Path) -> None:
@@ -51,13 +63,13 @@ def recall(folder: Path) -> None:
         stamps = {str(name): tuple(map(int, stamp)) for name, stamp in noted.items()}
     except (OSError, AttributeError, TypeError, ValueError):
         return
-    for name, stamp in stamps.items():
-        _proven.setdefault(folder / name, stamp)
+    _recalled.update({folder / name: stamp for name, stamp in stamps.items()})
 
 
 def note(folder: Path, parts: Iterable[Path]) -> None:
     """Write down which parts of a store were compared; a folder of others is left as it is."""
-    stamps = {part.name: _proven[part] for part in parts if part in _proven}
+    known = _recalled | _to_note
+    stamps = {part.name: known[part] for part in parts if part in known}
     text = json.dumps(stamps)
     with contextlib.suppress(OSError):
         if stamps and _read(folder) != text.encode():
