@@ -177,7 +177,7 @@ def test_a_picture_is_saved_with_its_boxes(app: App, browser: Browser) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("all_threads")
+@pytest.mark.usefixtures("all_threads")  # as the service: the last digit depends on them
 def test_a_saved_table_is_that_of_the_command(app: App, browser: Browser, tmp_path: Path) -> None:
     names = ["talk.mp4", "voice.mp4", "broken.mp4"]
     predict = Predictor.from_pretrained(app.model)

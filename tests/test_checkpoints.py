@@ -74,11 +74,18 @@ def test_a_checkpoint_that_grows_when_it_is_unpacked_is_refused(tmp_path: Path) 
         read_checkpoint(tmp_path / "packed.pt")
 
 
-def test_a_checkpoint_whose_archive_is_damaged_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("record", "place"),
+    [(b"PK\x06\x07", 16), (b"PK\x01\x02", 6)],
+    ids=["number of disks", "version of ZIP"],
+)
+def test_a_checkpoint_whose_archive_is_damaged_is_refused(
+    tmp_path: Path, record: bytes, place: int
+) -> None:
     torch.save({"a": torch.zeros(100)}, tmp_path / "x.pt")
-    content = (tmp_path / "x.pt").read_bytes()
-    end = content.rindex(b"PK\x06\x07")  # of the record that says how many disks there are
-    (tmp_path / "x.pt").write_bytes(content[: end + 16] + b"\xff" + content[end + 17 :])
+    content = bytearray((tmp_path / "x.pt").read_bytes())
+    content[content.rindex(record) + place] = 255
+    (tmp_path / "x.pt").write_bytes(content)
     with pytest.raises(UserError, match="its archive is damaged"):
         read_checkpoint(tmp_path / "x.pt")
 
