@@ -170,7 +170,7 @@ def test_a_part_is_compared_again_when_its_file_changed(
     tmp_path: Path, age_s: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Until then a process compares it once; in the first seconds of its life, each time."""
-    monkeypatch.setattr(proofs, "_RECENT_S", 2.0 - age_s)
+    monkeypatch.setattr(formats, "_RECENT_S", 2.0 - age_s)
     compared: list[PartLayout] = []
 
     def compare(layout: PartLayout) -> int:
@@ -197,9 +197,8 @@ def test_the_next_run_reads_no_part_again_that_is_as_it_was(
     store: PartStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was compared is noted in the store, for the process of the next stage."""
-    monkeypatch.setattr(proofs, "_RECENT_S", -8.0)
-    for known in ("_proven", "_recalled", "_to_note"):
-        monkeypatch.setattr(proofs, known, {})
+    monkeypatch.setattr(proofs, "_RECENT_NS", 0)
+    monkeypatch.setattr(formats, "_proven", {})
     compared: list[Path] = []
 
     def compare(layout: PartLayout) -> int:
@@ -209,8 +208,8 @@ def test_the_next_run_reads_no_part_again_that_is_as_it_was(
     monkeypatch.setattr(formats, "crc_of_values", compare)
 
     def fill_in_a_new_process() -> int:
-        for known in (proofs._proven, proofs._recalled, proofs._to_note, compared):
-            known.clear()
+        formats._proven.clear()
+        compared.clear()
         return fill(store)
 
     (part,) = store.parts()

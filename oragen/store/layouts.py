@@ -42,6 +42,14 @@ class PartLayout:
     rows: bytes | None = None  # as Arrow; None in parts that have them as JSON in the header
 
     @property
+    def files(self) -> list[Path]:
+        """The files that hold it, but for rows: these are compared each time they are read."""
+        if self.file == self.path:
+            return [self.path]
+        values = [self.file] if self.num_bytes else []
+        return [self.path / "zarr.json", self.path / "values" / "zarr.json", *values]
+
+    @property
     def num_bytes(self) -> int:
         """Size of the values."""
         return num_bytes_of(self.dtype, self.shape)

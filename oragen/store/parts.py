@@ -45,7 +45,7 @@ from oragen.store.key_sets import Keys, KeySet, pack_keys, unpack_keys
 from oragen.store.layouts import PartLayout, crc_of_row
 from oragen.store.locks import share_store
 from oragen.store.places import Places, RowIndex, find_places, list_places
-from oragen.store.proofs import note, recall
+from oragen.store.proofs import read_note, read_states, write_note
 from oragen.store.row_tables import from_rows, to_bytes
 from oragen.store.rows import Located, Row
 
@@ -115,13 +115,13 @@ class PartStore:
         while True:
             places = find_places(wanted, self._read_layouts(parts, mend=mend))
             used = [
-                part.path for part in places.used
+                part for part in places.used
                 if part.path not in checked and (mend or part.header_crc is None)
             ]  # fmt: skip
             damaged = self._find_damaged(used, mend=mend)
             if not damaged:
                 return places
-            checked.update(used)
+            checked.update(part.path for part in used)
             # Those whose header was damaged are set aside, too, and not among the parts any more.
             parts = [part for part in self.parts() if part in {*parts} - damaged]
 
@@ -181,18 +181,27 @@ class PartStore:
                 logger.info("%s is of schema version %s: not used", part, version)
             yield layout
 
-    def _find_damaged(self, parts: Sequence[Path], *, mend: bool) -> set[Path]:
-        """Read parts whole, several at a time; return those that are not as they were written."""
+    def _find_damaged(self, parts: Sequence[PartLayout], *, mend: bool) -> set[Path]:
+        """Read parts whole, several at a time; return those that are not as they were written.
+
+        Who mends a store notes the parts that are, and does not read these again.
+        """
+        states = {part.path: read_states(part) for part in parts} if mend else {}
+        noted = read_note(self.folder) if mend else {}
+        unread = [
+            part.path for part in parts
+            if not (found := states.get(part.path)) or noted.get(part.path.name) != found
+        ]  # fmt: skip
         damaged = set()
-        if mend:
-            recall(self.folder)
         with ThreadPoolExecutor() as executor:
-            for part, error in zip(parts, executor.map(self._check, parts), strict=True):
+            for part, error in zip(unread, executor.map(self._check, unread), strict=True):
                 if error is not None:
                     self._pass_over(part, error, mend=mend)
                     damaged.add(part)
-        if mend:
-            note(self.folder, self.parts())
+        if whole := {part.name: states[part] for part in {*unread} - damaged if states.get(part)}:
+            there = {part.name for part in self.parts()}
+            known = noted | whole
+            write_note(self.folder, {name: known[name] for name in sorted(known.keys() & there)})
         return damaged
 
     def _check(self, part: Path) -> DamagedPartError | None:
