@@ -45,7 +45,7 @@ from oragen.store.key_sets import Keys, KeySet, pack_keys, unpack_keys
 from oragen.store.layouts import PartLayout, crc_of_row
 from oragen.store.locks import share_store
 from oragen.store.places import Places, RowIndex, find_places, list_places
-from oragen.store.proofs import read_note, read_states, write_note
+from oragen.store.proofs import find_unread, note_whole
 from oragen.store.row_tables import from_rows, to_bytes
 from oragen.store.rows import Located, Row
 
@@ -90,9 +90,7 @@ class PartStore:
 
     def find(self, keys: Collection[str] | None = None, *, mend: bool = False) -> RowIndex:
         """Return where those of the keys are that the store has; None = all. See `locate`."""
-        if keys is None:
-            keys = self.index().keys()
-        names = [*dict.fromkeys(keys)]
+        names = [*dict.fromkeys(self.index() if keys is None else keys)]
         places = self.locate(names, mend=mend)
         present = np.flatnonzero(places.are_found)
         found = names if len(present) == len(names) else [names[at] for at in present.tolist()]
@@ -105,9 +103,8 @@ class PartStore:
 
         Args:
             keys: of the rows.
-            mend: compare every part that holds one of them, and set those aside that cannot be
-                used, so that what they held is made again. What was compared before, and is as it
-                was then, is not read again.
+            mend: read every part that holds one of them and is not noted as whole, and set those
+                aside that cannot be used, so that what they held is made again.
         """
         wanted = KeySet.of(pack_keys(keys))
         parts = self.parts()
@@ -186,22 +183,15 @@ class PartStore:
 
         Who mends a store notes the parts that are, and does not read these again.
         """
-        states = {part.path: read_states(part) for part in parts} if mend else {}
-        noted = read_note(self.folder) if mend else {}
-        unread = [
-            part.path for part in parts
-            if not (found := states.get(part.path)) or noted.get(part.path.name) != found
-        ]  # fmt: skip
+        states = find_unread(self.folder, parts) if mend else {part.path: [] for part in parts}
         damaged = set()
         with ThreadPoolExecutor() as executor:
-            for part, error in zip(unread, executor.map(self._check, unread), strict=True):
+            for part, error in zip(states, executor.map(self._check, states), strict=True):
                 if error is not None:
                     self._pass_over(part, error, mend=mend)
                     damaged.add(part)
-        if whole := {part.name: states[part] for part in {*unread} - damaged if states.get(part)}:
-            there = {part.name for part in self.parts()}
-            known = noted | whole
-            write_note(self.folder, {name: known[name] for name in sorted(known.keys() & there)})
+        if whole := {part: states[part] for part in states.keys() - damaged if states[part]}:
+            note_whole(self.folder, whole, self.parts())
         return damaged
 
     def _check(self, part: Path) -> DamagedPartError | None:
