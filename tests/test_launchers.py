@@ -125,6 +125,22 @@ def test_a_node_that_is_killed_costs_no_row(
 
 @pytest.mark.slow
 @needs_ray
+def test_a_node_that_has_just_died_is_passed_over(
+    local: Project, template: Template, nodes: Nodes, tmp_path: Path
+) -> None:
+    project = copy(
+        template, tmp_path, "extract_audio_features", launcher="ray", ray={"address": nodes.address}
+    )
+    nodes.kill(nodes.add())  # the cluster lists it until it has missed some heartbeats
+    run = project.run("python", "-m", "stages.extract_audio_features", "mini")
+    assert run.exit_code == 0, run.output
+    assert "has died; no work goes to it" in run.output
+    assert "2 workers on 2 nodes of Ray" in run.output
+    assert read_rows(project, *MINI) == read_rows(local, *MINI)
+
+
+@pytest.mark.slow
+@needs_ray
 def test_seeds_by_ray_are_trained_to_the_weights_of_one_process(
     template: Template, nodes: Nodes, tmp_path: Path
 ) -> None:

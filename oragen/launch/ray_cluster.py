@@ -107,8 +107,7 @@ def open_ray(work: Work, options: RayOptions, project: Path) -> Iterator[PoolLau
         _connect(options.address, stack)
         import ray
 
-        nodes = [node for node in ray.nodes() if node["Alive"]]
-        _check_nodes(nodes, project)
+        nodes = _check_nodes([node for node in ray.nodes() if node["Alive"]], project)
         has_gpus = options.uses_gpus and any(node["Resources"].get("GPU") for node in nodes)
         num_workers = _count_places(nodes, options, num_gpus=int(has_gpus))
         logger.info("%d workers on %d nodes of Ray", num_workers, len(nodes))
@@ -165,24 +164,36 @@ def _knock(address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_S).close()
 
 
-def _check_nodes(nodes: Sequence[dict[str, Any]], project: Path) -> None:
+def _check_nodes(nodes: Sequence[dict[str, Any]], project: Path) -> list[dict[str, Any]]:
     """Have each node read a fresh file of the project, and describe the code it runs.
+
+    Returns:
+        Those that answered: the cluster lists a node that died for up to half a minute more.
 
     Raises:
         ClusterError: names the node that differs.
     """
+    answered = []
     probe = project / "data" / "cache" / f"probe-{token_hex(8)}.txt"
     probe.parent.mkdir(parents=True, exist_ok=True)
     content = token_hex(16)
     probe.write_text(content, encoding="utf-8")
     try:
         for node in nodes:
-            _compare(node["NodeManagerAddress"], _ask(node, project, probe), project, content)
+            if (view := _ask(node, project, probe)) is None:
+                logger.warning(
+                    "The node %s of Ray has died; no work goes to it.", node["NodeManagerAddress"]
+                )
+                continue
+            _compare(node["NodeManagerAddress"], view, project, content)
+            answered.append(node)
     finally:
         probe.unlink()
+    return answered
 
 
-def _ask(node: dict[str, Any], project: Path, probe: Path) -> NodeView:
+def _ask(node: dict[str, Any], project: Path, probe: Path) -> NodeView | None:
+    """Return what a node sees; None: it died."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -191,11 +202,19 @@ def _ask(node: dict[str, Any], project: Path, probe: Path) -> NodeView:
     try:
         view: NodeView = ray.get(ask.remote(str(project), str(probe)), timeout=NODE_ANSWERS_S)
     except ray.exceptions.RayError as error:
+        if not _is_alive(node):
+            return None
         raise ClusterError(
             f"The node {node['NodeManagerAddress']} of Ray cannot run oragen ({_last_line(error)})."
             f" Install it there, in the environment that `ray start` runs in, at {project}."
         ) from error
     return view
+
+
+def _is_alive(node: dict[str, Any]) -> bool:
+    import ray
+
+    return any(other["Alive"] for other in ray.nodes() if other["NodeID"] == node["NodeID"])
 
 
 def _compare(address: str, view: NodeView, project: Path, content: str) -> None:
