@@ -18,8 +18,9 @@ from oragen.features.presence import FeatureInput
 from oragen.features.spec import FeatureSpec
 from oragen.models.unimodal.waveforms import normalise_raw
 from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Level, Modality
-from oragen.store.parts import PartStore, PartWriter
+from oragen.store.parts import PartStore
 from oragen.store.reading import OpenParts
+from oragen.store.writing import PartWriter
 
 LEVELS: Final[tuple[Level, ...]] = ("intermediate",)
 WINDOW_S: Final = 4

@@ -15,8 +15,9 @@ import yaml
 from benchmarks.mutations import mutate_bytes, mutate_tree
 from oragen.store.formats import PartFormat, read_layout
 from oragen.store.hdf5_files import CHECKSUMS, HEADER, ROWS
-from oragen.store.parts import PartStore, write_part
+from oragen.store.parts import PartStore
 from oragen.store.rows import Row
+from oragen.store.writing import write_part
 from oragen.store.zarr_folders import HEADER_CRC
 
 Kind = Literal["media", "part", "header", "model", "table", "params"]

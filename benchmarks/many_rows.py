@@ -25,7 +25,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 import numpy as np
 from oragen.features.spec import FeatureSpec
-from oragen.store.parts import PartStore, PartWriter
+from oragen.store.parts import PartStore
+try:
+    from oragen.store.writing import PartWriter
+except ImportError:  # in an earlier state of the code
+    from oragen.store.parts import PartWriter
 folder, num_rows, rows_a_part = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 spec = FeatureSpec("audio", "tiny", "embedded", "f" * 64, "late", "fp32", (1, 1)).as_json()
 rng = np.random.default_rng(0)

@@ -7,7 +7,7 @@ import pandas as pd
 from oragen.config import paths
 from oragen.config.params import load_params
 from oragen.features.loading import load_dataset, read_dataset
-from oragen.features.places import name_missing_parts
+from oragen.features.needed import name_missing_parts
 from oragen.models.heads import load_head
 from oragen.schema.files import atomic_write
 from oragen.schema.quality import MEASURES, QUALITY

@@ -15,7 +15,7 @@ from oragen.config.params import Params, load_params
 from oragen.config.settled_faces import settle
 from oragen.features.dataset import WindowDataset
 from oragen.features.loading import EmptyDatasetError
-from oragen.features.places import name_missing_parts
+from oragen.features.needed import name_missing_parts
 from oragen.models.heads import Head, HeadSizes, build_head, save_head
 from oragen.models.off_the_shelf import TRAINED_ON, TRAINING_DATA
 from oragen.schema.errors import UserError

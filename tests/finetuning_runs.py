@@ -32,7 +32,8 @@ from oragen.models.unimodal import (
 )
 from oragen.schema.tables import EXAMPLES
 from oragen.schema.vocabulary import GENDERS, MASK_TYPES
-from oragen.store.parts import PartStore, PartWriter
+from oragen.store.parts import PartStore
+from oragen.store.writing import PartWriter
 from oragen.training.devices import Layout, make_fabric
 from oragen.training.history import ClassWeights, Epoch
 from oragen.training.losses import TaskWeights

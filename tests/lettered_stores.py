@@ -13,7 +13,8 @@ from oragen.cli import app
 from oragen.config import paths
 from oragen.schema.tables import CLIPS, FEATURE_ROWS
 from oragen.store.keys import audio_key
-from oragen.store.parts import PartStore, PartWriter
+from oragen.store.parts import PartStore
+from oragen.store.writing import PartWriter
 from tests.feature_stores import make_spec, write_features
 from tests.project import REPOSITORY
 

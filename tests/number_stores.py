@@ -6,7 +6,8 @@ import numpy as np
 
 from oragen.store import hashing
 from oragen.store.formats import PartFormat
-from oragen.store.parts import PartStore, PartWriter
+from oragen.store.parts import PartStore
+from oragen.store.writing import PartWriter
 
 SPEC = {"values": "numbers", "dimension_names": ["row", "column"]}
 FORMATS: tuple[PartFormat, ...] = ("h5", "zarr")

@@ -33,7 +33,7 @@ def test_parts_of_another_schema_version_are_shown_and_dropped(
 ) -> None:
     store = PartStore(paths.feature_store("mini", "identity"), "zarr")
     with monkeypatch.context() as patch:
-        patch.setattr("oragen.store.parts.SCHEMA_VERSION", 1)
+        patch.setattr("oragen.store.writing.SCHEMA_VERSION", 1)
         fill(store, "ab")
     fill(store, "ab")
     name_features("mini", sorted(keys_of("ab")))

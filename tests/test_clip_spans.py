@@ -26,9 +26,10 @@ from oragen.schema.errors import UserError
 from oragen.schema.tables import CLIPS, CROPS, FEATURE_ROWS, SPEECH, WINDOWS
 from oragen.schema.vocabulary import GENDERS, Json
 from oragen.store.failures import DamagedPartError
-from oragen.store.parts import PartStore, PartWriter, write_part
+from oragen.store.parts import PartStore
 from oragen.store.reading import OpenParts
 from oragen.store.rows import Row
+from oragen.store.writing import PartWriter, write_part
 from oragen.training.evaluation import OtherFeaturesError, refuse_other_features
 from stages.extract_audio_features import cut_corpus
 from stages.extracting import to_row

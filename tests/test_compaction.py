@@ -12,8 +12,9 @@ from oragen.store.failures import DamagedPartError
 from oragen.store.formats import PartFormat, read_layout, verify_part
 from oragen.store.inventory import remove_part
 from oragen.store.keys import audio_key
-from oragen.store.parts import PartStore, PartWriter
+from oragen.store.parts import PartStore
 from oragen.store.usage import Usage
+from oragen.store.writing import PartWriter
 from tests.lettered_stores import (
     AUDIO,
     enter_project,

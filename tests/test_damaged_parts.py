@@ -20,9 +20,10 @@ from oragen.store.fill import Wanted, fill_store
 from oragen.store.formats import PartFormat, map_values, read_layout, verify_part
 from oragen.store.layouts import PartLayout, crc_of_values
 from oragen.store.locks import LOCK_NAME
-from oragen.store.parts import MissingRowsError, PartStore, PartWriter
+from oragen.store.parts import MissingRowsError, PartStore
 from oragen.store.proofs import NOTE_NAME
 from oragen.store.reading import OpenParts
+from oragen.store.writing import PartWriter
 from tests.earlier_parts import make_earlier
 from tests.feature_stores import make_spec, write_features
 

@@ -16,7 +16,8 @@ from oragen.schema.errors import UserError
 from oragen.schema.vocabulary import Made
 from oragen.store.fill import Filled, Wanted, fill_store
 from oragen.store.hashing import make_key
-from oragen.store.parts import PartStore, PartWriter
+from oragen.store.parts import PartStore
+from oragen.store.writing import PartWriter
 
 
 def count_letters(word: str, *, log: Path) -> Made:

@@ -17,8 +17,9 @@ import zarr
 
 from oragen.store.failures import DamagedPartError
 from oragen.store.formats import PartFormat, map_values, read_layout, verify_part
-from oragen.store.parts import PartStore, PartWriter, write_part
+from oragen.store.parts import PartStore
 from oragen.store.rows import Row
+from oragen.store.writing import PartWriter, write_part
 
 KEYS = [f"{number:032x}" for number in range(4)]
 SECRET = bytes(range(32))

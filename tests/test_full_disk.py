@@ -26,8 +26,8 @@ from oragen.schema.errors import UserError
 from oragen.schema.files import atomic_folder, write_text
 from oragen.schema.surroundings import explain_os_error
 from oragen.schema.tables import SKIPPED
-from oragen.store.parts import write_part
 from oragen.store.rows import Row
+from oragen.store.writing import write_part
 from oragen.training.devices import DeviceError, choose_device
 from tests.made_predictions import PREDICTED
 from tests.media_files import plain, write_video

@@ -11,7 +11,8 @@ from oragen.config import paths
 from oragen.schema.errors import UserError
 from oragen.schema.quality import MEASURES, QUALITY
 from oragen.schema.tables import CLIPS, CROPS, SPEECH
-from oragen.store.parts import PartStore, PartWriter
+from oragen.store.parts import PartStore
+from oragen.store.writing import PartWriter
 from stages.evaluate_head import add_quality
 from stages.measure_quality import main
 from tests.number_stores import key_of

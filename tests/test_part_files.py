@@ -15,8 +15,9 @@ import zarr
 from oragen.store import hashing
 from oragen.store.failures import DamagedPartError
 from oragen.store.formats import verify_part
-from oragen.store.parts import PartStore, PartWriter, write_part
+from oragen.store.parts import PartStore
 from oragen.store.rows import Row
+from oragen.store.writing import PartWriter, write_part
 from tests.number_stores import (
     FORMATS,
     SPEC,

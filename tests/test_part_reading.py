@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from torch.utils.data import DataLoader, Dataset
 
-from oragen.store.parts import PartStore, PartWriter
+from oragen.store.parts import PartStore
 from oragen.store.reading import OpenParts
 from oragen.store.rows import Located
+from oragen.store.writing import PartWriter
 from tests.number_stores import FORMATS, SPEC, fill, key_of, numbers
 
 

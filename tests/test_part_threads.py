@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from oragen.store import parts
-from oragen.store.parts import MAX_BEING_WRITTEN, PartStore, PartWriter
+from oragen.store import writing
+from oragen.store.parts import PartStore
 from oragen.store.rows import Located
+from oragen.store.writing import MAX_BEING_WRITTEN, PartWriter
 from tests.number_stores import SPEC, fill, key_of, numbers
 
 
@@ -69,13 +70,13 @@ def test_only_some_parts_are_in_memory_at_a_time(
     store: PartStore, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     may_write = threading.Event()
-    write = parts.write_part
+    write = writing.write_part
 
     def write_when_allowed(*arguments: object) -> Path:
         assert may_write.wait(timeout=20)
         return write(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(parts, "write_part", write_when_allowed)
+    monkeypatch.setattr(writing, "write_part", write_when_allowed)
     with PartWriter(store, SPEC, 4, threads) as writer:
         for key in range(MAX_BEING_WRITTEN):
             writer.add(key_of(key), "clip", numbers(key))

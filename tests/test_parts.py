@@ -16,8 +16,9 @@ import pytest
 
 from oragen.store import hashing
 from oragen.store.formats import read_layout, verify_part
-from oragen.store.parts import PartStore, PartWriter, write_part
+from oragen.store.parts import PartStore
 from oragen.store.rows import Row
+from oragen.store.writing import PartWriter, write_part
 from tests.number_stores import FORMATS, SPEC, files_of, fill, key_of, numbers, read_all
 
 
@@ -189,7 +190,8 @@ def test_a_disk_that_is_full_leaves_nothing_behind(store: PartStore) -> None:
     fill(store, range(3))
     script = f"""
         import numpy as np, resource, sys
-        from oragen.store.parts import PartStore, PartWriter
+        from oragen.store.parts import PartStore
+        from oragen.store.writing import PartWriter
         from pathlib import Path
         sys.dont_write_bytecode = True  # a file of it that is cut off would stay
         resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
@@ -219,7 +221,8 @@ KILLED_WRITER = """
 import sys
 from pathlib import Path
 import numpy as np
-from oragen.store.parts import PartStore, PartWriter
+from oragen.store.parts import PartStore
+from oragen.store.writing import PartWriter
 
 store = PartStore(Path(sys.argv[1]), sys.argv[2])
 present = store.index()
@@ -266,7 +269,8 @@ def test_a_killed_writer_leaves_whole_parts_that_the_next_one_completes(store: P
 def test_bytes_are_the_same_from_two_processes(store: PartStore, tmp_path: Path) -> None:
     script = f"""
         import numpy as np
-        from oragen.store.parts import PartStore, PartWriter
+        from oragen.store.parts import PartStore
+        from oragen.store.writing import PartWriter
         from pathlib import Path
         store = PartStore(Path({str(tmp_path)!r}) / "FOLDER", {store.part_format!r})
         values = np.random.default_rng(0).standard_normal((40, 30, 50)).astype(np.float16)
@@ -285,7 +289,7 @@ def test_parts_of_another_schema_version_are_not_used(
     store: PartStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        for module in ("parts", "layouts"):
+        for module in ("writing", "layouts"):
             patch.setattr(f"oragen.store.{module}.SCHEMA_VERSION", 1)
         fill(store, range(3))
         assert len(store.index()) == 3

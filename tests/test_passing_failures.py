@@ -13,7 +13,8 @@ from oragen.config import paths
 from oragen.media.audio import decode_clip
 from oragen.media.verified import Reading, read_verified
 from oragen.schema.vocabulary import Made
-from oragen.store.parts import PartStore, PartWriter
+from oragen.store.parts import PartStore
+from oragen.store.writing import PartWriter
 from tests.media_files import tone, write_sound
 from tests.project import Project
 from tests.template_project import Template

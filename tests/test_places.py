@@ -4,19 +4,17 @@ import shutil
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from oragen.config import paths
-from oragen.features.places import (
-    PLACES,
-    find_parts,
-    list_needed,
-    list_places,
-    name_missing_parts,
-)
+from oragen.features.needed import find_parts, list_needed, name_missing_parts
+from oragen.features.places import PLACES, list_places, name_parts
 from oragen.features.rows import MissingFeaturesError, locate_features
 from oragen.schema.tables import DATASET, FEATURE_ROWS
+from oragen.schema.vocabulary import Level
 from oragen.store.compaction import compact, plan_compaction
+from oragen.store.failures import warn_once
 from oragen.store.parts import PartStore
 from tests.feature_stores import load_speakers, write_speakers
 from tests.lettered_stores import enter_project, fill, key_of, name_features, run
@@ -104,6 +102,55 @@ def test_a_table_that_names_parts_from_before_a_compaction_does_no_harm(store: P
     assert named is not None
     assert not {*named} & {*store.parts()}
     assert len(locate_features({str(STORE): needed.keys})) == 5
+
+
+@pytest.mark.parametrize(("level", "opens_all"), [("intermediate", False), ("late", True)])
+def test_only_the_parts_of_a_level_in_use_are_opened(
+    store: PartStore, caplog: pytest.LogCaptureFixture, level: Level, *, opens_all: bool
+) -> None:
+    write_places(*"ab")
+    other = part_of(store, "c")
+    (other / "zarr.json").write_text("{")
+    warn_once.cache_clear()
+    assert len(locate_features({str(STORE): [key_of("b"), key_of("a")]}, level)) == 2
+    assert (f"{other} cannot be read" in caplog.text) is opens_all
+
+
+@pytest.mark.parametrize("part", ["another", f"part-{'0' * 32}.zarr", "../../part-1.zarr"])
+def test_a_table_that_names_wrong_parts_changes_no_row(store: PartStore, part: str) -> None:
+    keys = [key_of(name) for name in "ea"]
+    expected = locate_features({str(STORE): keys})
+    place_all(keys, part_of(store, "c").name if part == "another" else part)
+    found = locate_features({str(STORE): keys}, "intermediate")
+    assert found.parts == expected.parts
+    assert found.start_of.tolist() == expected.start_of.tolist()
+
+
+def test_only_what_is_named_like_a_part_is_fetched() -> None:
+    (needed,) = list_needed(dataset("a"), "intermediate")
+    place_all([key_of("a")], part := f"part-{'0' * 32}.zarr")
+    assert find_parts(needed) == [STORE / part]
+    place_all([key_of("a")], "../../../elsewhere")
+    assert find_parts(needed) is None
+
+
+def place_all(keys: list[str], part: str) -> None:
+    rows = PLACES.frame([{"store": str(STORE), "feature_key": key, "part": part} for key in keys])
+    PLACES.write(paths.places_table("mini", "audio"), rows.assign(level="intermediate"))
+
+
+def test_tables_of_places_that_name_nothing_do_no_harm(store: PartStore) -> None:
+    write_places(*"ab")
+    table = paths.places_table("mini", "audio")
+    assert name_parts(STORE, "intermediate") == {part_of(store, "a").name}
+    DATASET.write(table.with_name("face.parquet"), dataset("a"))
+    assert name_parts(STORE, "intermediate") == {part_of(store, "a").name}
+    pq.write_table(pq.read_table(table).drop_columns("level"), table)  # as 0.1.0 wrote it
+    assert name_parts(STORE, "intermediate") == set()
+    assert len(PLACES.read(table)) == 2
+    table.write_bytes(table.read_bytes()[:-9])
+    assert name_parts(STORE, "intermediate") == set()
+    assert len(locate_features({str(STORE): [key_of("a")]}, "intermediate")) == 1
 
 
 def test_compaction_writes_the_places_anew(

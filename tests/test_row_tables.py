@@ -11,9 +11,10 @@ import pytest
 from oragen.store.failures import DamagedPartError
 from oragen.store.formats import PartFormat, map_values, read_layout, write_values
 from oragen.store.inventory import find_damage
-from oragen.store.parts import PartStore, PartWriter, write_part
+from oragen.store.parts import PartStore
 from oragen.store.row_tables import COLUMNS, from_rows, parse_rows, to_bytes
 from oragen.store.rows import Row
+from oragen.store.writing import PartWriter, write_part
 from tests.earlier_parts import make_earlier, write_earlier_part
 from tests.number_stores import FORMATS, SPEC, fill, key_of, make_folder, numbers, read_all
 

@@ -16,8 +16,9 @@ from oragen.media.audio import decode_audio
 from oragen.schema import tables
 from oragen.schema.vocabulary import SAMPLE_RATE_HZ, Span
 from oragen.store.keys import audio_key, speech_key
-from oragen.store.parts import PartStore, PartWriter
+from oragen.store.parts import PartStore
 from oragen.store.rows import Located
+from oragen.store.writing import PartWriter
 from stages import detect_speech as stage
 from tests.project import REPOSITORY
 

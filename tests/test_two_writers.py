@@ -24,7 +24,8 @@ from oragen.schema.files import atomic_write, find_leftovers, remove_leftovers, 
 from oragen.store.compaction import compact, plan_compaction
 from oragen.store.formats import PartFormat, verify_part
 from oragen.store.locks import LOCK_NAME, StoreInUseError, share_store, take_store
-from oragen.store.parts import PartStore, PartWriter
+from oragen.store.parts import PartStore
+from oragen.store.writing import PartWriter
 from stages.finetune_encoder import write_preparation
 from tests.project import REPOSITORY
 
@@ -33,7 +34,8 @@ WRITER = """
 import sys
 from pathlib import Path
 import numpy as np
-from oragen.store.parts import PartStore, PartWriter
+from oragen.store.parts import PartStore
+from oragen.store.writing import PartWriter
 
 store = PartStore(Path(sys.argv[1]), sys.argv[2])
 print("ready", flush=True)

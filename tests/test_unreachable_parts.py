@@ -20,8 +20,9 @@ from oragen.store import layouts
 from oragen.store.failures import DamagedPartError, UnreachablePartError, name_failures
 from oragen.store.formats import PartFormat, map_values, read_layout, verify_part
 from oragen.store.layouts import PartLayout
-from oragen.store.parts import PartStore, PartWriter
+from oragen.store.parts import PartStore
 from oragen.store.reading import OpenParts
+from oragen.store.writing import PartWriter
 from tests.users import open_folder, ordinary_user
 
 FORMATS: tuple[PartFormat, ...] = ("h5", "zarr")

@@ -113,7 +113,7 @@ def _load_of_head(
     import pandas as pd
 
     from oragen.config import paths
-    from oragen.features.places import name_missing_parts
+    from oragen.features.needed import name_missing_parts
     from oragen.schema.tables import DATASET
 
     held = {paths.train_dataset(head): ["train", "dev"], paths.evaluation_dataset(head): ["test"]}

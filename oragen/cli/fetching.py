@@ -15,7 +15,7 @@ from oragen.schema.errors import UserError
 
 if TYPE_CHECKING:  # importing these takes longer than `--help` should
     from oragen.config.params import Params
-    from oragen.features.places import Needed
+    from oragen.features.needed import Needed
 
 TARGETS_AT_ONCE: Final = 500  # of one run of DVC, which has to read them from its command line
 
@@ -113,7 +113,7 @@ def _pull_quality(params: "Params", remote: str | None) -> None:
 def _list_of_heads(params: "Params", heads: Sequence[str], *, evaluation: bool) -> list["Needed"]:
     """Return the rows that the training of heads needs, and their evaluation."""
     from oragen.config import paths
-    from oragen.features.places import list_needed
+    from oragen.features.needed import list_needed
     from oragen.schema.tables import DATASET
 
     needed = []
@@ -129,7 +129,8 @@ def _list_of_heads(params: "Params", heads: Sequence[str], *, evaluation: bool) 
 def _list_all(params: "Params", corpora: Sequence[str], remote: str | None) -> list["Needed"]:
     """Return all rows in use of corpora, by the encoders of params.yaml."""
     from oragen.config import paths
-    from oragen.features.places import PLACES, Needed
+    from oragen.features.needed import Needed
+    from oragen.features.places import PLACES
     from oragen.schema.vocabulary import MODALITIES
 
     needed = []
@@ -154,7 +155,7 @@ def _pull_parts(needed: Sequence["Needed"], remote: str | None) -> tuple[int, li
     Raises:
         FetchError: then some rows are still missing.
     """
-    from oragen.features.places import find_parts, is_whole
+    from oragen.features.needed import find_parts, is_whole
 
     parts: dict[Path, None] = {}
     stores: dict[Path, None] = {}

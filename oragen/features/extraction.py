@@ -18,7 +18,8 @@ from oragen.features.presence import FeatureInput, Missing, find_lacking
 from oragen.features.spec import FeatureSpec, check_row
 from oragen.schema.errors import UserError
 from oragen.schema.vocabulary import Level
-from oragen.store.parts import PartStore, PartWriter
+from oragen.store.parts import PartStore
+from oragen.store.writing import PartWriter
 
 logger = logging.getLogger(__name__)
 

@@ -65,7 +65,7 @@ def load_dataset(
         slots = _no_names(len(slots))
     spec_of = specs or {}
     audio, audio_row_of = _locate_sounds(windows, sounds, level, spec_of.get("audio"))
-    face, face_row_of = _locate(slots, spec_of.get("face"))
+    face, face_row_of = _locate(slots, level, spec_of.get("face"))
     if not len(audio) and not len(face):
         raise EmptyDatasetError(
             f"No window has speech or a face with features of level {level}: see data/skipped for "
@@ -144,7 +144,8 @@ def _locate_sounds(
     spec: Mapping[str, Json] | None,
 ) -> tuple[FeatureRows, Int64[np.ndarray, " windows"]]:
     """Find the features of windows: rows of their own, or views into stretches."""
-    located, row_of = _locate(pd.concat([sounds, _name_next_sounds(windows, sounds, level)]), spec)
+    names = pd.concat([sounds, _name_next_sounds(windows, sounds, level)])
+    located, row_of = _locate(names, level, spec)
     rows, next_rows = row_of[: len(windows)], row_of[len(windows) :]
     if "stretch" not in located.spec:
         return located, rows
@@ -169,7 +170,7 @@ def _no_names(count: int) -> pd.DataFrame:
 
 
 def _locate(
-    names: pd.DataFrame, spec: Mapping[str, Json] | None
+    names: pd.DataFrame, level: Level, spec: Mapping[str, Json] | None
 ) -> tuple[FeatureRows, Int64[np.ndarray, " names"]]:
     """Find the rows of all names, each once; return also the row of each name, NONE for no name.
 
@@ -183,4 +184,4 @@ def _locate(
         numbers, distinct = pd.factorize(names["key"].iloc[here])
         row_of[here] = sum(map(len, keys.values())) + numbers
         keys[str(store)] = pd.Series(distinct)
-    return (locate_features(keys) if keys else no_rows(spec)), row_of
+    return (locate_features(keys, level) if keys else no_rows(spec)), row_of

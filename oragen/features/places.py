@@ -1,25 +1,24 @@
-"""Rows of features in use -> a table of the parts that hold them; a dataset -> the parts it needs.
+"""Rows of features in use -> a table of the parts that hold them, and back.
 
 The tables of feature rows and of datasets do not name parts: `oragen cache compact` writes rows
 into other parts, and no head has to be trained anew for that. So no stage depends on these tables.
-They say what to fetch. Rows themselves are found by the tables in the parts, which have checksums.
+They say which parts to open, or to fetch. That is a hint: a row is found by the table in its part,
+which has a checksum, and in any other part where the hint is wrong.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from typing import Final
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from oragen.config import paths
-from oragen.features.rows import MissingFeaturesError
-from oragen.schema.choices.encoders import OFF_THE_SHELF
-from oragen.schema.tables import DATASET, Table
-from oragen.schema.vocabulary import LEVELS_OF_VIEWS, Level
-from oragen.store.failures import PartError
-from oragen.store.formats import read_layout
+from oragen.schema.tables import Table
+from oragen.schema.vocabulary import LEVELS, Level
 from oragen.store.parts import PartStore
 
 PLACES: Final = Table(
@@ -29,37 +28,31 @@ PLACES: Final = Table(
             pa.field("store", pa.string(), nullable=False),  # its folder
             pa.field("feature_key", pa.string(), nullable=False),  # see FEATURE_ROWS
             pa.field("part", pa.string(), nullable=False),  # its name in the store
+            pa.field("level", pa.string()),  # of the features; tables of 0.1.0 do not say it
         ]
     ),
     key=("store", "feature_key"),
-    vocabulary={},
+    vocabulary={"level": LEVELS},
+    younger=("level",),
 )
-Kind = Literal["audio", "face", "off_the_shelf"]
+_PART_NAME: Final = re.compile(r"part-[0-9a-f]{32}\.zarr")
 
 
-class Needed(NamedTuple):
-    """Rows of one store that a dataset names."""
-
-    store: Path
-    kind: Kind
-    keys: pd.Series
-
-    @property
-    def places(self) -> Path:
-        """Where the table of their places lies."""
-        return paths.places_table(self.store.parent.name, self.kind)
+def is_part_name(name: str) -> bool:
+    """Whether a name is one that parts of features have: a table may come from anywhere."""
+    return _PART_NAME.fullmatch(name) is not None
 
 
 def list_places(rows: pd.DataFrame) -> pd.DataFrame:
     """Feature rows -> the part of each, as PLACES; rows that are in no part are left out."""
-    following = rows[["store", "next_feature_key"]].set_axis(["store", "feature_key"], axis=1)
-    named = pd.concat([rows[["store", "feature_key"]], following]).dropna().drop_duplicates()
-    return _find_places(named)
+    columns = ["store", "feature_key", "level"]
+    following = rows[["store", "next_feature_key", "level"]].set_axis(columns, axis=1)
+    return _find_places(pd.concat([rows[columns], following]).dropna().drop_duplicates())
 
 
 def renew_places(store: Path) -> None:
     """Write the tables of places of a corpus anew, after rows of a store have gone elsewhere."""
-    for path in sorted(paths.places_table(store.parent.name, "audio").parent.glob("*.parquet")):
+    for path in _tables_of(store):
         places = PLACES.read(path)
         if (places["store"] == str(store)).any():
             PLACES.write(path, _find_places(places))
@@ -68,86 +61,44 @@ def renew_places(store: Path) -> None:
 def _find_places(named: pd.DataFrame) -> pd.DataFrame:
     """Find the part of each key of each store."""
     tables = [PLACES.empty()]
-    for store, keys in named.groupby("store")["feature_key"]:
-        places = PartStore(Path(str(store)), "zarr").locate(keys)
+    for store, rows in named.groupby("store"):
+        places = PartStore(Path(str(store)), "zarr").locate(rows["feature_key"])
         names = pd.Series([part.path.name for part in places.parts], dtype="str")
         found = places.are_found
         parts = names.iloc[places.part_of[found]].to_numpy()
-        table = {"store": str(store), "feature_key": keys[found].to_numpy(), "part": parts}
-        tables.append(pd.DataFrame(table))
+        tables.append(rows[["store", "feature_key", "level"]][found].assign(part=parts))
     return pd.concat(tables)
 
 
-def list_needed(dataset: pd.DataFrame, level: Level) -> list[Needed]:
-    """Dataset table -> the rows of each store that its windows need at one level."""
-    sounds = [f"audio_{level}"]
-    if level in LEVELS_OF_VIEWS:
-        sounds.append(f"audio_next_{level}")
-    slots = dataset[["face_store", f"face_{level}"]].explode(f"face_{level}")
-    pairs = [dataset[["audio_store", column]] for column in sounds] + [slots]
-    renamed = [pair.dropna().set_axis(["store", "key"], axis=1) for pair in pairs]
-    sound, face = pd.concat(renamed[:-1]), renamed[-1]
-    return [*_group(sound, "audio"), *_group(face, "face")]
+def name_parts(store: Path, level: Level) -> set[str]:
+    """Return the names of the parts that should hold the rows in use of a store at one level.
 
-
-def _group(rows: pd.DataFrame, kind: Kind) -> Iterator[Needed]:
-    for store, keys in rows.groupby("store")["key"]:
-        folder = Path(str(store))
-        yield Needed(
-            folder,
-            "off_the_shelf" if folder.name == OFF_THE_SHELF else kind,
-            keys.drop_duplicates(),
-        )
-
-
-def find_parts(needed: Needed) -> list[Path] | None:
-    """Return the parts that hold the rows; None where no table of places names all of them."""
-    if not needed.places.is_file():
-        return None
-    places = PLACES.read(needed.places)
-    here = places[places["store"] == str(needed.store)]
-    if not needed.keys.isin(here["feature_key"]).all():
-        return None
-    names = here.loc[here["feature_key"].isin(needed.keys), "part"].unique()
-    return [needed.store / name for name in sorted(names)]
-
-
-def is_whole(part: Path) -> bool:
-    """Whether a part is there, with all its files."""
-    try:
-        read_layout(part, "zarr")
-    except PartError:
-        return False
-    return True
-
-
-@contextmanager
-def name_missing_parts(dataset: Path, level: Level, command: str) -> Iterator[None]:
-    """Say which parts a dataset's table misses, if features are missing in the block.
-
-    Args:
-        dataset: the file of the table.
-        level: of the features.
-        command: that fetches them.
-
-    Raises:
-        MissingFeaturesError: in the block features were missing.
+    Only the columns of levels and parts are read, which takes no time: to look for each row in such
+    a table takes longer than to open all parts. What is no such table names nothing.
     """
-    try:
-        yield
-    except MissingFeaturesError as error:
-        found = [find_parts(needed) for needed in list_needed(DATASET.read(dataset), level)]
-        parts = [part for some in found if some is not None for part in some]
-        missing = [part for part in parts if not is_whole(part)]
-        if not missing:
-            raise
-        raise MissingFeaturesError(
-            f"{len(missing)} of {len(parts)} parts that hold the features are not here: "
-            f"{_enumerate(missing)}. `{command}` brings them from the DVC remote, `dvc repro` "
-            "computes what nobody has."
-        ) from error
+    names: set[str] = set()
+    for path in _tables_of(store):
+        try:
+            for batch in _read_columns(path):
+                is_wanted = pc.and_(_is(batch["store"], str(store)), _is(batch["level"], level))
+                names.update(batch["part"].filter(is_wanted).unique().to_pylist())
+        except (pa.ArrowException, KeyError, OSError, ValueError):
+            continue
+    return names
 
 
-def _enumerate(parts: Sequence[Path], most: int = 3) -> str:
-    named = ", ".join(map(str, parts[:most]))
-    return named if len(parts) <= most else f"{named} and {len(parts) - most} more"
+def _read_columns(path: Path) -> Iterator[pa.RecordBatch]:
+    columns = ["store", "level", "part"]
+    yield from pq.ParquetFile(path, read_dictionary=columns).iter_batches(
+        columns=columns, use_threads=False
+    )
+
+
+def _is(column: pa.DictionaryArray, word: str) -> pa.BooleanArray:
+    """Say which values are a word, without decoding them."""
+    return pc.equal(column.indices, column.dictionary.index(word).as_py())
+
+
+def _tables_of(store: Path) -> list[Path]:
+    """List the tables of places of a store's corpus."""
+    return sorted(paths.places_table(store.parent.name, "audio").parent.glob("*.parquet"))

@@ -11,9 +11,10 @@ import pandas as pd
 from jaxtyping import Float16, Int64
 
 from oragen.features.pieces import Pieces, count_positions
+from oragen.features.places import name_parts
 from oragen.features.spec import DECISIVE, OPTIONAL, STORED_TYPE, FeatureSpec
 from oragen.schema.errors import UserError
-from oragen.schema.vocabulary import Json
+from oragen.schema.vocabulary import Json, Level
 from oragen.store.failures import name_failures
 from oragen.store.formats import map_values
 from oragen.store.hashing import make_key
@@ -143,17 +144,19 @@ class FeatureRows:
         return gathered.reshape(*rows.shape, *self.shape)
 
 
-def locate_features(stores: Mapping[str, Keys]) -> FeatureRows:
+def locate_features(stores: Mapping[str, Keys], level: Level | None = None) -> FeatureRows:
     """Find feature rows, by the parts' own tables.
 
     Args:
         stores: for each store's folder the keys of the rows; the result is in this order.
+        level: of all the rows; then only the parts that hold rows in use of this level are opened,
+            as far as `data/places` names them.
 
     Raises:
         MissingFeaturesError: a key is in no part of its store.
         MixedFeaturesError: the rows are of several encoders, or were made in several ways.
     """
-    found = [_locate(PartStore(Path(folder), "zarr"), keys) for folder, keys in stores.items()]
+    found = [_locate(Path(folder), keys, level) for folder, keys in stores.items()]
     parts: list[PartLayout] = []
     part_of: list[np.ndarray] = []
     for places in found:
@@ -175,13 +178,14 @@ def _join(columns: Sequence[np.ndarray]) -> np.ndarray:
     return columns[0] if len(columns) == 1 else np.concatenate([np.zeros(0, np.int64), *columns])
 
 
-def _locate(store: PartStore, keys: Keys) -> Places:
-    places = store.locate(keys)
+def _locate(store: Path, keys: Keys, level: Level | None) -> Places:
+    first = name_parts(store, level) if level else ()
+    places = PartStore(store, "zarr").locate(keys, first=first)
     if not places.are_found.all():
         absent = np.flatnonzero(~places.are_found)
         example = next(islice(iter(keys), int(absent[0]), None))
         raise MissingFeaturesError(
-            f"{store.folder} lacks {len(absent)} of {len(places)} feature rows, e.g. {example}. "
+            f"{store} lacks {len(absent)} of {len(places)} feature rows, e.g. {example}. "
             "Run `dvc repro`, after `oragen cache verify --remove` if a part is named above."
         )
     return places

@@ -25,10 +25,11 @@ from oragen.store.inventory import (
     remove_part,
 )
 from oragen.store.locks import take_store
-from oragen.store.parts import PartStore, PartWriter
+from oragen.store.parts import PartStore
 from oragen.store.row_tables import RowTable
 from oragen.store.rows import Row
 from oragen.store.usage import Usage
+from oragen.store.writing import PartWriter
 
 
 class Kept(NamedTuple):

@@ -1,13 +1,17 @@
 """An error while a part is read -> a sentence: its content is wrong, or it cannot be reached."""
 
 import errno
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Final
 
 from oragen.schema.errors import UserError
+
+logger = logging.getLogger(__name__)
 
 
 class PartError(UserError):
@@ -82,3 +86,9 @@ def _name_unreachable(path: Path, number: int) -> UnreachablePartError:
 
 def _name_damaged(path: Path, error: Exception) -> DamagedPartError:
     return DamagedPartError(f"{path} cannot be read ({error}). {ADVICE}")
+
+
+@cache
+def warn_once(message: str) -> None:
+    """Say something about a part the first time it is found."""
+    logger.warning("%s", message)

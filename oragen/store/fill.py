@@ -17,8 +17,9 @@ from oragen.isolation.limits import Limits
 from oragen.isolation.workers import Failure, ThisProcess, Workers
 from oragen.schema.vocabulary import PASSING_REASONS, Json, Made, Skipped
 from oragen.store.keys import failure_key
-from oragen.store.parts import PartStore, PartWriter
+from oragen.store.parts import PartStore
 from oragen.store.rows import OF, Located, Row
+from oragen.store.writing import PartWriter
 
 logger = logging.getLogger(__name__)
 
