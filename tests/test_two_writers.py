@@ -204,13 +204,13 @@ def test_a_part_that_loses_a_file_before_it_has_its_name_gets_none(
     store: PartStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As another writer did that took it for a leftover."""
-    from oragen.store import failures, parts
+    from oragen.store import failures, writing
 
     def lose(path: Path) -> None:
         file = path if path.is_file() else path / "values" / "c" / "0" / "0"
         file.unlink()
 
-    monkeypatch.setattr(parts, "flush_tree", lose)
+    monkeypatch.setattr(writing, "flush_tree", lose)
     with pytest.raises(failures.PartError, match="unfinished"):
         fill(store)
     assert [*store.folder.iterdir()] == []
