@@ -1,6 +1,7 @@
 """Stores that launchers fill: equal to the bit to those of one process, whatever dies meanwhile."""
 
 import shutil
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -131,11 +132,18 @@ def test_a_node_that_has_just_died_is_passed_over(
     project = copy(
         template, tmp_path, "extract_audio_features", launcher="ray", ray={"address": nodes.address}
     )
-    nodes.kill(nodes.add())  # the cluster lists it until it has missed some heartbeats
-    run = project.run("python", "-m", "stages.extract_audio_features", "mini")
-    assert run.exit_code == 0, run.output
-    assert "has died; no work goes to it" in run.output
-    assert "2 workers on 2 nodes of Ray" in run.output
+    doomed = nodes.add()
+    command = ("python", "-m", "stages.extract_audio_features", "mini")
+    output = ""
+    with project.start(*command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as stage:
+        assert stage.stdout is not None
+        for line in stage.stdout:
+            output += line
+            if "audio features to make" in line:  # then it connects, and the node is still listed
+                nodes.kill(doomed)
+    assert stage.returncode == 0, output
+    assert "has died; no work goes to it" in output
+    assert "2 workers on 2 nodes of Ray" in output
     assert read_rows(project, *MINI) == read_rows(local, *MINI)
 
 
