@@ -2,6 +2,7 @@
 
 Parts are written and rows are found by processes of their own, whose memory is measured alone. With
 `--before` an earlier state of the code does both, too, and its parts are also read by this one.
+Which parts hold rows of one level is read from the table of places.
 """
 
 import json
@@ -59,6 +60,23 @@ found = locate_features({folder: keys.to_pylist() if is_list else keys})
 done |= {"seconds": time.perf_counter() - start, "seconds on cores": time.process_time() - work}
 print(json.dumps({"rows": len(found), **done, "peak, MB": peak_mb()}))
 """
+NAME: Final = """
+import json, os, sys, time
+from pathlib import Path
+import pandas as pd
+import pyarrow.parquet as pq
+from oragen.config import paths
+from oragen.features.places import PLACES, list_places, name_parts
+store = Path(sys.argv[1])
+keys = pq.read_table(sys.argv[2])["key"].to_pandas()
+rows = pd.DataFrame({"feature_key": keys, "store": str(store), "level": "late"})
+os.chdir(store.parent)
+PLACES.write(paths.places_table(store.parent.name, "audio"),
+             list_places(rows.assign(next_feature_key=None)))
+start = time.perf_counter()
+names = name_parts(store, "late")
+print(json.dumps({"parts": len(names), "naming_parts_s": time.perf_counter() - start}))
+"""
 
 
 class Way(NamedTuple):
@@ -87,9 +105,10 @@ def main(
             ways.append(Way("now, in parts from before", REPOSITORY, stores["before"]))
             ways.append(Way("before", writers["before"], stores["before"]))
         rows = [measure(way, keys, repeats) for way in ways]
+        named = json.loads(run(REPOSITORY, NAME, str(stores["now"]), str(keys)))
     show(
         "many_rows", f"Finding {num_rows:,} rows in parts of {rows_a_part:,}", rows,
-        cores=os.cpu_count(),
+        cores=os.cpu_count(), **named,
     )  # fmt: skip
 
 
