@@ -4,6 +4,7 @@ Only when somebody asks for a row by its key, a Python object is made of it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, NamedTuple
@@ -12,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Int32, Int64, UInt64
 
 from oragen.store.formats import PartFormat, read_layout
-from oragen.store.key_sets import KeySet, find_last
+from oragen.store.key_sets import KeySet, Matches, find_last
 from oragen.store.layouts import PartLayout
 from oragen.store.row_tables import RowTable, no_rows
 from oragen.store.rows import Located, Row
@@ -58,9 +59,7 @@ def find_places(wanted: KeySet, parts: Iterable[PartLayout]) -> Places:
     row_of = np.zeros(len(wanted), np.int32)
     starts, stops = np.zeros((2, len(wanted)), np.int64)
     seen: list[PartLayout] = []
-    for tables in _read_tables(parts, seen):
-        rows = _join(tables)
-        found, at = wanted.match(rows.keys)
+    for rows, (found, at) in _match(wanted, _read_tables(parts, seen)):
         part_of[at], row_of[at] = rows.part_of[found], rows.row_of[found]
         starts[at], stops[at] = rows.starts[found], rows.stops[found]
     return Places(tuple(seen), part_of, row_of, starts, stops)
@@ -102,6 +101,23 @@ def _read_tables(parts: Iterable[PartLayout], seen: list[PartLayout]) -> Iterato
             yield tables
             tables, num_rows = [], 0
     yield tables
+
+
+def _match(wanted: KeySet, tables: Iterable[list[_Numbered]]) -> Iterator[tuple[_Rows, Matches]]:
+    """Yield rows, and which are wanted: a thread looks for them while the next tables are read."""
+
+    def match(read: list[_Numbered]) -> tuple[_Rows, Matches]:
+        rows = _join(read)
+        return rows, wanted.match(rows.keys)
+
+    ahead: Future[tuple[_Rows, Matches]] | None = None
+    with ThreadPoolExecutor(1) as thread:
+        for read in tables:
+            before, ahead = ahead, thread.submit(match, read)
+            if before is not None:
+                yield before.result()
+        if ahead is not None:
+            yield ahead.result()
 
 
 def _join(tables: Sequence[_Numbered]) -> _Rows:
