@@ -45,7 +45,7 @@ SOUNDS: dict[str, tuple[Write, str]] = {
 @pytest.fixture(scope="module")
 def workers() -> Iterator[Workers]:
     """A process with little memory and time."""
-    with Workers(1, limits=Limits(memory_gb=1.5, work_s=4.0)) as workers:
+    with Workers(1, limits=Limits(memory_gb=1.5, work_s=10.0)) as workers:
         yield workers
 
 
