@@ -5,7 +5,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -76,6 +78,28 @@ def test_a_call_that_only_waits_is_ended(monkeypatch: pytest.MonkeyPatch) -> Non
         [failure, result] = workers.map(act, ["wait 60", "a"])
     assert failure == Failure("decoding took more than 2 s", "passing")
     assert result == "a"
+
+
+def end_in(error: Exception) -> None:
+    """Raise an error, and leave behind what works for two seconds more."""
+
+    def work() -> None:
+        while time.thread_time() < 2:
+            pass
+
+    threading.Thread(target=work).start()
+    raise error
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("error", [UserError("a sentence"), MemoryError()])
+def test_what_a_failed_call_leaves_behind_costs_no_later_call(error: Exception) -> None:
+    with Workers(1, limits=Limits(work_s=1.0)) as workers:
+        process = workers.submit(act, "who").result()
+        with suppress(UserError):
+            workers.submit(end_in, error).result()
+        time.sleep(4)  # its limit is one second
+        assert workers.submit(act, "who").result() == process
 
 
 def refuse(number: int, *_: object, **__: object) -> None:

@@ -58,8 +58,10 @@ def _answer(connection: "Connection[Answer, Any]", content: bytes, memory_gb: fl
     try:
         if work_s is not None:
             limit_work(work_s)
-        result = function(item)
-        end_work_limit()  # a call that is done is not cut off while its result is on the way
+        try:
+            result = function(item)
+        finally:
+            end_work_limit()  # nothing is cut off while its answer is on the way, nor the next call
         connection.send(("made", result))
     except UserError as error:
         connection.send(("refused", error))
