@@ -213,7 +213,8 @@ def test_a_decoder_that_is_killed_costs_its_clip_alone(served: Served, clips: Pa
     assert served.predict(clips / "mute.mp4").json()["prediction"]["status"] == "ok"
 
 
-def test_metrics_are_those_of_prometheus(served: Served) -> None:
+def test_metrics_are_those_of_prometheus(served: Served, clips: Path) -> None:
+    served.predict(clips / "mute.mp4")
     text = served.ask("GET", "/metrics").text
     assert re.search(r'^oragen_clips_total\{state="done"\} [1-9]', text, re.MULTILINE)
     assert "oragen_waiting_clips 0.0" in text
