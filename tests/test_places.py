@@ -116,6 +116,26 @@ def test_only_the_parts_of_a_level_in_use_are_opened(
     assert (f"{other} cannot be read" in caplog.text) is opens_all
 
 
+def test_a_dataset_is_loaded_from_the_parts_of_its_level_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    table = write_speakers(tmp_path, 3)
+    all_needed = list_needed(table, "intermediate")
+    for needed in all_needed:
+        rows = pd.DataFrame({"feature_key": needed.keys, "store": str(needed.store)})
+        rows = rows.assign(level="intermediate", next_feature_key=None)
+        PLACES.write(needed.places, list_places(rows))
+        (needed.store / f"part-{'0' * 32}.zarr").mkdir()  # which cannot be read
+    warn_once.cache_clear()
+    caplog.clear()
+    assert len(load_speakers(table)) == 6
+    assert "cannot be read" not in caplog.text
+    for needed in all_needed:
+        needed.places.unlink()
+    assert len(load_speakers(table)) == 6
+    assert caplog.text.count("cannot be read") == 2  # one of sound, one of faces
+
+
 @pytest.mark.parametrize("part", ["another", f"part-{'0' * 32}.zarr", "../../part-1.zarr"])
 def test_a_table_that_names_wrong_parts_changes_no_row(store: PartStore, part: str) -> None:
     keys = [key_of(name) for name in "ea"]
